@@ -1,0 +1,123 @@
+"""Items, pairs, gold and the two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videojudge_bench.items import (
+    Example,
+    Gold,
+    Item,
+    OptionGold,
+    Pair,
+    PreferenceGold,
+    RatingGold,
+    opaque_id,
+    part_of,
+)
+
+TEXT = st.text(st.characters())
+PAIRS = st.builds(
+    Pair,
+    id=TEXT,
+    video_id=TEXT,
+    instruction=TEXT,
+    first=TEXT,
+    second=TEXT,
+    references=st.lists(TEXT, max_size=3).map(tuple),
+    description=st.none() | TEXT,
+    video=st.none() | st.just(Path("v.mp4")),
+)
+
+
+def test_items_of_one_video_and_instruction_are_one_group() -> None:
+    assert Item("a", "v", "do", "x").group == ("v", "do")
+    assert Pair("p", "v", "do", "x", "y").group == ("v", "do")
+
+
+def test_content_of_an_item_is_all_but_the_video_file() -> None:
+    item = Item("a", "v", "do", "x", ("r1", "r2"), "d", Path("v.mp4"))
+    assert item.content() == {
+        "id": "a",
+        "video_id": "v",
+        "instruction": "do",
+        "response": "x",
+        "references": ["r1", "r2"],
+        "description": "d",
+    }
+
+
+def test_content_of_a_pair_keeps_the_order_shown() -> None:
+    content = Pair("p", "v", "do", "x", "y").content()
+    assert (content["first"], content["second"]) == ("x", "y")
+    assert "response" not in content
+
+
+@given(PAIRS)
+def test_the_sides_of_a_pair_differ_in_response_and_id_alone(pair: Pair) -> None:
+    first, second = pair.sides()
+    assert (first.response, second.response) == (pair.first, pair.second)
+    assert (first.id, second.id) == (f"{pair.id}#first", f"{pair.id}#second")
+    for side in (first, second):
+        assert side.group == pair.group
+        assert (side.references, side.description, side.video) == (
+            pair.references,
+            pair.description,
+            pair.video,
+        )
+
+
+def test_the_mean_over_raters() -> None:
+    assert RatingGold((1.0, 2.0, 5.0)).mean == pytest.approx(8 / 3)
+
+
+@pytest.mark.parametrize(
+    ("gold", "expected"),
+    [
+        (RatingGold((4.0, 5.0)), [4.0, 5.0]),
+        (OptionGold(correct=True), True),
+        (PreferenceGold(0.0), 0.0),
+    ],
+)
+def test_content_of_an_example_adds_gold_and_unit(gold: Gold, expected: object) -> None:
+    item = Item("a", "v", "do", "x")
+    content = Example(item, gold, unit="u", system="s", labels={"kind": "k"}).content()
+    assert content == {**item.content(), "gold": expected, "unit": "u"}
+
+
+@given(TEXT)
+def test_every_video_is_in_one_part_and_stays_there(video_id: str) -> None:
+    assert part_of(video_id) in ("dev", "test")
+    assert part_of(video_id) == part_of(video_id)
+
+
+def test_the_parts_halve_the_videos() -> None:
+    # Binomial(4000, ½) has the standard deviation 31.6; 2000 ± 5 of them.
+    count = sum(part_of(f"video-{number}") == "dev" for number in range(4000))
+    assert 1842 <= count <= 2158
+
+
+def test_parts_of_the_videos_of_the_tests() -> None:
+    # printf 'part\x1fv0' | sha256sum | cut -c1: 8 and above is `test`. v0 8, v1 b, v2 1,
+    # v3 2. A change here would move videos between dev and test of every gold set.
+    assert [part_of(f"v{number}") for number in range(4)] == ["test", "test", "dev", "dev"]
+
+
+@given(TEXT, st.lists(TEXT, max_size=3))
+def test_an_opaque_id_begins_with_the_video(video_id: str, parts: list[str]) -> None:
+    made = opaque_id(video_id, *parts)
+    assert made.startswith(f"{video_id}/")
+    assert len(made) == len(video_id) + 11
+    assert made == opaque_id(video_id, *parts)
+
+
+def test_an_opaque_id_hides_its_parts_and_tells_them_apart() -> None:
+    made = opaque_id("v", "gpt", "rating 5")
+    assert "gpt" not in made
+    assert "5" not in made.removeprefix("v/") or made != opaque_id("v", "gpt", "rating 4")
+    assert made != opaque_id("v", "gptrating 5")
+    assert made != opaque_id("v", "rating 5", "gpt")

@@ -1,0 +1,389 @@
+"""Prompted judges: what they ask an engine, how they read its replies, how they are made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from fake_engine import FakeEngine, Replies, items, make_judge
+
+from videojudge_bench import registry
+from videojudge_bench.engine import EngineError, PromptGroup, Reply, Sampling
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import Ability
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
+from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import Scalar, render
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
+
+
+class Rater(PromptedJudge):
+    """Has a prompt for single responses alone."""
+
+    prompts = {"rate": "rate.jinja"}  # noqa: RUF012 - the base class declares it
+
+
+class Comparer(PromptedJudge):
+    """Has a prompt for pairs alone."""
+
+    prompts = {"prefer": "prefer.jinja"}  # noqa: RUF012
+
+
+class Looker(PromptedJudge):
+    requires = frozenset({"video"})
+
+
+# What an engine is asked.
+
+
+def test_each_group_is_one_call_with_a_shared_prefix(rated_set: GoldSet) -> None:
+    judge, engine = make_judge()
+    items = [cast("Item", example.item) for example in rated_set.examples]
+    assert {j.item_id for j in judge.judge(items)} == set(rated_set.by_id)
+    assert engine.asked == [[f"v{n}/cat", f"v{n}/dog"] for n in range(4)]
+    template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
+    for group, item in zip(engine.groups, items[::2], strict=True):
+        prompt = template.render(item, RatingScale(1, 5))
+        assert (group.prefix.system, group.prefix.text) == (prompt.system, prompt.shared)
+        cat, dog = group.continuations
+        assert (cat.text, dog.text) == (
+            prompt.response,
+            prompt.response.replace("a cat sleeps", "a dog"),
+        )
+
+
+@pytest.mark.parametrize(
+    "change", [{"references": ("other reference",)}, {"description": "other description"}]
+)
+def test_no_item_is_judged_with_the_references_or_description_of_another(
+    change: dict[str, tuple[str, ...] | str],
+) -> None:
+    one = Item("a", "v", "do", "x", ("this reference",), "this description")
+    other = replace(one, id="b", **change)  # type: ignore[arg-type]
+    judge, engine = make_judge()
+    list(judge.judge([one, other]))
+    template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
+    seen = {tail.id: g.prefix.text for g in engine.groups for tail in g.continuations}
+    for item in (one, other):
+        assert seen[item.id] == template.render(item, RatingScale(1, 5)).shared
+
+
+def test_the_video_goes_to_an_engine_that_takes_it(videos: Path) -> None:
+    item = Item("a", "v0", "do", "x", video=videos / "v0.mp4")
+    judge, engine = make_judge()
+    judge.rate(item)
+    assert engine.groups[0].prefix.video == item.video
+    assert "the video above" in engine.groups[0].prefix.text
+
+
+def test_an_engine_without_video_gets_none_and_is_not_told_of_one(videos: Path) -> None:
+    item = Item("a", "v0", "do", "x", video=videos / "v0.mp4")
+    judge, engine = make_judge(engine="TextEngine")
+    judge.rate(item)
+    assert engine.groups[0].prefix.video is None
+    assert "the video above" not in engine.groups[0].prefix.text
+
+
+def test_decoding_options_reach_the_engine() -> None:
+    judge, engine = make_judge(temperature=1, max_tokens=7, seed=3)
+    judge.rate(items(1)[0])
+    assert engine.groups[0].sampling == Sampling(1.0, 7, 3)
+    judge, engine = make_judge()
+    judge.rate(items(1)[0])
+    assert engine.groups[0].sampling == Sampling(0.0, 1024, 0)
+
+
+def test_a_pair_prompt_shows_both_responses_in_one_call() -> None:
+    judge, engine = make_judge(reply="<answer>B</answer>")
+    pair = Pair("p", "v", "do", "a cat", "a dog")
+    assert judge.prefer(pair) == Preference(0.0)
+    ((tail,),) = (group.continuations for group in engine.groups)
+    assert tail.id == "p"
+    assert tail.text.index("a cat") < tail.text.index("a dog")
+
+
+def test_without_a_pair_prompt_both_responses_are_rated() -> None:
+    judge, engine = make_judge(Rater)
+
+    async def by_response(group: PromptGroup) -> Replies:
+        return [
+            Reply(f"<score>{4 if 'cat' in tail.text else 2}</score>", usage=Usage(10, 1, 0.5))
+            for tail in group.continuations
+        ]
+
+    engine.answer = by_response
+    pairs = [Pair("p/ab", "v", "do", "cat", "dog"), Pair("p/ba", "v", "do", "dog", "cat")]
+    two = Usage(20, 2, 1.0)
+    assert list(judge.judge(pairs)) == [
+        Judgement("p/ab", Preference(1.0), "<score>4</score>\n\n<score>2</score>", usage=two),
+        Judgement("p/ba", Preference(0.0), "<score>2</score>\n\n<score>4</score>", usage=two),
+    ]
+    assert engine.asked == [["p/ab#first", "p/ab#second", "p/ba#first", "p/ba#second"]]
+
+
+@pytest.mark.parametrize(
+    ("replies", "expected"),
+    [
+        (
+            [EngineError("503"), Reply("<score>4</score>")],
+            Judgement(
+                "p",
+                Unparsed("first response: engine: 503"),
+                "\n\n<score>4</score>",
+                failed=True,
+            ),
+        ),
+        (
+            [Reply("<score>4</score>"), EngineError("503")],
+            Judgement(
+                "p",
+                Unparsed("second response: engine: 503"),
+                "<score>4</score>\n\n",
+                failed=True,
+            ),
+        ),
+    ],
+)
+def test_a_pair_fails_when_one_of_its_ratings_fails(
+    replies: list[Reply | EngineError], expected: Judgement
+) -> None:
+    judge, engine = make_judge(Rater)
+
+    async def answer(group: PromptGroup) -> Replies:
+        return replies
+
+    engine.answer = answer
+    assert list(judge.judge([Pair("p", "v", "do", "x", "y")])) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("cls", "abilities"),
+    [
+        (PromptedJudge, {"rate", "prefer"}),
+        (Rater, {"rate", "prefer"}),
+        (Comparer, {"prefer"}),
+    ],
+)
+def test_what_a_judge_can_follows_from_its_prompts(
+    cls: type[PromptedJudge], abilities: set[Ability]
+) -> None:
+    assert make_judge(cls)[0].abilities == abilities
+
+
+# How replies are read.
+
+
+def test_a_reply_becomes_a_judgement_with_all_that_came_with_it() -> None:
+    judge, engine = make_judge()
+    reply = Reply("so\n<score>3</score>", {"3": 0.75, "4": 0.25}, Usage(9, 3, 0.5))
+
+    async def answer(group: PromptGroup) -> Replies:
+        return [reply]
+
+    engine.answer = answer
+    (item,) = items(1)
+    assert list(judge.judge([item])) == [
+        Judgement(item.id, Rating(3.0), reply.text, {"3": 0.75, "4": 0.25}, Usage(9, 3, 0.5))
+    ]
+    assert judge.rate(item) == Rating(3.0)
+
+
+@pytest.mark.parametrize("reply", ["", "no number at all", "<score>9</score>"])
+def test_a_reply_without_a_verdict_is_unparsed_and_kept(reply: str) -> None:
+    judge, _ = make_judge(reply=reply)
+    (judgement,) = judge.judge(items(1))
+    assert isinstance(judgement.verdict, Unparsed)
+    assert (judgement.reply, judgement.failed) == (reply, False)
+
+
+def test_one_engine_error_fails_one_item() -> None:
+    judge, engine = make_judge()
+
+    async def answer(group: PromptGroup) -> Replies:
+        return [Reply("<score>4</score>"), EngineError("too long"), Reply("<score>2</score>")]
+
+    engine.answer = answer
+    assert list(judge.judge(items(1, each=3))) == [
+        Judgement("v0/0", Rating(4.0), "<score>4</score>"),
+        Judgement("v0/1", Unparsed("engine: too long"), failed=True),
+        Judgement("v0/2", Rating(2.0), "<score>2</score>"),
+    ]
+
+
+# Making one.
+
+
+def test_the_signature_names_prompts_engine_and_decoding_but_no_concurrency() -> None:
+    name = "videojudge_bench.prompted:PromptedJudge"
+    options = {"engine": "fake_engine:FakeEngine", "reply": "x", "concurrency": 2}
+    built = registry.build(name, options)
+    shas = {a: load_prompt(PROMPTS_FOLDER / f"{a}.jinja").sha for a in ("rate", "prefer")}
+    assert built.signature() == {
+        "judge": name,
+        "engine": "fake_engine:FakeEngine",
+        "temperature": 0.0,
+        "max_tokens": 1024,
+        "seed": 0,
+        "reply": "x",
+        "prompt_prefer": shas["prefer"],
+        "prompt_rate": shas["rate"],
+        "model": "fake-1",
+    }
+
+
+def test_the_same_number_written_in_two_ways_is_one_signature(rated_set: GoldSet) -> None:
+    # A command line gives temperature=0 as a whole number; the default is 0.0.
+    name, engine = "videojudge_bench.prompted:PromptedJudge", "fake_engine:FakeEngine"
+    said = registry.build(name, {"engine": engine, "temperature": 0})
+    left_out = registry.build(name, {"engine": engine})
+    assert render(said.signature()) == render(left_out.signature())
+    assert Run(said, rated_set).folder == Run(left_out, rated_set).folder
+
+
+def test_closing_a_judge_closes_its_engine() -> None:
+    judge, engine = make_judge()
+    judge.close()
+    assert engine.closed == 1
+
+
+def test_a_judge_that_looks_needs_an_engine_that_takes_video() -> None:
+    assert make_judge(Looker)[0].requires == {"video"}
+    with pytest.raises(ConfigError) as caught:
+        make_judge(Looker, "TextEngine")
+    assert str(caught.value) == (
+        "judge Looker looks at videos, but the engine 'fake_engine:TextEngine' takes text alone; "
+        "choose an engine with the capability video"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"concurrency": 0}, "concurrency must be at least 1, got 0"),
+        ({"concurrency": "many"}, "refused its options"),
+        ({"temperature": "hot"}, "refused its options: could not convert string to float: 'hot'"),
+        ({"engine": "scriptd"}, "unknown engine 'scriptd'. Did you mean 'scripted'?"),
+        ({"reply": 1, "replies": 2}, "unknown option 'replies'. Did you mean 'reply'?"),
+    ],
+)
+def test_options_that_cannot_work(options: dict[str, Scalar], text: str) -> None:
+    given = {"engine": "fake_engine:FakeEngine", **options}
+    with pytest.raises(ConfigError) as caught:
+        registry.build("videojudge_bench.prompted:PromptedJudge", given)
+    assert text in str(caught.value)
+
+
+def test_the_scripted_judge_from_its_file_to_its_verdicts(
+    rated_set: GoldSet, replies_file: Path, journal_root: Path
+) -> None:
+    built = registry.build("scripted", {"replies": str(replies_file)})
+    found = Run(built, rated_set, RunOptions(journal=journal_root)).judge(list(rated_set.by_id))
+    assert found["v0/cat"].verdict == Rating(4.0)
+    assert {j.verdict for i, j in found.items() if i != "v0/cat"} == {Rating(2.0)}
+    assert str(replies_file) not in str(built.signature())
+
+
+# Prompts of one's own.
+
+PROMPT = (
+    "{% block system %}s{% endblock %}{% block shared %}h{% endblock %}"
+    "{% block response %}OWN {{ response }}{% endblock %}"
+)
+MODULE = """
+from videojudge_bench.prompted import PromptedJudge
+
+class Strict(PromptedJudge):
+    prompts = {"rate": "strict.jinja"}
+"""
+
+
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with a judge `Strict` that wants `strict.jinja`, which is not there yet."""
+    package = tmp_path / "their_prompts"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "strict.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("their_prompts", "their_prompts.strict"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return package
+
+
+def _ask_strict(cls: str = "their_prompts.strict:Strict") -> str:
+    built = registry.build(cls, {"engine": "fake_engine:FakeEngine"})
+    judge = cast("PromptedJudge", built.judge)
+    judge.rate(items(1)[0])
+    return cast("FakeEngine", judge.engine).groups[0].continuations[0].text
+
+
+@pytest.mark.parametrize("place", ["strict.jinja", "prompts/strict.jinja"])
+def test_a_prompt_beside_the_module_or_in_its_prompts_folder(own_package: Path, place: str) -> None:
+    path = own_package / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(PROMPT)
+    assert _ask_strict() == "OWN answer 0"
+
+
+def test_a_subclass_elsewhere_finds_the_prompts_of_its_base(
+    own_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_package / "strict.jinja").write_text(PROMPT)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "stricter_still.py").write_text(
+        "from their_prompts.strict import Strict\n\nclass Stricter(Strict):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(elsewhere)
+    monkeypatch.delitem(sys.modules, "stricter_still", raising=False)
+    assert _ask_strict("stricter_still:Stricter") == "OWN answer 0"
+
+
+def test_a_prompt_of_ones_own_goes_before_that_of_the_package(own_package: Path) -> None:
+    (own_package / "strict.py").write_text(MODULE.replace("strict.jinja", "rate.jinja"))
+    (own_package / "rate.jinja").write_text(PROMPT)
+    assert _ask_strict() == "OWN answer 0"
+
+
+def test_a_missing_prompt_lists_the_places(own_package: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _ask_strict()
+    assert str(caught.value) == (
+        "judge Strict: no prompt file 'strict.jinja'; looked at "
+        f"{own_package / 'strict.jinja'}, {own_package / 'prompts' / 'strict.jinja'}, "
+        f"{PROMPTS_FOLDER / 'strict.jinja'}"
+    )
+
+
+def test_a_prompt_that_asks_for_too_much_ends_the_run(
+    own_package: Path, rated_set: GoldSet, journal_root: Path
+) -> None:
+    (own_package / "strict.jinja").write_text(PROMPT.replace("response }}", "answer }}"))
+    built = registry.build("their_prompts.strict:Strict", {"engine": "fake_engine:FakeEngine"})
+    run = Run(built, rated_set, RunOptions(journal=journal_root))
+    with pytest.raises(ConfigError, match=r"strict\.jinja cannot be rendered: 'answer' is undef"):
+        run.judge(list(rated_set.by_id))
+
+
+def test_a_class_of_a_notebook_uses_the_prompts_of_the_package(replies_file: Path) -> None:
+    # Its module has no file. A notebook is where most judges are tried first.
+    cell = (
+        "from videojudge_bench.items import Item\n"
+        "from videojudge_bench.prompted import PromptedJudge\n"
+        "class Mine(PromptedJudge):\n"
+        "    pass\n"
+        f"mine = Mine(engine='scripted', replies={str(replies_file)!r})\n"
+        "assert mine.rate(Item('v0/cat', 'v0', 'do', 'x')).value == 4\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", cell], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

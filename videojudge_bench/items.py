@@ -1,0 +1,167 @@
+"""What a judge sees (item, pair) and what only scoring sees (example)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+from videojudge_bench.hashing import Json, content_hash, unit_interval
+
+
+@dataclass(frozen=True)
+class Item:
+    """One response to one instruction about one video. Never carries gold.
+
+    Attributes:
+        id: unique in its gold set; says nothing about the gold rating.
+        video_id: names the video; items of one video are one cluster in the statistics.
+        instruction: what the answerer was asked.
+        response: the answer to judge.
+        references: known good answers, as many as the run was told to show.
+        description: dense text description of the video, where known.
+        video: the video file, where it was found.
+    """
+
+    id: str
+    video_id: str
+    instruction: str
+    response: str
+    references: tuple[str, ...] = ()
+    description: str | None = None
+    video: Path | None = None
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Video and instruction: items that share both share a prompt prefix."""
+        return (self.video_id, self.instruction)
+
+    def content(self) -> dict[str, Json]:
+        """Return all that can change a verdict, the video file apart."""
+        return {"response": self.response, **_shared_content(self)}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two responses to one instruction about one video, in the order they are shown.
+
+    Attributes are those of `Item`, with `first` and `second` in the place of `response`.
+    """
+
+    id: str
+    video_id: str
+    instruction: str
+    first: str
+    second: str
+    references: tuple[str, ...] = ()
+    description: str | None = None
+    video: Path | None = None
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Video and instruction: pairs that share both share a prompt prefix."""
+        return (self.video_id, self.instruction)
+
+    def content(self) -> dict[str, Json]:
+        """Return all that can change a verdict, the video file apart."""
+        return {"first": self.first, "second": self.second, **_shared_content(self)}
+
+    def sides(self) -> tuple[Item, Item]:
+        """Return the two responses as items, for judges that rate one response at a time."""
+        first, second = (
+            Item(
+                id=f"{self.id}#{side}",
+                video_id=self.video_id,
+                instruction=self.instruction,
+                response=response,
+                references=self.references,
+                description=self.description,
+                video=self.video,
+            )
+            for side, response in (("first", self.first), ("second", self.second))
+        )
+        return first, second
+
+
+def _shared_content(item: Item | Pair) -> dict[str, Json]:
+    return {
+        "id": item.id,
+        "video_id": item.video_id,
+        "instruction": item.instruction,
+        "references": list(item.references),
+        "description": item.description,
+    }
+
+
+@dataclass(frozen=True)
+class RatingGold:
+    """What raters said of one response, one number a rater, on the gold set's scale."""
+
+    ratings: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the raters."""
+        return sum(self.ratings) / len(self.ratings)
+
+
+@dataclass(frozen=True)
+class OptionGold:
+    """Whether the response is the correct option of its question."""
+
+    correct: bool
+
+
+@dataclass(frozen=True)
+class PreferenceGold:
+    """Which of two responses is better: 1.0 the first, 0.0 the second, as shown in the pair."""
+
+    p_first: float
+
+
+Gold = Union[RatingGold, OptionGold, PreferenceGold]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An item or pair with its gold.
+
+    Attributes:
+        item: what the judge sees.
+        gold: what the judge never sees.
+        unit: what scoring joins on: the question of an option, the pair behind the two orders,
+            the group of a rated response.
+        system: the answering system, where known.
+        labels: properties to group or to filter by, such as a question type.
+    """
+
+    item: Item | Pair
+    gold: Gold
+    unit: str
+    system: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def content(self) -> dict[str, Json]:
+        """Return item, gold and unit as JSON: what a gold set's content hash is made from."""
+        if isinstance(self.gold, RatingGold):
+            gold: Json = list(self.gold.ratings)
+        elif isinstance(self.gold, OptionGold):
+            gold = self.gold.correct
+        else:
+            gold = self.gold.p_first
+        return {**self.item.content(), "gold": gold, "unit": self.unit}
+
+
+def part_of(video_id: str) -> str:
+    """Return `dev` or `test`: every video of every gold set is in one half, by a hash of its id.
+
+    What is fitted (calibration, tie thresholds, the level of a constant) is fitted on `dev` and
+    reported on `test`.
+    """
+    return "dev" if unit_interval("part", video_id) < 0.5 else "test"
+
+
+def opaque_id(video_id: str, *parts: str) -> str:
+    """Return an item id that names the video and hides all else (order, system, rating)."""
+    return f"{video_id}/{content_hash(list(parts))[:10]}"

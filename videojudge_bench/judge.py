@@ -1,0 +1,94 @@
+"""The contract of a judge: the one class to subclass to plug in a new one."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
+
+Need = Literal["video", "references", "description"]
+Ability = Literal["rate", "prefer"]
+
+
+class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is the author's choice
+    """Turns items into judgements.
+
+    Write `rate`, and everything else works. The constructor's keyword arguments are the options of
+    the judge: `Overlap(lower=False)` is `--model_args judge=my_pkg:Overlap,lower=false`.
+
+    Attributes:
+        requires: what an item must have; a gold set that cannot give it is `not applicable`.
+        scale: the scale of the ratings, or None when the numbers only rank.
+        abilities: `rate` for single responses, `prefer` for pairs.
+        fits_on_dev: whether `fit_dev` wants the gold ratings of the dev part; every number is then
+            reported on the test part.
+        unsigned: constructor arguments that cannot change a verdict (concurrency, a device): they
+            stay out of the signature.
+    """
+
+    requires: frozenset[Need] = frozenset()
+    scale: RatingScale | None = RatingScale(1, 5)
+    abilities: frozenset[Ability] = frozenset({"rate", "prefer"})
+    fits_on_dev: ClassVar[bool] = False
+    unsigned: ClassVar[frozenset[str]] = frozenset()
+
+    def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional
+        """Look at the whole gold set, gold left out, before judging (document frequencies).
+
+        Called once per gold set with all its items, whatever `--limit` or the number of processes.
+        """
+
+    def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:  # noqa: B027 - optional
+        """Learn from the dev part: items with their mean gold rating. See `fits_on_dev`."""
+
+    def rate(self, item: Item) -> Rating | Unparsed:
+        """Return how good the response is."""
+        raise NotImplementedError(
+            f"{type(self).__name__} rates no single response; it needs a method `rate`"
+        )
+
+    def prefer(self, pair: Pair) -> Preference | Unparsed:
+        """Return which of two responses is better, as shown.
+
+        By default both are rated: the higher rating wins, equal ratings are a tie.
+        """
+        first, second = (self.rate(side) for side in pair.sides())
+        return preference_from_ratings(first, second)
+
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        """Yield one judgement per item, in any order. Override it to work in batches.
+
+        Items of one group come one after another. An exception ends the stream: the runner then
+        judges the items that were taken and not answered one by one, and goes on with the rest.
+        """
+        for item in items:
+            verdict = self.rate(item) if isinstance(item, Item) else self.prefer(item)
+            yield Judgement(item.id, verdict)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the signature must say beyond the constructor's arguments.
+
+        A key that is also an argument replaces it: a file is better named by its content hash.
+        """
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Give back what the judge holds (a model, a connection)."""
+
+
+def preference_from_ratings(
+    first: Rating | Unparsed, second: Rating | Unparsed
+) -> Preference | Unparsed:
+    """Return the preference that two ratings amount to: the higher wins, equal ones are a tie."""
+    if isinstance(first, Unparsed):
+        return Unparsed(f"first response: {first.reason}")
+    if isinstance(second, Unparsed):
+        return Unparsed(f"second response: {second.reason}")
+    if first.value == second.value:
+        return Preference(0.5)
+    return Preference(1.0 if first.value > second.value else 0.0)

@@ -1,0 +1,63 @@
+"""Items as a run shows them: references cut to the first n, the video file found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Union
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.border import find_videos
+from videojudge_bench.items import Item, Pair
+
+References = Union[int, Literal["all"]]
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """The items of a gold set, without gold, as a judge sees them.
+
+    Attributes:
+        gold_set: the set.
+        references: how many references an item shows: the first n.
+        videos: video files by video id.
+    """
+
+    gold_set: GoldSet
+    references: int
+    videos: dict[str, Path] = field(default_factory=dict)
+
+    def item(self, item_id: str) -> Item | Pair:
+        """Return one item; raises KeyError for an id that is not in the set."""
+        item = self.gold_set.by_id[item_id].item
+        shown = item.references[: self.references]
+        return replace(item, references=shown, video=self.videos.get(item.video_id))
+
+
+def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> ItemView:
+    """Return the view of a set.
+
+    Args:
+        gold_set: the set.
+        references: a number from 0 up, or `all`; more than there are means all.
+        videos: folder with the video files, `<video id>.<extension>`.
+
+    Raises:
+        ConfigError: `references` is neither, or the folder does not exist.
+    """
+    asked = checked_references(references)
+    there = gold_set.max_references
+    shown = there if asked == "all" else min(asked, there)
+    return ItemView(gold_set, shown, find_videos(videos) if videos else {})
+
+
+def checked_references(asked: References) -> References:
+    """Return `asked` if it is a number from 0 up or `all`.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if asked == "all" or (isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0):
+        return asked
+    raise ConfigError(f"references={asked!r}: allowed are 0, 1, 2, … and all")
