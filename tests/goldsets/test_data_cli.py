@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import pickle
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videojudge_bench import data_cli, goldsets
+from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
+from videojudge_bench.goldsets import border, nextqa, vatex
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.items import RatingGold
+
+
+@pytest.fixture
+def fresh_sets() -> Iterator[None]:
+    goldsets.load.cache_clear()
+    yield
+    goldsets.load.cache_clear()
+
+
+def test_the_list_has_a_row_per_set() -> None:
+    rows = {row["name"]: row for row in data_cli.list_sets()}
+    assert list(rows) == goldsets.names()
+    assert rows["vatex"] == {
+        "name": "vatex",
+        "task": "videojudge_vatex",
+        "kind": "human",
+        "shape": "ratings",
+        "examples": "18000",
+        "videos": "3000",
+        "data here": "yes",
+        "licence": vatex.INFO.licence,
+        "how to get": vatex.INFO.how_to_get,
+    }
+    assert (rows["nextqa"]["examples"], rows["nextqa"]["videos"]) == ("13020", "295")
+    assert {tuple(row) for row in rows.values()} == {tuple(rows["vatex"])}
+
+
+@pytest.mark.usefixtures("fresh_sets")
+def test_the_list_says_what_is_missing_or_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nextqa, "_FILE", "gone.jsonl.gz")
+    broken = tmp_path / "broken.jsonl.gz"
+    broken.write_bytes(b"")
+    packaged = border.packaged_file
+    monkeypatch.setattr(
+        border,
+        "packaged_file",
+        lambda info, name: broken if info is vatex.INFO else packaged(info, name),
+    )
+    rows = {row["name"]: row for row in data_cli.list_sets()}
+    assert (rows["nextqa"]["data here"], rows["nextqa"]["examples"]) == ("no", "-")
+    assert rows["vatex"]["data here"] == "broken: see videojudge data verify vatex"
+    assert rows["vatex"]["videos"] == "-"
+    with pytest.raises(DataError, match="the file is empty"):
+        data_cli.verify("vatex")
+    with pytest.raises(NoDataError, match="gold set 'nextqa' has no data here"):
+        data_cli.verify("nextqa")
+
+
+def test_the_packaged_sets_are_the_released_ones() -> None:
+    # Counts as their sources give them: VATEX-EVAL's rating histogram, NExT-QA's whole split.
+    assert data_cli.verify("vatex")[:9] == [
+        "vatex: videos 3000, as expected",
+        "vatex: units 3000, as expected",
+        "vatex: examples 18000, as expected",
+        "vatex: ratings 54000, as expected",
+        "vatex: ratings of 1 1766, as expected",
+        "vatex: ratings of 2 4362, as expected",
+        "vatex: ratings of 3 5723, as expected",
+        "vatex: ratings of 4 20279, as expected",
+        "vatex: ratings of 5 21870, as expected",
+    ]
+    assert set(data_cli.verify("nextqa")) >= {
+        "nextqa: videos in the file 570, as expected",
+        "nextqa: questions in the file 4996, as expected",
+        "nextqa: units 2604, as expected",
+        "nextqa: examples 13020, as expected",
+    }
+    for name in ("vatex", "nextqa"):
+        digest = goldsets.load(name).content_hash
+        assert f"{name}: content hash {digest}, as expected" in data_cli.verify(name)
+
+
+def test_an_unknown_set() -> None:
+    with pytest.raises(UnknownNameError, match=re.escape("Did you mean 'vatex'?")):
+        data_cli.verify("vatx")
+    with pytest.raises(UnknownNameError, match=re.escape("unknown gold set 'vatx'")):
+        next(data_cli.ids("vatx"))
+
+
+def test_every_difference_from_the_release_is_named() -> None:
+    whole = goldsets.load("vatex")
+    first, *rest = whole.examples
+    assert isinstance(first.gold, RatingGold)
+    ratings = first.gold.ratings
+    # One rating changes: its count falls by one, another's grows by one, and the hash is another.
+    old, new = ratings[0], 1.0 if ratings[0] != 1.0 else 2.0
+    changed = replace(first, gold=RatingGold((new, *ratings[1:])))
+    with pytest.raises(DataError, match="videojudge_vatex: not the released data: ") as caught:
+        data_cli.verify_set(GoldSet(whole.info, (changed, *rest)))
+    histogram = {1.0: 1766, 2.0: 4362, 3.0: 5723, 4.0: 20279, 5.0: 21870}
+    text = str(caught.value)
+    assert f"ratings of {old:g} {histogram[old] - 1}, expected {histogram[old]}" in text
+    assert f"ratings of {new:g} {histogram[new] + 1}, expected {histogram[new]}" in text
+    assert "content hash " in text
+    assert "labels hash" not in text
+    assert "videos" not in text
+    assert text.endswith("Reinstall videojudge-bench")
+
+
+def test_a_changed_label_is_noticed() -> None:
+    whole = goldsets.load("vatex")
+    first, *rest = whole.examples
+    changed = replace(first, labels={"candidate": "9"})
+    with pytest.raises(DataError, match=r"not the released data: labels hash [0-9a-f]{64}, expect"):
+        data_cli.verify_set(GoldSet(whole.info, (changed, *rest)))
+
+
+def test_a_set_without_known_figures_is_counted() -> None:
+    whole = goldsets.load("vatex")
+    own = GoldSet(replace(whole.info, name="own"), whole.examples[:6])
+    lines = data_cli.verify_set(own)
+    assert lines[:4] == ["own: videos 1", "own: units 1", "own: examples 6", "own: ratings 18"]
+    assert f"own: content hash {own.content_hash}" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("vatex", ["candidate"]), ("nextqa", ["type", "qid", "option"])],
+)
+def test_ids_come_with_the_keys_of_the_source(name: str, header: list[str]) -> None:
+    first, *rows = csv.reader(data_cli.ids(name))
+    assert first == ["id", "video_id", *header]
+    examples = goldsets.load(name).examples
+    assert rows == [
+        [example.item.id, example.item.video_id, *(example.labels[key] for key in header)]
+        for example in examples
+    ]
+
+
+def emscore_pickles(folder: Path, rows: list[vatex.VatexRow]) -> Path:
+    """The four files in the form of EMScore's release: arrays, one entry per candidate."""
+    candidates = [(row, candidate) for row in rows for candidate in row.candidates]
+    ratings = np.array([candidate.ratings for _, candidate in candidates])
+    arrays = {
+        "video_ids": np.array([row.video_id for row, _ in candidates]),
+        "candidates_list": np.array([candidate.text for _, candidate in candidates], dtype=object),
+        "gts_list": np.array([[*row.references, "a tenth"] for row, _ in candidates], dtype=object),
+        "human_scores": ratings.T.reshape(-1),
+    }
+    for name, array in arrays.items():
+        (folder / f"{name}.pkl").write_bytes(pickle.dumps(array))
+    return folder
+
+
+def test_emscores_pickles_become_the_packaged_file(tmp_path: Path) -> None:
+    folder = emscore_pickles(tmp_path, list(vatex.rows()))
+    output = tmp_path / "vatex_eval.jsonl.gz"
+    assert data_cli.prepare_vatex(folder, output) == [
+        f"wrote {output}: 3000 videos, 18000 candidates",
+        "the content is the same as in the package",
+    ]
+    packaged = border.packaged_file(vatex.INFO, "vatex_eval.jsonl.gz")
+    assert gzip.decompress(output.read_bytes()) == gzip.decompress(packaged.read_bytes())
+
+
+def test_what_differs_from_the_package_is_counted(tmp_path: Path) -> None:
+    first, second, third, *_ = vatex.rows()
+    candidate = first.candidates[0]
+    other = candidate.model_copy(
+        update={"text": "another text", "ratings": tuple(6 - r for r in candidate.ratings)}
+    )
+    rows = [
+        first.model_copy(update={"candidates": (other, *first.candidates[1:])}),
+        second.model_copy(update={"references": second.references[::-1]}),
+        third.model_copy(update={"video_id": "new_000000_000010"}),
+    ]
+    lines = data_cli.prepare_vatex(emscore_pickles(tmp_path, rows), tmp_path / "own.jsonl.gz")
+    # Three videos written, one of them unknown: 3,000 - 2 are in the package alone. The middle
+    # rating 3 would stay 3 when mirrored, and the first candidate has another one.
+    assert candidate.ratings != (3, 3, 3)
+    assert lines == [
+        f"wrote {tmp_path / 'own.jsonl.gz'}: 3 videos, 18 candidates",
+        "the content differs from the package:",
+        "  videos that the package lacks: 1",
+        "  videos that only the package has: 2998",
+        "  videos with other references: 1",
+        "  candidates with another text: 1",
+        "  candidates with other ratings: 1",
+    ]
+
+
+def test_an_output_is_replaced_only_when_told_to(tmp_path: Path) -> None:
+    folder = emscore_pickles(tmp_path, list(vatex.rows())[:1])
+    output = tmp_path / "own.jsonl.gz"
+    output.write_bytes(b"mine")
+    text = f"the output {str(output)!r} exists; give --force to replace it or another --output"
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        data_cli.prepare_vatex(folder, output)
+    assert output.read_bytes() == b"mine"
+    data_cli.prepare_vatex(folder, output, force=True)
+    assert len(list(vatex.rows(output))) == 1
+
+
+def test_an_output_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape("is compressed; name it <name>.jsonl.gz")):
+        data_cli.prepare_vatex(tmp_path, tmp_path / "own.jsonl")
+    text = f"the folder {str(tmp_path / 'none')!r} does not exist; make it first"
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        data_cli.prepare_vatex(tmp_path, tmp_path / "none" / "own.jsonl.gz")
+
+
+def test_a_refused_pickle_leaves_no_file(tmp_path: Path) -> None:
+    folder = emscore_pickles(tmp_path, list(vatex.rows())[:1])
+    (folder / "gts_list.pkl").write_bytes(b"cposix\nsystem\n(V:\ntR.")
+    output = tmp_path / "own.jsonl.gz"
+    with pytest.raises(DataError, match=re.escape("gts_list.pkl: asks for 'posix.system'")):
+        data_cli.prepare_vatex(folder, output)
+    assert not list(tmp_path.glob("own*"))

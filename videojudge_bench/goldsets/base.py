@@ -1,0 +1,132 @@
+"""What a gold set is. A set is one module in this folder and one YAML in `tasks/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from videojudge_bench.errors import DataError
+from videojudge_bench.hashing import content_hash
+from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
+from videojudge_bench.scale import RatingScale
+
+GoldKind = Literal["human", "constructed", "options", "model"]
+Shape = Literal["ratings", "options", "pairs"]
+
+_GOLD = {"ratings": RatingGold, "options": OptionGold, "pairs": PreferenceGold}
+
+
+@dataclass(frozen=True)
+class GoldSetInfo:
+    """What can be said of a gold set without its data.
+
+    Attributes:
+        name: short name; the lmms-eval task is `videojudge_<name>`.
+        title: one line for tables.
+        kind: where the gold comes from. `human`: people rated; `constructed`: made to deserve a
+            rating; `options`: one option is correct; `model`: a model labelled it.
+        shape: `ratings` of single responses, `options` of a question, or `pairs`.
+        licence: of the data.
+        source: where the data come from.
+        how_to_get: one sentence for a user who lacks the data.
+        scale: of the gold ratings.
+        recipe: `emscore` for the per-rater correlations of VATEX-EVAL.
+        data: `full`, or what part of the set it is (`sample-140`); samples have no dev part.
+        version: changes whenever the examples change.
+    """
+
+    name: str
+    title: str
+    kind: GoldKind
+    shape: Shape
+    licence: str
+    source: str
+    how_to_get: str
+    scale: RatingScale = RatingScale(1, 5)
+    recipe: Literal["emscore"] | None = None
+    data: str = "full"
+    version: str = "1"
+
+    @property
+    def task(self) -> str:
+        """Name of the lmms-eval task."""
+        return f"videojudge_{self.name}"
+
+    @property
+    def has_dev(self) -> bool:
+        """Whether the set is split into a dev and a test part."""
+        return not self.data.startswith("sample")
+
+
+@dataclass(frozen=True)
+class GoldSet:
+    """A named, versioned, content-hashed set of examples.
+
+    Raises:
+        DataError: on an empty set, a duplicate id, a gold rating outside the scale, gold of
+            another shape, or examples with different numbers of raters.
+    """
+
+    info: GoldSetInfo
+    examples: tuple[Example, ...]
+
+    def __post_init__(self) -> None:
+        problem = _first_problem(self.info, self.examples)
+        if problem is not None:
+            raise DataError(problem, path=self.info.task)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over all examples, gold included; the order does not matter."""
+        return examples_hash(self.examples)
+
+    @cached_property
+    def by_id(self) -> dict[str, Example]:
+        """Examples by item id."""
+        return {example.item.id: example for example in self.examples}
+
+    @cached_property
+    def max_references(self) -> int:
+        """The most references that an item has; 0 for a set without any."""
+        return max(len(example.item.references) for example in self.examples)
+
+
+def examples_hash(examples: Sequence[Example]) -> str:
+    """Return a SHA-256 over examples (64 hex digits) that does not depend on their order."""
+    return content_hash(sorted(content_hash(example.content()) for example in examples))
+
+
+def _first_problem(info: GoldSetInfo, examples: Sequence[Example]) -> str | None:
+    if not examples:
+        return "the set is empty; it needs at least one example"
+    wanted = _GOLD[info.shape]
+    raters: int | None = None
+    seen: set[str] = set()
+    for example in examples:
+        item_id, gold = example.item.id, example.gold
+        if item_id in seen:
+            return f"duplicate item id {item_id!r}; ids must be unique in a set"
+        seen.add(item_id)
+        if not isinstance(gold, wanted):
+            return (
+                f"item {item_id!r} has {type(gold).__name__}; {info.shape} need {wanted.__name__}"
+            )
+        if isinstance(gold, RatingGold):
+            raters = raters if raters is not None else len(gold.ratings)
+            problem = _rating_problem(info.scale, gold, raters)
+            if problem is not None:
+                return f"item {item_id!r}: {problem}"
+    return None
+
+
+def _rating_problem(scale: RatingScale, gold: RatingGold, raters: int) -> str | None:
+    if not gold.ratings:
+        return "no rating; at least one rater is needed"
+    if len(gold.ratings) != raters:
+        return f"{len(gold.ratings)} ratings, but the first item has {raters}"
+    for rating in gold.ratings:
+        if rating not in scale:
+            return f"gold rating {rating} is outside the scale {scale}"
+    return None

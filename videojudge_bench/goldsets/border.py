@@ -1,0 +1,177 @@
+"""Where files come in: read line by line, checked, and every fault named with its place."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from videojudge_bench.errors import ConfigError, DataError, NoDataError
+from videojudge_bench.goldsets.base import GoldSetInfo
+
+VIDEO_EXTENSIONS = ("mp4", "webm", "mkv", "avi", "mov", "m4v", "flv")
+"""Kinds of video file, the preferred one first where a video is there in several."""
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is refused: a row has a few kilobytes, so such a file is no JSON lines."""
+
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+"""The configuration of every row type: no unknown field, and "5" is no number."""
+
+RowT = TypeVar("RowT", bound=BaseModel)
+
+
+def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
+    """Return the path of a data file that travels with the package.
+
+    Raises:
+        NoDataError: when it is not there.
+    """
+    path = Path(str(files("videojudge_bench.tasks"))) / "data" / file_name
+    if not path.is_file():
+        raise NoDataError(info.name, info.how_to_get)
+    return path
+
+
+def read_rows(path: Path, row_type: type[RowT], *, unique: Sequence[str]) -> Iterator[RowT]:
+    """Yield the rows of a JSON lines file (`.gz`: compressed), each checked, in the file's order.
+
+    The file is read as a stream; one line is in memory at a time.
+
+    Args:
+        path: the file.
+        row_type: what a row is; its configuration is `STRICT`.
+        unique: the fields that together name a row; no two rows may agree in all of them.
+
+    Raises:
+        DataError: with file, line (from 1) and field, when the file cannot be read, is empty, cut
+            off, not UTF-8 or begins with a byte order mark, or when a row is not JSON, lacks a
+            field, has an unknown one, has a value that is not allowed, or repeats an earlier row.
+    """
+    first_line: dict[tuple[object, ...], int] = {}
+    for number, line in _lines(path):
+        row = _parse(line, row_type, path, number)
+        key = tuple(getattr(row, name) for name in unique)
+        if key in first_line:
+            raise DataError(
+                f"duplicate of line {first_line[key]} ({', '.join(map(repr, key))}); no two lines "
+                f"may have the same {' and '.join(unique)}, remove one",
+                path=path,
+                line=number,
+                field=unique[-1],
+            )
+        first_line[key] = number
+        yield row
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a gzip file that depends on `lines` alone (no name, no time), all of it or nothing."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with (
+            part.open("wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
+        ):
+            for line in lines:
+                file.write(f"{line}\n".encode())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def find_videos(folder: Path) -> dict[str, Path]:
+    """Return the videos that lie directly in a folder as `<video id>.<ext>`, by video id.
+
+    A link counts when it leads to a file. Of several files of one video the first in the order of
+    `VIDEO_EXTENSIONS` is taken.
+
+    Raises:
+        ConfigError: when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"the video folder {str(folder)!r} does not exist or is no folder; give the folder in "
+            f"which the files <video id>.<ext> lie (ext: {', '.join(VIDEO_EXTENSIONS)})"
+        )
+    ranks = {f".{extension}": rank for rank, extension in enumerate(VIDEO_EXTENSIONS)}
+    found = [p for p in folder.iterdir() if p.suffix.lower() in ranks and p.is_file()]
+    found.sort(key=lambda p: (p.stem, ranks[p.suffix.lower()], p.name), reverse=True)
+    return {path.stem: path for path in found}
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        with _open(path) as file:
+            while raw := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                yield number, _decode(raw, path, number)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"the compressed data end or break after this line ({error}); get the file again",
+            path=path,
+            line=number,
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
+    if number == 0:
+        raise DataError("the file is empty; it needs one JSON object per line", path=path)
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _decode(raw: bytes, path: Path, number: int) -> str:
+    if len(raw) > MAX_LINE_BYTES:
+        problem = f"longer than {MAX_LINE_BYTES} bytes; the file needs one JSON object per line"
+        raise DataError(problem, path=path, line=number)
+    if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
+        problem = "begins with a byte order mark; save it as UTF-8 without one"
+        raise DataError(problem, path=path, line=number)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8; "
+            "save the file as UTF-8",
+            path=path,
+            line=number,
+        ) from error
+
+
+def _parse(line: str, row_type: type[RowT], path: Path, number: int) -> RowT:
+    if not line.strip():
+        raise DataError("an empty line; remove it", path=path, line=number)
+    try:
+        return row_type.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem, more = _problem(first), error.error_count() - 1
+        if more:
+            problem += f" (and {more} more in this line)"
+        raise DataError(problem, path=path, line=number, field=_field(first)) from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    if error["type"] == "json_invalid":
+        return f"not a JSON object ({error['msg']})"
+    if error["type"] == "missing":
+        return "the field is missing"
+    if error["type"] == "extra_forbidden":
+        return "the field is unknown; remove it or correct its name"
+    found = repr(error["input"])
+    found = found if len(found) <= 60 else f"{found[:57]}..."
+    return f"{error['msg'].removeprefix('Value error, ')}; found {found}"
+
+
+def _field(error: ErrorDetails) -> str | None:
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
+    return name.removeprefix(".") or None

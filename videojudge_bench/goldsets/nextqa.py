@@ -1,0 +1,175 @@
+"""NExT-QA, validation split: questions about videos, each with five options, one of them correct.
+
+Xiao et al., "NExT-QA: Next Phase of Question-Answering to Explaining Temporal Actions", CVPR 2021.
+Half of the videos, by a hash of the id, are gold; the other half are seeds for the bootstrap, so
+that no judge trained here has seen a gold video. Every option is one example: a good judge rates
+the correct one above the other four.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from videojudge_bench.goldsets import border
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.items import Example, Item, OptionGold, opaque_id
+
+INFO = GoldSetInfo(
+    name="nextqa",
+    title="NExT-QA: the correct option against four others",
+    kind="options",
+    shape="options",
+    licence="MIT",
+    source="NExT-QA, CVPR 2021 (github.com/doc-doc/NExT-QA), validation split",
+    how_to_get=(
+        "the questions travel with the package (reinstall it when they are missing); "
+        "the videos (VidOR) come from your own folder, as <video id>.<ext>"
+    ),
+)
+
+OPTIONS = 5
+"""Options per question."""
+
+_FILE = "nextqa_val.jsonl.gz"
+
+_Text = Annotated[str, Field(min_length=1)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+class NextQaRow(BaseModel):
+    """One line of the data file: a question with its options.
+
+    `type` is CW (why), CH (how), TN, TC, TP (what comes next, at the same time, before), DO, DL or
+    DC (other description, place, count).
+    """
+
+    model_config = border.STRICT
+
+    video_id: _Text
+    frame_count: _Count
+    width: _Count
+    height: _Count
+    qid: _Text
+    type: Literal["CW", "CH", "TN", "TC", "TP", "DO", "DL", "DC"]
+    question: _Text
+    choices: Annotated[tuple[_Text, ...], Field(min_length=OPTIONS, max_length=OPTIONS)]
+    answer_index: Annotated[int, Field(ge=0, lt=OPTIONS)]
+    gold_answer: _Text
+
+    @model_validator(mode="after")
+    def _answer_is_one_option(self) -> NextQaRow:
+        if self.choices[self.answer_index] != self.gold_answer:
+            raise ValueError("gold_answer must be the text of the option at answer_index")
+        if self.choices.count(self.gold_answer) > 1:
+            raise ValueError("gold_answer is also the text of another option; only one is correct")
+        return self
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A question of the half that is not gold: what the bootstrap starts from.
+
+    Attributes:
+        video_id: names the video.
+        qid: number of the question within its video.
+        type: kind of question, as in `NextQaRow`.
+        instruction: the question, as the gold half asks its own.
+        gold_answer: the correct option.
+        distractors: the four other options, in the file's order.
+    """
+
+    video_id: str
+    qid: str
+    type: str
+    instruction: str
+    gold_answer: str
+    distractors: tuple[str, ...]
+
+
+def load() -> GoldSet:
+    """Return the gold half of the validation split: one example per option.
+
+    Raises:
+        NoDataError: when the package's data file is missing.
+        DataError: when the file is not what it should be.
+    """
+    return from_file(border.packaged_file(INFO, _FILE))
+
+
+def from_file(path: Path) -> GoldSet:
+    """Return the gold half of a file: questions in its order, the options of one ordered by id.
+
+    Raises:
+        DataError: when the file is not what it should be.
+    """
+    gold_rows = (row for row in rows(path) if is_gold(row.video_id))
+    return GoldSet(INFO, tuple(example for row in gold_rows for example in _examples(row)))
+
+
+def seed_rows() -> list[SeedRow]:
+    """Return the questions of the other half, in the file's order; no video of theirs is gold.
+
+    Raises:
+        NoDataError: when the package's data file is missing.
+        DataError: when the file is not what it should be.
+    """
+    return [
+        SeedRow(
+            video_id=row.video_id,
+            qid=row.qid,
+            type=row.type,
+            instruction=_instruction(row.question),
+            gold_answer=row.gold_answer,
+            distractors=tuple(text for text in row.choices if text != row.gold_answer),
+        )
+        for row in rows(border.packaged_file(INFO, _FILE))
+        if not is_gold(row.video_id)
+    ]
+
+
+def is_gold(video_id: str) -> bool:
+    """Return whether a video belongs to the gold half (else its questions are seeds)."""
+    return unit_interval(INFO.name, video_id) < 0.5
+
+
+def rows(path: Path) -> Iterator[NextQaRow]:
+    """Yield one checked row per question, of both halves.
+
+    Raises:
+        DataError: when the file is not what it should be, with line and field.
+    """
+    return border.read_rows(path, NextQaRow, unique=("video_id", "qid"))
+
+
+def _instruction(question: str) -> str:
+    return question if question.endswith("?") else f"{question}?"
+
+
+def _examples(row: NextQaRow) -> list[Example]:
+    # The qid is part of the id: two questions of one video may share their text and options.
+    occurrences: Counter[str] = Counter()
+    examples = []
+    for index, text in enumerate(row.choices):
+        item = Item(
+            id=opaque_id(row.video_id, row.qid, text, str(occurrences[text])),
+            video_id=row.video_id,
+            instruction=_instruction(row.question),
+            response=text,
+        )
+        occurrences[text] += 1
+        examples.append(
+            Example(
+                item,
+                OptionGold(index == row.answer_index),
+                unit=f"{row.video_id}/{row.qid}",
+                labels={"type": row.type, "qid": row.qid, "option": str(index)},
+            )
+        )
+    return sorted(examples, key=lambda example: example.item.id)
