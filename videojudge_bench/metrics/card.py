@@ -1,0 +1,175 @@
+"""A score card: the numbers of one judge on one gold set, each with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.metrics.keys import KEYS, Key, keys_of
+from videojudge_bench.statistics import (
+    Floats,
+    Resampling,
+    Statistic,
+    bootstrap,
+    estimate,
+    percentile_interval,
+    wilson_interval,
+)
+
+FEWEST_VIDEOS = 20
+TOO_FEW_VIDEOS = f"fewer than {FEWEST_VIDEOS} videos"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with its 95 % interval, or why it is undefined.
+
+    Attributes:
+        value: None exactly where `undefined` gives a reason; never NaN.
+        low: lower end of the interval; None where there is none.
+        high: upper end.
+        undefined: why there is no value.
+        no_interval: why there is a value and no interval.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    undefined: str = ""
+    no_interval: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreCard:
+    """The numbers of one judge on one gold set.
+
+    Items are what is asked: responses of rated and option sets, pairs (both orders) of pair sets.
+
+    Attributes:
+        metrics: all value keys of the gold set in display order, with their `_all` twins.
+        n: items asked, of the part.
+        n_parsed: items with a verdict.
+        n_missing_video: items that could not be judged because their video is not there.
+        n_left_out: questions without their correct option, without distractors or with an unparsed
+            option; pairs asked in one order only, or whose gold is a tie. 0 of rated sets.
+        coverage: n_parsed / (n - n_missing_video), 0..1; None where that is 0 / 0.
+        confusion: gold level x predicted level, both rounded half up, worst level first; None off
+            the rating scale and for other shapes.
+        part: `all` or `test`.
+    """
+
+    metrics: Mapping[str, Metric]
+    n: int = 0
+    n_parsed: int = 0
+    n_missing_video: int = 0
+    n_left_out: int = 0
+    coverage: float | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    part: str = "all"
+
+    def flat(self) -> dict[str, float | int | str]:
+        """Return the card under exactly the keys of `all_keys`.
+
+        What is undefined is text: `undefined (constant judge)`.
+        """
+        flat: dict[str, float | int | str] = {}
+        for name, metric in self.metrics.items():
+            flat[name] = _number(metric.value, metric.undefined)
+            if name in KEYS and KEYS[name].interval:
+                why = metric.undefined or metric.no_interval
+                flat[f"{name}_low"] = _number(metric.low, why)
+                flat[f"{name}_high"] = _number(metric.high, why)
+        nothing = "video missing for every item" if self.n_missing_video else "nothing to judge"
+        return {
+            **flat,
+            "n": self.n,
+            "n_parsed": self.n_parsed,
+            "n_missing_video": self.n_missing_video,
+            "n_left_out": self.n_left_out,
+            "coverage": _number(self.coverage, nothing),
+        }
+
+
+def coverage(n: int, n_parsed: int, n_missing_video: int) -> float | None:
+    """Return parsed / (asked - video missing), 0..1; None when nothing could be judged."""
+    return n_parsed / (n - n_missing_video) if n > n_missing_video else None
+
+
+def undefined_card(info: GoldSetInfo, reason: str) -> ScoreCard:
+    """Return a card on which every metric is undefined, for a gold set that gives no numbers."""
+    return ScoreCard(assemble(info, {}, {}, lambda _: reason))
+
+
+def assemble(
+    info: GoldSetInfo,
+    values: Mapping[str, Metric],
+    imputed: Mapping[str, Metric],
+    why: Callable[[Key], str],
+) -> dict[str, Metric]:
+    """Return all metrics of a gold set in display order.
+
+    Args:
+        info: the gold set.
+        values: metrics by key.
+        imputed: metrics by key with Unparsed imputed; they become the `_all` twins.
+        why: gives the reason for a key that is in neither.
+    """
+    metrics: dict[str, Metric] = {}
+    for key in keys_of(info):
+        metrics[key.name] = values.get(key.name) or Metric(None, undefined=why(key))
+        if key.imputed:
+            twin = imputed.get(key.name) or Metric(None, undefined=why(key))
+            metrics[f"{key.name}_all"] = replace(twin, low=None, high=None, no_interval="")
+    return metrics
+
+
+def measure(
+    statistics: Sequence[Statistic],
+    n_videos: int,
+    why: Callable[[str], str],
+    resampling: Resampling | None,
+) -> dict[str, Metric]:
+    """Return each key's value, with its 95 % percentile interval over resampled videos.
+
+    A resample in which a statistic is undefined is dropped for that statistic, so its interval is
+    conditional on being defined. Fewer than 20 videos that contribute: no interval. A share that
+    is 0 or 1 is so in every resample; its interval is Wilson's, with the videos as trials, because
+    the items of one video are not independent.
+
+    Args:
+        statistics: what to measure.
+        n_videos: number of videos.
+        why: gives the reason for a key that is undefined.
+        resampling: None for no intervals.
+    """
+    values = estimate(statistics, n_videos)
+    metrics = {
+        key: Metric(None, undefined=why(key)) if math.isnan(value) else Metric(value)
+        for key, value in values.items()
+    }
+    if resampling is None:
+        return metrics
+    if n_videos < FEWEST_VIDEOS:
+        return {key: replace(m, no_interval=TOO_FEW_VIDEOS) for key, m in metrics.items()}
+    resampled = bootstrap(statistics, n_videos, resampling)
+    n_clusters = {key: n for s in statistics for key, n in s.n_clusters.items()}
+    return {k: _with_interval(k, m, n_clusters[k], resampled[k]) for k, m in metrics.items()}
+
+
+def _with_interval(key: str, metric: Metric, n_videos: int, resampled: Floats) -> Metric:
+    if metric.value is None:
+        return metric
+    if n_videos < FEWEST_VIDEOS:
+        return replace(metric, no_interval=TOO_FEW_VIDEOS)
+    interval = percentile_interval(resampled)
+    if KEYS[key].share and metric.value in (0.0, 1.0):
+        interval = wilson_interval(metric.value, n_videos)
+    if interval is None:
+        return replace(metric, no_interval="undefined in every resample")
+    return replace(metric, low=interval[0], high=interval[1])
+
+
+def _number(value: float | None, why: str) -> float | str:
+    return value if value is not None else f"undefined ({why})"

@@ -1,0 +1,322 @@
+"""Whether two judges differ: paired permutation tests, Holm's correction, rank clusters.
+
+This module turns judgements into what each statistic is made of; `permutation` does the numerics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
+from videojudge_bench.items import Example, OptionGold, PreferenceGold
+from videojudge_bench.metrics.asked import PARTS, asked
+from videojudge_bench.metrics.options import question_scores
+from videojudge_bench.metrics.pairs import pair_scores
+from videojudge_bench.metrics.permutation import (
+    RHO,
+    TAU,
+    TOLERANCE,
+    Mix,
+    permutation_test,
+    rank_mix,
+    sums_mix,
+)
+from videojudge_bench.metrics.rating_statistics import EMSCORE_DECIMALS, Rated
+from videojudge_bench.statistics import Floats, Ints, is_constant, ratio
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far two judges are apart on one gold set, and whether chance explains it.
+
+    Attributes:
+        statistic: what was compared.
+        a: the statistic of the first judge on what both judged and parsed.
+        b: the same of the second.
+        difference: `a - b`; for `mae` and `rmse` the better judge is the lower one.
+        p_value: two-sided, between 1 / (1 + `permutations`) and 1; not corrected for other
+            comparisons, see `holm`.
+        n: ratings, questions or pairs that both judged and parsed.
+        n_videos: the videos they are about: what was swapped.
+        permutations: how many were drawn.
+    """
+
+    statistic: str
+    a: float
+    b: float
+    difference: float
+    p_value: float
+    n: int
+    n_videos: int
+    permutations: int
+
+
+def compare(
+    gold_set: GoldSet,
+    a: Mapping[str, Judgement],
+    b: Mapping[str, Judgement],
+    *,
+    statistic: str,
+    permutations: int = 10_000,
+    seed: int = 0,
+    part: str = "all",
+) -> Comparison:
+    """Return the paired permutation test of two judges on what both judged and parsed.
+
+    p = (1 + #{|permuted difference| >= |observed difference|}) / (1 + permutations), Phipson and
+    Smyth (2010). A permutation in which a mixed judge is constant has no correlation and counts as
+    extreme, which can only raise p. Rank correlations mix the judges' midranks, Pearson their
+    z-scores, so that judges on different scales can be mixed at all; the other statistics mix the
+    scores themselves. `mae` and `rmse` mean something for judges on the rating scale only.
+
+    Args:
+        gold_set: what was judged.
+        a: the first judge's judgements by item id.
+        b: the second judge's.
+        statistic: sets of ratings: emscore_tau_b, emscore_rho (scores rounded to 4 decimals,
+            against each rater, averaged), spearman, kendall_tau_b, pearson, mae, rmse (against the
+            mean of the raters). Options: psup, psup_strict, top1. Pairs: accuracy.
+        permutations: how many swaps to draw.
+        seed: of the draw.
+        part: `all`, or `test` for test videos only.
+
+    Raises:
+        ConfigError: a statistic or a part that the set does not have, no permutation, judgements
+            of another set, fewer than 2 videos that both judges judged and parsed, or a
+            correlation of constants.
+    """
+    shape = gold_set.info.shape
+    _check(gold_set.info, statistic, part, permutations)
+    units, starts = _joint_units(gold_set, a, b, part)
+    mix = _STATISTICS[shape][statistic](units, starts)
+    first, second, p_value = permutation_test(
+        mix, len(starts), permutations=permutations, seed=seed
+    )
+    return Comparison(
+        statistic=statistic,
+        a=first,
+        b=second,
+        difference=first - second,
+        p_value=p_value,
+        n=len(units),
+        n_videos=len(starts),
+        permutations=permutations,
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number by Holm (1979), in the order given, up to 1.
+
+    No p-value gives an empty list. Source: statsmodels.stats.multitest.multipletests.
+
+    Raises:
+        ConfigError: when a p-value lies outside 0..1.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    wrong = [p for p in p_values if not 0 <= p <= 1]
+    if wrong:
+        raise ConfigError(f"p-values must lie in 0..1, got {wrong}")
+    if not p_values:
+        return []
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+
+
+def rank_clusters(
+    names_best_first: Sequence[str], significantly_below: Callable[[str, str], bool]
+) -> dict[str, int]:
+    """Return the rank of each judge: 1 + the number of judges in the clusters above its own.
+
+    From the top, a judge opens a new cluster when it is significantly below every member of the
+    current one, and joins it otherwise. Judges that share a cluster share a rank (1, 1, 3).
+
+    Args:
+        names_best_first: the judges' names, each once, by their statistic.
+        significantly_below: whether the first judge named is significantly below the second.
+    """
+    ranks: dict[str, int] = {}
+    cluster: list[str] = []
+    for above, name in enumerate(names_best_first):
+        if all(significantly_below(name, member) for member in cluster):
+            cluster, rank = [], above + 1
+        cluster.append(name)
+        ranks[name] = rank
+    return ranks
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A rated response, a question or a pair with the verdicts of both judges, all parsed."""
+
+    examples: tuple[Example, ...]
+    a: tuple[Verdict, ...]
+    b: tuple[Verdict, ...]
+
+    @property
+    def video_id(self) -> str:
+        return self.examples[0].item.video_id
+
+
+_Builder = Callable[[Sequence[_Unit], Ints], Mix]
+"""From units sorted by video, and the index of each video's first, to a `Mix`."""
+
+
+def _check(info: GoldSetInfo, statistic: str, part: str, permutations: int) -> None:
+    if statistic not in _STATISTICS[info.shape]:
+        known = _STATISTICS[info.shape]
+        raise UnknownNameError(f"statistic of a set of {info.shape}", statistic, known)
+    if part not in PARTS:
+        raise UnknownNameError("part", part, PARTS)
+    if part != "all" and not info.has_dev:
+        raise ConfigError(
+            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
+        )
+    if permutations < 1:
+        raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
+
+
+def _joint_units(
+    gold_set: GoldSet, a: Mapping[str, Judgement], b: Mapping[str, Judgement], part: str
+) -> tuple[list[_Unit], Ints]:
+    """Return what both judged and parsed, sorted by video, and where each video starts."""
+    of_a, of_b = (asked(gold_set, judgements).only(part).answers for judgements in (a, b))
+    verdicts_b = {example.item.id: verdict for example, verdict in of_b}
+    both: dict[str, list[tuple[Example, Verdict, Verdict]]] = {}
+    for example, verdict in of_a:
+        item_id = example.item.id
+        if item_id in verdicts_b:
+            key = item_id if gold_set.info.shape == "ratings" else example.unit
+            both.setdefault(key, []).append((example, verdict, verdicts_b[item_id]))
+    units = [_Unit(*zip(*answers, strict=True)) for answers in both.values()]
+    units = sorted(filter(_is_complete, units), key=lambda unit: unit.video_id)
+    videos = [unit.video_id for unit in units]
+    starts = [k for k, video in enumerate(videos) if k == 0 or video != videos[k - 1]]
+    if len(starts) < 2:
+        raise ConfigError(
+            f"{gold_set.info.task}, part {part!r}: the judges have {len(of_a)} and {len(of_b)} "
+            f"judgements, and what both judged and parsed is {len(units)} {gold_set.info.shape} "
+            f"on {len(starts)} videos. A comparison needs at least 2 videos; judge more with both."
+        )
+    return units, np.array(starts, dtype=np.int64)
+
+
+def _is_complete(unit: _Unit) -> bool:
+    """Whether all is parsed, and there are both orders of a pair, or options to choose from."""
+    if any(isinstance(verdict, Unparsed) for verdict in (*unit.a, *unit.b)):
+        return False
+    gold = unit.examples[0].gold
+    if isinstance(gold, OptionGold):
+        return len({example.gold for example in unit.examples}) == 2
+    if isinstance(gold, PreferenceGold):
+        return len(unit.examples) == 2 and gold.p_first != 0.5
+    return True
+
+
+def _mean_of(value: Callable[[Sequence[Example], Sequence[Verdict]], float]) -> _Builder:
+    """Return the builder of a mean over units of their values."""
+
+    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
+        a = np.array([[value(unit.examples, unit.a)] for unit in units])
+        b = np.array([[value(unit.examples, unit.b)] for unit in units])
+        return sums_mix(a, b, starts, lambda means: means[:, 0])
+
+    return build
+
+
+def _of_question(key: str) -> _Builder:
+    def value(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> float:
+        scores = [cast(Rating, verdict).value for verdict in verdicts]
+        correct = [cast(OptionGold, example.gold).correct for example in examples].index(True)
+        return question_scores(scores.pop(correct), scores)[key]
+
+    return _mean_of(value)
+
+
+def _pair_accuracy(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> float:
+    orders = {e.item.id.rpartition("/")[2]: k for k, e in enumerate(examples)}
+    ab, ba = (cast(Preference, verdicts[orders[order]]) for order in ("ab", "ba"))
+    gold = cast(PreferenceGold, examples[orders["ab"]].gold)
+    return pair_scores(ab, ba, a_is_better=gold.p_first > 0.5)["accuracy"]
+
+
+def _rated(units: Sequence[_Unit]) -> tuple[Rated, Rated]:
+    examples = [unit.examples[0] for unit in units]
+    a = Rated.of(examples, [cast(Rating, unit.a[0]).value for unit in units])
+    return a, Rated.of(examples, [cast(Rating, unit.b[0]).value for unit in units])
+
+
+def _mae(units: Sequence[_Unit], starts: Ints) -> Mix:
+    a, b = (np.abs(rated.scores - rated.gold)[:, None] for rated in _rated(units))
+    return sums_mix(a, b, starts, lambda means: means[:, 0])
+
+
+def _rmse(units: Sequence[_Unit], starts: Ints) -> Mix:
+    a, b = ((rated.scores - rated.gold)[:, None] ** 2 for rated in _rated(units))
+    return sums_mix(a, b, starts, lambda means: np.sqrt(means[:, 0]))
+
+
+def _pearson(units: Sequence[_Unit], starts: Ints) -> Mix:
+    a, b = _rated(units)
+    _refuse_constants(a.scores, b.scores, a.gold_levels[:, None])
+    z_a, z_b, z_gold = ((x - x.mean()) / x.std() for x in (a.scores, b.scores, a.gold))
+
+    def finish(means: Floats) -> Floats:
+        mean, square, product = means.T
+        variance = square - mean**2
+        return ratio(product, np.sqrt(np.where(variance > TOLERANCE, variance, 0)))
+
+    terms_a, terms_b = (np.stack([z, z * z, z * z_gold], axis=1) for z in (z_a, z_b))
+    return sums_mix(terms_a, terms_b, starts, finish)
+
+
+def _rank_correlation(exponent: int) -> _Builder:
+    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
+        a, b = _rated(units)
+        gold = a.gold_levels[:, None]
+        _refuse_constants(a.scores, b.scores, gold)
+        return rank_mix(a.scores, b.scores, gold, starts=starts, exponent=exponent)
+
+    return build
+
+
+def _emscore(exponent: int) -> _Builder:
+    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
+        rated, _ = pair = _rated(units)
+        a, b = (np.round(judge.scores, EMSCORE_DECIMALS) for judge in pair)
+        _refuse_constants(a, b, rated.raters)
+        return rank_mix(a, b, rated.raters, starts=starts, exponent=exponent)
+
+    return build
+
+
+def _refuse_constants(a: Floats, b: Floats, gold: Floats) -> None:
+    columns = [("the first judge", a), ("the second judge", b)]
+    columns += [("the gold", column) for column in gold.T]
+    for who, column in columns:
+        if is_constant(column):
+            raise ConfigError(
+                f"no correlation is defined: {who} has {column[0]:g} for all {len(column)} ratings "
+                "that both judges judged and parsed. Compare by mae or rmse if both judges are on "
+                "the rating scale, or leave this comparison out."
+            )
+
+
+_STATISTICS: Mapping[Shape, Mapping[str, _Builder]] = {
+    "ratings": {
+        "emscore_tau_b": _emscore(TAU),
+        "emscore_rho": _emscore(RHO),
+        "spearman": _rank_correlation(RHO),
+        "kendall_tau_b": _rank_correlation(TAU),
+        "pearson": _pearson,
+        "mae": _mae,
+        "rmse": _rmse,
+    },
+    "options": {key: _of_question(key) for key in ("psup", "psup_strict", "top1")},
+    "pairs": {"accuracy": _mean_of(_pair_accuracy)},
+}
