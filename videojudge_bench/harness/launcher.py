@@ -1,0 +1,126 @@
+"""The command `lmms_eval`: lmms-eval's own command line, with four differences.
+
+- It checks our tasks and our judges' names before anything heavy is loaded, and says what was
+  meant; a mistake of the user prints no traceback.
+- When all requested tasks are ours it does not index the host's 1,900 task files.
+- It exits non-zero when the evaluation failed; lmms-eval exits 0 whatever happens.
+- Ctrl-C ends it quietly; the journal has what was done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+from videojudge_bench import registry
+from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
+from videojudge_bench.harness import plugin
+
+PREFIX = "videojudge"
+MODEL = "videojudge"
+OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal"})
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run lmms-eval; return 0 on success, 1 when the evaluation failed, 2 on a usage error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        asked = _asked(arguments)
+        check(asked)
+        return _run(arguments, asked)
+    except VideoJudgeError as error:
+        sys.stderr.write(f"lmms_eval: error: {error}\n")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("lmms_eval: interrupted; run the same command again to go on\n")
+        return EXIT_INTERRUPTED
+
+
+def check(asked: argparse.Namespace) -> None:
+    """Check what can be checked before anything heavy is loaded.
+
+    Raises:
+        UnknownNameError: a task `videojudge…` or a judge that does not exist.
+        ConfigError: model arguments that the judge does not have.
+    """
+    known = plugin.our_task_names()
+    for pattern in _patterns(asked):
+        ours = pattern.startswith(PREFIX) and asked.include_path is None
+        if ours and not fnmatch.filter(known, pattern):
+            raise UnknownNameError("task", pattern, known)
+    if asked.model == MODEL:
+        _check_model_arguments(asked.model_args or "")
+
+
+def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--model", "--tasks", "--model_args", "--include_path", "--config"):
+        parser.add_argument(flag)
+    known, _ = parser.parse_known_args([a for a in arguments if a != "eval"])
+    return known
+
+
+def _patterns(asked: argparse.Namespace) -> list[str]:
+    return [pattern for pattern in (asked.tasks or "").split(",") if pattern]
+
+
+def _check_model_arguments(text: str) -> None:
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    given = {key: value for key, _, value in pairs}
+    if "judge" not in given:
+        raise ConfigError(
+            "--model videojudge needs --model_args judge=NAME[,option=value…]; "
+            f"judges: {', '.join(registry.names())}, or module:Class for your own"
+        )
+    registry.check_options(
+        given["judge"],
+        [key for key in given if key not in OWN_MODEL_ARGUMENTS],
+        also_allowed=OWN_MODEL_ARGUMENTS,
+    )
+
+
+def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
+    failures: list[str] = []
+    sys.argv = ["lmms_eval", *arguments]
+    # Importing this much of the host loads its models, and with them our entry point's hook.
+    import lmms_eval.__main__ as host
+    import lmms_eval.tasks as host_tasks
+    from lmms_eval.cli.dispatch import main as host_main
+
+    patterns = _patterns(asked)
+    ours_only = (
+        bool(patterns)
+        and all(pattern.startswith(PREFIX) for pattern in patterns)
+        and asked.config is None
+    )
+    plugin.add_our_tasks(host_tasks, ours_only=ours_only)
+    _watch(host, failures)
+    host_main()
+    return EXIT_FAILED if failures else 0
+
+
+def _watch(host: ModuleType, failures: list[str]) -> None:
+    """Note every evaluation that does not come to its end; the host swallows the exception.
+
+    An error of ours ends the process at once, so that the host prints no traceback for it.
+    """
+    evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
+
+    def watched(arguments: argparse.Namespace) -> object:
+        failures.append(str(arguments.tasks))
+        try:
+            result = evaluate(arguments)
+        except VideoJudgeError as error:
+            sys.stderr.write(f"lmms_eval: error: {error}\n")
+            raise SystemExit(EXIT_FAILED) from error
+        failures.pop()
+        return result
+
+    host.cli_evaluate_single = watched  # type: ignore[attr-defined]

@@ -1,0 +1,150 @@
+"""The lmms-eval model `videojudge`: any judge, on any of our gold sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+import torch.distributed as dist
+from lmms_eval.api.model import lmms
+from loguru import logger
+
+from videojudge_bench import registry
+from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.harness.documents import Documents
+from videojudge_bench.harness.envelope import seal, seal_refusal
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.runner import Run, RunOptions
+
+if TYPE_CHECKING:
+    from lmms_eval.api.instance import Instance
+
+    from videojudge_bench.signature import Scalar
+    from videojudge_bench.view import References
+
+HOST_BATCH_SIZE = 1
+"""What lmms-eval passes when the user gave no batch size."""
+
+T = TypeVar("T")
+Replies = dict[int, str]
+
+
+class VideoJudge(lmms):  # type: ignore[misc]
+    """Runs a judge on the tasks `videojudge_*`.
+
+    Args:
+        judge: name of a judge, or `module:Class`; `videojudge judges` lists them.
+        references: how many references an item shows: 0, 1, … or `all`. By default all for a
+            judge that requires references, and none for any other.
+        videos: folder with the video files, `<video id>.<extension>`.
+        journal: folder for the journals; by default under the user's cache folder.
+        batch_size: goes to the judge if it has such an option and the user set it.
+        max_batch_size: accepted because lmms-eval passes it; not used.
+        device: goes to the judge if it has such an option.
+        options: the options of the judge.
+
+    Raises:
+        ConfigError: unknown judge or options, or values that cannot work.
+    """
+
+    is_simple = False
+
+    def __init__(
+        self,
+        judge: str,
+        references: References | None = None,
+        videos: str | None = None,
+        journal: str | None = None,
+        *,
+        batch_size: int | str = HOST_BATCH_SIZE,
+        max_batch_size: int | None = None,
+        device: str | None = None,
+        **options: Scalar,
+    ) -> None:
+        super().__init__()
+        self.device = torch.device("cpu")  # where the host's own collectives run
+        taken = registry.options_of(registry.judge_class(judge))
+        if device is not None and "device" in taken:
+            options.setdefault("device", device)
+        if batch_size != HOST_BATCH_SIZE and "batch_size" in taken:
+            options.setdefault("batch_size", batch_size)
+        self.built = registry.build(judge, options)
+        self._references = references
+        self._videos = Path(videos) if videos else None
+        self._journal = Path(journal) if journal else None
+
+    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
+        """Return one reply per request: the judgement of its document, as JSON."""
+        wanted: dict[tuple[str, str], set[int]] = {}
+        for request in requests:
+            _, _, _, doc_id, task, split = request.args
+            wanted.setdefault((task, split), set()).add(doc_id)
+        tasks = sorted({key for part in self._gather(list(wanted)) for key in part})
+        replies = {key: self._replies(key, wanted.get(key, set())) for key in tasks}
+        self.built.judge.close()
+        return [replies[r.args[4], r.args[5]][r.args[3]] for r in requests]
+
+    def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
+        """Judges answer in one round."""
+        raise ConfigError("model videojudge answers in one round; its tasks are videojudge_*")
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
+        """Judges give no likelihoods of texts."""
+        raise ConfigError("model videojudge gives no likelihoods; its tasks are videojudge_*")
+
+    def _replies(self, key: tuple[str, str], doc_ids: set[int]) -> Replies:
+        task, split = key
+        documents = self.task_dict[task][split]
+        if not isinstance(documents, Documents):
+            raise ConfigError(
+                f"model videojudge judges the tasks videojudge_* alone; {task} is none of them"
+            )
+        if documents.gold_set is None:
+            return dict.fromkeys(doc_ids, seal_refusal(documents.problem))
+        run = documents.run = Run(
+            self.built,
+            documents.gold_set,
+            RunOptions(self._references, self._videos, self._journal, self.rank),
+        )
+        if run.refusal is not None:
+            return dict.fromkeys(doc_ids, seal_refusal(run.refusal))
+        return self._judged(run, documents, doc_ids)
+
+    def _judged(self, run: Run, documents: Documents, doc_ids: set[int]) -> Replies:
+        """Judge on all ranks, every group on one of them, and return this rank's replies.
+
+        The host deals documents round-robin, which would tear groups apart and pay for their
+        shared prompt on every rank.
+        """
+        everything = sorted({doc_id for ids in self._gather(doc_ids) for doc_id in ids})
+        ids = {doc_id: str(documents[doc_id]["id"]) for doc_id in everything}
+        mine = [item_id for item_id in ids.values() if self._is_mine(run, item_id)]
+        # A rank that fails must still meet the others, or they would wait for it for hours.
+        outcome: dict[str, str] | str
+        try:
+            outcome = {i: seal(judgement) for i, judgement in run.judge(mine).items()}
+        except VideoJudgeError as error:
+            if self.world_size == 1:
+                raise
+            outcome = str(error)
+        found: dict[str, str] = {}
+        for part in self._gather(outcome):
+            if isinstance(part, str):
+                raise VideoJudgeError(part)
+            found.update(part)
+        logger.info(f"{documents.info.task}: signature {run.signature(list(ids.values()))}")
+        return {doc_id: found[ids[doc_id]] for doc_id in doc_ids}
+
+    def _is_mine(self, run: Run, item_id: str) -> bool:
+        video_id = run.gold_set.by_id[item_id].item.video_id
+        return int(unit_interval("rank", video_id) * self.world_size) == int(self.rank)
+
+    def _gather(self, value: T) -> list[T]:
+        """Return the values of all ranks."""
+        if self.world_size == 1:
+            return [value]
+        values = [value] * self.world_size
+        dist.all_gather_object(values, value)
+        return values

@@ -1,0 +1,156 @@
+"""What lmms-eval loads when it starts: the model manifest, and the hook that adds our tasks.
+
+lmms-eval finds models by entry point but has none for tasks, so the same entry point arranges that
+its `TaskManager` indexes our folder of YAML files as well. This module imports nothing heavy and
+`manifests` never raises: an entry point that raises would take every other plug-in down with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from videojudge_bench.errors import HostChangedError
+
+if TYPE_CHECKING:
+    from lmms_eval.models.registry_v2 import ModelManifest
+
+logger = logging.getLogger(__name__)
+
+HOST_TASKS = "lmms_eval.tasks"
+SWITCH_OFF = "VIDEOJUDGE_NO_TASK_HOOK"
+_HOOKED = "_videojudge_hooked"
+
+
+def manifests() -> list[ModelManifest]:
+    """Return the model that we add to lmms-eval, and install the hook for our tasks."""
+    from lmms_eval.models.registry_v2 import ModelManifest
+
+    try:
+        install_task_hook()
+    except Exception:  # the entry-point guard: our tasks are missing, all else works
+        logger.exception(
+            "videojudge_bench could not add its tasks; --include_path \"$(videojudge tasks-path)\" "
+            "still works"
+        )  # fmt: skip
+    model = "videojudge_bench.harness.model.VideoJudge"
+    return [ModelManifest(model_id="videojudge", chat_class_path=model)]
+
+
+def task_folders() -> list[Path]:
+    """Return the folders with our task files."""
+    spec = importlib.util.find_spec("videojudge_bench.tasks")
+    assert spec is not None
+    return [Path(folder) for folder in spec.submodule_search_locations or ()]
+
+
+def our_task_names() -> list[str]:
+    """Return the names of our tasks and groups, read from the YAML files alone."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Reads a task file without importing the functions that it names."""
+
+    Loader.add_constructor("!function", lambda loader, node: None)
+    names: list[str] = []
+    for folder in task_folders():
+        for path in sorted(folder.glob("*.yaml")):
+            config = yaml.load(path.read_text(encoding="utf-8"), Loader)
+            names.append(config["group"] if "group" in config else config["task"])
+    return names
+
+
+def install_task_hook() -> None:
+    """Have `lmms_eval.tasks.TaskManager` index our folder too, now or when it is imported.
+
+    Setting the environment variable `VIDEOJUDGE_NO_TASK_HOOK` switches this off.
+
+    Raises:
+        HostChangedError: lmms-eval is loaded and has no `TaskManager.initialize_tasks`.
+    """
+    if os.environ.get(SWITCH_OFF):
+        return
+    if HOST_TASKS in sys.modules:
+        add_our_tasks(sys.modules[HOST_TASKS])
+    elif not any(isinstance(finder, _TasksFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TasksFinder())
+
+
+def add_our_tasks(host_tasks: ModuleType, *, ours_only: bool = False) -> None:
+    """Wrap `TaskManager.initialize_tasks` so that it also walks our folder.
+
+    Args:
+        host_tasks: the module `lmms_eval.tasks`.
+        ours_only: index no task file of the host (saves some four seconds).
+
+    Raises:
+        HostChangedError: the module has no such method.
+    """
+    manager = getattr(host_tasks, "TaskManager", None)
+    original = getattr(manager, "initialize_tasks", None)
+    if manager is None or original is None:
+        raise HostChangedError(
+            "lmms_eval.tasks.TaskManager.initialize_tasks is gone: this version of lmms-eval is "
+            'not supported; install "lmms-eval>=0.7.3,<0.8", or use '
+            '--include_path "$(videojudge tasks-path)"'
+        )
+    original = getattr(original, _HOOKED, original)
+    manager.initialize_tasks = _with_our_tasks(original, ours_only=ours_only)
+
+
+def _with_our_tasks(
+    original: Callable[..., dict[str, object]], *, ours_only: bool
+) -> Callable[..., dict[str, object]]:
+    @functools.wraps(original)
+    def initialize_tasks(
+        self: object,
+        include_path: str | Sequence[str] | None = None,
+        include_defaults: bool = True,
+    ) -> dict[str, object]:
+        given = [include_path] if isinstance(include_path, str) else list(include_path or ())
+        ours = [str(folder) for folder in task_folders() if str(folder) not in given]
+        return original(
+            self,
+            include_path=[*given, *ours],
+            include_defaults=include_defaults and not ours_only,
+        )
+
+    setattr(initialize_tasks, _HOOKED, original)
+    return initialize_tasks
+
+
+class _TasksFinder(importlib.abc.MetaPathFinder):
+    """Finds `lmms_eval.tasks` as Python would, and hooks it once it is loaded."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != HOST_TASKS:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            _hook_after_loading(spec.loader)
+        return spec
+
+
+def _hook_after_loading(loader: importlib.abc.Loader) -> None:
+    load = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        load(module)
+        try:
+            add_our_tasks(module)
+        except HostChangedError as error:
+            logger.warning("%s", error)
+
+    loader.exec_module = exec_module  # type: ignore[method-assign]

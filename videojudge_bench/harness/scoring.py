@@ -1,0 +1,113 @@
+"""From the replies that lmms-eval collected to the numbers of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from loguru import logger
+
+from videojudge_bench import metrics
+from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.harness.documents import Documents, StockSettings
+from videojudge_bench.harness.envelope import open_reply
+from videojudge_bench.hashing import Json
+from videojudge_bench.items import Example, OptionGold, RatingGold
+from videojudge_bench.verdicts import Judgement, Unparsed
+
+JUDGEMENT_KEY = "judgement"
+COUNT_KEY = "n"
+
+
+class Record(TypedDict, total=False):
+    """What is logged per sample: the judgement's JSON form beside its gold.
+
+    It has no key `score`: lmms-eval would average it and print the result as a standard error.
+    """
+
+    id: str
+    gold: Json
+    references: int
+    verdict: dict[str, Json]
+
+
+def read_result(documents: Documents, item_id: str, reply: str, references: int) -> Record:
+    """Return the record of one sample: never raises, because the host gives up a run for that."""
+    try:
+        return _read_result(documents, item_id, reply, references)
+    except Exception as error:  # noqa: BLE001 - the scoring boundary: it becomes a recorded failure
+        logger.exception("scoring {} failed", item_id)
+        verdict = Unparsed(f"scoring failed: {type(error).__name__}: {error}")
+        return {"id": item_id, "verdict": Judgement(item_id, verdict, failed=True).to_json()}
+
+
+def card_of(
+    documents: Documents, stock: StockSettings, records: Sequence[Record]
+) -> metrics.ScoreCard:
+    """Return all numbers of a task."""
+    if documents.gold_set is None:
+        return metrics.undefined_card(documents.info, f"no data: {documents.problem}")
+    run = documents.run
+    if run is not None and run.refusal is not None:
+        return metrics.undefined_card(documents.info, f"not applicable: {run.refusal}")
+    judgements = {
+        record["id"]: Judgement.from_json(record["verdict"])
+        for record in records
+        if "verdict" in record
+    }
+    return metrics.score(
+        documents.gold_set,
+        judgements,
+        on_scale=run.on_scale if run is not None else True,
+        part=run.part if run is not None else "all",
+    )
+
+
+def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
+    """Return what a user should know of a task beside its numbers."""
+    task, run = documents.info.task, documents.run
+    if documents.gold_set is None:
+        return [f"{task}: no data: {documents.problem}"]
+    if run is not None and run.refusal is not None:
+        return [f"{task}: not applicable: {run.refusal}"]
+    lines = [f"{task}: {_headline(documents.info, card)}"]
+    if card.n_missing_video:
+        lines.append(f"{task}: {card.n_missing_video} items had no video to look at")
+    if run is not None:
+        lines.append(f"{task}: judgements are in {run.folder}")
+    return lines
+
+
+def gold_text(example: Example) -> str:
+    """Return the gold of an example as text, for the host's sample log."""
+    gold = example.gold
+    if isinstance(gold, RatingGold):
+        return " ".join(f"{rating:g}" for rating in gold.ratings)
+    if isinstance(gold, OptionGold):
+        return "correct" if gold.correct else "distractor"
+    return "first" if gold.p_first > 0.5 else "second"
+
+
+def _headline(info: GoldSetInfo, card: metrics.ScoreCard) -> str:
+    """The primary statistic with its interval; the host's table is long and sorted by name."""
+    key, flat = metrics.primary_key(info), card.flat()
+    value, low, high = (flat[name] for name in (key, f"{key}_low", f"{key}_high"))
+    text = f"{key} {_three_places(value)}"
+    if isinstance(low, float) and isinstance(high, float):
+        text += f" [{low:.3f}, {high:.3f}]"
+    return f"{text}, coverage {_three_places(flat['coverage'])}, n {card.n}"
+
+
+def _three_places(value: float | int | str) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _read_result(documents: Documents, item_id: str, reply: str, references: int) -> Record:
+    if documents.gold_set is None:
+        return {"id": item_id}
+    example = documents.gold_set.by_id[item_id]
+    judgement = open_reply(reply, example.item, documents.info.scale)
+    record: Record = {"id": item_id, "gold": gold_text(example), "references": references}
+    if judgement is not None:
+        record["verdict"] = judgement.to_json()
+    return record
