@@ -1,0 +1,1 @@
+"""From judgements to the numbers of a row and to the tables in `results/`."""

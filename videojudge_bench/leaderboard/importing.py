@@ -1,0 +1,216 @@
+"""From a run that was made to a run that the leaderboard keeps, every number worked out anew.
+
+A run is a journal of ours, or the folder that `lmms_eval --log_samples --output_path` wrote for a
+stock model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jsonlines
+
+from videojudge_bench import goldsets, journal, metrics
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.base import GoldSet, examples_hash
+from videojudge_bench.items import part_of
+from videojudge_bench.leaderboard.stored import StoredRun, overlap_of
+from videojudge_bench.runner import measurement_half
+from videojudge_bench.signature import Scalar, Signature
+from videojudge_bench.verdicts import Judgement
+
+SAMPLES = "_samples_videojudge_"
+SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """Judgements found in a folder, with what is known of how they were made."""
+
+    name: str
+    gold_set: str
+    references: int
+    part: str
+    on_scale: bool
+    judge: Mapping[str, Scalar]
+    judgements: Mapping[str, Judgement]
+
+
+def find_runs(folder: Path) -> list[FoundRun]:
+    """Return the runs in a folder: a journal, a folder of journals, or lmms-eval's output.
+
+    Raises:
+        ConfigError: there is none.
+        DataError: a file is not what it should be.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"no folder {folder}; give a journal or the --output_path of a run")
+    journals = sorted(path.parent for path in folder.rglob(journal.RUN_FILE))
+    found = [_from_journal(path) for path in journals]
+    found += [run for path in sorted(folder.rglob(f"*{SAMPLES}*.jsonl")) for run in _stock(path)]
+    if not found:
+        raise ConfigError(
+            f"{folder} holds no run: neither a journal (run.json, judgements-*.jsonl) nor samples "
+            "of lmms-eval (run it with --log_samples --output_path DIR, and give DIR)"
+        )
+    return found
+
+
+def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
+    """Return a found run with all its numbers, worked out from its verdicts.
+
+    Raises:
+        DataError: a verdict is about an item that the gold set does not have.
+    """
+    gold_set = goldsets.load(found.gold_set)
+    asked = [e for e in gold_set.examples if e.item.id in found.judgements]
+    unknown = found.judgements.keys() - gold_set.by_id.keys()
+    if unknown or not asked:
+        raise DataError(
+            f"{len(unknown)} of {len(found.judgements)} judgements are about items that "
+            f"{gold_set.info.task} does not have, such as {min(unknown, default='none')!r}; they "
+            "were made with another version of the set",
+            path=found.gold_set,
+        )
+    card = metrics.score(
+        gold_set,
+        found.judgements,
+        on_scale=found.on_scale,
+        part=found.part,
+        resamples=resamples,
+    )
+    if found.part == "test":
+        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
+    half = measurement_half(
+        gold_set,
+        references=found.references,
+        part=found.part,
+        items=examples_hash(asked)[:12],
+    )
+    return StoredRun(
+        name=name or found.name,
+        gold_set=found.gold_set,
+        references=found.references,
+        part=found.part,
+        on_scale=found.on_scale,
+        signature=Signature(half, found.judge),
+        verdicts={i: j.verdict for i, j in found.judgements.items()},
+        numbers=card.flat(),
+        confusion=card.confusion,
+        versions=versions(),
+        overlap=overlap_of(found.judge),
+    )
+
+
+def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
+    """Return a stored run with its numbers worked out anew from its verdicts."""
+    gold_set = goldsets.load(run.gold_set)
+    card = metrics.score(
+        gold_set, run.judgements, on_scale=run.on_scale, part=run.part, resamples=resamples
+    )
+    return replace(run, numbers=card.flat(), confusion=card.confusion)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that numbers depend on."""
+    packages = ("videojudge-bench", "lmms-eval", "numpy", "scipy", "torch", "transformers")
+    return {package: found for package in packages if (found := _version(package))}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _from_journal(folder: Path) -> FoundRun:
+    facts = journal.read_run(folder)
+    try:
+        gold_set = goldsets.load(str(facts["gold_set"]))
+        _check_hash(gold_set, str(facts["gold_set_hash"]), folder)
+        signature = facts["signature"]
+        if not isinstance(signature, dict):
+            raise DataError("not an object", path=folder / journal.RUN_FILE, field="signature")
+        judgements = journal.read_journal(folder).values()
+        return FoundRun(
+            name=str(facts["judge"]),
+            gold_set=gold_set.info.name,
+            references=int(str(facts["references"])),
+            part=str(facts["part"]),
+            on_scale=bool(facts["on_scale"]),
+            judge=signature,
+            judgements={judgement.item_id: judgement for judgement in judgements},
+        )
+    except KeyError as error:
+        raise DataError(f"field {error} is missing", path=folder / journal.RUN_FILE) from error
+
+
+def _check_hash(gold_set: GoldSet, made_with: str, folder: Path) -> None:
+    if gold_set.content_hash != made_with:
+        raise DataError(
+            f"made with another version of {gold_set.info.task} (content {made_with[:12]}, here "
+            f"{gold_set.content_hash[:12]}); run the judge again",
+            path=folder,
+        )
+
+
+def _stock(samples: Path) -> Iterator[FoundRun]:
+    stamp, _, task = samples.stem.partition("_samples_")
+    results = samples.with_name(f"{stamp}_results.json")
+    try:
+        config = json.loads(results.read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"cannot be read beside {samples.name}: {error}; it tells which model answered",
+            path=results,
+        ) from error
+    if config.get("model") == "videojudge":
+        return  # its journal has the whole signature, and is found by itself
+    records = list(_records(samples))
+    references = {int(str(record.get("references", 0))) for record in records}
+    if len(references) != 1:
+        raise DataError("samples with different numbers of references", path=samples)
+    judgements = [
+        Judgement.from_json(v) for r in records if isinstance(v := r.get("verdict"), dict)
+    ]
+    yield FoundRun(
+        name=str(config.get("model")),
+        gold_set=task.removeprefix("videojudge_"),
+        references=references.pop(),
+        part="all",
+        on_scale=True,
+        judge={
+            "judge": str(config.get("model")),
+            "model_args": _without_secrets(str(config.get("model_args", ""))),
+            "host": f"lmms-eval {_version('lmms-eval')}",
+            "frames": "chosen by the model",
+            "gen_kwargs": str(config.get("gen_kwargs")),
+        },
+        judgements={judgement.item_id: judgement for judgement in judgements},
+    )
+
+
+def _records(samples: Path) -> Iterator[dict[str, object]]:
+    try:
+        with jsonlines.open(samples) as reader:
+            for line, row in enumerate(reader.iter(type=dict, skip_empty=True), start=1):
+                record = row.get("judgement")
+                if not isinstance(record, dict):
+                    raise DataError("missing", path=samples, line=line, field="judgement")
+                yield record
+    except jsonlines.InvalidLineError as error:
+        raise DataError(str(error), path=samples, line=error.lineno) from error
+
+
+def _without_secrets(arguments: str) -> str:
+    kept = []
+    for part in arguments.split(","):
+        key, equals, _ = part.partition("=")
+        secret = any(word in key.lower() for word in SECRET_WORDS)
+        kept.append(f"{key}{equals}…" if secret else part)
+    return ",".join(kept)

@@ -1,0 +1,167 @@
+"""The leaderboard as files: Markdown to read, CSV and JSON to work with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench import goldsets, metrics
+from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.leaderboard.rows import Board, Row
+from videojudge_bench.leaderboard.stored import Number
+
+if TYPE_CHECKING:
+    import pandas
+
+MARKDOWN, CSV, JSON, TESTS = (
+    "leaderboard.md",
+    "leaderboard.csv",
+    "leaderboard.json",
+    "comparisons.json",
+)
+
+_COLUMNS = {
+    "ratings": ("spearman", "kendall_tau_b", "tau_b_within", "acc_eq", "rmse", "coverage"),
+    "options": ("psup", "psup_strict", "top1", "tie_rate", "coverage"),
+    "pairs": ("accuracy", "both_orders_correct", "order_consistency", "coverage"),
+}
+_EMSCORE_COLUMNS = (
+    "emscore_tau_b",
+    "emscore_rho",
+    "emscore_tau_b_without_0",
+    "tau_b_within",
+    "acc_eq",
+    "rmse",
+    "coverage",
+)
+_INTRODUCTION = """\
+# Leaderboard
+
+Made by `make leaderboard` from the runs in `runs/`; not edited by hand. Every number is worked out
+from stored verdicts. Brackets hold 95 % intervals from 10,000 resamples of videos; they leave out
+the variance of decoding and of training. A judge opens a new rank when it is significantly below
+every judge of the rank above (paired permutation test, Holm over all pairs of the set, p < 0.05).
+Rows are ranked only among rows with the same measurement: same items, same references. Nothing is
+averaged across sets.
+"""
+
+
+def write_tables(board: Board, folder: Path) -> list[Path]:
+    """Write the tables to a folder and return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        MARKDOWN: markdown(board),
+        CSV: frame(board.rows).to_csv(index=False, lineterminator="\n"),
+        JSON: _dump([row.to_json() for row in board.rows]),
+        TESTS: _dump([test.to_json() for test in board.tests]),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def markdown(board: Board) -> str:
+    """Return the board as Markdown: one table a gold set."""
+    sections = [_INTRODUCTION]
+    for name in sorted({row.gold_set for row in board.rows}):
+        info = goldsets.info(name)
+        rows = [row for row in board.rows if row.gold_set == name]
+        sections.append(_section(info, rows))
+    return "\n".join(sections)
+
+
+def frame(rows: Iterable[Row]) -> pandas.DataFrame:
+    """Return the rows as a table: one line a row and metric, numbers and texts as they are."""
+    import pandas
+
+    lines = [
+        {
+            "gold_set": row.gold_set,
+            "judge": row.judge,
+            "role": row.role,
+            "references": row.references,
+            "part": row.part,
+            "rank": row.rank,
+            "metric": key,
+            "value": value,
+            "low": row.numbers.get(f"{key}_low"),
+            "high": row.numbers.get(f"{key}_high"),
+        }
+        for row in rows
+        for key, value in row.numbers.items()
+        if not key.endswith(("_low", "_high"))
+    ]
+    table: pandas.DataFrame = pandas.DataFrame(lines, dtype=object)
+    return table
+
+
+def columns_of(info: GoldSetInfo) -> tuple[str, ...]:
+    """Return the metrics that a table of this set shows, the primary one first."""
+    return _EMSCORE_COLUMNS if info.recipe == "emscore" else _COLUMNS[info.shape]
+
+
+def cells(row: Row, columns: Sequence[str]) -> list[str]:
+    """Return a row's cells as text: rank, judge, references, then the metrics."""
+    rank = "–" if row.rank is None else str(row.rank)
+    judge = {"judge": row.judge, "human": f"*{row.judge}*"}.get(row.role, f"{row.judge} †")
+    shown = "" if row.role == "human" else str(row.references)
+    return [rank, judge, shown, *(_cell(row, key) for key in columns)]
+
+
+def _section(info: GoldSetInfo, rows: Sequence[Row]) -> str:
+    columns = columns_of(info)
+    lines = [
+        f"## {info.task}: {info.title}",
+        "",
+        f"Gold: {info.kind}. Ranked by `{metrics.primary_key(info)}`.",
+        "",
+        _line(["rank", "judge", "refs", *columns]),
+        _line(["---:", "---", "---:", *("---:" for _ in columns)]),
+        *(_line(cells(row, columns)) for row in rows),
+        "",
+        *_notes(rows),
+    ]
+    return "\n".join(lines)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    lines: list[str] = []
+    unranked = [r for r in rows if r.role == "judge" and r.unranked]
+    if unranked:
+        lines += ["Without a rank:", ""]
+        lines += [f"- {r.judge} ({r.references} references): {r.unranked}" for r in unranked]
+        lines.append("")
+    published = [r for r in rows if r.role == "published"]
+    if published:
+        lines += ["† Published elsewhere, not recomputed here, never ranked:", ""]
+        lines += [f"- {source}" for source in sorted({r.source for r in published})]
+        lines.append("")
+    lines += ["<details><summary>Signatures</summary>", ""]
+    lines += [f"- {r.judge}: `{r.signature}`" for r in rows if r.signature]
+    return [*lines, "", "</details>", ""]
+
+
+def _cell(row: Row, key: str) -> str:
+    value = row.numbers.get(key)
+    if not isinstance(value, (int, float)):
+        return "" if value is None else "undefined"
+    if key == "coverage":
+        return f"{value:.3f}"
+    low, high = row.numbers.get(f"{key}_low"), row.numbers.get(f"{key}_high")
+    return f"{value:.3f}{_interval(low, high)}"
+
+
+def _interval(low: Number, high: Number) -> str:
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        return f" [{low:.3f}, {high:.3f}]"
+    return ""
+
+
+def _line(parts: Iterable[str]) -> str:
+    return "| " + " | ".join(part.replace("|", "/") for part in parts) + " |"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
