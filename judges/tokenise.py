@@ -20,7 +20,7 @@ _CLITIC = r"'(?:s|m|d|re|ve|ll)"
 _TOKEN = re.compile(
     rf"\d+(?:[.,:]\d+)+(?!{_CHARACTER})"  # 3.5, 1,000 and 10:30 stay whole
     rf"|{_CHARACTER}+(?:[-']{_CHARACTER}+)*"
-    rf"|{_CLITIC}(?!{_CHARACTER})"  # of a text whose clitics were split before
+    rf"|{_CLITIC}(?!-?{_CHARACTER})"  # of a text whose clitics were split before
 )
 _ENDING = re.compile(rf"(?<=.)(?:n't|{_CLITIC})$")
 

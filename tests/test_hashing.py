@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videojudge_bench import hashing
 from videojudge_bench.hashing import Json, content_hash, file_hash, unit_interval
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -79,14 +78,14 @@ def test_unit_interval_golden() -> None:
 def test_unit_interval_reads_the_digest_as_a_fraction(
     monkeypatch: pytest.MonkeyPatch, byte: int, expected: float
 ) -> None:
-    monkeypatch.setattr(hashing.hashlib, "sha256", lambda _: _FixedDigest(byte))
+    monkeypatch.setattr("hashlib.sha256", lambda _: _FixedDigest(byte))
     assert unit_interval("x") == pytest.approx(expected, abs=1e-5)  # 0x80…80 = 128/255
 
 
 def test_the_highest_digest_is_still_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
     # No input with such a digest is known, but 2**64 - 1 must not be rounded up to 1.0: an index
     # made from it would lie behind the last value.
-    monkeypatch.setattr(hashing.hashlib, "sha256", lambda _: _FixedDigest(0xFF))
+    monkeypatch.setattr("hashlib.sha256", lambda _: _FixedDigest(0xFF))
     assert unit_interval("x") < 1.0
 
 

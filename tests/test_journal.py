@@ -301,7 +301,7 @@ def test_writes_in_small_pieces_are_put_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole_write = os.write
-    monkeypatch.setattr(journal_module.os, "write", lambda fd, data: whole_write(fd, data[:7]))
+    monkeypatch.setattr("os.write", lambda fd, data: whole_write(fd, data[:7]))
     with Journal(tmp_path) as journal:
         journal.append("k", Judgement("a", Rating(3.0), reply="longer than seven bytes"))
     assert read_journal(tmp_path)["k"].reply == "longer than seven bytes"
@@ -312,7 +312,7 @@ def test_lines_go_to_the_disk_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, syncs: int
 ) -> None:
     called: list[int] = []
-    monkeypatch.setattr(journal_module.os, "fsync", called.append)
+    monkeypatch.setattr("os.fsync", called.append)
     monkeypatch.setattr(journal_module, "SYNC_EVERY_SECONDS", 1e9)
     with Journal(tmp_path) as journal:
         for number in range(lines):

@@ -223,7 +223,11 @@ def test_one_engine_error_fails_one_item() -> None:
 
 def test_the_signature_names_prompts_engine_and_decoding_but_no_concurrency() -> None:
     name = "videojudge_bench.prompted:PromptedJudge"
-    options = {"engine": "fake_engine:FakeEngine", "reply": "x", "concurrency": 2}
+    options: dict[str, Scalar] = {
+        "engine": "fake_engine:FakeEngine",
+        "reply": "x",
+        "concurrency": 2,
+    }
     built = registry.build(name, options)
     shas = {a: load_prompt(PROMPTS_FOLDER / f"{a}.jinja").sha for a in ("rate", "prefer")}
     assert built.signature() == {

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -274,10 +276,14 @@ def test_a_stream_that_was_never_started_starts_no_thread() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_cancels_and_keeps_the_journal(rated_set: GoldSet, journal_root: Path) -> None:
     judge, engine = make_judge(concurrency=1)
+    run = Run(BuiltJudge("mine", judge, {}), rated_set, RunOptions(journal=journal_root))
+    ids = list(rated_set.by_id)
     cancelled: list[bool] = []
 
     async def interrupt(group: PromptGroup) -> Replies:
-        if group.continuations[0].id.startswith("v2/"):
+        if group.continuations[0].id == "v2/cat":
+            await asyncio.to_thread(_wait_for_lines, run.folder / "judgements-0.jsonl", 4)
+            await asyncio.sleep(0.1)  # by now the main thread waits for the next reply
             os.kill(os.getpid(), signal.SIGINT)
             try:
                 await asyncio.Event().wait()
@@ -286,14 +292,39 @@ def test_ctrl_c_cancels_and_keeps_the_journal(rated_set: GoldSet, journal_root: 
         return await engine.same(group)
 
     engine.answer = interrupt
-    run = Run(BuiltJudge("mine", judge, {}), rated_set, RunOptions(journal=journal_root))
     with pytest.raises(KeyboardInterrupt):
-        run.judge(list(rated_set.by_id))
+        run.judge(ids)
     assert cancelled == [True]
     assert engine_threads() == []
-    asked_before = len(engine.groups)
     engine.answer = engine.same
-    assert {j.verdict for j in run.judge(list(rated_set.by_id)).values()} == {Rating(4.0)}
-    asked = engine.asked[asked_before:]
-    assert ["v0/cat", "v0/dog"] not in asked
-    assert asked[-2:] == [["v2/cat", "v2/dog"], ["v3/cat", "v3/dog"]]
+    engine.groups.clear()
+    assert {j.verdict for j in run.judge(ids).values()} == {Rating(4.0)}
+    assert engine.asked == [["v2/cat", "v2/dog"], ["v3/cat", "v3/dog"]]
+
+
+def test_ctrl_c_right_after_the_thread_has_started_stops_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The signal may arrive between any two lines; this is where it arrives in this test.
+    submit = ThreadPoolExecutor.submit
+
+    def interrupted(pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        submit(pool, work)
+        raise KeyboardInterrupt
+
+    judge, engine = make_judge(concurrency=1)
+
+    async def slow(group: PromptGroup) -> Replies:
+        await asyncio.sleep(0.01)
+        return await engine.same(group)
+
+    engine.answer = slow
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(judge.judge(items(100)))
+    assert len(engine.groups) < 50  # and not all of them, with nobody there to take the replies
+
+
+def _wait_for_lines(path: Path, count: int) -> None:
+    while len(path.read_bytes().splitlines()) < count:
+        time.sleep(0.005)

@@ -84,7 +84,7 @@ def test_a_class_of_your_own_by_module_and_class() -> None:
     assert isinstance(built.judge, Overlap)
     item = Item("a", "v", "do", "A Cat", ("a Cat", "the dog"))
     assert built.judge.rate(item) == Rating(1)
-    assert build(f"{HERE}:Overlap", {}).judge.rate(item) == Rating(2)  # type: ignore[arg-type]
+    assert build(f"{HERE}:Overlap", {}).judge.rate(item) == Rating(2)
 
 
 def test_defaults_are_in_the_signature() -> None:

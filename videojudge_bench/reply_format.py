@@ -18,47 +18,19 @@ is never a default: whatever is left is `Unparsed` with a reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Union
+from typing import Generic, Literal, Union
 
 from videojudge_bench import _reply_patterns as patterns
-from videojudge_bench import _reply_prose as prose
-from videojudge_bench._reply_patterns import Slot
-from videojudge_bench._reply_prose import Claim, Found
+from videojudge_bench._reply_patterns import Claim, Slot, V
+from videojudge_bench._reply_preferences import preference_claims, read_preference
+from videojudge_bench._reply_ratings import other_scale, rating_claims, read_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
-Verdict = Union[Rating, Preference, Unparsed]
-
-_RATING_TAGS = patterns.tag_pattern(
-    "score|rating|final_score|final_rating|overall_score|answer|verdict|result"
-)
-_RATING_KEYS = frozenset(
-    "score rating final_score final_rating overall_score overall_rating overall grade verdict "
-    "result answer".split()
-)
-_PREFERENCE_TAGS = patterns.tag_pattern(
-    "answer|preference|choice|winner|verdict|final_answer|final_verdict|result"
-)
-_PREFERENCE_KEYS = frozenset(
-    "answer preference choice winner verdict final_answer final_verdict result preferred better "
-    "better_response best preferred_response decision judgment judgement".split()
-)
-_OWN_TAG = re.compile(r"<(\s*/?\s*[A-Za-z_]{3,20}\s*)>")
-
-
-@dataclass(frozen=True)
-class _Grammar:
-    """How one kind of verdict is read."""
-
-    noun: str
-    tags: re.Pattern[str]
-    keys: frozenset[str]
-    read: Callable[[str], Union[Verdict, None]]
-    claims: Callable[[str], tuple[list[Claim], bool]]
-    doubt: Callable[[str], Union[Unparsed, None]]
+_TAG = re.compile(r"<(\s?/?\s?[A-Za-z_]{1,30}\s?)>")
 
 
 def format_rating(rating: int, *, thinking: str = "", rubric: str = "") -> str:
@@ -83,8 +55,46 @@ def format_preference(choice: Literal["A", "B"], *, thinking: str = "") -> str:
 def _block(tag: str, text: str) -> str:
     if not text:
         return ""
-    plain = _OWN_TAG.sub(r"(\1)", text)
+    plain = _TAG.sub(r"(\1)", text)
     return f"<{tag}>{plain}</{tag}>"
+
+
+_RATING_TAGS = patterns.tag_pattern(
+    "score|rating|final_score|final_rating|overall_score|answer|final_answer|verdict|result"
+)
+_RATING_KEYS = {
+    *("score", "final_score", "overall_score", "grade"),
+    *("rating", "final_rating", "overall_rating", "overall"),
+}
+_PREFERENCE_TAGS = patterns.tag_pattern(
+    "answer|final_answer|preference|choice|winner|verdict|final_verdict|result"
+)
+_PREFERENCE_KEYS = {
+    *("answer", "final_answer", "verdict", "final_verdict", "decision", "judgment", "judgement"),
+    *("preference", "preferred", "preferred_response", "choice", "winner"),
+    *("better", "better_response", "best", "best_response"),
+}
+
+
+@dataclass(frozen=True)
+class _Grammar(Generic[V]):
+    """How one kind of verdict is read.
+
+    Attributes:
+        noun: its name in reasons.
+        tags: the tags that hold it.
+        keys: the JSON fields that hold it.
+        read: what a slot holds; None when that is no verdict of this kind.
+        claims: what sentences state, and whether one of them was hedged.
+        doubt: why the text before and after a verdict speaks against it, None when it does not.
+    """
+
+    noun: str
+    tags: re.Pattern[str]
+    keys: Set[str]
+    read: Callable[[Slot], Union[V, Unparsed, None]]
+    claims: Callable[[str], tuple[list[Claim[V]], bool]]
+    doubt: Callable[[str, str], Union[Unparsed, None]]
 
 
 def parse_rating(reply: str, scale: RatingScale = RatingScale()) -> Rating | Unparsed:
@@ -92,40 +102,38 @@ def parse_rating(reply: str, scale: RatingScale = RatingScale()) -> Rating | Unp
 
     Decimals inside the scale are kept. A number off the scale, a range, a percentage, another
     scale (`4/10`), a contradiction, a reply that is cut off or states nothing is `Unparsed` with
-    the reason. Time is linear in the length of the reply.
+    the reason. Takes time linear in the length of the reply.
     """
-    grammar = _Grammar(
+    grammar = _Grammar[Rating](
         noun="rating",
         tags=_RATING_TAGS,
         keys=_RATING_KEYS,
-        read=partial(prose.read_rating, scale=scale),
-        claims=partial(prose.rating_claims, scale=scale),
-        doubt=partial(prose.other_scale, scale=scale),
+        read=partial(read_rating, scale=scale),
+        claims=partial(rating_claims, scale=scale),
+        doubt=partial(other_scale, scale=scale),
     )
-    verdict = _parse(reply, grammar)
-    return verdict if not isinstance(verdict, Preference) else Unparsed("a preference, no rating")
+    return _parse(reply, grammar)
 
 
 def parse_preference(reply: str) -> Preference | Unparsed:
     """Return which response a reply prefers: A is the first, B the second, a tie is 0.5.
 
-    `[[C]]` is a tie, and so is "neither is better"; "neither is good" and "both are good" say
-    nothing of which is better and are `Unparsed`, like a contradiction, a negation, both named as
-    the winner, or a reply that is cut off or states nothing. Time is linear in the length.
+    `[[C]]` is a tie, and so is "neither is better"; "neither is good" and "both are good" do not
+    say which is better and are `Unparsed`, like a contradiction, a negation, both named as the
+    winner, or a reply that is cut off or states nothing. Takes time linear in the length.
     """
-    grammar = _Grammar(
+    grammar = _Grammar[Preference](
         noun="preference",
         tags=_PREFERENCE_TAGS,
         keys=_PREFERENCE_KEYS,
-        read=prose.read_preference,
-        claims=prose.preference_claims,
-        doubt=lambda _: None,
+        read=read_preference,
+        claims=preference_claims,
+        doubt=lambda _before, _after: None,
     )
-    verdict = _parse(reply, grammar)
-    return verdict if not isinstance(verdict, Rating) else Unparsed("a rating, no preference")
+    return _parse(reply, grammar)
 
 
-def _parse(reply: str, grammar: _Grammar) -> Verdict:
+def _parse(reply: str, grammar: _Grammar[V]) -> V | Unparsed:
     text = patterns.clean(reply)
     if not text.strip():
         return Unparsed("empty reply")
@@ -141,10 +149,10 @@ def _parse(reply: str, grammar: _Grammar) -> Verdict:
         return _from_slots(visible.text, slots, grammar)
     if open_tag:
         return Unparsed(f"reply ends inside <{open_tag}>: the {grammar.noun} may be cut off")
-    return _from_prose(visible.text, grammar)
+    return _from_claims(visible.text, grammar)
 
 
-def _last_words(text: str, grammar: _Grammar) -> Verdict | None:
+def _last_words(text: str, grammar: _Grammar[V]) -> V | Unparsed | None:
     """Return the verdict of a slot that ends a text, None when it ends with anything else."""
     slots, _ = _slots(text, grammar)
     if slots and not text[slots[-1].end :].strip(" \n\t.}"):
@@ -152,11 +160,11 @@ def _last_words(text: str, grammar: _Grammar) -> Verdict | None:
     return None
 
 
-def _slots(text: str, grammar: _Grammar) -> tuple[list[Slot], str]:
-    """Return the slots in the order of their ends, inner before outer, and an unclosed tag."""
+def _slots(text: str, grammar: _Grammar[V]) -> tuple[list[Slot], str]:
+    """Return the slots in the order of their ends, the innermost of nested ones, and a cut tag."""
     tagged, open_tag = patterns.tag_slots(text, grammar.tags)
     others = patterns.other_slots(text, grammar.keys)
-    held = [slot for slot in others if _read(slot, grammar) is not None]
+    held = [slot for slot in others if grammar.read(slot) is not None]
     slots: list[Slot] = []
     for slot in sorted([*tagged, *held], key=lambda slot: (slot.end, -slot.start)):
         if not slots or slots[-1].start < slot.start:
@@ -164,30 +172,24 @@ def _slots(text: str, grammar: _Grammar) -> tuple[list[Slot], str]:
     return slots, open_tag
 
 
-def _read(slot: Slot, grammar: _Grammar) -> Verdict | None:
-    # MT-bench, whose form this is, writes [[C]] for a tie.
-    if slot.form == "[[]]" and slot.content.strip() == "C" and grammar.noun == "preference":
-        return Preference(0.5)
-    return grammar.read(slot.content)
-
-
-def _from_slots(text: str, slots: Sequence[Slot], grammar: _Grammar) -> Verdict:
-    last = slots[-1]
-    verdict = _read(last, grammar)
+def _from_slots(text: str, slots: Sequence[Slot], grammar: _Grammar[V]) -> V | Unparsed:
+    last, since = slots[-1], slots[-2].end if len(slots) > 1 else 0
+    verdict = grammar.read(last)
     if verdict is None:
-        return Unparsed(f"{last.form} holds {_shorten(last.content)}, which is no {grammar.noun}")
+        return Unparsed(f"{last.form} holds {_shortened(last.content)}, which is no {grammar.noun}")
     if patterns.is_instruction(text, last):
         return Unparsed(f"{last.form} is part of an instruction or an example")
-    if not patterns.says_final(text, last.start, last.end):
-        rivals = [_read(slot, grammar) for slot in _together(text, slots)]
-        differing = [rival for rival in rivals if rival not in (None, verdict)]
+    name_end = min(last.end, last.start + 20)
+    if not patterns.is_final(text, name_end, since):
+        rivals = [grammar.read(slot) for slot in _beside_last(text, slots)]
+        differing = [rival for rival in rivals if rival is not None and rival != verdict]
         if differing:
-            return prose.contradiction([verdict, *(r for r in differing if r is not None)])
-    line = patterns.line_before(text, last.start) + patterns.sentence_after(text, last.end)
-    return grammar.doubt(line) or verdict
+            return patterns.contradiction([verdict, *differing])
+    before = patterns.line_before(text, last.start)
+    return grammar.doubt(before, patterns.sentence_after(text, last.end)) or verdict
 
 
-def _together(text: str, slots: Sequence[Slot]) -> Iterable[Slot]:
+def _beside_last(text: str, slots: Sequence[Slot]) -> Iterator[Slot]:
     """Yield the slots that belong to the statement of the last one."""
     for earlier, later in zip(reversed(slots[:-1]), reversed(slots), strict=False):
         if not patterns.stand_together(text, earlier, later):
@@ -195,20 +197,33 @@ def _together(text: str, slots: Sequence[Slot]) -> Iterable[Slot]:
         yield earlier
 
 
-def _from_prose(text: str, grammar: _Grammar) -> Verdict:
+def _from_claims(text: str, grammar: _Grammar[V]) -> V | Unparsed:
     claims, hedged = grammar.claims(text)
     if not claims:
         why = "only a hedged or negated one" if hedged else "nothing in a form that states one"
         return Unparsed(f"no {grammar.noun} found: {why}")
-    last = claims[-1]
-    final = [claim for claim in claims if claim.final]
-    same_sentence = [c for c in claims if not patterns.ends_sentence(text[c.end : last.start])]
-    rivals = [*final, *same_sentence] if last.final else claims
-    if any(claim.verdict != last.verdict for claim in rivals):
-        return prose.contradiction(claim.verdict for claim in [*rivals, last])
-    return grammar.doubt(text) or last.verdict
+    ends = [0, *(claim.end for claim in claims)]
+    final = [
+        claim
+        for claim, since in zip(claims, ends, strict=False)
+        if patterns.is_final(text, claim.value, since)
+    ]
+    rivals = claims
+    if final and final[-1] is claims[-1]:
+        rivals = [*final, *_in_sentence_of_last(text, claims)]
+    verdict = claims[-1].verdict
+    if any(claim.verdict != verdict for claim in rivals):
+        return patterns.contradiction(claim.verdict for claim in rivals)
+    return grammar.doubt(text, "") or verdict
 
 
-def _shorten(content: str) -> str:
+def _in_sentence_of_last(text: str, claims: Sequence[Claim[V]]) -> Iterator[Claim[V]]:
+    for earlier, later in zip(reversed(claims[:-1]), reversed(claims), strict=False):
+        if patterns.ends_sentence(text[earlier.end : later.start]):
+            return
+        yield earlier
+
+
+def _shortened(content: str) -> str:
     content = " ".join(content[:200].split())
     return repr(content if len(content) <= 40 else f"{content[:37]}...")

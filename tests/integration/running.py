@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -147,25 +148,30 @@ def write_module(folder: Path, name: str, source: str) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Ran]) -> Ran:
+def once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Mapping[str, Ran]]
+) -> dict[str, Ran]:
     """Return what `make` returns for a new folder, made once for all workers of pytest-xdist.
 
-    Starting lmms-eval takes seconds, so tests share runs even when they run in two processes.
+    Starting lmms-eval takes seconds, so tests share runs even when they are spread over processes.
     """
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
     folder = root / "shared" / name
     kept = folder / "ran.json"
-    folder.parent.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if kept.exists():
-            code, output = json.loads(kept.read_text(encoding="utf-8"))
-            return Ran(code, output, folder)
-        folder.mkdir(exist_ok=True)
-        ran = make(folder)
-        kept.write_text(json.dumps([ran.code, ran.output]), encoding="utf-8")
-    return ran
+        if not kept.exists():
+            made = {k: [r.code, r.output, str(r.folder)] for k, r in make(folder).items()}
+            kept.write_text(json.dumps(made), encoding="utf-8")
+    read = json.loads(kept.read_text(encoding="utf-8"))
+    return {key: Ran(code, output, Path(where)) for key, (code, output, where) in read.items()}
+
+
+def run_once(factory: pytest.TempPathFactory, name: str, command: Sequence[str]) -> Ran:
+    """Return the end of a command that runs once for all tests, in a folder of that name."""
+    return once(factory, name, lambda here: {name: run(command, here)})[name]
 
 
 def assert_clean_failure(ran: Ran, *texts: str) -> None:
@@ -180,6 +186,6 @@ def assert_numbers_are_plain(numbers: Mapping[str, object]) -> None:
     """Assert that every metric is a number or the text `undefined (…)`."""
     assert numbers
     for key, value in numbers.items():
-        plain = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+        plain = isinstance(value, (int, float)) and math.isfinite(value)
         undefined = isinstance(value, str) and re.fullmatch(r"undefined \(.+\)", value)
         assert plain or undefined, f"{key}: {value!r}"

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from running import Ran, assert_numbers_are_plain, evaluation, once, run
+from running import Ran, assert_numbers_are_plain, evaluation, run, run_once
 
-from videojudge_bench import goldsets, metrics
-from videojudge_bench.judges.baselines import Longest
+from videojudge_bench import goldsets, metrics, registry
 
 LIMIT = 30  # five videos of VATEX-EVAL with six candidates each
 JUDGE = "judge=longest"
@@ -23,40 +22,36 @@ NO_HOOK = {"VIDEOJUDGE_NO_TASK_HOOK": "1"}
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The run that all others must equal."""
-    return once(
-        tmp_path_factory, "lmms_eval", lambda here: run(evaluation(JUDGE, limit=LIMIT), here)
-    )
+    return run_once(tmp_path_factory, "lmms_eval", evaluation(JUDGE, limit=LIMIT))
 
 
 @pytest.fixture(scope="session")
 def wildcard(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A judge that requires references, on all sets."""
     command = evaluation("judge=rouge_l,references=1", tasks="videojudge_*", limit=LIMIT)
-    return once(tmp_path_factory, "wildcard", lambda here: run(command, here))
+    return run_once(tmp_path_factory, "wildcard", command)
 
 
 @pytest.fixture(scope="session")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     command = evaluation(JUDGE, tasks="videojudge", limit=LIMIT)
-    return once(tmp_path_factory, "group", lambda here: run(command, here))
+    return run_once(tmp_path_factory, "group", command)
 
 
 @pytest.fixture(scope="session")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The run in two processes, its journal in the folder `journal`."""
-
-    def make(here: Path) -> Ran:
-        torchrun = ("torchrun", "--nproc-per-node", "2", "--master-port", str(_free_port()))
-        program = (*torchrun, "-m", "lmms_eval")
-        return run(evaluation(f"{JUDGE},journal=journal", limit=LIMIT, program=program), here)
-
-    return once(tmp_path_factory, "torchrun", make)
+    torchrun = ("torchrun", "--nproc-per-node", "2", "--master-port", str(_free_port()))
+    program = (*torchrun, "-m", "lmms_eval")
+    command = evaluation(f"{JUDGE},journal=journal", limit=LIMIT, program=program)
+    return run_once(tmp_path_factory, "torchrun", command)
 
 
 def test_lmms_eval_gives_the_numbers_of_the_judge(reference: Ran) -> None:
     assert reference.code == 0, reference.output
     examples = goldsets.load("vatex").examples[:LIMIT]
-    judged = {j.item_id: j for j in Longest().judge(example.item for example in examples)}
+    longest = registry.build("longest", {}).judge
+    judged = {j.item_id: j for j in longest.judge(example.item for example in examples)}
     card = metrics.score(goldsets.load("vatex"), judged, on_scale=False)
     numbers = reference.numbers(VATEX)
     assert numbers.pop("judgement") == LIMIT

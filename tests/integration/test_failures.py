@@ -1,4 +1,4 @@
-"""What a user sees when something is wrong: a sentence, no traceback, an exit status that says so."""
+"""What a user sees when something is wrong: a sentence, no traceback, and an exit status."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from running import Ran, assert_clean_failure, evaluation, run, write_module
+from running import OUTPUT, Ran, assert_clean_failure, evaluation, run, write_module
 
 from videojudge_bench import goldsets
 
 VATEX = "videojudge_vatex"
 LIMIT = 12
 
-OWN_JUDGES = '''\
+OWN_JUDGES = """\
 from videojudge_bench import Judge, Rating
 
 BAD = {bad!r}
@@ -33,7 +33,7 @@ class FailsOnAll(Judge):
 
 class NoJudge:
     pass
-'''
+"""
 
 EARLY = {
     "unknown judge": (
@@ -42,7 +42,7 @@ EARLY = {
     ),
     "unknown task": (
         evaluation("judge=longest", tasks="videojudge_vatx"),
-        ("unknown task 'videojudge_vatx'. Did you mean 'videojudge_vatex'?",),
+        ("unknown task 'videojudge_vatx'. Did you mean 'videojudge_vatex' or",),
     ),
     "misspelt wildcard": (
         evaluation("judge=longest", tasks="videojudge-*"),
@@ -103,7 +103,9 @@ def test_other_mistakes_end_the_run_without_a_traceback(
 
 def test_a_class_that_is_no_judge(tmp_path: Path) -> None:
     ran = _with_own_judge("NoJudge", tmp_path)
-    assert_clean_failure(ran, "'own_judges:NoJudge': it is not a subclass of videojudge_bench.Judge")
+    assert_clean_failure(
+        ran, "'own_judges:NoJudge': it is not a subclass of videojudge_bench.Judge"
+    )
 
 
 def test_a_class_that_is_not_there(tmp_path: Path) -> None:
@@ -169,12 +171,16 @@ def test_a_judge_that_says_the_same_of_everything(tmp_path: Path) -> None:
     assert numbers["mae"] == pytest.approx(sum(abs(4 - gold) for gold in golds) / LIMIT)
 
 
-def test_a_failure_of_the_host_itself_is_a_failure(tmp_path: Path) -> None:
-    # A file stands where the results should go, after everything else went well.
-    (tmp_path / "out").write_text("in the way", "utf-8")
-    ran = run(evaluation("judge=longest"), tmp_path)
+def test_a_failure_inside_the_host_is_a_failure(tmp_path: Path) -> None:
+    ran = run(evaluation("", model="no_such_model"), tmp_path)
     assert ran.code == 1, ran.output
-    assert "Error during evaluation" in ran.output
+    assert "Model 'no_such_model' not found in available models" in ran.output
+
+
+def test_results_that_cannot_be_written_are_a_failure(tmp_path: Path) -> None:
+    # The host logs that it could not save, and goes on as if it had.
+    (tmp_path / OUTPUT).write_text("in the way", "utf-8")
+    assert_clean_failure(run(evaluation("judge=longest"), tmp_path), OUTPUT)
 
 
 def test_a_run_without_tasks_is_a_failure(tmp_path: Path) -> None:

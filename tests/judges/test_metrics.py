@@ -6,19 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
+from videojudge_bench.judges.metrics import Bleu1, Bleu4, Chrf, Cider, RougeL
+from videojudge_bench.judges.tokenise import tokenise
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair, RatingGold
 from videojudge_bench.judge import Judge
-from videojudge_bench.judges.metrics import Bleu1, Bleu4, Chrf, Cider, RougeL
-from videojudge_bench.judges.tokenise import tokenise
 from videojudge_bench.registry import build
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
@@ -46,10 +47,12 @@ def score(judge: Judge, response: str, *references: str) -> float:
     [
         ("A man's dog doesn't bark!", ["a", "man", "'s", "dog", "does", "n't", "bark"]),
         ("the girls' T-shirts .", ["the", "girls", "t-shirts"]),
-        ('"Look" ( here ) -- it\u2019s 3.5, not 1,000', ["look", "here", "it", "'s", "3.5", "not", "1,000"]),
+        ('"Look" ( here ) -- it\u2019s 3.5', ["look", "here", "it", "'s", "3.5"]),
+        ("over 1,000, can't he 're-do' it?", ["over", "1,000", "ca", "n't", "he", "re-do", "it"]),
         ("he 's off-camera; we 'll see...", ["he", "'s", "off-camera", "we", "'ll", "see"]),
         ("rock 'n' roll at 10:30pm/11", ["rock", "n", "roll", "at", "10", "30pm", "11"]),
-        ("\uff23\uff21\uff34\uff01 \u732b\u3002 na\u00efve nai\u0308ve", ["cat", "\u732b", "na\u00efve", "na\u00efve"]),
+        ("\uff23\uff21\uff34\uff01 \u732b\u3002", ["cat", "\u732b"]),
+        ("na\u00efve nai\u0308ve", ["na\u00efve", "na\u00efve"]),
         ("... -- ' \u2026", []),
         ("", []),
     ],
@@ -153,7 +156,7 @@ corpora = st.lists(
 @given(corpora, st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
 def test_cider_of_any_part_is_that_of_the_whole_corpus_at_once(
-    corpus: list[tuple[str, list[str]]], random: np.random.Generator
+    corpus: list[tuple[str, list[str]]], rng: Random
 ) -> None:
     from pycocoevalcap.cider.cider import Cider as Oracle
 
@@ -162,7 +165,7 @@ def test_cider_of_any_part_is_that_of_the_whole_corpus_at_once(
         {n: [response] for n, (response, _) in enumerate(corpus)},
     )
     items = [item(response, *references) for response, references in corpus]
-    judge = fitted("cider", random.sample(items, len(items)))  # type: ignore[attr-defined]
+    judge = fitted("cider", rng.sample(items, len(items)))
     found = [judge.rate(one) for one in items]
     assert [v.value for v in found if isinstance(v, Rating)] == pytest.approx(list(expected))
 
@@ -187,10 +190,10 @@ def test_what_is_missing_has_a_defined_result(name: str) -> None:
 @given(sentences, st.lists(sentences, min_size=1, max_size=4), st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_the_references_does_not_matter(
-    name: str, response: str, references: list[str], random: np.random.Generator
+    name: str, response: str, references: list[str], rng: Random
 ) -> None:
     judge = fitted(name, [item("", "a b c"), item("", "c d e")])
-    shuffled = random.sample(references, len(references))  # type: ignore[attr-defined]
+    shuffled = rng.sample(references, len(references))
     assert score(judge, response, *references) == pytest.approx(score(judge, response, *shuffled))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.hashing import Json
 from videojudge_bench.leaderboard.stored import Number, StoredRun
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
+from videojudge_bench.metrics.imputation import count_against
+from videojudge_bench.verdicts import Unparsed
 
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
@@ -88,7 +91,14 @@ class Row:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A paired permutation test between two runs, with Holm's correction over its gold set."""
+    """A paired permutation test between two runs, with Holm's correction over its gold set.
+
+    Attributes:
+        p_value: on the items that both judged and parsed.
+        p_holm: corrected for the number of tests of the set; ranks are made from it.
+        p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
+            judges parsed everything.
+    """
 
     gold_set: str
     references: int
@@ -98,6 +108,7 @@ class PairedTest:
     difference: float
     p_value: float
     p_holm: float
+    p_value_all: float
     n: int
     verdicts: tuple[str, str]
 
@@ -210,10 +221,8 @@ def _tests(
         if a.signature.measurement_text == b.signature.measurement_text
     ]
     made = [_test(a, b, cached, permutations) for a, b in pairs]
-    corrected = holm([test.p_value for test in made]) if made else []
-    return [
-        PairedTest(**{**vars(test), "p_holm": p}) for test, p in zip(made, corrected, strict=True)
-    ]
+    corrected = holm([test.p_value for test in made])
+    return [replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True)]
 
 
 def _test(
@@ -226,15 +235,13 @@ def _test(
     statistic = metrics.primary_key(gold_set.info)
     verdicts = (a.verdicts_hash, b.verdicts_hash)
     if (verdicts, statistic) in cached:
-        return cached[verdicts, statistic]
-    found = compare(
-        gold_set,
-        a.judgements,
-        b.judgements,
-        statistic=statistic,
-        permutations=permutations,
-        part=a.part,
-    )
+        return replace(cached[verdicts, statistic], a=a.name, b=b.name)
+    judged = [run.judgements for run in (a, b)]
+    test = partial(compare, gold_set, statistic=statistic, permutations=permutations, part=a.part)
+    found = everything = test(*judged)
+    if any(isinstance(v, Unparsed) for run in (a, b) for v in run.verdicts.values()):
+        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in (a, b)]
+        everything = test(*worst)
     return PairedTest(
         gold_set=a.gold_set,
         references=a.references,
@@ -244,6 +251,7 @@ def _test(
         difference=found.difference,
         p_value=found.p_value,
         p_holm=found.p_value,
+        p_value_all=everything.p_value,
         n=found.n,
         verdicts=verdicts,
     )
@@ -261,7 +269,7 @@ def _ranked(runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]
             return p_values[shown, frozenset((lower, upper))] < SIGNIFICANCE
 
         ranks = rank_clusters([row.judge for row in able], significantly_below)
-        rows += [Row(**{**vars(row), "rank": ranks.get(row.judge)}) for row in group]
+        rows += [replace(row, rank=ranks.get(row.judge)) for row in group]
     return rows
 
 

@@ -13,6 +13,7 @@ from videojudge_bench.items import Example, RatingGold, part_of
 from videojudge_bench.metrics import rating_statistics as stats
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
 from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
+from videojudge_bench.metrics.imputation import worst_rating
 from videojudge_bench.metrics.keys import UNDEFINED_GROUPS, Key
 from videojudge_bench.metrics.rating_statistics import Rated
 from videojudge_bench.statistics import Floats, Resampling, Statistic, is_constant
@@ -190,8 +191,7 @@ def _imputed(some: Asked, info: GoldSetInfo, ends: tuple[float, float] | None) -
         elif ends is None or is_missing_video(verdict):
             continue
         else:
-            end = info.scale.farthest_from(cast(RatingGold, example.gold).mean)
-            score = ends[0] if end == info.scale.low else ends[1]
+            score = worst_rating(cast(RatingGold, example.gold).mean, info.scale, ends)
         examples.append(example)
         scores.append(score)
     return Rated.of(examples, scores)

@@ -1,0 +1,120 @@
+"""What `lmms_eval` checks before it loads anything heavy. The rest runs in tests/integration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.harness import launcher
+
+KNOWN = "Known: videojudge, videojudge_nextqa, videojudge_vatex."
+
+
+def asked(
+    *,
+    model: str | None = "videojudge",
+    model_args: str | None = "judge=longest",
+    tasks: str | None = "videojudge_vatex",
+    include_path: str | None = None,
+) -> Namespace:
+    return Namespace(
+        model=model, model_args=model_args, tasks=tasks, include_path=include_path, config=None
+    )
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        asked(),
+        asked(tasks="videojudge_*"),
+        asked(tasks="videojudge,videojudge_nextqa,mme"),
+        asked(tasks=None),
+        asked(tasks="videojudge_mine", include_path="elsewhere"),
+        asked(model="dummy", model_args="response=A"),
+        asked(model="dummy", model_args=None),
+        asked(model_args="judge=random,seed=3,references=all,videos=DIR,journal=DIR"),
+    ],
+)
+def test_what_can_work_passes(good: Namespace) -> None:
+    launcher.check(good)
+
+
+@pytest.mark.parametrize("tasks", ["videojudge_vatx", "mme,videojudge_vatx", "videojudge_x*"])
+def test_an_unknown_task_is_refused(tasks: str) -> None:
+    with pytest.raises(UnknownNameError, match="unknown task 'videojudge_") as caught:
+        launcher.check(asked(tasks=tasks))
+    assert KNOWN in str(caught.value)
+
+
+def test_an_unknown_judge_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"judge 'longst'\. Did you mean 'longest'\?"):
+        launcher.check(asked(model_args="judge=longst"))
+
+
+@pytest.mark.parametrize("model_args", [None, "", "references=1"])
+def test_a_judge_must_be_named(model_args: str | None) -> None:
+    with pytest.raises(ConfigError, match="needs --model_args judge=NAME") as caught:
+        launcher.check(asked(model_args=model_args))
+    assert "longest" in str(caught.value)
+
+
+def test_all_misspelt_options_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        launcher.check(asked(model_args="judge=random,sed=1,jornal=x"))
+    known = "Known: journal, judge, references, seed, videos."
+    assert str(caught.value).splitlines() == [
+        "judge 'random', 2 problems:",
+        f"  - unknown option 'sed'. Did you mean 'seed'? {known}",
+        f"  - unknown option 'jornal'. Did you mean 'journal'? {known}",
+    ]
+
+
+def test_an_option_without_a_value_is_refused() -> None:
+    """The host's own reader of model arguments raises a bare ValueError for it."""
+    with pytest.raises(ConfigError, match="'seed'"):
+        launcher.check(asked(model_args="judge=random,seed"))
+
+
+def test_a_comma_inside_a_quoted_value_is_no_separator() -> None:
+    """As the host reads it."""
+    launcher.check(asked(model_args="""judge=random,seed='{"a":1,"b":2}'"""))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--model=videojudge", "--model_args=judge=longst"], ["unknown judge 'longst'"]),
+        (["eval", "--tasks", "videojudge_vatx"], ["unknown task 'videojudge_vatx'", KNOWN]),
+    ],
+)
+def test_a_mistake_ends_the_command_with_a_sentence(
+    arguments: list[str], texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launcher.main(arguments) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("lmms_eval: error: ")
+    assert all(text in written.err for text in texts)
+
+
+def test_a_config_file_may_hold_the_model_arguments() -> None:
+    """`--config` gives every argument that the command line leaves out."""
+    namespace = asked(model_args=None)
+    namespace.config = "run.yaml"
+    launcher.check(namespace)
+
+
+def test_checking_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from videojudge_bench.harness import launcher; "
+        "launcher.main(['--model', 'videojudge', '--model_args', 'judge=longst']); "
+        "print(sorted({'torch', 'transformers', 'lmms_eval', 'pandas'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"

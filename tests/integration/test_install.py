@@ -1,0 +1,104 @@
+"""What a bare `pip install .` puts on a machine works without the checkout."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from repository import ROOT, pip, python
+from running import Ran, evaluation, run
+
+from videojudge_bench import goldsets
+
+PACKAGES = {
+    "videojudge_bench": "videojudge_bench",
+    "judges": "videojudge_bench/judges",
+    "tasks": "videojudge_bench/tasks",
+    "training": "videojudge_bench/training",
+}
+SUFFIXES = {".py", ".jinja", ".yaml", ".gz", ".typed"}
+BUILD_SDIST = "import setuptools.build_meta as b; b.build_sdist('dist')"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `dist/`: a wheel and an sdist built from a copy of the checkout."""
+    here = tmp_path_factory.mktemp("built")
+    for name in (*PACKAGES, "pyproject.toml", "README.md", "LICENSE"):
+        source = ROOT / name
+        if source.is_dir():
+            junk = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(source, here / name, ignore=junk)
+        else:
+            shutil.copy(source, here / name)
+    python(["-c", BUILD_SDIST], here)
+    pip(["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", "."], here)
+    return here
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Path:
+    """A folder with the installed wheel."""
+    (wheel,) = (built / "dist").glob("*.whl")
+    pip(["install", "--no-deps", "--target", "site", wheel], built)
+    return built / "site"
+
+
+def test_the_wheel_holds_every_file_of_the_package(built: Path) -> None:
+    (wheel,) = (built / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert sorted(set(_package_files().values()) - names) == []
+    top = {name.partition("/")[0] for name in names}
+    assert {name.partition("-")[0] for name in top} == {"videojudge_bench"}
+
+
+def test_the_sdist_holds_every_file_of_the_package(built: Path) -> None:
+    (sdist,) = (built / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert sorted(_package_files().keys() - names) == []
+    assert {"pyproject.toml", "README.md", "LICENSE"} <= names
+
+
+def test_commands_and_packages_come_from_the_wheel(site: Path, tmp_path: Path) -> None:
+    program = "import videojudge_bench.judges as j, videojudge_bench.tasks as t; print(j, t)"
+    ran = _run_installed(["python", "-c", program], site, tmp_path)
+    assert ran.output.count(str(site)) == 2
+    ran = _run_installed([site / "bin" / "videojudge", "tasks-path"], site, tmp_path)
+    assert ran.output.split() == [str(site / "videojudge_bench" / "tasks")]
+
+
+def test_the_data_travel_with_the_wheel(site: Path, tmp_path: Path) -> None:
+    ran = _run_installed([site / "bin" / "videojudge", "data", "verify"], site, tmp_path)
+    assert ran.code == 0, ran.output
+    for name in goldsets.names():
+        digest = goldsets.load(name).content_hash
+        assert f"{name}: content hash {digest}, as expected" in ran.output
+
+
+def test_an_evaluation_runs_from_the_wheel(site: Path, tmp_path: Path) -> None:
+    program = [str(site / "bin" / "lmms_eval")]
+    command = evaluation("judge=longest", tasks="videojudge_*", limit=6, program=program)
+    ran = _run_installed(command, site, tmp_path)
+    assert ran.code == 0, ran.output
+    for name in goldsets.names():
+        assert ran.numbers(f"videojudge_{name}")["n_parsed"] == 6
+
+
+def _run_installed(command: list[str | Path] | list[str], site: Path, folder: Path) -> Ran:
+    return run(command, folder, variables={"PYTHONPATH": str(site)})
+
+
+def _package_files() -> dict[str, str]:
+    """Return the files of the package in the checkout, each with its place in the wheel."""
+    return {
+        f"{folder}/{inside}": f"{package}/{inside}"
+        for folder, package in PACKAGES.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in SUFFIXES
+        and "__pycache__" not in (inside := path.relative_to(ROOT / folder).as_posix())
+    }

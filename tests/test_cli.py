@@ -1,0 +1,247 @@
+"""The command `videojudge`: every verb that it names works, every mistake is one sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from videojudge_bench import __version__, cli, goldsets, registry
+
+OWN_JUDGE = '''\
+from videojudge_bench import Judge, Rating
+
+
+class Fine(Judge):
+    """Likes long answers."""
+
+    def __init__(self, *, steps: int = 4) -> None:
+        self.steps = steps
+
+    def rate(self, item):
+        return Rating(1 + len(item.response) % (self.steps + 1))
+
+
+class Moody(Judge):
+    """Likes whatever it is asked about at the right moment."""
+
+    calls = 0
+
+    def rate(self, item):
+        Moody.calls += 1
+        return Rating(1 + Moody.calls % 7 // 2)
+'''
+
+
+@pytest.fixture
+def own_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an importable module with two judges."""
+    (tmp_path / "judges_of_the_cli_tests.py").write_text(OWN_JUDGE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "judges_of_the_cli_tests"
+
+
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a verb that succeeds and return what it prints."""
+    assert cli.main(arguments) == 0
+    written = capsys.readouterr()
+    assert written.err == ""
+    return written.out
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a verb that is used wrongly and return the sentence."""
+    assert cli.main(arguments) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("videojudge: error: ")
+    return written.err
+
+
+def usage_error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that cannot be parsed and return what it says."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def verbs_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """Return the verbs that a `--help` names."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*arguments, "--help"])
+    assert caught.value.code == 0
+    _, _, listed = capsys.readouterr().out.partition("\nverbs:\n")
+    return re.findall(r"^    (\S+)", listed, re.M)
+
+
+def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """None of the verbs to come is named before it works."""
+    assert verbs_of(capsys) == ["judges", "data", "leaderboard", "tasks-path"]
+    assert verbs_of(capsys, "data") == ["list", "verify", "ids", "prepare"]
+    assert verbs_of(capsys, "leaderboard") == ["add"]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"videojudge-bench {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["judgs"], "unknown verb 'judgs'. Did you mean 'judges'?"),
+        (["data", "verfy"], "unknown verb 'verfy'. Did you mean 'verify'?"),
+        (["leaderboard", "ad"], "unknown verb 'ad'. Did you mean 'add'?"),
+        (["leaderboard", "add"], "the following arguments are required: RUN"),
+        ([], "the following arguments are required: VERB"),
+    ],
+)
+def test_a_misspelt_verb_is_explained(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert text in usage_error_of(capsys, *arguments)
+
+
+def test_judges_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output_of(capsys, "judges").splitlines()[2:]
+    rows = {name: cells for name, *cells in (re.split(r"\s{2,}", line.strip()) for line in lines)}
+    assert set(registry.names()) <= set(rows)
+    assert rows["random"] == ["nothing", "1-5", "seed=0"]
+    assert rows["longest"][:2] == ["nothing", "only rank"]
+    assert rows["rouge_l"][:2] == ["references", "only rank"]
+    assert rows["scripted"][2] == "replies"
+
+
+def test_check_passes_a_good_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output_of(capsys, "judges", "--check", f"{own_judge}:Fine", "steps=3")
+    assert "FAILED" not in printed
+    assert "two instances agree" in printed
+
+
+def test_check_fails_a_bad_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["judges", "--check", f"{own_judge}:Moody"]) == 1
+    assert re.search(r"FAILED\s+two instances agree", capsys.readouterr().out)
+
+
+def test_check_fails_an_unknown_option(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["judges", "--check", f"{own_judge}:Fine", "stesp=3"]) == 1
+    assert "unknown option 'stesp'. Did you mean 'steps'?" in capsys.readouterr().out
+
+
+def test_an_option_to_check_has_a_value(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = error_of(capsys, "judges", "--check", f"{own_judge}:Fine", "steps")
+    assert "'steps' is not option=value" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("False", False), ("3", 3), ("0.5", 0.5), ("a=b", "a=b"), ("", "")],
+)
+def test_options_are_read_as_lmms_eval_reads_them(text: str, value: object) -> None:
+    read = cli._options([f"option={text}"])["option"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_tasks_path_is_the_folder_of_our_task_files(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(output_of(capsys, "tasks-path").strip())
+    assert {"videojudge.yaml", "videojudge_vatex.yaml"} <= {path.name for path in folder.iterdir()}
+
+
+def test_data_list_shows_every_set(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output_of(capsys, "data", "list")
+    for name in goldsets.names():
+        info = goldsets.info(name)
+        (line,) = [line for line in printed.splitlines() if line.split()[:1] == [name]]
+        assert info.task in line
+        assert info.licence in line
+        assert str(len(goldsets.load(name).examples)) in line
+
+
+def test_data_verify_checks_one_set_or_all(capsys: pytest.CaptureFixture[str]) -> None:
+    one = output_of(capsys, "data", "verify", "nextqa").splitlines()
+    assert "nextqa: examples 13020, as expected" in one
+    both = output_of(capsys, "data", "verify").splitlines()
+    assert set(one) < set(both)
+    assert "vatex: examples 18000, as expected" in both
+
+
+def test_data_verify_knows_no_other_set(capsys: pytest.CaptureFixture[str]) -> None:
+    error = error_of(capsys, "data", "verify", "vatx")
+    assert "unknown gold set 'vatx'. Did you mean 'vatex'?" in error
+    assert "See `videojudge data list`." in error
+
+
+def test_data_ids_is_a_table_to_join_on(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output_of(capsys, "data", "ids", "vatex")
+    rows = list(csv.DictReader(io.StringIO(printed)))
+    assert len(rows) == 18_000
+    example = goldsets.load("vatex").examples[0]
+    assert rows[0] == {
+        "id": example.item.id,
+        "video_id": example.item.video_id,
+        "candidate": example.labels["candidate"],
+    }
+
+
+def test_data_prepare_names_the_missing_pickle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "made.jsonl.gz")
+    command = ["data", "prepare", "vatex", "--emscore", str(tmp_path), "--output", output]
+    assert str(tmp_path) in error_of(capsys, *command)
+
+
+def test_leaderboard_without_runs_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = error_of(capsys, "leaderboard", "--results", str(tmp_path))
+    assert f"{tmp_path / 'runs'} has no runs; add one: videojudge leaderboard add RUN" in error
+
+
+def test_leaderboard_add_of_what_is_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = error_of(capsys, "leaderboard", "add", str(tmp_path / "nowhere"))
+    assert "no folder" in error
+    error = error_of(capsys, "leaderboard", "add", str(tmp_path))
+    assert "holds no run: neither a journal" in error
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As in `videojudge data ids vatex | head -1`."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "videojudge_bench.cli", "data", "ids", "vatex"]
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writer)
+        os.read(reader, 10)
+        os.close(reader)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_ctrl_c_prints_no_traceback(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys, time\n"
+        "from videojudge_bench import cli\n"
+        "def wait(_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "cli._tasks_path = wait\n"
+        "sys.exit(cli.main(['tasks-path']))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 128 + signal.SIGINT
+    assert ended.stderr == "videojudge: interrupted\n"
