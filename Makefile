@@ -44,17 +44,18 @@ demo: $(STAMP)  ## judge real captions with real human ratings and print the lea
 	@echo "lmms-eval's own results are in $(OUT)/lmms_eval, the journals in $(OUT)/journal."
 
 test: $(STAMP)  ## run the tests (without the slow ones)
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
 
 test-slow: $(STAMP)  ## run all tests
-	$(BIN)/python -m pytest -n 2 -m "not gpu"
+	$(BIN)/pytest -n 2 -m "not gpu"
 
 check: $(STAMP)  ## lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p videojudge_bench
-	$(BIN)/mypy tests
-	$(BIN)/lint-imports --no-cache
+	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .
+	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
 bench: $(STAMP)  ## measure speed; writes results/benchmarks/
 	$(BIN)/python tests/benchmarks

@@ -66,7 +66,7 @@ class Constant(Judge):
                 f"{self.scale.low} to {self.scale.high}, or leave it out to fit it on the dev part."
             )
         self.level = self.scale.middle if level is None else float(level)
-        self.fits_on_dev = level is None  # type: ignore[misc]
+        self.fits_on_dev = level is None
 
     def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:
         """Take the mean gold rating of the dev part; with no item there the middle stays."""

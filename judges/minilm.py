@@ -148,7 +148,7 @@ class _Encoder:
             raise ConfigError(f"judge minilm: device={device!r}: {_first_line(error)}") from error
         self._batch_size, self._device = batch_size, device
         self.identity: dict[str, Scalar] = (
-            {"revision": getattr(network.config, "_commit_hash", None)}
+            {"revision": getattr(network.config, "_commit_hash", None) or revision}
             if folder is None
             else {"model": model if model == DEFAULT_MODEL else folder.name, **_weights(folder)}
         )

@@ -80,20 +80,20 @@ def test_gold_of_another_shape_is_refused(
 @pytest.mark.parametrize(
     ("ratings", "problem"),
     [
-        ((), "no rating; at least one rater is needed"),
-        ((0.5, 3.0), "gold rating 0.5 is outside the scale 1-5"),
-        ((3.0, 5.1), "gold rating 5.1 is outside the scale 1-5"),
-        ((3.0, math.nan), "gold rating nan is outside the scale 1-5"),
-        ((3.0,), "1 ratings, but the first item has 2"),
+        ((), "has no rating; at least one rater is needed"),
+        ((0.5, 3.0), "has the gold rating 0.5, outside the scale 1-5"),
+        ((3.0, 5.1), "has the gold rating 5.1, outside the scale 1-5"),
+        ((3.0, math.nan), "has the gold rating nan, outside the scale 1-5"),
+        ((3.0,), "has 1 ratings, but the first item has 2"),
     ],
 )
 def test_gold_ratings_that_cannot_be(ratings: tuple[float, ...], problem: str) -> None:
     text = _problem(_example("first"), _example("b", RatingGold(ratings)))
-    assert text == f"videojudge_tiny: item 'b': {problem}"
+    assert text == f"videojudge_tiny: item 'b' {problem}"
 
 
 def test_the_first_item_needs_a_rating_too() -> None:
-    assert "item 'a': no rating" in _problem(_example("a", RatingGold(())))
+    assert "item 'a' has no rating" in _problem(_example("a", RatingGold(())))
 
 
 def test_ratings_may_lie_between_whole_numbers_and_on_the_ends() -> None:

@@ -222,17 +222,12 @@ def test_one_engine_error_fails_one_item() -> None:
 
 
 def test_the_signature_names_prompts_engine_and_decoding_but_no_concurrency() -> None:
-    name = "videojudge_bench.prompted:PromptedJudge"
-    options: dict[str, Scalar] = {
-        "engine": "fake_engine:FakeEngine",
-        "reply": "x",
-        "concurrency": 2,
-    }
-    built = registry.build(name, options)
+    name, engine = "videojudge_bench.prompted:PromptedJudge", "fake_engine:FakeEngine"
+    built = registry.build(name, {"engine": engine, "reply": "x", "concurrency": 2})
     shas = {a: load_prompt(PROMPTS_FOLDER / f"{a}.jinja").sha for a in ("rate", "prefer")}
     assert built.signature() == {
         "judge": name,
-        "engine": "fake_engine:FakeEngine",
+        "engine": engine,
         "temperature": 0.0,
         "max_tokens": 1024,
         "seed": 0,

@@ -142,6 +142,21 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_asks_for_the_rest(
     assert found == _run(Recorder(), rated_set, journal_root / "undisturbed").judge(ids)
 
 
+def test_what_is_unparsed_is_a_result_and_is_not_asked_again(
+    rated_set: GoldSet, journal_root: Path
+) -> None:
+    class Silent(Recorder):
+        def rate(self, item: Item) -> Rating | Unparsed:
+            super().rate(item)
+            return Unparsed("no words")
+
+    judge = Silent()
+    for _ in range(2):
+        found = _run(judge, rated_set, journal_root).judge(_ids(rated_set))
+        assert {j.verdict for j in found.values()} == {Unparsed("no words")}
+    assert len(judge.asked) == 8
+
+
 def test_the_journal_of_another_process_is_busy(rated_set: GoldSet, journal_root: Path) -> None:
     run = _run(Recorder(), rated_set, journal_root)
     with Journal(run.folder), pytest.raises(JournalBusyError, match="give this run a journal"):

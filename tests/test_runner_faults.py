@@ -146,21 +146,6 @@ def test_only_what_failed_is_asked_again(rated_set: GoldSet, journal_root: Path)
     assert found == _run(Bad(), rated_set, journal_root / "undisturbed").judge(_ids(rated_set))
 
 
-def test_what_is_unparsed_is_a_result_and_is_not_asked_again(
-    rated_set: GoldSet, journal_root: Path
-) -> None:
-    class Silent(Bad):
-        def rate(self, item: Item) -> Rating | Unparsed:
-            super().rate(item)
-            return Unparsed("no words")
-
-    judge = Silent()
-    for _ in range(2):
-        found = _run(judge, rated_set, journal_root).judge(_ids(rated_set))
-        assert {j.verdict for j in found.values()} == {Unparsed("no words")}
-    assert len(judge.asked) == 8
-
-
 @pytest.mark.parametrize("stop", [ConfigError("model=x does not exist"), SystemExit(3)])
 def test_an_error_of_the_configuration_ends_the_run_at_once(
     rated_set: GoldSet, journal_root: Path, stop: BaseException
@@ -329,7 +314,7 @@ def test_answers_may_come_in_any_order(rated_set: GoldSet, journal_root: Path) -
         (3.0, "the judge returned 3.0; it must return Rating or Unparsed"),
         (Preference(1.0), "the judge returned Preference(p_first=1.0); it must return Rating or"),
         (Rating(5.5), "the judge returned 5.5, outside its scale 1-5"),
-        (Rating(0), "the judge returned 0, outside its scale 1-5"),
+        (Rating(0.0), "the judge returned 0.0, outside its scale 1-5"),
     ],
 )
 def test_a_verdict_that_is_none_for_an_item(
@@ -410,7 +395,6 @@ def test_a_failure_that_the_judge_reports_itself_is_asked_again(
     judge = Streaming(
         lambda items: (down.pop() if down else Judgement(i.id, Rating(3.0)) for i in items)
     )
-    first = _run(judge, rated_set, journal_root).judge(["v0/cat", "v0/dog"])
-    assert first["v0/cat"].failed
+    assert _run(judge, rated_set, journal_root).judge(["v0/cat", "v0/dog"])["v0/cat"].failed
     second = _run(judge, rated_set, journal_root).judge(["v0/cat", "v0/dog"])
     assert second["v0/cat"].verdict == Rating(3.0)

@@ -4,6 +4,8 @@ The contract for a judge of your own is `Judge`; most judges that ask a language
 `PromptedJudge`.
 """
 
+from pathlib import Path as _Path
+
 from videojudge_bench.engine import (
     Continuation,
     Engine,
@@ -18,6 +20,12 @@ from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGo
 from videojudge_bench.judge import Judge
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
+
+# In a checkout `judges/` and `tasks/` stand beside this folder; installed, they are inside of it.
+# `python -m` puts the current folder first, so in a checkout this one wins over an installed one.
+_beside = _Path(__file__).parents[1]
+if (_beside / "judges" / "engines").is_dir() and not (_Path(__file__).parent / "judges").exists():
+    __path__.append(str(_beside))
 
 __version__ = "0.1.0.dev0"
 

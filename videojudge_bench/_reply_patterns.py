@@ -35,8 +35,7 @@ _LOOKALIKE = str.maketrans(
 )
 _FENCE = re.compile(r"(?:```|~~~)(?:[A-Za-z]{1,20}(?=[ \t]{0,20}\n))?")
 _MARKUP = re.compile(
-    r"<\|(?:im_end|eot_id|endoftext|end|return)\|>|</s>"
-    r"|</?(?:b|strong|i|em|u|br|p|code|span)\s?/?>"
+    r"<\|(?:end|return)\|>|</?(?:b|strong|i|em|u|br|p|code|span)\s?/?>"
     r"|\\[()\[\]]"
     r"|[*`$]|__|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)",
     re.IGNORECASE,
@@ -44,12 +43,18 @@ _MARKUP = re.compile(
 _LATEX_TEXT = re.compile(
     r"\\(?:text|textbf|textit|texttt|mathrm|mathbf|mathtt)\s?\{([^{}\n]{0,80})\}"
 )
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|eot_id|endoftext)\|>|</s>|<end_of_turn>|<｜end▁of▁sentence｜>"
+)
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "<|begin_of_box|>": r"\boxed{", "<|end_of_box|>": "}"}
 
 
 def clean(reply: str) -> str:
-    """Return a reply in plain characters: one kind of digit, dash, quote, line end; no markup."""
-    text = _LINE_END.sub("\n", reply)
+    """Return a reply in plain characters: one kind of digit, dash, quote, line end; no markup.
+
+    What follows the token that ends the model's turn is no part of the reply.
+    """
+    text = _LINE_END.sub("\n", _END_OF_TURN.split(reply, maxsplit=1)[0])
     if not text.isascii():
         text = _INVISIBLE.sub("", text).translate(_LOOKALIKE)
         text = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
@@ -116,15 +121,16 @@ REASON_AFTER_VERDICT = (
 )
 """How a line goes on that begins with a verdict and gives the reason after it."""
 
+RESULT = "[RESULT]"
 DOUBLE_BRACKETS = "[[]]"
 _JSON_FIELD = re.compile(
     r"""["']([A-Za-z][A-Za-z_ ]{1,30})["']\s{0,9}:\s{0,9}"""
-    r"""(?:"([^"\\\n]{1,60})"|'([^'\\\n]{1,60})'|([-+\w./]{1,20}))(?=\s{0,99}[,}\]\n])"""
+    r"""(?:"([^"\\\n]{1,60})"|'([^'\\\n]{1,60})'|([-+\w./]{1,20}))(?=\s{0,99}[,}\]"'])"""
 )
 _OTHER_FORMS = {
     DOUBLE_BRACKETS: re.compile(r"\[\[\s{0,9}([^\[\]\n]{1,60})\]\]"),
     r"\boxed{}": re.compile(r"\\f?boxed\s?\{([^{}\n]{1,80})\}"),
-    "[RESULT]": re.compile(
+    RESULT: re.compile(
         r"\[(?:result|score|rating|verdict)\]\s{0,9}[:=]?[ \t]{0,9}([^\n]{1,60})", re.IGNORECASE
     ),
 }
@@ -156,7 +162,9 @@ def other_slots(text: str, keys: Set[str]) -> Iterator[Slot]:
             yield Slot(field.start(), field.end(), field[2] or field[3] or field[4], "JSON")
     for form, pattern in _OTHER_FORMS.items():
         for slot in pattern.finditer(text):
-            yield Slot(slot.start(), slot.end(), slot[1], form)
+            # What follows [RESULT] has no end of its own, so it must not hide other slots.
+            end = slot.start(1) + 1 if form == RESULT else slot.end()
+            yield Slot(slot.start(), end, slot[1], form)
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,17 @@ class Claim(Generic[V]):
 _WINDOW = 300
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]?\s|\n")
 _LIST_ITEM = re.compile(r"[ \t>|]{0,20}(?:[-•+]|\(?\w[.)])[ \t\"']")
-_FINAL = re.compile(r"\b(?:final|overall|conclu|in sum\b|in total\b|all in all\b)", re.IGNORECASE)
+_FINAL = re.compile(
+    r"\bfinal(?:ly)?(?:\W*$|\s?[,:<\[\\]|[\s_]+(?:score|rating|grade|verdict|answer|decision|judg|evaluation"
+    r"|assessment|preference|choice|result|conclusion))"
+    r"|\b(?:overall|conclu|in sum\b|in total\b|all in all\b)",
+    re.IGNORECASE,
+)
+_REVISED = re.compile(
+    r"(?:^|[.!?\n])[\s\W]{0,9}(?:actually|correction|wait|hmm|no,|on (?:second|further) thought"
+    r"|on reflection|scratch that|let me re\w{1,12}|i take (?:it|that) back)(?!\w)",
+    re.IGNORECASE,
+)
 
 
 def ends_sentence(text: str) -> bool:
@@ -206,6 +224,11 @@ def is_final(text: str, position: int, since: int) -> bool:
     return _FINAL.search(before[max(0, len(before) - (position - since)) :]) is not None
 
 
+def is_revised(text: str, position: int) -> bool:
+    """Return whether the text goes on to take back what stands before a position."""
+    return _REVISED.search(text[position : position + _WINDOW]) is not None
+
+
 def stand_together(text: str, one: Slot, two: Slot) -> bool:
     """Return whether two slots belong to one statement: a line, a list, JSON fields."""
     if one.form == two.form == "JSON":
@@ -223,7 +246,7 @@ _FUNCTION_WORD = (
     "|as|in|this|following|writing|reply|then|single|like|number|letter|its?"
 )
 _TOLD_BEFORE = re.compile(
-    r"(?<!\bI )(?<!'ll )(?<!\bI will )(?<!\bme )"
+    r"(?<!\bI )(?<!'ll )(?<!'d )(?<!\bwill )(?<!\bme )(?<!\bmy )(?<!\bfinal )(?<!\bthe )"
     r"\b(?:write|output|respond|reply|answer|return|print|use|end|finish)"
     rf"(?:\s+(?:(?:{_FUNCTION_WORD})\b[\s\"'(,]*)*|\s*[\"'(]+)$"
     r"|\b(?:for example|for instance|example|example output|e\.g\.,?|such as|looks? like)\b"

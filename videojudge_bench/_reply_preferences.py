@@ -35,12 +35,13 @@ _TIE = (
 )
 _CHOICE = re.compile(rf"(?P<compared>{_COMPARED})|(?P<tie>{_TIE})|(?P<side>{_SIDE})", re.IGNORECASE)
 _AFTER_CHOICE = re.compile(
-    r"\s{0,9}(?:$|[.;!)\]}\"<(\n,]|[/|]\s|'(?!\w)|-+\s|—|(?:because|since|as|over|than|to|and|wins|due\sto"
+    r"\s{0,9}(?:$|[.;!)\]}\"<(\n,]|[/|]\s|'(?!\w)|-+\s|—|(?:because|since|as\s(?:it|they|there|the|this)|over|to|and|wins|due\sto"
     r"|overall|given|based\son|while|whereas|is\s(?:the\s|clearly\s|slightly\s)?better)\b)",
     re.IGNORECASE,
 )
 _BOTH = re.compile(
-    rf"\s{{1,3}}or\b|\s{{0,3}}(?:[/|,&+]|and\b|vs\b\.?)\s{{0,3}}{_SIDE}|[ \t]{{1,9}}{_SIDE}\s{{0,9}}$",
+    rf"\s{{1,3}}or\b|\s{{0,3}}(?:[/|,&+]|and\b|vs\b\.?)\s{{0,3}}{_SIDE}"
+    rf"|[ \t]{{1,9}}{_SIDE}\s{{0,9}}$",
     re.IGNORECASE,
 )
 _BEFORE_CHOICE = re.compile(
@@ -133,7 +134,7 @@ _DEGREE = (
 _IS_BETTER = re.compile(
     rf"(?<![\w>/'-])(?<!\bor )(?P<side>{_SIDE})(?:{_OWN})?\s{_DEGREE}"
     rf"(?:(?:is|was)\s{_DEGREE}(?:better|superior|preferable|preferred|stronger|best|winner)\b"
-    rf"(?:\s(?:{_NOUN}|one|choice|overall|of\sthe\stwo)\b){{0,3}}(?:\s(?:than|to)\s{_SIDE}(?:{_OWN})?)?"
+    rf"(?:\s(?:{_NOUN}|one|choice|overall|of\sthe\stwo)\b){{0,3}}(?:\s(?:than|to)\s(?:{_SIDE}(?:{_OWN})?|the\sother\b(?:\s(?:{_NOUN}|one)\b)?))?"
     rf"|wins\b|(?:outperforms|beats|surpasses)\s{_SIDE}(?:{_OWN})?)",
     re.IGNORECASE,
 )

@@ -34,11 +34,15 @@ _VALUE = re.compile(
     rf"(?P<of>{_NUM}))?(?P<percent>\s?(?:%|percent\b))?{_UNIT}",
     re.IGNORECASE,
 )
+_IT_FITS = (
+    r"(?:is|seems|would\sbe|feels)\s(?:most\s|therefore\s)?(?:appropriate|warranted|justified|fair"
+    r"|reasonable|fitting|suitable|deserved)\b"
+)
+_FITS = re.compile(rf"\s{_IT_FITS}", re.IGNORECASE)
 _AFTER_VALUE = re.compile(
     r"\s{0,9}(?:$|[.!;)\]}\"|<\[(\n]|'(?!\w)|,(?!\d)|[/|](?!\s?\d)|[-—]+\s{1,3}(?!\d)|—(?!\s?\d)"
-    r"|(?:because|since|as|due\sto|given|overall|based\son|but|rather\sthan|instead\sof)\b"
-    r"|(?:is|seems|would\sbe|feels)\s(?:most\s|therefore\s)?(?:appropriate|warranted|justified|fair"
-    r"|reasonable|fitting|suitable|deserved)\b"
+    r"|(?:because|since|as\s(?:it|they|there|the|this|some|most|all|one)|due\sto|given|overall|based\son|but|rather\sthan|instead\sof)\b"
+    rf"|{_IT_FITS}"
     r"|for\s(?:this|the)\s(?:response|answer)\b|on\s(?:an?|the|this|our)\s(?:\S{1,20}\s)?scale\b)",
     re.IGNORECASE,
 )
@@ -76,13 +80,15 @@ def _rating_at(
     value, end = _number(found["num"]), found.end()
     if found["upto"]:
         upto = _number(found["upto"])
-        if (value, upto) == (scale.low, scale.high):
-            return None
-        return Unparsed(f"a range, not one rating: {value:g} to {upto:g}"), end
-    if _ANOTHER.match(text, end):
-        return Unparsed(f"several values, not one rating: {text[position : end + 12]!r}"), end
-    if _OF_AN_ASPECT.match(text, end):
-        return Unparsed(f"of one aspect only: {text[position : end + 20]!r}"), end
+        is_scale = (value, upto) == (scale.low, scale.high)
+        unclear = Unparsed(f"a range, not one rating: {value:g} to {upto:g}")
+        return None if is_scale else (unclear, end)
+    for reason, pattern in (
+        ("several values, not one rating", _ANOTHER),
+        ("of one aspect only", _OF_AN_ASPECT),
+    ):
+        if pattern.match(text, end):
+            return Unparsed(f"{reason}: {text[position : end + 12]!r}"), end
     if not _AFTER_VALUE.match(text, end):
         return None
     return _on_scale(value, found["of"], found["percent"], scale), end
@@ -147,13 +153,18 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _BEFORE_LABEL = re.compile(
-    r"(?:^[\W\d_]*|[.!?:;,(\[{|/>#]\s*|\b(?:final|overall|my|the|an?|total|this|quality|its|so|and"
+    r"(?:^[\W\d_]*|[.!?:;,(\[{|/>#-]\s+|[([{|]|\b(?:final|overall|my|the|an?|total|this|quality|its|so|and"
     r"|numerical|assigned|predicted|single|judge|judge's|thus|therefore|hence|give|assign)\s+)$",
+    re.IGNORECASE,
+)
+_GIVES = re.compile(
+    r"\b(?:I|we|my|final|overall|so|therefore|thus|hence|giv(?:e|es|ing)|assign\w{0,3}|award\w{0,3}"
+    r"|deserv\w{1,3}|earns?|merits?|warrants?|receives?|gets|conclu\w{1,5}|justif\w{1,5})\b",
     re.IGNORECASE,
 )
 _OF_A_GAME = re.compile(
     r"\b(?:games?|match|teams?|goals?|scoreboard|half-?time|players?|quarter|innings?|in the video"
-    r"|shown|on (?:the )?screen)\b",
+    r"|shown|shows|displays|reads|mentions|says|on (?:the )?screen)\b",
     re.IGNORECASE,
 )
 
@@ -167,10 +178,18 @@ def _labelled(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
         found = _rating_at(text, label.end(), scale)
         if found is None or not _is_whole_line(text, label["gap"], found[1]):
             continue
-        if _OF_A_GAME.search(sentence_before(text, label.start())):
+        before = sentence_before(text, label.start())
+        if _OF_A_GAME.search(before) or not _is_given(before, label["sep"], text, found[1]):
             continue
         verdict = _scale_of_label(label["scale"], scale) or found[0]
         yield Claim(label.start(), label.end(), found[1], verdict)
+
+
+def _is_given(before: str, sep: str, text: str, end: int) -> bool:
+    """Return False for `a rating of 4` where nobody gives it and nothing says that it fits."""
+    if sep.lower() != "of" or not before.strip(" \t-"):
+        return True
+    return bool(_GIVES.search(before) or _FITS.match(text, end))
 
 
 def _is_whole_line(text: str, gap: str, end: int) -> bool:
@@ -222,8 +241,8 @@ def _given(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
 
 _IT_DESERVES = re.compile(
     r"\b(?:it|this|that|response|answer|caption|description|model)(?:\s(?:would|clearly|only|thus"
-    r"|therefore))?(?:'s|\s(?P<verb>is\srated|is|gets|deserves|merits|warrants|earns|receives|scores))\s(?:only\s)?(?P<article>(?:as\s|at\s)?an?\s(?:(?:solid|strong|weak|clear|low|high"
-    r"|firm|mere|perfect|full)\s)?)?",
+    r"|therefore))?(?:'s|\s(?P<verb>is\srated|is|gets|deserves|merits|warrants|earns|receives|scores))\s(?:only\s)?(?P<article>(?:as\s|at\s)?an?\s(?P<degree>(?:solid|strong|weak|clear|low"
+    r"|high|firm|mere|perfect|full)\s)?)?",
     re.IGNORECASE,
 )
 
@@ -234,8 +253,9 @@ def _deserved(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
         if found is None:
             continue
         out_of = re.search(r"/|\bof\b", text[verb.end() : found[1]])
-        weak_verb = (verb["verb"] or "is").lower() in {"is", "gets"}
-        if verb["article"] or (out_of and not weak_verb):
+        # "It is a 4" may speak of what the video shows.
+        of_anything = (verb["verb"] or "is").lower() in {"is", "gets"}
+        if out_of or verb["degree"] or (verb["article"] and not of_anything):
             yield Claim(verb.start(), verb.end(), found[1], _unrivalled(text, found, scale))
 
 

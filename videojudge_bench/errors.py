@@ -2,13 +2,13 @@
 
 VideoJudgeError
 ├── ConfigError            a name, an option or a combination that cannot work
-│   └── UnknownNameError   a name that does not exist, with the nearest ones
+│   ├── UnknownNameError   a name that does not exist, with the nearest ones
+│   └── MissingPackageError  an optional package is needed, and how to install it
 ├── DataError              a file that is not what it should be: file, line, field
 ├── NoDataError            a gold set whose data are not on this machine, and how to get them
 ├── JournalBusyError       another process writes the same journal
 ├── JudgeFailedError       a judge failed on every item of a set
-├── HostChangedError       lmms-eval is not the version this package was written for
-└── MissingPackageError    an optional package is needed, and how to install it
+└── HostChangedError       lmms-eval is not the version this package was written for
 
 A message says what was asked, what was found, what is allowed and how to fix it. They are meant
 for the user: the command line prints them without a traceback.
@@ -83,7 +83,7 @@ class HostChangedError(VideoJudgeError):
     """lmms-eval does not offer what this package builds on."""
 
 
-class MissingPackageError(VideoJudgeError):
+class MissingPackageError(ConfigError):
     """An optional package is needed."""
 
     def __init__(self, feature: str, package: str, install: str) -> None:

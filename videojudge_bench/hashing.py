@@ -33,4 +33,5 @@ def unit_interval(*parts: str) -> float:
     work, on `--limit` or on the number of processes.
     """
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    # 53 bits are what a float holds: more of them could round up to 1.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

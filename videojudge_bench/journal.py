@@ -87,7 +87,7 @@ class Journal:
 
     def write_run(self, facts: Mapping[str, Json]) -> None:
         """Write `run.json`: what this journal is a journal of. Replaced as a whole."""
-        text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(facts, indent=1) + "\n"
         replacement = self.folder / f"{RUN_FILE}.{os.getpid()}.tmp"
         replacement.write_text(text, encoding="utf-8")
         replacement.replace(self.folder / RUN_FILE)
@@ -102,7 +102,7 @@ def read_journal(folder: Path) -> dict[str, Judgement]:
     found: dict[str, Judgement] = {}
     for path in sorted(folder.glob("judgements-*.jsonl")):
         for key, judgement in _lines(path):
-            if not judgement.failed or key not in found:
+            if key not in found or found[key].failed or not judgement.failed:
                 found[key] = judgement
     return found
 
@@ -129,8 +129,10 @@ def _lines(path: Path) -> Iterator[tuple[str, Judgement]]:
             try:
                 data = json.loads(line)
                 key = data.pop("key")
+                if not isinstance(key, str):
+                    raise TypeError(f"a key is text, found {key!r}")
                 judgement = Judgement.from_json(data)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 logger.warning("%s, line %d left out: %s", path, number, error)
                 continue
             yield key, judgement

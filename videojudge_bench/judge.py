@@ -34,7 +34,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     requires: frozenset[Need] = frozenset()
     scale: RatingScale | None = RatingScale(1, 5)
     abilities: frozenset[Ability] = frozenset({"rate", "prefer"})
-    fits_on_dev: ClassVar[bool] = False
+    fits_on_dev: bool = False
     unsigned: ClassVar[frozenset[str]] = frozenset()
 
     def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, Union, cast
@@ -78,7 +79,9 @@ class PromptedJudge(Judge):
         }
         self._sampling = Sampling(float(temperature), int(max_tokens), int(seed))
         self._concurrency = concurrency
-        self.engine: Engine = registry.build_engine(engine, engine_options)
+        self.engine: Engine = registry.build_engine(
+            engine, engine_options, also_allowed=registry.options_of(type(self))
+        )
         if "video" in self.requires and "video" not in self.engine.capabilities:
             raise ConfigError(
                 f"judge {type(self).__name__} looks at videos, but the engine {engine!r} takes "
@@ -95,7 +98,7 @@ class PromptedJudge(Judge):
 
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
-        groups = (list(members) for _, members in groupby(items, key=lambda item: item.group))
+        groups = (list(members) for _, members in groupby(items, key=_prefix_key))
         for group, replies in _Pump(self.ask, groups, self._concurrency):
             answers = iter(replies)
             for item in group:
@@ -108,9 +111,10 @@ class PromptedJudge(Judge):
         A pair counts twice, once per response, when the judge has no prompt for pairs.
         """
         parts = [part for item in group for part in self._parts(item)]
+        if "video" not in self.engine.capabilities:
+            parts = [replace(part, video=None) for part in parts]
         rendered = [self._template(part).render(part, self.scale) for part in parts]
-        video = parts[0].video if "video" in self.engine.capabilities else None
-        prefix = Prefix(rendered[0].system, rendered[0].shared, video)
+        prefix = Prefix(rendered[0].system, rendered[0].shared, parts[0].video)
         tails = tuple(
             Continuation(part.id, prompt.response)
             for part, prompt in zip(parts, rendered, strict=True)
@@ -158,6 +162,11 @@ class PromptedJudge(Judge):
         )
 
 
+def _prefix_key(item: Item | Pair) -> tuple[object, ...]:
+    """What must be equal for items to share a prompt prefix."""
+    return (type(item), item.group, item.references, item.description)
+
+
 def _joined(pair: Item | Pair, first: Judgement, second: Judgement) -> Judgement:
     one, two = (cast("Rating | Unparsed", j.verdict) for j in (first, second))
     return Judgement(
@@ -189,13 +198,19 @@ class _Pump:
 
     def __iter__(self) -> Iterator[_Result]:
         with ThreadPoolExecutor(1, "videojudge-engine") as thread:
-            work = thread.submit(lambda: asyncio.run(self._run()))
             try:
+                work = thread.submit(self._work)
                 while (result := self._out.get()) is not None:
                     yield result
                 work.result()
             finally:
                 self._stop.set()
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._run())
+        finally:
+            self._out.put(None)
 
     async def _run(self) -> None:
         running: set[asyncio.Task[None]] = set()
@@ -212,7 +227,6 @@ class _Pump:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            self._out.put(None)
 
     async def _one(self, group: Group) -> None:
         self._out.put((group, await self._ask(group)))
@@ -231,7 +245,10 @@ def _find_prompt(cls: type, name: str) -> Path:
     for owner in cls.__mro__:
         if owner is PromptedJudge:
             break
-        folder = Path(inspect.getfile(owner)).parent
+        try:
+            folder = Path(inspect.getfile(owner)).parent
+        except (OSError, TypeError):  # made in a notebook, or by `python -c`
+            continue
         tried += [folder / name, folder / "prompts" / name]
     tried.append(PROMPTS_FOLDER / name)
     for path in tried:

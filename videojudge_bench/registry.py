@@ -94,13 +94,22 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     assert isinstance(judge, Judge)
     required = inspect.Parameter.empty
     defaults = {n: p.default for n, p in options_of(cls).items() if p.default is not required}
-    return BuiltJudge(name, judge, {**defaults, **options})
+    given = {n: _like(defaults.get(n), value) for n, value in options.items()}
+    return BuiltJudge(name, judge, {**defaults, **given})
 
 
-def build_engine(name: str, options: Mapping[str, Scalar]) -> Engine:
-    """Return an engine by its name or `module:Class`; raises as `build` does."""
+def build_engine(
+    name: str, options: Mapping[str, Scalar], *, also_allowed: Iterable[str] = ()
+) -> Engine:
+    """Return an engine by its name or `module:Class`; raises as `build` does.
+
+    Args:
+        name: of the engine.
+        options: for its constructor.
+        also_allowed: options of the judge that uses it, for the message about an unknown one.
+    """
     cls = _import("engine", name, _ENGINES, hint="")
-    return cast("Engine", _make(f"engine {name!r}", cls, options))
+    return cast("Engine", _make(f"engine {name!r}", cls, options, also_allowed))
 
 
 def _import(what: str, name: str, known: Mapping[str, str], *, hint: str) -> type:
@@ -111,7 +120,7 @@ def _import(what: str, name: str, known: Mapping[str, str], *, hint: str) -> typ
         )
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:  # the last two: a malformed name
         raise ConfigError(
             f"{what} {name!r}: the module {module_name!r} cannot be imported ({error}). "
             "Install the package it belongs to, or run where Python finds it."
@@ -140,8 +149,15 @@ def check_options(name: str, given: Iterable[str], *, also_allowed: Iterable[str
         raise ConfigError.all_of(f"judge {name!r}", problems)
 
 
-def _make(what: str, cls: type, options: Mapping[str, Scalar]) -> object:
-    problems = _option_problems(cls, options)
+def _like(default: object, value: Scalar) -> Scalar:
+    """`0` given for an option whose default is `0.0` is the same setting, and the same run."""
+    return float(value) if isinstance(default, float) and type(value) is int else value
+
+
+def _make(
+    what: str, cls: type, options: Mapping[str, Scalar], also_allowed: Iterable[str] = ()
+) -> object:
+    problems = _option_problems(cls, options, also_allowed)
     if problems:
         raise ConfigError.all_of(what, problems)
     try:

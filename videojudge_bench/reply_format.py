@@ -30,14 +30,15 @@ from videojudge_bench._reply_ratings import other_scale, rating_claims, read_rat
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
-_TAG = re.compile(r"<(\s?/?\s?[A-Za-z_]{1,30}\s?)>")
+_TAG = re.compile(r"<([\s/|｜]{0,3}[\w▁]{1,30}[\s|｜]{0,3})>")
+_NOTHING_MORE = re.compile(r"[\s.}]*$")
 
 
 def format_rating(rating: int, *, thinking: str = "", rubric: str = "") -> str:
     """Return the reply that a judge is trained to write: rubric, thinking, then the score.
 
     Tags inside `thinking` and `rubric` lose their angle brackets (`<score>` becomes `(score)`),
-    so that no reader takes them for the end of the block or for the verdict.
+    so that no reader takes them for the end of the block, of the reply, or for the verdict.
     """
     parts = [_block("rubric", rubric), _block("thinking", thinking), f"<score>{rating}</score>"]
     return "\n".join(part for part in parts if part)
@@ -155,7 +156,7 @@ def _parse(reply: str, grammar: _Grammar[V]) -> V | Unparsed:
 def _last_words(text: str, grammar: _Grammar[V]) -> V | Unparsed | None:
     """Return the verdict of a slot that ends a text, None when it ends with anything else."""
     slots, _ = _slots(text, grammar)
-    if slots and not text[slots[-1].end :].strip(" \n\t.}"):
+    if slots and _NOTHING_MORE.match(text, slots[-1].end):
         return _from_slots(text, slots, grammar)
     return None
 
@@ -214,6 +215,8 @@ def _from_claims(text: str, grammar: _Grammar[V]) -> V | Unparsed:
     verdict = claims[-1].verdict
     if any(claim.verdict != verdict for claim in rivals):
         return patterns.contradiction(claim.verdict for claim in rivals)
+    if patterns.is_revised(text, claims[-1].end):
+        return Unparsed(f"takes its {grammar.noun} back: {patterns.show(verdict)}")
     return grammar.doubt(text, "") or verdict
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Union
 
@@ -23,10 +23,19 @@ from videojudge_bench.metrics import METRIC_VERSION
 from videojudge_bench.progress import progress_line
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.signature import Scalar, Signature, short_hash
-from videojudge_bench.verdicts import MISSING_VIDEO, Judgement, Preference, Rating, Unparsed
+from videojudge_bench.verdicts import (
+    MISSING_VIDEO,
+    Judgement,
+    Preference,
+    Rating,
+    Unparsed,
+    Verdict,
+)
 from videojudge_bench.view import References, view_of
 
 logger = logging.getLogger(__name__)
+
+FAILED = "judge failed"
 
 AnyItem = Union[Item, Pair]
 
@@ -216,11 +225,20 @@ class Run:
     def _checked(self, items: Sequence[AnyItem]) -> Iterator[Judgement]:
         by_id = {item.id: item for item in items}
         for judgement in answers_of(self.built, items):
-            problem = self._problem(by_id[judgement.item_id], judgement)
-            yield judgement if problem is None else _failure(judgement.item_id, problem)
+            yield self._sound(by_id[judgement.item_id], judgement)
 
-    def _problem(self, item: AnyItem, judgement: Judgement) -> str | None:
-        verdict = judgement.verdict
+    def _sound(self, item: AnyItem, judgement: Judgement) -> Judgement:
+        """The judgement as the journal will give it back, or a failure; a reply is kept."""
+        try:
+            problem = self._problem(item, judgement.verdict)
+            if problem is not None:
+                verdict = Unparsed(f"{FAILED}: {problem}")
+                judgement = replace(judgement, verdict=verdict, failed=True)
+            return Judgement.from_json(judgement.to_json())
+        except ValueError as error:
+            return _failure(item.id, str(error))
+
+    def _problem(self, item: AnyItem, verdict: Verdict) -> str | None:
         expected = Rating if isinstance(item, Item) else Preference
         if not isinstance(verdict, (expected, Unparsed)):
             return f"the judge returned {verdict!r}; it must return {expected.__name__} or Unparsed"
@@ -272,14 +290,14 @@ def answers_of(built: BuiltJudge, items: Sequence[AnyItem]) -> Iterator[Judgemen
     while waiting:
         taken: list[AnyItem] = []
         error = yield from _stream(built, list(waiting.values()), taken, waiting)
-        if error is None:
+        if error is None or not waiting:
             for item_id in waiting:
                 yield _failure(item_id, "the judge gave no verdict")
             return
-        suspects = [item for item in taken if item.id in waiting] or [next(iter(waiting.values()))]
-        for item in suspects:
+        begun = [item for item in taken if item.id in waiting]
+        for item in begun or [next(iter(waiting.values()))]:
             alone = error
-            if len(suspects) > 1:
+            if len(begun) != 1:
                 alone = (yield from _stream(built, [item], [], waiting)) or error
             if waiting.pop(item.id, None) is not None:
                 yield _failure(item.id, f"{type(alone).__name__}: {alone}")
@@ -306,7 +324,7 @@ def _stream(
 
 
 def _failure(item_id: str, reason: str) -> Judgement:
-    return Judgement(item_id, Unparsed(f"judge failed: {reason}"), failed=True)
+    return Judgement(item_id, Unparsed(f"{FAILED}: {reason}"), failed=True)
 
 
 def _grouped(items: Sequence[AnyItem]) -> list[AnyItem]:

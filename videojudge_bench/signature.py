@@ -53,4 +53,4 @@ def _text(value: Scalar) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return repr(value)
-    return str(value).replace("|", "/").replace("\n", " ")
+    return " ".join(str(value).replace("|", "/").splitlines())

@@ -25,6 +25,8 @@ class Rating:
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise ValueError(f"a rating must be a finite number, got {self.value!r}")
+        # A judge may compute with another kind of number, which JSON does not know.
+        object.__setattr__(self, "value", float(self.value))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Preference:
     def __post_init__(self) -> None:
         if not 0.0 <= self.p_first <= 1.0:
             raise ValueError(f"a preference must lie in 0..1, got {self.p_first!r}")
+        object.__setattr__(self, "p_first", float(self.p_first))
 
     @property
     def choice(self) -> str:
@@ -136,7 +139,7 @@ class Judgement:
                 usage=_usage(usage) if usage is not None else Usage(),
                 failed=bool(data.get("failed", False)),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a judgement: {error}") from error
 
 

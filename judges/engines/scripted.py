@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jsonlines
+from pydantic import BaseModel
 
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets.border import STRICT, read_rows
 from videojudge_bench.hashing import file_hash
 from videojudge_bench.signature import Scalar
 
@@ -23,7 +23,7 @@ class ScriptedEngine:
             have no line of their own; an item without a reply is an `EngineError`.
 
     Raises:
-        DataError: the file is missing or malformed, with the line.
+        DataError: the file is missing, empty or malformed, with line and field.
     """
 
     # The replies may be those of a model that looked at the video.
@@ -31,7 +31,8 @@ class ScriptedEngine:
 
     def __init__(self, replies: str) -> None:
         self._path = Path(replies)
-        self._replies = _read(self._path)
+        rows = read_rows(self._path, _Row, unique=("id",))
+        self._replies = {row.id: row.reply for row in rows}
 
     async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
         """Return the scripted reply of each continuation."""
@@ -51,21 +52,8 @@ class ScriptedEngine:
         return Reply(text)
 
 
-def _read(path: Path) -> dict[str, str]:
-    replies: dict[str, str] = {}
-    try:
-        with jsonlines.open(path) as reader:
-            for line, row in enumerate(reader.iter(type=dict, skip_empty=True), start=1):
-                item_id, reply = row.get("id"), row.get("reply")
-                if not (isinstance(item_id, str) and isinstance(reply, str)):
-                    raise DataError('a line is {"id": text, "reply": text}', path=path, line=line)
-                if item_id in replies:
-                    raise DataError(f"duplicate id {item_id!r}", path=path, line=line, field="id")
-                replies[item_id] = reply
-    except jsonlines.InvalidLineError as error:
-        raise DataError(f"not a JSON object: {error}", path=path, line=error.lineno) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", path=path) from error
-    if not replies:
-        raise DataError("the file has no replies", path=path)
-    return replies
+class _Row(BaseModel):
+    model_config = STRICT
+
+    id: str
+    reply: str

@@ -16,8 +16,9 @@ from pathlib import Path
 
 RUNS = 5
 ARGUMENTS = (
-    "--model videojudge --model_args judge=longest --tasks videojudge_vatex --limit 10"
-).split()
+    *("--model", "videojudge", "--model_args", "judge=longest"),
+    *("--tasks", "videojudge_vatex", "--limit", "10"),
+)
 
 
 def seconds(command: str, folder: str) -> float:

@@ -82,7 +82,7 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[str],
     folder: Path,
     *,
     variables: Mapping[str, str] | None = None,
@@ -95,7 +95,7 @@ def run(
         variables: added to `environment`.
     """
     ended = subprocess.run(
-        [str(part) for part in command],
+        command,
         cwd=folder,
         env=environment(folder, variables),
         capture_output=True,

@@ -12,6 +12,7 @@ import pytest
 from running import Ran, assert_numbers_are_plain, evaluation, run, run_once
 
 from videojudge_bench import goldsets, metrics, registry
+from videojudge_bench.items import Item
 
 LIMIT = 30  # five videos of VATEX-EVAL with six candidates each
 JUDGE = "judge=longest"
@@ -87,6 +88,7 @@ def test_samples_hold_one_record_each(reference: Ran) -> None:
     records = reference.judgements(VATEX)
     assert [record["id"] for record in records] == [e.item.id for e in examples]
     first = examples[0].item
+    assert isinstance(first, Item)
     assert records[0] == {
         "id": first.id,
         "gold": "2 2 2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,12 +69,12 @@ def test_commands_and_packages_come_from_the_wheel(site: Path, tmp_path: Path) -
     program = "import videojudge_bench.judges as j, videojudge_bench.tasks as t; print(j, t)"
     ran = _run_installed(["python", "-c", program], site, tmp_path)
     assert ran.output.count(str(site)) == 2
-    ran = _run_installed([site / "bin" / "videojudge", "tasks-path"], site, tmp_path)
+    ran = _run_installed([f"{site}/bin/videojudge", "tasks-path"], site, tmp_path)
     assert ran.output.split() == [str(site / "videojudge_bench" / "tasks")]
 
 
 def test_the_data_travel_with_the_wheel(site: Path, tmp_path: Path) -> None:
-    ran = _run_installed([site / "bin" / "videojudge", "data", "verify"], site, tmp_path)
+    ran = _run_installed([f"{site}/bin/videojudge", "data", "verify"], site, tmp_path)
     assert ran.code == 0, ran.output
     for name in goldsets.names():
         digest = goldsets.load(name).content_hash
@@ -81,7 +82,7 @@ def test_the_data_travel_with_the_wheel(site: Path, tmp_path: Path) -> None:
 
 
 def test_an_evaluation_runs_from_the_wheel(site: Path, tmp_path: Path) -> None:
-    program = [str(site / "bin" / "lmms_eval")]
+    program = [f"{site}/bin/lmms_eval"]
     command = evaluation("judge=longest", tasks="videojudge_*", limit=6, program=program)
     ran = _run_installed(command, site, tmp_path)
     assert ran.code == 0, ran.output
@@ -89,7 +90,7 @@ def test_an_evaluation_runs_from_the_wheel(site: Path, tmp_path: Path) -> None:
         assert ran.numbers(f"videojudge_{name}")["n_parsed"] == 6
 
 
-def _run_installed(command: list[str | Path] | list[str], site: Path, folder: Path) -> Ran:
+def _run_installed(command: Sequence[str], site: Path, folder: Path) -> Ran:
     return run(command, folder, variables={"PYTHONPATH": str(site)})
 
 

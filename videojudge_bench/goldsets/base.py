@@ -9,13 +9,14 @@ from typing import Literal
 
 from videojudge_bench.errors import DataError
 from videojudge_bench.hashing import content_hash
-from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
+from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold, RatingGold
 from videojudge_bench.scale import RatingScale
 
 GoldKind = Literal["human", "constructed", "options", "model"]
 Shape = Literal["ratings", "options", "pairs"]
 
 _GOLD = {"ratings": RatingGold, "options": OptionGold, "pairs": PreferenceGold}
+_ITEM = {"ratings": Item, "options": Item, "pairs": Pair}
 
 
 @dataclass(frozen=True)
@@ -101,32 +102,38 @@ def examples_hash(examples: Sequence[Example]) -> str:
 def _first_problem(info: GoldSetInfo, examples: Sequence[Example]) -> str | None:
     if not examples:
         return "the set is empty; it needs at least one example"
-    wanted = _GOLD[info.shape]
-    raters: int | None = None
+    gold = examples[0].gold
+    raters = len(gold.ratings) if isinstance(gold, RatingGold) else 0
     seen: set[str] = set()
     for example in examples:
-        item_id, gold = example.item.id, example.gold
+        item_id = example.item.id
         if item_id in seen:
             return f"duplicate item id {item_id!r}; ids must be unique in a set"
         seen.add(item_id)
-        if not isinstance(gold, wanted):
-            return (
-                f"item {item_id!r} has {type(gold).__name__}; {info.shape} need {wanted.__name__}"
-            )
-        if isinstance(gold, RatingGold):
-            raters = raters if raters is not None else len(gold.ratings)
-            problem = _rating_problem(info.scale, gold, raters)
-            if problem is not None:
-                return f"item {item_id!r}: {problem}"
+        problem = _problem(info, example, raters)
+        if problem is not None:
+            return f"item {item_id!r} {problem}"
+    return None
+
+
+def _problem(info: GoldSetInfo, example: Example, raters: int) -> str | None:
+    item, gold = example.item, example.gold
+    for part, wanted in ((gold, _GOLD[info.shape]), (item, _ITEM[info.shape])):
+        if not isinstance(part, wanted):
+            return f"has {type(part).__name__}; {info.shape} need {wanted.__name__}"
+    if isinstance(gold, PreferenceGold) and not 0 <= gold.p_first <= 1:
+        return f"has the gold preference {gold.p_first}, outside 0..1"
+    if isinstance(gold, RatingGold):
+        return _rating_problem(info.scale, gold, raters)
     return None
 
 
 def _rating_problem(scale: RatingScale, gold: RatingGold, raters: int) -> str | None:
     if not gold.ratings:
-        return "no rating; at least one rater is needed"
+        return "has no rating; at least one rater is needed"
     if len(gold.ratings) != raters:
-        return f"{len(gold.ratings)} ratings, but the first item has {raters}"
+        return f"has {len(gold.ratings)} ratings, but the first item has {raters}"
     for rating in gold.ratings:
         if rating not in scale:
-            return f"gold rating {rating} is outside the scale {scale}"
+            return f"has the gold rating {rating}, outside the scale {scale}"
     return None
