@@ -107,7 +107,7 @@ PARTS = [
     *("<score>", "</score>", "<thinking>", "</thinking>", "<think>", "</think>", "<answer>"),
     *("</answer>", "<rubric>", "</rubric>", "<score>2</score>", "<answer>A</answer>", "[[B>A]]"),
     *("3", "Score: 2", "Answer: A", "A", "\n", "```", "\\boxed{1}", '{"score": 2}', "<", "*"),
-    *("<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "<|begin_of_box|>", "<explanation>", "</s"),
+    *("<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "<|begin_of_box|>", "</s"),
 ]
 THOUGHTS = st.one_of(st.text(), st.lists(st.sampled_from(PARTS)).map("".join))
 CHATTER = st.sampled_from(
@@ -323,7 +323,7 @@ def test_five_megabytes_of_anything_are_read(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", ["I give it a ", "Score: 4 \n", "A is better than B. ", "< "])
 def test_a_long_reply_without_tags_is_read(unit: str) -> None:
-    reply = unit * (1_000_000 // len(unit))
+    reply = unit * (300_000 // len(unit))
     assert isinstance(parse_rating(reply), (Rating, Unparsed))
     assert isinstance(parse_preference(reply), (Preference, Unparsed))
 
@@ -331,11 +331,15 @@ def test_a_long_reply_without_tags_is_read(unit: str) -> None:
 # Real replies -----------------------------------------------------------------------------------
 
 
-def test_gpt4o_replies_of_videoautobench_are_all_read() -> None:
-    """Counts as published with the set: model A is the reference answer, shown first."""
+def _gpt4o_records() -> list[dict[str, str]]:
     if not GPT4O.exists():
         pytest.skip("the VideoAutoBench replies have no licence and are not in this checkout")
-    records = [json.loads(line) for line in GPT4O.open(encoding="utf-8")]
+    return [json.loads(line) for line in GPT4O.open(encoding="utf-8")]
+
+
+def test_gpt4o_replies_of_videoautobench_are_all_read() -> None:
+    """Counts as published with the set: model A is the reference answer, shown first."""
+    records = _gpt4o_records()
     verdicts = [parse_preference(record["judge_output"]) for record in records]
     counts = Counter(
         (record["reference_kind"], verdict.choice)
@@ -351,3 +355,17 @@ def test_gpt4o_replies_of_videoautobench_are_all_read() -> None:
         ("rejected", "first"): 42,
         ("rejected", "tie"): 17,
     }
+
+
+def test_gpt4o_prose_without_the_tags_is_never_read_wrongly() -> None:
+    """The tagged verdict is the oracle for what the sentences around it say."""
+    outcomes = Counter[str]()
+    for record in _gpt4o_records():
+        reply = record["judge_output"]
+        prose = parse_preference(re.sub(r":?\s*\[\[[^\]]*\]\]", "", reply))
+        if isinstance(prose, Unparsed):
+            outcomes["unparsed"] += 1
+        else:
+            outcomes["right" if prose == parse_preference(reply) else "wrong"] += 1
+    assert outcomes["wrong"] == 0
+    assert outcomes["right"] >= 460

@@ -15,7 +15,7 @@ from videojudge_bench import __version__
 from videojudge_bench.errors import JournalBusyError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.journal import Journal, read_run
+from videojudge_bench.journal import RUN_FILE, Journal
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge, build
 from videojudge_bench.runner import Run, RunOptions
@@ -166,7 +166,7 @@ def test_the_journal_of_another_process_is_busy(rated_set: GoldSet, journal_root
 def test_the_facts_of_a_run_are_in_its_journal(rated_set: GoldSet, journal_root: Path) -> None:
     run = _run(Recorder(), rated_set, journal_root, {"bonus": 2})
     run.judge(["v0/cat"])
-    assert read_run(run.folder) == {
+    assert json.loads((run.folder / RUN_FILE).read_text()) == {
         "videojudge_bench": __version__,
         "gold_set": "tinyrated",
         "gold_set_version": "1",

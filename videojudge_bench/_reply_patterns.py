@@ -37,7 +37,7 @@ _FENCE = re.compile(r"(?:```|~~~)(?:[A-Za-z]{1,20}(?=[ \t]{0,20}\n))?")
 _MARKUP = re.compile(
     r"<\|(?:end|return)\|>|</?(?:b|strong|i|em|u|br|p|code|span)\s?/?>"
     r"|\\[()\[\]]"
-    r"|[*`$]|__|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)",
+    r"|(?<![\w*_])[*_]{1,9}|[*_]{1,9}(?![\w*_])|[`$]",
     re.IGNORECASE,
 )
 _LATEX_TEXT = re.compile(
@@ -64,8 +64,8 @@ def clean(reply: str) -> str:
 
 
 _REASONING_TAG = re.compile(
-    r"<\s?(\\?/)?\s?(think|thinking|thoughts?|reason|reasoning|analysis|rationale|explanation|rubric"
-    r"|critique|reflection|scratchpad)\s?>",
+    r"<\s?(\\?/)?\s?(think|thinking|thoughts?|reason|reasoning|analysis|rationale|explanation"
+    r"|rubric|critique|reflection|scratchpad)\s?>",
     re.IGNORECASE,
 )
 
@@ -181,8 +181,8 @@ _WINDOW = 300
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]?\s|\n")
 _LIST_ITEM = re.compile(r"[ \t>|]{0,20}(?:[-•+]|\(?\w[.)])[ \t\"']")
 _FINAL = re.compile(
-    r"\bfinal(?:ly)?(?:\W*$|\s?[,:<\[\\]|[\s_]+(?:score|rating|grade|verdict|answer|decision|judg|evaluation"
-    r"|assessment|preference|choice|result|conclusion))"
+    r"\bfinal(?:ly)?(?:\W*$|\s?[,:<\[\\]|[\s_]+(?:score|rating|grade|verdict|answer|decision"
+    r"|judg|evaluation|assessment|preference|choice|result|conclusion))"
     r"|\b(?:overall|conclu|in sum\b|in total\b|all in all\b)",
     re.IGNORECASE,
 )
@@ -264,15 +264,15 @@ def is_instruction(text: str, slot: Slot) -> bool:
 
 
 _NO_ASPECT = (
-    "my|the|so|overall|final|conclusion|verdict|summary|answer|result|decision|judg|winner|evaluation"
-    "|assessment|feedback|explanation|reason|rationale|analysis|justification|comment|critique|note"
-    "|thought|review|score|rating|preference|response|output|assistant|video"
+    "my|the|so|overall|final|conclusion|verdict|summary|answer|result|decision|judg|winner"
+    "|evaluation|assessment|feedback|explanation|reason|rationale|analysis|justification|comment"
+    "|critique|note|thought|review|score|rating|preference|response|output|assistant|video"
 )
 _ASPECT = re.compile(
     rf"[\W\d]*(?:(?!{_NO_ASPECT})[a-z]+(?:[ /&-]+[a-z]+){{0,2}}\s?:"
     r"|(?:for|regarding|as for|in terms of|with respect to|when it comes to|on)\s"
     r"(?!these|this|those|that|all|the above|the reasons|the whole|balance|a scale|the scale|me\b)"
-    r"[^,\n]{1,60},)",
+    r"[^,\n]{1,60}(?:,|\s$))",
     re.IGNORECASE,
 )
 _CLAUSE_BREAK = re.compile(
@@ -289,8 +289,8 @@ _HEDGED_CLAUSE = re.compile(
 )
 _HEDGED_SENTENCE = re.compile(
     r"(?<!even )(?<!as )\bif\b|\b(?:unless|suppose|had\s(?:it|the)|were\s(?:it|the)|for\sexample)\b"
-    r"|^\W*(?:\d+[.)]\s)?(?:please\s|then\s)*(?:give|assign|rate|use|write|output(?!\s[AB12]\b)|respond"
-    r"|reply|return|choose|select|pick|award|answer\swith|provide|decide)\b",
+    r"|^\W*(?:\d+[.)]\s)?(?:please\s|then\s)*(?:give|assign|rate|use|write|output(?!\s[AB12]\b)"
+    r"|respond|reply|return|choose|select|pick|award|answer\swith|provide|decide)\b",
     re.IGNORECASE,
 )
 
@@ -351,6 +351,11 @@ def edge_lines(text: str) -> Iterator[Line]:
     for begin, stop in spans:
         if stop - begin <= _WINDOW:
             yield Line(begin, stop, text[begin:stop], len(spans) == 1)
+
+
+def leaves_open(opening: str, closing: str) -> bool:
+    """Return whether a bracket of `opening` is not closed by `closing`: the reply was cut off."""
+    return any(a in opening and b not in closing for a, b in ("[]", "()", "{}"))
 
 
 def show(verdict: Rating | Preference | Unparsed) -> str:

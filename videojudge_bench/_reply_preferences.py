@@ -11,6 +11,7 @@ from videojudge_bench._reply_patterns import (
     Claim,
     Slot,
     edge_lines,
+    leaves_open,
     line_before,
     sentence_after,
     settled,
@@ -35,8 +36,9 @@ _TIE = (
 )
 _CHOICE = re.compile(rf"(?P<compared>{_COMPARED})|(?P<tie>{_TIE})|(?P<side>{_SIDE})", re.IGNORECASE)
 _AFTER_CHOICE = re.compile(
-    r"\s{0,9}(?:$|[.;!)\]}\"<(\n,]|[/|]\s|'(?!\w)|-+\s|—|(?:because|since|as\s(?:it|they|there|the|this)|over|to|and|wins|due\sto"
-    r"|overall|given|based\son|while|whereas|is\s(?:the\s|clearly\s|slightly\s)?better)\b)",
+    r"\s{0,9}(?:$|[.;!)\]}\"<\n,]|\((?![^)\n]{0,40}\b(?:tied?|draw|equal|or)\b)|[/|]\s|'(?!\w)"
+    r"|-+\s|—|(?:because|since|as\s(?:it|they|there|the|this)|over|to|and|wins|due\sto|overall"
+    r"|given|based\son|while|whereas|is\s(?:the\s|clearly\s|slightly\s)?better)\b)",
     re.IGNORECASE,
 )
 _BOTH = re.compile(
@@ -105,7 +107,7 @@ _LABEL = re.compile(
     r"\b(?:answer|verdict|winner|preference|choice|decision|judge?ment|conclusion|result|overall"
     rf"|preferred\s{_NOUN}|(?:better|best|stronger|superior)\s(?:{_NOUN}|one)|better)"
     r"[)\]]?\s{0,3}(?::|=|->|is\b|goes\sto\b|would\sbe\b):?(?P<gap>\s{0,9})"
-    r"(?:that\s|clearly\s|therefore\s)?[\"'(\[]{0,2}",
+    r"(?:that\s|clearly\s|therefore\s)?(?P<open>[\"'(\[]{0,2})",
     re.IGNORECASE,
 )
 _BEFORE_LABEL = re.compile(
@@ -123,6 +125,8 @@ def _labelled(text: str) -> Iterator[Claim[Preference]]:
         if found is None:
             continue
         line_rest = text[found[1] : found[1] + 40].split("\n", 1)[0].strip(" \t.\"')]")
+        if leaves_open(label["open"], text[found[1] : found[1] + 40]):
+            continue
         if "\n" not in label["gap"] or not line_rest:
             yield Claim(label.start(), label.end(), found[1], found[0])
 
@@ -134,7 +138,8 @@ _DEGREE = (
 _IS_BETTER = re.compile(
     rf"(?<![\w>/'-])(?<!\bor )(?P<side>{_SIDE})(?:{_OWN})?\s{_DEGREE}"
     rf"(?:(?:is|was)\s{_DEGREE}(?:better|superior|preferable|preferred|stronger|best|winner)\b"
-    rf"(?:\s(?:{_NOUN}|one|choice|overall|of\sthe\stwo)\b){{0,3}}(?:\s(?:than|to)\s(?:{_SIDE}(?:{_OWN})?|the\sother\b(?:\s(?:{_NOUN}|one)\b)?))?"
+    rf"(?:\s(?:{_NOUN}|one|choice|overall|of\sthe\stwo)\b){{0,3}}"
+    rf"(?:\s(?:than|to)\s(?:{_SIDE}(?:{_OWN})?|the\sother\b(?:\s(?:{_NOUN}|one)\b)?))?"
     rf"|wins\b|(?:outperforms|beats|surpasses)\s{_SIDE}(?:{_OWN})?)",
     re.IGNORECASE,
 )
@@ -179,9 +184,11 @@ def _names_a_side(text: str, found: re.Match[str]) -> bool:
 
 _IS_TIE = re.compile(
     r"\b(?:(?:it(?:'s|\sis)|this\sis|call\sit|declare)\s(?:therefore\s)?(?:a|an)\s(?:tie|draw)\b"
+    r"(?:\sbetween\b[^.!?,;\n]{0,40})?"
     rf"|(?:both|the(?=\s{_NOUN}s)|the\stwo|(?:{_NOUN}s?\s)?{_LETTER}\sand\s(?:{_NOUN}\s)?{_LETTER})"
     rf"(?:\s{_NOUN}s?)?\sare"
-    r"\s(?:equally\s(?:good|bad|strong|poor|effective|matched|valid)|equal|tied|of\sequal\squality)\b"
+    r"\s(?:equally\s(?:good|bad|strong|poor|effective|matched|valid)|equal|tied"
+    r"|of\sequal\squality)\b"
     rf"|neither(?:\s(?:{_NOUN}|one|of\sthe\s(?:two|{_NOUN}s)|{_SIDE}\snor\s{_SIDE}))?"
     r"\s(?:is|was)\s(?:clearly\s)?better\b(?:\sthan\sthe\sother\b)?"
     r"|(?:no\sclear\swinner|no\swinner|no\spreference)\b)",
@@ -205,6 +212,8 @@ _BARE_REPLY = re.compile(
 def _bare_lines(text: str) -> Iterator[Claim[Preference]]:
     for line in edge_lines(text):
         if (_BARE_REPLY if line.is_whole else _BARE).match(line.text):
+            if leaves_open(line.text, line.text):
+                continue
             content = line.text.strip(" \t\"'()[]#.!")
             verdict = read_preference(Slot(line.start, line.end, content, ""))
             if verdict is not None:

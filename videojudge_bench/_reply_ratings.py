@@ -11,6 +11,7 @@ from videojudge_bench._reply_patterns import (
     Slot,
     contradiction,
     edge_lines,
+    leaves_open,
     line_before,
     sentence_after,
     sentence_before,
@@ -41,13 +42,16 @@ _IT_FITS = (
 _FITS = re.compile(rf"\s{_IT_FITS}", re.IGNORECASE)
 _AFTER_VALUE = re.compile(
     r"\s{0,9}(?:$|[.!;)\]}\"|<\[(\n]|'(?!\w)|,(?!\d)|[/|](?!\s?\d)|[-—]+\s{1,3}(?!\d)|—(?!\s?\d)"
-    r"|(?:because|since|as\s(?:it|they|there|the|this|some|most|all|one)|due\sto|given|overall|based\son|but|rather\sthan|instead\sof)\b"
+    r"|(?:because|since|as\s(?:it|they|there|the|this|some|most|all|one)|due\sto|given|overall"
+    r"|based\son|but|rather\sthan|instead\sof)\b"
     rf"|{_IT_FITS}"
+    r"|(?-i:Explanation|Reason|Reasoning|Rationale|Justification|Feedback|Comment|The|This|It)\b"
     r"|for\s(?:this|the)\s(?:response|answer)\b|on\s(?:an?|the|this|our)\s(?:\S{1,20}\s)?scale\b)",
     re.IGNORECASE,
 )
 _ANOTHER = re.compile(
-    rf"\s{{1,3}}or\b|\s{{0,3}}[,;&|/]\s{{0,3}}(?:an?\s)?{_NUM}(?=\s{{0,3}}(?:$|[.,;!)\]\n]|or\b|and\b))"
+    rf"\s{{1,3}}or\b|\s{{0,3}}[,;&|/]\s{{0,3}}(?:an?\s)?{_NUM}"
+    r"(?=\s{0,3}(?:$|[.,;!)\]\n]|or\b|and\b))"
     rf"|[ \t]{{1,9}}{_NUM}\s{{0,9}}$",
     re.IGNORECASE,
 )
@@ -147,14 +151,16 @@ def rating_claims(text: str, scale: RatingScale) -> tuple[list[Claim[Rating]], b
 
 
 _LABEL = re.compile(
-    r"\b(?P<name>score|rating|grade|verdict|final\sanswer|overall)(?P<scale>\s?\([^()\n]{0,40}\))?"
+    r"\b(?P<name>(?:(?:final|overall)_)?(?:score|rating)|grade|verdict|final\sanswer|overall)"
+    r"(?:\sfor\s(?:this|the)\s(?:response|answer)\b)?(?P<scale>\s?\([^()\n]{0,40}\))?"
     r"[)\]]?\s{0,3}(?P<sep>[:=]|->|-\s|is\b|of\b|would\sbe\b|should\sbe\b|at\b):?(?P<gap>\s{0,9})"
-    r"[\"'(\[{]{0,2}(?:an?\s)?",
+    r"(?P<open>[\"'(\[{]{0,2})(?:an?\s)?",
     re.IGNORECASE,
 )
 _BEFORE_LABEL = re.compile(
-    r"(?:^[\W\d_]*|[.!?:;,(\[{|/>#-]\s+|[([{|]|\b(?:final|overall|my|the|an?|total|this|quality|its|so|and"
-    r"|numerical|assigned|predicted|single|judge|judge's|thus|therefore|hence|give|assign)\s+)$",
+    r"(?:^[\W\d_]*|[.!?:;,(\[{|/>#-]\s+|[([{|]|\b(?:final|overall|my|the|an?|total|this|quality"
+    r"|its|so|and|numerical|assigned|predicted|single|judge|judge's|thus|therefore|hence|give"
+    r"|assign)\s+)$",
     re.IGNORECASE,
 )
 _GIVES = re.compile(
@@ -179,6 +185,8 @@ def _labelled(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
         if found is None or not _is_whole_line(text, label["gap"], found[1]):
             continue
         before = sentence_before(text, label.start())
+        if leaves_open(label["open"], text[found[1] : found[1] + 40]):
+            continue
         if _OF_A_GAME.search(before) or not _is_given(before, label["sep"], text, found[1]):
             continue
         verdict = _scale_of_label(label["scale"], scale) or found[0]
@@ -198,7 +206,8 @@ def _is_whole_line(text: str, gap: str, end: int) -> bool:
 
 
 _IN_PARENTHESES = re.compile(
-    rf"\(\s?(?:from\s)?(?:(?P<low>{_NUM})\s?(?:-|to)\s?|out\sof\s|/\s?|max\.?\s)(?P<high>{_NUM})\s?\)",
+    rf"\(\s?(?:from\s)?(?:(?P<low>{_NUM})\s?(?:-|to)\s?|out\sof\s|/\s?|max\.?\s)"
+    rf"(?P<high>{_NUM})\s?\)",
     re.IGNORECASE,
 )
 
@@ -218,9 +227,13 @@ _I_GIVE = re.compile(
     r"\s(?:give|rate|score|assign|award|grade)\b",
     re.IGNORECASE,
 )
-_COUNTED = re.compile(
-    r"(?:(?<!the )(?<!this )(?<!that )\b(?:response|answer)|\b(?:model|option|video|frame|scene"
-    r"|step|criterion|point|item|candidate|assistant|reference|number|no\.|the))\s?#?$",
+# What stands between "I give" and the number: the response as a whole, no aspect of it.
+_RATED = re.compile(
+    r"(?:[\s,:\"'(]"
+    r"|\b(?:the|this|that|model's|assistant's)\s(?:response|answer|reply|caption|description|one)\b"
+    r"|\bon\sa\sscale\s(?:of|from)\s\d{1,3}\s?(?:to|-)\s?\d{1,3}\b"
+    r"|\b(?:it|this|that|a|an|as|at|of|to|be|overall|only|just|final|total|score|rating|grade"
+    r"|solid|strong|weak|clear|firm|fair|low|high)\b(?!'))*$",
     re.IGNORECASE,
 )
 
@@ -231,18 +244,17 @@ def _given(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
         for number in _NUMBER.finditer(rest):
             value = verb.end() + number.start()
             found = _rating_at(text, value, scale)
-            lead = rest[: number.start()]
-            if found is None and lead.endswith((" a ", " an ")):
-                break
-            if found and not _COUNTED.search(lead):
+            if found and _RATED.match(rest, 0, number.start()):
                 yield Claim(verb.start(), value, found[1], _unrivalled(text, found, scale))
                 break
 
 
 _IT_DESERVES = re.compile(
     r"\b(?:it|this|that|response|answer|caption|description|model)(?:\s(?:would|clearly|only|thus"
-    r"|therefore))?(?:'s|\s(?P<verb>is\srated|is|gets|deserves|merits|warrants|earns|receives|scores))\s(?:only\s)?(?P<article>(?:as\s|at\s)?an?\s(?P<degree>(?:solid|strong|weak|clear|low"
-    r"|high|firm|mere|perfect|full)\s)?)?",
+    r"|therefore))?"
+    r"(?:'s|\s(?P<verb>is\srated|is|gets|deserves|merits|warrants|earns|receives|scores))"
+    r"\s(?:only\s)?(?P<article>(?:as\s|at\s)?an?\s"
+    r"(?P<degree>(?:solid|strong|weak|clear|low|high|firm|mere|perfect|full)\s)?)?",
     re.IGNORECASE,
 )
 
@@ -291,6 +303,8 @@ def _bare_lines(text: str, scale: RatingScale) -> Iterator[Claim[Rating]]:
         found = _rating_at(line.text, lead.end() if lead else 0, scale)
         rest = _BARE_WITH_REASON if line.is_whole else _BARE_REST
         if found is None or not rest.match(line.text, found[1]):
+            continue
+        if leaves_open(line.text[: lead.end() if lead else 0], line.text[found[1] :]):
             continue
         if line.is_whole or not _may_be_list_mark(text, line.text, found[0]):
             yield Claim(line.start, line.start, line.end, found[0])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from videojudge_bench import __version__, registry
 from videojudge_bench.errors import ConfigError, VideoJudgeError, unknown_name
+from videojudge_bench.options import scalar
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.importing import FoundRun
@@ -141,7 +142,8 @@ def _add_leaderboard(verbs: Verbs) -> None:
     add.add_argument("run", type=Path, metavar="RUN", help="a folder; all runs in it are added")
     add.add_argument("--name", help="name of the judge in the tables; needs a folder with one run")
     add.add_argument("--replace", action="store_true", help="replace runs of the same name")
-    add.add_argument("--results", type=Path, default=RESULTS, help="default: %(default)s")
+    # No default of its own: it would replace what was given before the verb.
+    add.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=f"default: {RESULTS}")
     add.set_defaults(verb=_leaderboard_add)
 
 
@@ -180,19 +182,8 @@ def _options(texts: Iterable[str]) -> dict[str, Scalar]:
         key, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"{text!r} is not option=value")
-        options[key] = _scalar(value)
+        options[key] = scalar(value)
     return options
-
-
-def _scalar(text: str) -> Scalar:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _data_list(_: argparse.Namespace) -> int:
@@ -289,10 +280,15 @@ def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) ->
     if replace or not (there / stored.RUN_FILE).exists():
         return
     other = stored.read_run(there)
+    problem = ""
     if dict(other.signature.judge) != dict(run.judge):
+        problem = "a run with another signature"
+    elif len(other.verdicts) > len(run.judgements):
+        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
+    if problem:
         raise ConfigError(
-            f"{there} holds a run with another signature. Give this one a name of its own with "
-            "--name, or replace that one with --replace"
+            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
+            "that one with --replace"
         )
 
 

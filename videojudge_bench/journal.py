@@ -18,7 +18,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from videojudge_bench.errors import DataError, JournalBusyError
+from videojudge_bench.errors import JournalBusyError
 from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import Judgement
 
@@ -105,22 +105,6 @@ def read_journal(folder: Path) -> dict[str, Judgement]:
             if key not in found or found[key].failed or not judgement.failed:
                 found[key] = judgement
     return found
-
-
-def read_run(folder: Path) -> dict[str, Json]:
-    """Return what `write_run` wrote.
-
-    Raises:
-        DataError: the folder has no readable `run.json`.
-    """
-    path = folder / RUN_FILE
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"not a journal: {error}", path=path) from error
-    if not isinstance(facts, dict):
-        raise DataError("not a journal: expected a JSON object", path=path)
-    return facts
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Judgement]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
+from videojudge_bench.options import is_secret, without_secrets
 from videojudge_bench.signature import Scalar
 
 if TYPE_CHECKING:
@@ -51,9 +52,16 @@ class BuiltJudge:
     options: Mapping[str, Scalar]
 
     def signature(self) -> dict[str, Scalar]:
-        """Return the judge's part of the signature: name, options, then what it adds itself."""
-        signed = {k: v for k, v in self.options.items() if k not in self.judge.unsigned}
-        return {"judge": self.name, **signed, **self.judge.settings()}
+        """Return the judge's part of the signature: name, options, then what it adds itself.
+
+        Secrets (an API key) are left out.
+        """
+        signed = {
+            name: value
+            for name, value in self.options.items()
+            if name not in self.judge.unsigned and not is_secret(name)
+        }
+        return without_secrets({"judge": self.name, **signed, **self.judge.settings()})
 
 
 def names() -> dict[str, str]:

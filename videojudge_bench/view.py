@@ -10,6 +10,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.border import find_videos
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.signature import Scalar
 
 References = Union[int, Literal["all"]]
 
@@ -52,12 +53,14 @@ def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> I
     return ItemView(gold_set, shown, find_videos(videos) if videos else {})
 
 
-def checked_references(asked: References) -> References:
+def checked_references(asked: Scalar) -> References:
     """Return `asked` if it is a number from 0 up or `all`.
 
     Raises:
         ConfigError: it is neither.
     """
-    if asked == "all" or (isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0):
+    if asked == "all":
+        return "all"
+    if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0:
         return asked
     raise ConfigError(f"references={asked!r}: allowed are 0, 1, 2, … and all")

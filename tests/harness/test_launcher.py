@@ -32,7 +32,6 @@ def asked(
         asked(),
         asked(tasks="videojudge_*"),
         asked(tasks="videojudge,videojudge_nextqa,mme"),
-        asked(tasks=None),
         asked(tasks="videojudge_mine", include_path="elsewhere"),
         asked(model="dummy", model_args="response=A"),
         asked(model="dummy", model_args=None),
@@ -87,7 +86,10 @@ def test_a_comma_inside_a_quoted_value_is_no_separator() -> None:
 @pytest.mark.parametrize(
     ("arguments", "texts"),
     [
-        (["--model=videojudge", "--model_args=judge=longst"], ["unknown judge 'longst'"]),
+        (
+            ["--model=videojudge", "--model_args=judge=longst", "--tasks=videojudge"],
+            ["unknown judge 'longst'"],
+        ),
         (["eval", "--tasks", "videojudge_vatx"], ["unknown task 'videojudge_vatx'", KNOWN]),
     ],
 )
@@ -111,7 +113,7 @@ def test_a_config_file_may_hold_the_model_arguments() -> None:
 def test_checking_loads_nothing_heavy() -> None:
     program = (
         "import sys; from videojudge_bench.harness import launcher; "
-        "launcher.main(['--model', 'videojudge', '--model_args', 'judge=longst']); "
+        "launcher.main(['--model=videojudge', '--model_args=judge=longst', '--tasks=x']); "
         "print(sorted({'torch', 'transformers', 'lmms_eval', 'pandas'} & sys.modules.keys()))"
     )
     ended = subprocess.run(

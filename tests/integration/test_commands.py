@@ -113,6 +113,17 @@ def test_the_journal_is_in_the_cache_folder_and_says_what_it_is_of(reference: Ra
     assert "||judge:longest" in reference.output  # the signature
 
 
+def test_the_leaderboard_works_the_same_numbers_out_of_the_journal(
+    reference: Ran, tmp_path: Path
+) -> None:
+    command = ["videojudge", "leaderboard", "add", f"{reference.folder}/cache"]
+    added = run([*command, "--results", "results"], tmp_path)
+    assert added.code == 0, added.output
+    (path,) = (tmp_path / "results" / "runs" / "vatex" / "longest-0ref").glob("run.json")
+    numbers = json.loads(path.read_text(encoding="utf-8"))["numbers"]
+    assert {**numbers, "judgement": LIMIT} == reference.numbers(VATEX)
+
+
 def test_the_wildcard_runs_every_task_once(wildcard: Ran) -> None:
     assert wildcard.code == 0, wildcard.output
     assert set(_results(wildcard)) == {VATEX, NEXTQA}

@@ -86,6 +86,16 @@ def test_a_prompted_judge_reads_replies_and_needs_videos(shown: dict[str, Ran]) 
     assert sum("video missing: no file" in reason for reason in reasons) == 6
 
 
+def test_the_leaderboard_counts_missing_videos_too(shown: dict[str, Ran], tmp_path: Path) -> None:
+    ran = shown["2"]
+    command = ["videojudge", "leaderboard", "add", f"{ran.folder}/cache"]
+    added = run([*command, "--results", "results"], tmp_path)
+    assert added.code == 0, added.output
+    (path,) = (tmp_path / "results" / "runs" / "vatex").rglob("run.json")
+    numbers = json.loads(path.read_text(encoding="utf-8"))["numbers"]
+    assert {**numbers, "judgement": LIMIT} == ran.numbers(TASK)
+
+
 def _run_line(here: Path, line: str, site: Path) -> Ran:
     """Run a command where its file of replies and its folder of videos are, on a few items."""
     videos = here / "DIR"

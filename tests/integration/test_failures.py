@@ -159,18 +159,6 @@ def test_a_judge_that_raises_on_every_item(tmp_path: Path) -> None:
     )
 
 
-def test_a_judge_that_says_the_same_of_everything(tmp_path: Path) -> None:
-    (tmp_path / "replies.jsonl").write_text('{"id": "*", "reply": "<score>4</score>"}\n', "utf-8")
-    ran = run(evaluation("judge=scripted,replies=replies.jsonl"), tmp_path)
-    assert ran.code == 0, ran.output
-    numbers = ran.numbers(VATEX)
-    for key in ("pearson", "spearman", "kendall_tau_b", "emscore_tau_b", "emscore_rho"):
-        assert numbers[key] == "undefined (constant judge)"
-    # The first twelve candidates, each with the mean of its three ratings.
-    golds = [sum(map(float, str(r["gold"]).split())) / 3 for r in ran.judgements(VATEX)]
-    assert numbers["mae"] == pytest.approx(sum(abs(4 - gold) for gold in golds) / LIMIT)
-
-
 def test_a_failure_inside_the_host_is_a_failure(tmp_path: Path) -> None:
     ran = run(evaluation("", model="no_such_model"), tmp_path)
     assert ran.code == 1, ran.output

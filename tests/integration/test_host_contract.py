@@ -148,6 +148,11 @@ def test_a_model_gets_what_the_command_line_adds() -> None:
     assert (model.rank, model.world_size) == (0, 1)
 
 
+def test_a_folder_may_be_named_like_a_number() -> None:
+    """The host makes an int of it."""
+    VideoJudge.create_from_arg_string("judge=random,journal=2024,videos=2024")
+
+
 def test_reports_copy_the_config_and_not_our_documents(
     task: GoldSetTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from chat_server import Request, chat_server, count_images, text_of
-from running import Ran, assert_numbers_are_plain, evaluation, once, run
+from running import Ran, assert_numbers_are_plain, evaluation, once, run, run_once
 
 from videojudge_bench import goldsets
 from videojudge_bench.harness.scoring import gold_text
@@ -58,6 +58,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
 @pytest.fixture(scope="session")
 def stock(runs: dict[str, Ran]) -> Ran:
     return runs["stock"]
+
+
+@pytest.fixture(scope="session")
+def simple(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A model that takes one text, and answers every one alike."""
+    command = evaluation("response=<score>4</score>", model="dummy")
+    return run_once(tmp_path_factory, "simple", command)
 
 
 @pytest.fixture(scope="session")
@@ -145,15 +152,19 @@ def test_secrets_do_not_reach_the_leaderboard(stock: Ran, tmp_path: Path) -> Non
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]
 
 
-def test_a_simple_model_gets_our_prompt_as_text(tmp_path: Path) -> None:
-    command = evaluation("response=<score>4</score>", model="dummy")
-    ran = run(command, tmp_path)
-    assert ran.code == 0, ran.output
-    assert ran.numbers(VATEX)["spearman"] == "undefined (constant judge)"
-    assert ran.numbers(VATEX)["n_parsed"] == 12
+def test_a_simple_model_gets_our_prompt_as_text(simple: Ran) -> None:
+    assert simple.code == 0, simple.output
     prompt = _prompts("vatex", references=0, videos=None)[0]
-    first = ran.samples(VATEX)[0]
+    first = simple.samples(VATEX)[0]
     assert first["input"] == f"{prompt.system}\n\n{prompt.shared}{prompt.response}"
+
+
+def test_a_judge_that_says_the_same_of_everything(simple: Ran) -> None:
+    numbers = simple.numbers(VATEX)
+    for key in ("pearson", "spearman", "kendall_tau_b", "emscore_tau_b", "emscore_rho"):
+        assert numbers[key] == "undefined (constant judge)"
+    golds = [sum(map(float, str(r["gold"]).split())) / 3 for r in simple.judgements(VATEX)]
+    assert numbers["mae"] == pytest.approx(sum(abs(4 - gold) for gold in golds) / len(golds))
 
 
 def _asked(name: str) -> list[Example]:

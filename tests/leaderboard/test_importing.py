@@ -160,7 +160,7 @@ def test_a_field_that_is_missing_from_a_journal_is_named(
     facts = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))
     del facts[field]
     (run.folder / RUN_FILE).write_text(json.dumps(facts), encoding="utf-8")
-    with pytest.raises(DataError, match=f"field '{field}' is missing"):
+    with pytest.raises(DataError, match=f"field '{field}': the field is missing"):
         importing.find_runs(tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_a_number_of_references_that_is_none_is_refused(
 
 def test_a_journal_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / RUN_FILE).write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match="not a journal"):
+    with pytest.raises(DataError, match="not a JSON object"):
         importing.find_runs(tmp_path)
 
 

@@ -125,4 +125,4 @@ def test_a_damaged_run_is_named(
     path.write_text("{", encoding="utf-8")
     capsys.readouterr()
     assert cli.main(["leaderboard", "--results", str(results)]) == 2
-    assert f"videojudge: error: {path}: not a stored run" in capsys.readouterr().err
+    assert f"videojudge: error: {path}: not a JSON object" in capsys.readouterr().err

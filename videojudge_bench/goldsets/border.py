@@ -71,6 +71,19 @@ def read_rows(path: Path, row_type: type[RowT], *, unique: Sequence[str]) -> Ite
         yield row
 
 
+def read_object(path: Path, object_type: type[RowT]) -> RowT:
+    """Return the one JSON object of a file, checked.
+
+    Raises:
+        DataError: with file and field, when the file cannot be read or is not such an object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read ({error})", path=path) from error
+    return _parse(text, object_type, path, None)
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a gzip file that depends on `lines` alone (no name, no time), all of it or nothing."""
     part = path.with_name(f"{path.name}.part")
@@ -147,8 +160,8 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
         ) from error
 
 
-def _parse(line: str, row_type: type[RowT], path: Path, number: int) -> RowT:
-    if not line.strip():
+def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> RowT:
+    if number is not None and not line.strip():
         raise DataError("an empty line; remove it", path=path, line=number)
     try:
         return row_type.model_validate_json(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Union, overload
 
+from videojudge_bench.options import scalar
 from videojudge_bench.view import ItemView, References, checked_references, view_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Documents(Sequence[Document]):
     def __getitem__(self, index: int | slice) -> Document | list[Document]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return {"index": index, "id": self._ids[index]}
+        return {"index": range(len(self))[index], "id": self._ids[index]}
 
     def __iter__(self) -> Iterator[Document]:
         return (self[i] for i in range(len(self)))
@@ -73,10 +74,9 @@ class StockSettings:
     @classmethod
     def from_environment(cls) -> StockSettings:
         """Return the settings; raises ConfigError for a value that is not allowed."""
-        text = os.environ.get(REFERENCES_VARIABLE, "0")
-        references: References = int(text) if text.isdigit() else text  # type: ignore[assignment]
+        text = os.environ.get(REFERENCES_VARIABLE) or "0"
         folder = os.environ.get(VIDEOS_VARIABLE)
-        return cls(checked_references(references), Path(folder) if folder else None)
+        return cls(checked_references(scalar(text)), Path(folder) if folder else None)
 
     def view(self, gold_set: GoldSet) -> ItemView:
         """Return the items as a stock model's prompts show them."""

@@ -11,7 +11,7 @@ import json
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.verdicts import Judgement
+from videojudge_bench.verdicts import Judgement, Unparsed
 
 MARK = "videojudge"
 NOT_APPLICABLE = "not_applicable"
@@ -30,14 +30,16 @@ def seal_refusal(reason: str) -> str:
 def open_reply(text: str, item: Item | Pair, scale: RatingScale) -> Judgement | None:
     """Return the judgement in a reply, or None when it says `not applicable`.
 
-    A text that is no sealed judgement of this very item was written by a model, and is parsed.
+    A text that is no sealed judgement was written by a model, and is parsed.
     """
     data = _sealed(text)
     if data is not None:
         if NOT_APPLICABLE in data:
             return None
-        if data.get("id") == item.id:
-            return Judgement.from_json(data)
+        if data.get("id") != item.id:
+            other = Unparsed(f"the reply holds the judgement of {data.get('id')!r}")
+            return Judgement(item.id, other, failed=True)
+        return Judgement.from_json(data)
     verdict = parse_rating(text, scale) if isinstance(item, Item) else parse_preference(text)
     return Judgement(item.id, verdict, reply=text)
 

@@ -18,6 +18,7 @@ from types import ModuleType
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
+from videojudge_bench.options import parse_options
 
 PREFIX = "videojudge"
 MODEL = "videojudge"
@@ -55,7 +56,7 @@ def check(asked: argparse.Namespace) -> None:
         ours = pattern.startswith(PREFIX) and asked.include_path is None
         if ours and not fnmatch.filter(known, pattern):
             raise UnknownNameError("task", pattern, known)
-    if asked.model == MODEL:
+    if asked.model == MODEL and asked.config is None:
         _check_model_arguments(asked.model_args or "")
 
 
@@ -72,8 +73,7 @@ def _patterns(asked: argparse.Namespace) -> list[str]:
 
 
 def _check_model_arguments(text: str) -> None:
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    given = {key: value for key, _, value in pairs}
+    given = parse_options(text)
     if "judge" not in given:
         raise ConfigError(
             "--model videojudge needs --model_args judge=NAME[,option=value…]; "

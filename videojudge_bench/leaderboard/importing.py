@@ -11,20 +11,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import cast
 
 import jsonlines
+from pydantic import BaseModel
 
 from videojudge_bench import goldsets, journal, metrics
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
+from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.items import part_of
-from videojudge_bench.leaderboard.stored import StoredRun, overlap_of
+from videojudge_bench.leaderboard.stored import Part, StoredRun, overlap_of
+from videojudge_bench.options import parse_options, without_secrets
 from videojudge_bench.runner import measurement_half
 from videojudge_bench.signature import Scalar, Signature
 from videojudge_bench.verdicts import Judgement
 
 SAMPLES = "_samples_videojudge_"
-SECRET_WORDS = ("key", "token", "secret", "password")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,24 @@ class FoundRun:
     name: str
     gold_set: str
     references: int
-    part: str
+    part: Part
     on_scale: bool
     judge: Mapping[str, Scalar]
     judgements: Mapping[str, Judgement]
+
+
+class _JournalFile(BaseModel):
+    model_config = STRICT
+
+    videojudge_bench: str
+    gold_set: str
+    gold_set_version: str
+    gold_set_hash: str
+    references: int
+    part: Part
+    on_scale: bool
+    judge: str
+    signature: dict[str, Scalar]
 
 
 def find_runs(folder: Path) -> list[FoundRun]:
@@ -68,11 +85,13 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
     """
     gold_set = goldsets.load(found.gold_set)
     asked = [e for e in gold_set.examples if e.item.id in found.judgements]
+    if not found.judgements:
+        raise DataError(f"no judgements of {found.name}", path=gold_set.info.task)
     unknown = found.judgements.keys() - gold_set.by_id.keys()
-    if unknown or not asked:
+    if unknown:
         raise DataError(
             f"{len(unknown)} of {len(found.judgements)} judgements are about items that "
-            f"{gold_set.info.task} does not have, such as {min(unknown, default='none')!r}; they "
+            f"{gold_set.info.task} does not have, such as {min(unknown)!r}; they "
             "were made with another version of the set",
             path=found.gold_set,
         )
@@ -129,25 +148,19 @@ def _version(package: str) -> str:
 
 
 def _from_journal(folder: Path) -> FoundRun:
-    facts = journal.read_run(folder)
-    try:
-        gold_set = goldsets.load(str(facts["gold_set"]))
-        _check_hash(gold_set, str(facts["gold_set_hash"]), folder)
-        signature = facts["signature"]
-        if not isinstance(signature, dict):
-            raise DataError("not an object", path=folder / journal.RUN_FILE, field="signature")
-        judgements = journal.read_journal(folder).values()
-        return FoundRun(
-            name=str(facts["judge"]),
-            gold_set=gold_set.info.name,
-            references=int(str(facts["references"])),
-            part=str(facts["part"]),
-            on_scale=bool(facts["on_scale"]),
-            judge=signature,
-            judgements={judgement.item_id: judgement for judgement in judgements},
-        )
-    except KeyError as error:
-        raise DataError(f"field {error} is missing", path=folder / journal.RUN_FILE) from error
+    facts = read_object(folder / journal.RUN_FILE, _JournalFile)
+    gold_set = goldsets.load(facts.gold_set)
+    _check_hash(gold_set, facts.gold_set_hash, folder)
+    judgements = journal.read_journal(folder).values()
+    return FoundRun(
+        name=facts.judge,
+        gold_set=gold_set.info.name,
+        references=facts.references,
+        part=facts.part,
+        on_scale=facts.on_scale,
+        judge=facts.signature,
+        judgements={judgement.item_id: judgement for judgement in judgements},
+    )
 
 
 def _check_hash(gold_set: GoldSet, made_with: str, folder: Path) -> None:
@@ -175,9 +188,6 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
     references = {int(str(record.get("references", 0))) for record in records}
     if len(references) != 1:
         raise DataError("samples with different numbers of references", path=samples)
-    judgements = [
-        Judgement.from_json(v) for r in records if isinstance(v := r.get("verdict"), dict)
-    ]
     yield FoundRun(
         name=str(config.get("model")),
         gold_set=task.removeprefix("videojudge_"),
@@ -186,13 +196,25 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         on_scale=True,
         judge={
             "judge": str(config.get("model")),
-            "model_args": _without_secrets(str(config.get("model_args", ""))),
+            "model_args": _hidden(str(config.get("model_args", ""))),
             "host": f"lmms-eval {_version('lmms-eval')}",
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
-        judgements={judgement.item_id: judgement for judgement in judgements},
+        judgements={j.item_id: j for record in records if (j := _judgement(record, samples))},
     )
+
+
+def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
+    verdict = record.get("verdict")
+    if verdict is None:
+        return None
+    try:
+        return Judgement.from_json(cast("dict[str, object]", verdict))
+    except (ValueError, AttributeError) as error:
+        raise DataError(
+            f"item {record.get('id')!r}: {error}", path=samples, field="verdict"
+        ) from error
 
 
 def _records(samples: Path) -> Iterator[dict[str, object]]:
@@ -207,10 +229,7 @@ def _records(samples: Path) -> Iterator[dict[str, object]]:
         raise DataError(str(error), path=samples, line=error.lineno) from error
 
 
-def _without_secrets(arguments: str) -> str:
-    kept = []
-    for part in arguments.split(","):
-        key, equals, _ = part.partition("=")
-        secret = any(word in key.lower() for word in SECRET_WORDS)
-        kept.append(f"{key}{equals}…" if secret else part)
-    return ",".join(kept)
+def _hidden(arguments: str) -> str:
+    """The model arguments as they may be written down."""
+    kept = without_secrets({**parse_options(arguments)})
+    return ",".join(f"{name}={value}" for name, value in kept.items())

@@ -169,11 +169,22 @@ def read_published(path: Path) -> list[Row]:
 
 
 def read_tests(path: Path) -> list[PairedTest]:
-    """Return the tests that were written with the tables; none when there is no such file."""
+    """Return the tests that were written with the tables; none when there is no such file.
+
+    Raises:
+        DataError: the file is not what was written.
+    """
     if not path.exists():
         return []
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    return [PairedTest(**{**entry, "verdicts": tuple(entry["verdicts"])}) for entry in entries]
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [PairedTest(**{**entry, "verdicts": tuple(entry["verdicts"])}) for entry in entries]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"not the tests that the leaderboard wrote ({error!r}); delete the file, and they are "
+            "made again",
+            path=path,
+        ) from error
 
 
 def row_of(run: StoredRun) -> Row:
@@ -199,7 +210,7 @@ def _why_unranked(run: StoredRun, info: GoldSetInfo) -> str:
     value, coverage = run.numbers.get(key), run.numbers.get("coverage")
     whole = len(goldsets.load(run.gold_set).examples)
     reasons = {
-        "trained on this set": bool(run.overlap),
+        "trained on this set": run.gold_set in run.overlap,
         "labels of a model": info.kind == "model",
         f"{len(run.verdicts)} of {whole} items": len(run.verdicts) < whole,
         str(value): not isinstance(value, (int, float)),

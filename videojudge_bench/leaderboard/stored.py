@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import Literal, Union
+
+from pydantic import BaseModel
 
 from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.hashing import Json, content_hash
 from videojudge_bench.signature import Scalar, Signature
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
@@ -19,6 +23,7 @@ RUN_FILE = "run.json"
 VERDICTS_FILE = "verdicts.jsonl.gz"
 MAX_VERDICTS_BYTES = 1 << 20
 
+Part = Literal["all", "test"]
 Number = Union[float, int, str, None]
 
 
@@ -43,7 +48,7 @@ class StoredRun:
     name: str
     gold_set: str
     references: int
-    part: str
+    part: Part
     on_scale: bool
     signature: Signature
     verdicts: Mapping[str, Verdict]
@@ -66,6 +71,22 @@ class StoredRun:
     def verdicts_hash(self) -> str:
         """Changes when any verdict changes."""
         return content_hash([[i, _to_json(v)] for i, v in sorted(self.verdicts.items())])
+
+
+class _RunFile(BaseModel):
+    model_config = STRICT
+
+    name: str
+    gold_set: str
+    references: int
+    part: Part
+    on_scale: bool
+    measurement: dict[str, Scalar]
+    judge: dict[str, Scalar]
+    versions: dict[str, str]
+    overlap: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...] | None
+    numbers: dict[str, Number]
 
 
 def folder_name(name: str, references: int) -> str:
@@ -91,22 +112,22 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
             f"{len(packed)} bytes; a run in the leaderboard takes at most {MAX_VERDICTS_BYTES}",
             path=folder / VERDICTS_FILE,
         )
-    facts: dict[str, Json] = {
-        "name": run.name,
-        "gold_set": run.gold_set,
-        "references": run.references,
-        "part": run.part,
-        "on_scale": run.on_scale,
-        "measurement": dict(run.signature.measurement),
-        "judge": dict(run.signature.judge),
-        "versions": dict(run.versions),
-        "overlap": list(run.overlap),
-        "confusion": [list(row) for row in run.confusion] if run.confusion else None,
-        "numbers": dict(run.numbers),
-    }
+    facts = _RunFile(
+        name=run.name,
+        gold_set=run.gold_set,
+        references=run.references,
+        part=run.part,
+        on_scale=run.on_scale,
+        measurement=dict(run.signature.measurement),
+        judge=dict(run.signature.judge),
+        versions=dict(run.versions),
+        overlap=run.overlap,
+        confusion=run.confusion,
+        numbers=dict(run.numbers),
+    )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / VERDICTS_FILE).write_bytes(packed)
-    text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(facts.model_dump(), ensure_ascii=False, indent=1) + "\n"
     (folder / RUN_FILE).write_text(text, encoding="utf-8")
     return folder
 
@@ -115,28 +136,29 @@ def read_run(folder: Path) -> StoredRun:
     """Return the run in a folder.
 
     Raises:
-        DataError: a file is missing or is not what `write_run` writes.
+        DataError: with file and field, when a file is missing or is not what `write_run` writes.
     """
-    path = folder / RUN_FILE
+    facts = read_object(folder / RUN_FILE, _RunFile)
+    path = folder / VERDICTS_FILE
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        with gzip.open(folder / VERDICTS_FILE, "rt", encoding="utf-8") as file:
-            verdicts = _verdicts(file)
-        return StoredRun(
-            name=facts["name"],
-            gold_set=facts["gold_set"],
-            references=facts["references"],
-            part=facts["part"],
-            on_scale=facts["on_scale"],
-            signature=Signature(facts["measurement"], facts["judge"]),
-            verdicts=verdicts,
-            numbers=facts["numbers"],
-            confusion=_confusion(facts["confusion"]),
-            versions=facts["versions"],
-            overlap=tuple(facts["overlap"]),
-        )
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a stored run: {type(error).__name__}: {error}", path=path) from error
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            verdicts = {i: _from_json(value) for i, value in map(json.loads, file)}
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
+        problem = f"not stored verdicts: {type(error).__name__}: {error}"
+        raise DataError(problem, path=path) from error
+    return StoredRun(
+        name=facts.name,
+        gold_set=facts.gold_set,
+        references=facts.references,
+        part=facts.part,
+        on_scale=facts.on_scale,
+        signature=Signature(facts.measurement, facts.judge),
+        verdicts=verdicts,
+        numbers=facts.numbers,
+        confusion=facts.confusion,
+        versions=facts.versions,
+        overlap=facts.overlap,
+    )
 
 
 def read_all(runs_folder: Path) -> list[StoredRun]:
@@ -147,10 +169,6 @@ def read_all(runs_folder: Path) -> list[StoredRun]:
 def overlap_of(judge: Mapping[str, Scalar]) -> tuple[str, ...]:
     """Return the gold sets that a judge says it was trained on (its setting `overlap`)."""
     return tuple(str(judge["overlap"]).split("+")) if judge.get("overlap") else ()
-
-
-def _verdicts(lines: Iterable[str]) -> dict[str, Verdict]:
-    return {item_id: _from_json(value) for item_id, value in map(json.loads, lines)}
 
 
 def _to_json(verdict: Verdict) -> Json:
@@ -169,7 +187,3 @@ def _from_json(value: object) -> Verdict:
     if isinstance(value, dict) and "unparsed" in value:
         return Unparsed(str(value["unparsed"]))
     raise ValueError(f"not a verdict: {value!r}")
-
-
-def _confusion(rows: list[list[int]] | None) -> tuple[tuple[int, ...], ...] | None:
-    return tuple(tuple(row) for row in rows) if rows else None

@@ -71,7 +71,8 @@ def compare(
 
     p = (1 + #{|permuted difference| >= |observed difference|}) / (1 + permutations), Phipson and
     Smyth (2010). A permutation in which a mixed judge is constant has no correlation and counts as
-    extreme, which can only raise p. Rank correlations mix the judges' midranks, Pearson their
+    extreme, which can only raise p. p is never below 2^(1-m), m the videos on which the judges
+    differ. Rank correlations mix the judges' midranks, Pearson their
     z-scores, so that judges on different scales can be mixed at all; the other statistics mix the
     scores themselves. `mae` and `rmse` mean something for judges on the rating scale only.
 
@@ -103,7 +104,7 @@ def compare(
         a=first,
         b=second,
         difference=first - second,
-        p_value=p_value,
+        p_value=max(p_value, _least_p_value(units)),
         n=len(units),
         n_videos=len(starts),
         permutations=permutations,
@@ -148,6 +149,17 @@ def rank_clusters(
         cluster.append(name)
         ranks[name] = rank
     return ranks
+
+
+def _least_p_value(units: Sequence[_Unit]) -> float:
+    """The smallest p-value that the videos on which the judges differ can give.
+
+    With m of them there are 2^(m-1) ways to swap that differ by more than the sign. Ranks need this
+    said: one other score moves the ranks of all items a little, also where the judges agree, and
+    every swap of those would then look less extreme than what was observed.
+    """
+    differing = {unit.video_id for unit in units if unit.a != unit.b}
+    return float(2.0 ** (1 - max(1, len(differing))))
 
 
 @dataclass(frozen=True)
