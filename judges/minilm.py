@@ -53,6 +53,7 @@ class MiniLM(Judge):
         ConfigError: when the weights cannot be had, or `against` or `device` is unknown.
     """
 
+    requires = frozenset({"references"})
     scale = None
     unsigned = frozenset({"batch_size", "device"})
 
@@ -68,7 +69,8 @@ class MiniLM(Judge):
             raise UnknownNameError("value of against", against, AGAINST)
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}: at least one text has to be encoded")
-        self.requires = frozenset({"references"} if against == "references" else ())
+        if against == "question":
+            self.requires = frozenset()
         self._against = against
         self._vectors: dict[str, NDArray[np.float32]] = {}
         self._encoder = _Encoder(model, revision, batch_size=batch_size, device=device)

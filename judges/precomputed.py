@@ -38,8 +38,11 @@ class Precomputed(Judge):
             something that is not a finite number (with `on_scale`: one from 1 to 5).
     """
 
+    scale: RatingScale | None = None
+
     def __init__(self, scores: str, column: str = "score", on_scale: bool = False) -> None:
-        self.scale = RatingScale(1, 5) if on_scale else None
+        if on_scale:
+            self.scale = RatingScale(1, 5)
         self._path = Path(scores).expanduser()
         if not self._path.is_file():
             raise ConfigError(

@@ -8,7 +8,7 @@ from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
 from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun, to_stored
-from videojudge_bench.leaderboard.stored import StoredRun
+from videojudge_bench.leaderboard.stored import Part, StoredRun
 from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
@@ -79,7 +79,7 @@ def found(
     rate: Rate,
     *,
     references: int = 0,
-    part: str = "all",
+    part: Part = "all",
     limit: int | None = None,
     options: Mapping[str, Scalar] | None = None,
 ) -> FoundRun:
@@ -103,7 +103,7 @@ def stored(
     *,
     name: str | None = None,
     references: int = 0,
-    part: str = "all",
+    part: Part = "all",
     limit: int | None = None,
     options: Mapping[str, Scalar] | None = None,
 ) -> StoredRun:
