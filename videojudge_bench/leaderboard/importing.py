@@ -21,7 +21,7 @@ from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.items import part_of
-from videojudge_bench.leaderboard.stored import Part, StoredRun, overlap_of
+from videojudge_bench.leaderboard.stored import Part, StoredRun, overlap_of, rounded
 from videojudge_bench.options import parse_options, without_secrets
 from videojudge_bench.runner import measurement_half
 from videojudge_bench.signature import Scalar, Signature
@@ -118,7 +118,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         on_scale=found.on_scale,
         signature=Signature(half, found.judge),
         verdicts={i: j.verdict for i, j in found.judgements.items()},
-        numbers=card.flat(),
+        numbers=rounded(card.flat()),
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(found.judge),
@@ -131,7 +131,7 @@ def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
     card = metrics.score(
         gold_set, run.judgements, on_scale=run.on_scale, part=run.part, resamples=resamples
     )
-    return replace(run, numbers=card.flat(), confusion=card.confusion)
+    return replace(run, numbers=rounded(card.flat()), confusion=card.confusion)
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.hashing import Json
-from videojudge_bench.leaderboard.stored import Number, StoredRun
+from videojudge_bench.leaderboard.stored import Number, StoredRun, rounded
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
 from videojudge_bench.metrics.imputation import count_against
 from videojudge_bench.verdicts import Unparsed
@@ -215,7 +215,8 @@ def _why_unranked(run: StoredRun, info: GoldSetInfo) -> str:
         f"{len(run.verdicts)} of {whole} items": len(run.verdicts) < whole,
         str(value): not isinstance(value, (int, float)),
         "fewer than 20 videos": not isinstance(run.numbers.get(f"{key}_low"), (int, float)),
-        f"coverage {coverage}": not isinstance(coverage, float) or coverage < LEAST_COVERAGE,
+        f"coverage below {LEAST_COVERAGE}": not isinstance(coverage, float)
+        or coverage < LEAST_COVERAGE,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
@@ -296,7 +297,7 @@ def _human_rows(name: str) -> list[Row]:
             part="all",
             references=0,
             signature="",
-            numbers=card.flat(),
+            numbers=rounded(card.flat()),
             unranked="people, not a judge",
         )
         for label, card in metrics.human_cards(gold_set).items()

@@ -89,6 +89,11 @@ class _RunFile(BaseModel):
     numbers: dict[str, Number]
 
 
+def rounded(numbers: Mapping[str, Number]) -> dict[str, Number]:
+    """Return numbers with six decimals: what is beyond differs between processors."""
+    return {k: round(v, 6) if isinstance(v, float) else v for k, v in numbers.items()}
+
+
 def folder_name(name: str, references: int) -> str:
     """Return the name of a run's folder: the judge and the references that were shown."""
     slug = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
