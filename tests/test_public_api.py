@@ -30,6 +30,7 @@ def test_the_public_names() -> None:
         "PreferenceGold",
         "Prefix",
         "PromptGroup",
+        "PromptedJudge",
         "Rating",
         "RatingGold",
         "RatingScale",

@@ -191,7 +191,7 @@ def test_a_judge_that_sees_is_not_asked_about_missing_videos(
     found = run.judge(_ids(rated_set))
     assert [item.id for item in judge.asked] == ["v0/cat", "v0/dog", "v2/cat", "v2/dog"]
     assert found["v1/cat"] == Judgement(
-        "v1/cat", Unparsed(f"video missing: no file v1.* in {videos}")
+        "v1/cat", Unparsed(f"video missing: no file v1.* in {videos}"), failed=True
     )
     (videos / "v1.mp4").touch()  # the video arrives: nothing stands in the way of its judgement
     again = _run(judge, rated_set, journal_root, videos=videos)

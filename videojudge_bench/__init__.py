@@ -18,6 +18,7 @@ from videojudge_bench.engine import (
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold, RatingGold
 from videojudge_bench.judge import Judge
+from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
 
@@ -43,6 +44,7 @@ __all__ = [
     "PreferenceGold",
     "Prefix",
     "PromptGroup",
+    "PromptedJudge",
     "Rating",
     "RatingGold",
     "RatingScale",

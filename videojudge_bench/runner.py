@@ -19,6 +19,7 @@ from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.hashing import Json, content_hash
 from videojudge_bench.items import Item, Pair, RatingGold, part_of
 from videojudge_bench.journal import Journal, read_journal
+from videojudge_bench.judge import Judge
 from videojudge_bench.metrics import METRIC_VERSION
 from videojudge_bench.progress import progress_line
 from videojudge_bench.registry import BuiltJudge
@@ -127,6 +128,8 @@ class Run:
             answers = {i: kept[k] for i, k in keys.items() if k in kept and not kept[k].failed}
             unseen = self._without_video(items)
             answers.update(unseen)
+            for item_id, judgement in unseen.items():
+                journal.append(keys[item_id], judgement)
             waiting = [item for item_id, item in items.items() if item_id not in answers]
             if waiting:
                 self._fit()
@@ -187,19 +190,22 @@ class Run:
         return None
 
     def _without_video(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
-        """Judgements of the items that a judge that sees cannot see; never journalled."""
+        """Judgements of the items that a judge that sees cannot see; asked again next time."""
         if "video" not in self.built.judge.requires:
             return {}
         where = f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
         return {
-            i: Judgement(i, Unparsed(f"{MISSING_VIDEO}: no file {item.video_id}.* {where}"))
+            i: Judgement(
+                i, Unparsed(f"{MISSING_VIDEO}: no file {item.video_id}.* {where}"), failed=True
+            )
             for i, item in items.items()
             if item.video is None
         }
 
     def _fit(self) -> None:
         judge = self.built.judge
-        judge.fit([self.view.item(item_id) for item_id in self.gold_set.by_id])
+        if type(judge).fit is not Judge.fit:  # do not build 18,000 items for nobody
+            judge.fit([self.view.item(item_id) for item_id in self.gold_set.by_id])
         if judge.fits_on_dev:
             judge.fit_dev(self._dev())
 

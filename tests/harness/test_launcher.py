@@ -20,9 +20,15 @@ def asked(
     model_args: str | None = "judge=longest",
     tasks: str | None = "videojudge_vatex",
     include_path: str | None = None,
+    use_cache: str | None = None,
 ) -> Namespace:
     return Namespace(
-        model=model, model_args=model_args, tasks=tasks, include_path=include_path, config=None
+        model=model,
+        model_args=model_args,
+        tasks=tasks,
+        include_path=include_path,
+        config=None,
+        use_cache=use_cache,
     )
 
 
@@ -101,6 +107,17 @@ def test_a_mistake_ends_the_command_with_a_sentence(
     assert written.out == ""
     assert written.err.startswith("lmms_eval: error: ")
     assert all(text in written.err for text in texts)
+
+
+def test_tasks_must_be_named() -> None:
+    with pytest.raises(ConfigError, match="--tasks is missing: give for example --tasks 'videoj"):
+        launcher.check(asked(tasks=None))
+
+
+def test_the_hosts_cache_is_refused_for_our_model_alone() -> None:
+    with pytest.raises(ConfigError, match="--use_cache is not needed with --model videojudge"):
+        launcher.check(asked(use_cache="folder"))
+    launcher.check(asked(model="async_openai", model_args="model=x", use_cache="folder"))
 
 
 def test_a_config_file_may_hold_the_model_arguments() -> None:

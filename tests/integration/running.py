@@ -182,6 +182,14 @@ def assert_clean_failure(ran: Ran, *texts: str) -> None:
     assert "Traceback" not in ran.output, ran.output
 
 
+def assert_leaderboard_has(folder: Path, numbers: Mapping[str, Number]) -> None:
+    """Assert that the run stored in a folder has the numbers that lmms-eval printed."""
+    kept = json.loads((folder / "run.json").read_text(encoding="utf-8"))["numbers"]
+    # It keeps six decimals.
+    printed = {k: round(v, 6) if isinstance(v, float) else v for k, v in numbers.items()}
+    assert {**kept, "judgement": printed["judgement"]} == printed
+
+
 def assert_numbers_are_plain(numbers: Mapping[str, object]) -> None:
     """Assert that every metric is a number or the text `undefined (…)`."""
     assert numbers

@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import sys
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from videojudge_bench import registry
@@ -51,19 +53,26 @@ def check(asked: argparse.Namespace) -> None:
         UnknownNameError: a task `videojudge…` or a judge that does not exist.
         ConfigError: model arguments that the judge does not have.
     """
+    if asked.model and not (asked.tasks or asked.config):
+        raise ConfigError("--tasks is missing: give for example --tasks 'videojudge_*'")
     known = plugin.our_task_names()
     for pattern in _patterns(asked):
         ours = pattern.startswith(PREFIX) and asked.include_path is None
         if ours and not fnmatch.filter(known, pattern):
             raise UnknownNameError("task", pattern, known)
+    if asked.model == MODEL and asked.use_cache:
+        raise ConfigError(
+            "--use_cache is not needed with --model videojudge: its journal keeps every judgement "
+            "at once, and knows when an item or an option has changed; leave it out"
+        )
     if asked.model == MODEL and asked.config is None:
         _check_model_arguments(asked.model_args or "")
 
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for flag in ("--model", "--tasks", "--model_args", "--include_path", "--config"):
-        parser.add_argument(flag)
+    for flag in ("model", "tasks", "model_args", "include_path", "config", "use_cache"):
+        parser.add_argument(f"--{flag}")
     known, _ = parser.parse_known_args([a for a in arguments if a != "eval"])
     return known
 
@@ -115,8 +124,10 @@ def _watch(host: ModuleType, failures: list[str]) -> None:
 
     def watched(arguments: argparse.Namespace) -> object:
         failures.append(str(arguments.tasks))
+        started = time.time()
         try:
             result = evaluate(arguments)
+            _check_written(arguments, result, started)
         except VideoJudgeError as error:
             sys.stderr.write(f"lmms_eval: error: {error}\n")
             raise SystemExit(EXIT_FAILED) from error
@@ -124,3 +135,14 @@ def _watch(host: ModuleType, failures: list[str]) -> None:
         return result
 
     host.cli_evaluate_single = watched  # type: ignore[attr-defined]
+
+
+def _check_written(arguments: argparse.Namespace, result: object, started: float) -> None:
+    """Raise if the results are not where the user wanted them; the host logs that and goes on."""
+    on_main_rank = isinstance(result, tuple) and result[0] is not None
+    if not (on_main_rank and arguments.output_path):
+        return
+    # File systems keep time with less precision than the clock.
+    files = Path(arguments.output_path).rglob("*_results.json")
+    if not any(path.stat().st_mtime >= started - 2 for path in files):
+        raise VideoJudgeError(f"the results could not be written to {arguments.output_path}")

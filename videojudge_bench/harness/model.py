@@ -72,8 +72,9 @@ class VideoJudge(lmms):  # type: ignore[misc]
             options.setdefault("batch_size", batch_size)
         self.built = registry.build(judge, options)
         self._references = references
-        self._videos = Path(videos) if videos else None
-        self._journal = Path(journal) if journal else None
+        # lmms-eval turns a folder called 2024 into a number.
+        self._videos = Path(str(videos)) if videos else None
+        self._journal = Path(str(journal)) if journal else None
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Return one reply per request: the judgement of its document, as JSON."""

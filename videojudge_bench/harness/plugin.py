@@ -147,6 +147,7 @@ def _hook_after_loading(loader: importlib.abc.Loader) -> None:
     load = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
+        del loader.exec_module  # a loader may serve other modules too
         load(module)
         try:
             add_our_tasks(module)

@@ -151,7 +151,8 @@ def _from_journal(folder: Path) -> FoundRun:
     facts = read_object(folder / journal.RUN_FILE, _JournalFile)
     gold_set = goldsets.load(facts.gold_set)
     _check_hash(gold_set, facts.gold_set_hash, folder)
-    judgements = journal.read_journal(folder).values()
+    # An item without a video may be there twice, once from before its video was found.
+    judgements = sorted(journal.read_journal(folder).values(), key=lambda j: not j.failed)
     return FoundRun(
         name=facts.judge,
         gold_set=gold_set.info.name,

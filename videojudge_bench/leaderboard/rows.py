@@ -96,6 +96,7 @@ class PairedTest:
     Attributes:
         p_value: on the items that both judged and parsed.
         p_holm: corrected for the number of tests of the set; ranks are made from it.
+        measurement: the half of the signatures that both runs share.
         p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
             judges parsed everything.
     """
@@ -110,6 +111,7 @@ class PairedTest:
     p_holm: float
     p_value_all: float
     n: int
+    measurement: str
     verdicts: tuple[str, str]
 
     def to_json(self) -> dict[str, Json]:
@@ -225,7 +227,7 @@ def _tests(
     runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
 ) -> list[PairedTest]:
     """All pairs that can be compared, in one family for Holm's correction."""
-    cached = {(test.verdicts, test.statistic): test for test in known}
+    cached = {(t.verdicts, t.statistic, t.measurement): t for t in known}
     ranked = [run for run in runs if not row_of(run).unranked]
     pairs = [
         (a, b)
@@ -240,14 +242,15 @@ def _tests(
 def _test(
     a: StoredRun,
     b: StoredRun,
-    cached: Mapping[tuple[tuple[str, str], str], PairedTest],
+    cached: Mapping[tuple[tuple[str, str], str, str], PairedTest],
     permutations: int,
 ) -> PairedTest:
     gold_set = goldsets.load(a.gold_set)
     statistic = metrics.primary_key(gold_set.info)
-    verdicts = (a.verdicts_hash, b.verdicts_hash)
-    if (verdicts, statistic) in cached:
-        return replace(cached[verdicts, statistic], a=a.name, b=b.name)
+    measurement = a.signature.measurement_text
+    key = ((a.verdicts_hash, b.verdicts_hash), statistic, measurement)
+    if key in cached:
+        return replace(cached[key], a=a.name, b=b.name)
     judged = [run.judgements for run in (a, b)]
     test = partial(compare, gold_set, statistic=statistic, permutations=permutations, part=a.part)
     found = everything = test(*judged)
@@ -265,7 +268,8 @@ def _test(
         p_holm=found.p_value,
         p_value_all=everything.p_value,
         n=found.n,
-        verdicts=verdicts,
+        measurement=measurement,
+        verdicts=key[0],
     )
 
 
