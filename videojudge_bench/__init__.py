@@ -21,14 +21,13 @@ from videojudge_bench.judge import Judge
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
+from videojudge_bench.version import __version__ as __version__
 
 # In a checkout `judges/` and `tasks/` stand beside this folder; installed, they are inside of it.
 # `python -m` puts the current folder first, so in a checkout this one wins over an installed one.
 _beside = _Path(__file__).parents[1]
 if (_beside / "judges" / "engines").is_dir() and not (_Path(__file__).parent / "judges").exists():
     __path__.append(str(_beside))
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "Continuation",

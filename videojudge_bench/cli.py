@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from videojudge_bench import __version__, registry
+from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError, VideoJudgeError, unknown_name
 from videojudge_bench.options import scalar
+from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.importing import FoundRun

@@ -32,6 +32,7 @@ from videojudge_bench.verdicts import (
     Unparsed,
     Verdict,
 )
+from videojudge_bench.version import __version__
 from videojudge_bench.view import References, view_of
 
 logger = logging.getLogger(__name__)
@@ -148,8 +149,6 @@ class Run:
 
     def facts(self) -> dict[str, Json]:
         """Return what the journal says of the run: enough to score it later."""
-        from videojudge_bench import __version__
-
         return {
             "videojudge_bench": __version__,
             "gold_set": self.gold_set.info.name,
