@@ -10,6 +10,8 @@ HASH   := $(shell (cat pyproject.toml; git ls-files -co --exclude-standard -- vi
 STAMP  := $(VENV)/.installed-$(HASH)
 DEPS   := $(VENV)/.dependencies-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 OUT    ?= out
+# pip prints what a setuptools build has to say, such as where the links of the install lie.
+QUIETLY = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 LMMS_EVAL = HF_HUB_OFFLINE=1 $(BIN)/lmms_eval --model videojudge
 
 .PHONY: help install demo test test-slow check bench leaderboard clean
@@ -22,13 +24,13 @@ $(DEPS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "videojudge-bench needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version). Give another: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77"
-	$(BIN)/python -m pip install --quiet -e ".[dev,minilm]" --config-settings editable_mode=strict
+	$(QUIETLY) --upgrade pip "setuptools>=77"
+	$(QUIETLY) -e ".[dev,minilm]" --config-settings editable_mode=strict
 	@rm -f $(VENV)/.dependencies-* && touch $@
 
 $(STAMP): $(DEPS)
 	@rm -rf build
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
+	$(QUIETLY) --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
 	@rm -f $(VENV)/.installed-* && touch $@
 
 demo: $(STAMP)  ## judge real captions with real human ratings and print the leaderboard

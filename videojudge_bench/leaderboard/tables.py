@@ -106,6 +106,8 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
     """Return a row's cells as text: rank, judge, references, then the metrics."""
     rank = "–" if row.rank is None else str(row.rank)
     judge = {"judge": row.judge, "human": f"*{row.judge}*"}.get(row.role, f"{row.judge} †")
+    if row.part == "test":
+        judge += " (test half)"
     shown = "" if row.role == "human" else str(row.references)
     return [rank, judge, shown, *(_cell(row, key) for key in columns)]
 
