@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ from videojudge_bench.items import (
 
 # By `part_of`, v0 and v1 are test videos, v2 and v3 are dev videos (asserted in test_items.py).
 INSTRUCTION = "Describe the video."
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the tests of Ctrl-C, and the processes that they start.
+
+    A shell that runs the tests in the background has SIGINT ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

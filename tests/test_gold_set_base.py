@@ -42,6 +42,7 @@ def test_the_defaults_of_what_is_said_of_a_set() -> None:
     assert INFO.task == "videojudge_tiny"
     assert INFO.scale == RatingScale(1, 5)
     assert (INFO.data, INFO.version, INFO.recipe) == ("full", "1", None)
+    assert not INFO.systems
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,23 @@ def test_the_first_item_needs_a_rating_too() -> None:
 
 def test_ratings_may_lie_between_whole_numbers_and_on_the_ends() -> None:
     GoldSet(INFO, (_example("a", RatingGold((1.0, 5.0))), _example("b", RatingGold((2.5, 3.0)))))
+
+
+@pytest.mark.parametrize("system", [None, ""])
+def test_a_set_that_names_systems_names_them_all(system: str | None) -> None:
+    info = replace(INFO, systems=True)
+    named = replace(_example("a"), system="vila")
+    assert GoldSet(info, (named,)).info.systems
+    with pytest.raises(DataError) as caught:
+        GoldSet(info, (named, replace(_example("b"), system=system)))
+    assert str(caught.value) == (
+        "videojudge_tiny: item 'b' has no system; in a set that names the answering systems, every "
+        "example needs one"
+    )
+
+
+def test_a_set_that_does_not_compare_systems_may_name_some() -> None:
+    GoldSet(INFO, (replace(_example("a"), system="vila"), _example("b")))
 
 
 def test_examples_are_found_by_id(rated_set: GoldSet) -> None:

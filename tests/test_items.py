@@ -122,3 +122,11 @@ def test_an_opaque_id_hides_its_parts_and_tells_them_apart() -> None:
     assert made != opaque_id("v", "gpt", "rating 4")
     assert made != opaque_id("v", "gptrating 5")
     assert made != opaque_id("v", "rating 5", "gpt")
+
+
+def test_the_system_is_part_of_an_examples_content_where_it_is_known() -> None:
+    item = Item("v/a", "v", "what?", "a cat")
+    without = Example(item, RatingGold((3.0,)), "v")
+    named = [Example(item, RatingGold((3.0,)), "v", system=name) for name in ("one", "two")]
+    assert "system" not in without.content()
+    assert [example.content()["system"] for example in named] == ["one", "two"]

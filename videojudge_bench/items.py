@@ -143,14 +143,15 @@ class Example:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def content(self) -> dict[str, Json]:
-        """Return item, gold and unit as JSON: what a gold set's content hash is made from."""
+        """Return item, gold, unit and system: what a gold set's content hash is made from."""
         if isinstance(self.gold, RatingGold):
             gold: Json = list(self.gold.ratings)
         elif isinstance(self.gold, OptionGold):
             gold = self.gold.correct
         else:
             gold = self.gold.p_first
-        return {**self.item.content(), "gold": gold, "unit": self.unit}
+        system: dict[str, Json] = {} if self.system is None else {"system": self.system}
+        return {**self.item.content(), "gold": gold, "unit": self.unit, **system}
 
 
 def part_of(video_id: str) -> str:

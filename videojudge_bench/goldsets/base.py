@@ -36,6 +36,7 @@ class GoldSetInfo:
         recipe: `emscore` for the per-rater correlations of VATEX-EVAL.
         data: `full`, or what part of the set it is (`sample-140`); samples have no dev part.
         version: changes whenever the examples change.
+        systems: whether the examples name the answering system; if so, all of them do.
     """
 
     name: str
@@ -49,6 +50,7 @@ class GoldSetInfo:
     recipe: Literal["emscore"] | None = None
     data: str = "full"
     version: str = "1"
+    systems: bool = False
 
     @property
     def task(self) -> str:
@@ -67,7 +69,8 @@ class GoldSet:
 
     Raises:
         DataError: on an empty set, a duplicate id, a gold rating outside the scale, gold of
-            another shape, or examples with different numbers of raters.
+            another shape, examples with different numbers of raters, or an example without a
+            system in a set that names them.
     """
 
     info: GoldSetInfo
@@ -121,6 +124,8 @@ def _problem(info: GoldSetInfo, example: Example, raters: int) -> str | None:
     for part, wanted in ((gold, _GOLD[info.shape]), (item, _ITEM[info.shape])):
         if not isinstance(part, wanted):
             return f"has {type(part).__name__}; {info.shape} need {wanted.__name__}"
+    if info.systems and not example.system:
+        return "has no system; in a set that names the answering systems, every example needs one"
     if isinstance(gold, PreferenceGold) and not 0 <= gold.p_first <= 1:
         return f"has the gold preference {gold.p_first}, outside 0..1"
     if isinstance(gold, RatingGold):

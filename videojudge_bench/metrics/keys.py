@@ -10,6 +10,7 @@ from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.base import GoldSetInfo
 
 UNDEFINED_GROUPS = "tau_b_within_undefined_groups"
+SYSTEM_ACCURACY = "system_accuracy"
 COUNTS = ("n", "n_parsed", "n_missing_video", "n_left_out", "coverage")
 
 _BETTER_COUNTS = frozenset({"n", "n_parsed", "coverage"})
@@ -61,6 +62,8 @@ _RATINGS = (
     Key("under2", "low", on_scale=True, share=True),
     Key("acc_eq", share=True),
     Key("acc_eq_cal", fitted=True, share=True),
+    # a share of pairs of systems, not of videos: at 0 and 1 resamples of videos still vary
+    Key(SYSTEM_ACCURACY),
     Key("tie_rate_gold", None, imputed=False, share=True),
     Key("tie_rate_judge", None, imputed=False, share=True),
 )
@@ -84,8 +87,9 @@ KEYS = {key.name: key for key in (*_EMSCORE, *_RATINGS, *_OPTIONS, *_PAIRS)}
 
 
 def keys_of(info: GoldSetInfo) -> tuple[Key, ...]:
-    """Return the value keys of a gold set in display order, by its shape and recipe."""
-    return (_EMSCORE if info.recipe == "emscore" else ()) + _BY_SHAPE[info.shape]
+    """Return the value keys of a gold set in display order, by its shape, recipe and systems."""
+    keys = (_EMSCORE if info.recipe == "emscore" else ()) + _BY_SHAPE[info.shape]
+    return tuple(key for key in keys if info.systems or key.name != SYSTEM_ACCURACY)
 
 
 def metric_keys(info: GoldSetInfo) -> tuple[str, ...]:

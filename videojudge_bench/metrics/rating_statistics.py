@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from videojudge_bench.items import Example, RatingGold
+from videojudge_bench.metrics.keys import SYSTEM_ACCURACY
 from videojudge_bench.metrics.rank import rank_agreement
 from videojudge_bench.metrics.within import Within
 from videojudge_bench.scale import RatingScale
@@ -28,6 +29,7 @@ from videojudge_bench.statistics import (
 
 EMSCORE_DECIMALS = 4
 _DECIMALS = 9  # differences below are rounding errors of a mean of ratings
+_NO_VARIANCE = 1e-12  # of standardised values: rounding errors
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Rated:
         gold: mean over the raters.
         videos: codes 0..n_videos-1.
         groups: codes 0..n_groups-1.
+        systems: codes 0..n_systems-1 of the answering systems; items without one share a code.
         candidate_0: whether the item is VATEX-EVAL's candidate 0.
     """
 
@@ -48,14 +51,15 @@ class Rated:
     gold: Floats
     videos: Ints
     groups: Ints
+    systems: Ints
     candidate_0: Bools
 
     @classmethod
     def of(cls, examples: Sequence[Example], scores: Sequence[float]) -> Rated:
         """Return the arrays of examples with rating gold; all empty when there is none."""
         if not examples:
-            none, no_code = np.empty(0), np.empty(0, dtype=np.int64)
-            return cls(none, np.empty((0, 1)), none, no_code, no_code, np.empty(0, dtype=bool))
+            none, code, no = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)
+            return cls(none, np.empty((0, 1)), none, code, code, code, no)
         raters = np.array([cast(RatingGold, e.gold).ratings for e in examples], dtype=np.float64)
         return cls(
             scores=np.array(scores, dtype=np.float64),
@@ -63,6 +67,7 @@ class Rated:
             gold=raters.mean(axis=1),
             videos=codes(np.array([e.item.video_id for e in examples])),
             groups=codes(np.array([e.unit for e in examples])),
+            systems=codes(np.array([e.system or "" for e in examples])),
             candidate_0=np.array([e.labels.get("candidate") == "0" for e in examples]),
         )
 
@@ -70,6 +75,11 @@ class Rated:
     def n_videos(self) -> int:
         """Number of distinct videos."""
         return int(self.videos.max(initial=-1)) + 1
+
+    @property
+    def n_systems(self) -> int:
+        """Number of distinct answering systems; items without one count as one more."""
+        return int(self.systems.max(initial=-1)) + 1
 
     @property
     def gold_levels(self) -> Floats:
@@ -137,7 +147,7 @@ def correlations(rated: Rated) -> Statistic:
 
 
 def _without_noise(differences: Floats) -> Floats:
-    """Return the differences of mean gold, with 0 for those that rounding made."""
+    """Return differences of means, with 0 for those that rounding made; NaN stays."""
     return np.where(np.abs(differences) < 10.0**-_DECIMALS, 0.0, differences)
 
 
@@ -151,7 +161,7 @@ def _standardised(values: Floats) -> Floats:
 
 def _pearson(covariance: Floats, variance_x: Floats, variance_y: Floats) -> Floats:
     """Return Pearson's r; NaN where a variance is 0 up to rounding (1 over the whole sample)."""
-    defined = (variance_x > 1e-12) & (variance_y > 1e-12)
+    defined = (variance_x > _NO_VARIANCE) & (variance_y > _NO_VARIANCE)
     r = np.full(covariance.shape, np.nan)
     r[defined] = covariance[defined] / np.sqrt(variance_x[defined] * variance_y[defined])
     return np.asarray(np.clip(r, -1.0, 1.0), dtype=np.float64)
@@ -236,6 +246,48 @@ def calibrated_accuracy(rated: Rated, epsilon: float) -> Statistic:
     """Return acc_eq_cal: acc_eq where scores that differ by at most `epsilon` are tied."""
     values = {"acc_eq_cal": rated.within.acc_eq(epsilon)}
     return means(values, rated.within.group_video, rated.n_videos)
+
+
+def system_accuracy(rated: Rated) -> Statistic:
+    """Return system_accuracy: the share of pairs of systems that scores order as gold does, 0..1.
+
+    A system is ranked by the mean over its items, of scores and of gold. Pairs whose gold means are
+    equal are left out; equal means of scores count 1/2. Undefined where gold separates no pair, so
+    also with fewer than 2 systems, and where the scores are constant. Scores on any linear scale
+    give the same. In a resample without any item of a system, its pairs are left out; the systems
+    themselves are not resampled. Pairwise accuracy of system rankings of Kocmi et al. 2021, "To
+    Ship or Not to Ship" (WMT); with the half for ties it is (1 + Somers' D) / 2.
+    """
+    first, second = np.triu_indices(rated.n_systems, 1)
+    sums = _system_sums(rated)
+
+    def evaluate(weights: Floats) -> dict[str, Floats]:
+        n, judge, gold, squares = np.split(weights @ sums, 4, axis=1)
+        items = n.sum(axis=1)
+        variance = ratio(squares.sum(axis=1), items) - ratio(judge.sum(axis=1), items) ** 2
+        judge, gold = ratio(judge, n), ratio(gold, n)
+        orders = np.sign(_without_noise(judge[:, first] - judge[:, second]))
+        gold_orders = np.sign(_without_noise(gold[:, first] - gold[:, second]))
+        separated = np.abs(gold_orders) == 1  # neither a tie nor NaN
+        right = np.where(separated, (1 + orders * gold_orders) / 2, 0.0).sum(axis=1)
+        accuracy = ratio(right, separated.sum(axis=1).astype(np.float64))
+        return {SYSTEM_ACCURACY: np.where(variance > _NO_VARIANCE, accuracy, np.nan)}
+
+    return Statistic(evaluate, {SYSTEM_ACCURACY: rated.n_videos})
+
+
+def _system_sums(rated: Rated) -> Floats:
+    """Return items, scores, gold and squared scores of each system, summed per video.
+
+    Returns:
+        Shape (videos, 4 * systems), with standardised scores, whose scale is that of the noise.
+    """
+    x = _standardised(rated.scores)
+    is_of = [rated.systems == system for system in range(rated.n_systems)]
+    columns = [
+        np.where(of, v, 0.0) for v in (np.ones(len(x)), x, rated.gold, x * x) for of in is_of
+    ]
+    return cluster_sums(columns, rated.videos, rated.n_videos)
 
 
 def skill(rated: Rated, constant: float) -> Statistic:

@@ -14,7 +14,7 @@ from videojudge_bench.metrics import rating_statistics as stats
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
 from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
 from videojudge_bench.metrics.imputation import worst_rating
-from videojudge_bench.metrics.keys import UNDEFINED_GROUPS, Key
+from videojudge_bench.metrics.keys import SYSTEM_ACCURACY, UNDEFINED_GROUPS, Key
 from videojudge_bench.metrics.rating_statistics import Rated
 from videojudge_bench.statistics import Floats, Resampling, Statistic, is_constant
 from videojudge_bench.verdicts import Judgement, Rating
@@ -112,6 +112,8 @@ class _Run:
             statistics += stats.emscore(rated)
         if self.on_scale:
             statistics += stats.errors(rated, self.info.scale)
+        if self.info.systems:
+            statistics.append(stats.system_accuracy(rated))
         return statistics
 
     def _of_test(self, rated: Rated) -> list[Statistic]:
@@ -153,6 +155,9 @@ class _Why:
             return "no group of 2 or more items"
         if key == "skill":
             return "constant gold"
+        return self._of_systems() if key == SYSTEM_ACCURACY else self._of_correlations(key)
+
+    def _of_correlations(self, key: str) -> str:
         scores, targets = self._compared(key)
         if len(scores) < 2:
             return "fewer than 2 items"
@@ -161,6 +166,13 @@ class _Why:
         if any(is_constant(target) for target in targets.T):
             return "constant gold"
         return "in every group, all scores or all gold are tied"
+
+    def _of_systems(self) -> str:
+        if self.rated.n_systems < 2:
+            return "fewer than 2 systems"
+        if is_constant(self.rated.scores):
+            return "constant judge"
+        return "all systems have the same mean gold"
 
     def _compared(self, key: str) -> tuple[Floats, Floats]:
         rated = self.rated.without_0() if key.endswith("_without_0") else self.rated
