@@ -83,10 +83,10 @@ def test_the_mean_over_raters() -> None:
         (PreferenceGold(0.0), 0.0),
     ],
 )
-def test_content_of_an_example_adds_gold_and_unit(gold: Gold, expected: object) -> None:
+def test_content_of_an_example_adds_gold_unit_and_system(gold: Gold, expected: object) -> None:
     item = Item("a", "v", "do", "x")
     content = Example(item, gold, unit="u", system="s", labels={"kind": "k"}).content()
-    assert content == {**item.content(), "gold": expected, "unit": "u"}
+    assert content == {**item.content(), "gold": expected, "unit": "u", "system": "s"}
 
 
 @given(TEXT)
