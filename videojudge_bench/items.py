@@ -10,7 +10,7 @@ from typing import Union
 from videojudge_bench.hashing import Json, content_hash, unit_interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One response to one instruction about one video. Never carries gold.
 
@@ -42,7 +42,7 @@ class Item:
         return {"response": self.response, **_shared_content(self)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Two responses to one instruction about one video, in the order they are shown.
 
@@ -94,7 +94,7 @@ def _shared_content(item: Item | Pair) -> dict[str, Json]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RatingGold:
     """What raters said of one response, one number a rater, on the gold set's scale."""
 
@@ -106,14 +106,14 @@ class RatingGold:
         return sum(self.ratings) / len(self.ratings)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OptionGold:
     """Whether the response is the correct option of its question."""
 
     correct: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PreferenceGold:
     """Which of two responses is better: 1.0 the first, 0.0 the second, as shown in the pair."""
 
@@ -123,7 +123,7 @@ class PreferenceGold:
 Gold = Union[RatingGold, OptionGold, PreferenceGold]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """An item or pair with its gold.
 

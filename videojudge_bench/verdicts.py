@@ -12,7 +12,7 @@ from videojudge_bench.hashing import Json
 FIRST, SECOND, TIE = "first", "second", "tie"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rating:
     """A number for one response, higher is better; on the judge's scale where it has one.
 
@@ -29,7 +29,7 @@ class Rating:
         object.__setattr__(self, "value", float(self.value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Preference:
     """How much the first of two responses is preferred over the second.
 
@@ -56,7 +56,7 @@ class Preference:
         return FIRST if self.p_first > 0.5 else SECOND
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unparsed:
     """No verdict, and why. Never replaced by a default score."""
 
@@ -69,7 +69,7 @@ MISSING_VIDEO = "video missing"
 """How the reason of an `Unparsed` begins when a judge that sees had no video to look at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What one judgement cost, in tokens and seconds of the engine's time."""
 
@@ -85,7 +85,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict with its provenance: what the journal stores and what scoring reads.
 
