@@ -226,7 +226,7 @@ def _tasks_path(_: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.leaderboard import rows, stored, tables
+    from videojudge_bench.leaderboard import importing, rows, stored, tables
 
     results: Path = arguments.results
     runs = stored.read_all(results / "runs")
@@ -234,6 +234,8 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
         )
+    for run in runs:
+        importing.check_numbers(run)
     board = rows.build(
         runs,
         published=rows.read_published(results / "published" / "figures.json"),

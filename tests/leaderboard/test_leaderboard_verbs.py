@@ -126,3 +126,17 @@ def test_a_damaged_run_is_named(
     capsys.readouterr()
     assert cli.main(["leaderboard", "--results", str(results)]) == 2
     assert f"videojudge: error: {path}: not a JSON object" in capsys.readouterr().err
+
+
+def test_numbers_that_do_not_follow_from_the_verdicts_are_refused(
+    gold_set: GoldSet, tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(journal(gold_set, tmp_path / "journal"), results)
+    path = results / "runs" / "tinyboard" / "random-0ref" / RUN_FILE
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["numbers"]["spearman"] = 0.99
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main(["leaderboard", "--results", str(results)]) == 2
+    assert "field 'spearman': random says 0.99, and its verdicts give" in capsys.readouterr().err
+    assert not (results / "leaderboard.json").exists()

@@ -28,6 +28,8 @@ from videojudge_bench.signature import Scalar, Signature
 from videojudge_bench.verdicts import Judgement
 
 SAMPLES = "_samples_videojudge_"
+ROUNDING = 2e-6
+"""Stored numbers have six decimals, and processors differ beyond them."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,29 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         versions=versions(),
         overlap=overlap_of(found.judge),
     )
+
+
+def check_numbers(run: StoredRun) -> None:
+    """Check that a stored run's numbers follow from its verdicts, intervals left out.
+
+    Raises:
+        DataError: naming the first number that does not.
+    """
+    again = rescored(run, resamples=1).numbers
+    for key, value in run.numbers.items():
+        if key.endswith(("_low", "_high")):
+            continue
+        found = again.get(key)
+        if isinstance(value, float) and isinstance(found, float):
+            same = abs(value - found) <= ROUNDING
+        else:
+            same = value == found
+        if not same:
+            raise DataError(
+                f"{run.name} says {value}, and its verdicts give {found}; add the run again",
+                path=f"{run.gold_set}/{run.folder_name}",
+                field=key,
+            )
 
 
 def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
