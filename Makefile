@@ -12,9 +12,12 @@ DEPS   := $(VENV)/.dependencies-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 OUT    ?= out
 # pip prints what a setuptools build has to say, such as where the links of the install lie.
 QUIETLY = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
-LMMS_EVAL = HF_HUB_OFFLINE=1 $(BIN)/lmms_eval --model videojudge
+LMMS_EVAL = HF_HUB_OFFLINE=1 $(BIN)/lmms_eval
+TINY   := $(OUT)/tiny_qwen
+TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
+SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo test test-slow check bench leaderboard clean
+.PHONY: help install demo tiny-model test test-slow check bench leaderboard clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -33,17 +36,26 @@ $(STAMP): $(DEPS)
 	$(QUIETLY) --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
 	@rm -f $(VENV)/.installed-* && touch $@
 
-demo: $(STAMP)  ## judge real captions with real human ratings and print the leaderboard
+demo: $(STAMP) $(TINY)  ## judge real captions and real videos, and print the leaderboard
 	@mkdir -p $(OUT)
 	@echo "Judging the captions of VATEX-EVAL with rouge_l, 1 reference (lmms_eval's log: $(OUT)/rouge_l.log)"
-	@$(LMMS_EVAL) --model_args judge=rouge_l,references=1,journal=$(OUT)/journal --tasks 'videojudge_*' \
-	  --output_path $(OUT)/lmms_eval > $(OUT)/rouge_l.log 2>&1 || { tail -n 30 $(OUT)/rouge_l.log; exit 1; }
-	@echo "Judging the options of NExT-QA, which has no references, with longest ($(OUT)/longest.log)"
-	@$(LMMS_EVAL) --model_args judge=longest,journal=$(OUT)/journal --tasks videojudge_nextqa \
-	  --output_path $(OUT)/lmms_eval > $(OUT)/longest.log 2>&1 || { tail -n 30 $(OUT)/longest.log; exit 1; }
+	@$(LMMS_EVAL) --model videojudge --model_args judge=rouge_l,references=1,journal=$(OUT)/journal \
+	  --tasks videojudge_vatex --output_path $(OUT)/lmms_eval > $(OUT)/rouge_l.log 2>&1 || { tail -n 30 $(OUT)/rouge_l.log; exit 1; }
+	@echo "Judging all eight sets with longest ($(OUT)/longest.log)"
+	@$(LMMS_EVAL) --model videojudge --model_args judge=longest,journal=$(OUT)/journal \
+	  --tasks 'videojudge_*' --output_path $(OUT)/lmms_eval > $(OUT)/longest.log 2>&1 || { tail -n 30 $(OUT)/longest.log; exit 1; }
+	@echo "Judging real videos with lmms-eval's own qwen2_5_vl, weights tiny and random: it sees frames and talks nonsense ($(OUT)/qwen.log)"
+	@$(LMMS_EVAL) --model qwen2_5_vl --model_args $(TINY_ARGUMENTS) --device cpu --gen_kwargs max_new_tokens=24 --limit 4 --log_samples \
+	  --tasks $(SAMPLES) --output_path $(OUT)/qwen > $(OUT)/qwen.log 2>&1 || { tail -n 30 $(OUT)/qwen.log; exit 1; }
 	@$(BIN)/videojudge leaderboard add $(OUT)/journal --results $(OUT)/results --replace
+	@$(BIN)/videojudge leaderboard add $(OUT)/qwen --results $(OUT)/results --replace
 	@$(BIN)/videojudge leaderboard --results $(OUT)/results
-	@echo "lmms-eval's own results are in $(OUT)/lmms_eval, the journals in $(OUT)/journal."
+	@echo "lmms-eval's own results are in $(OUT)/lmms_eval and $(OUT)/qwen, the journals in $(OUT)/journal."
+
+$(TINY): $(STAMP)
+	@$(BIN)/python -m videojudge_bench.judges.tiny_qwen $@
+
+tiny-model: $(TINY)  ## build a tiny random Qwen2.5-VL in $(OUT)/tiny_qwen: no download
 
 test: $(STAMP)  ## run the tests (without the slow ones)
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import signal
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from videojudge_bench import __version__, cli, goldsets, registry
+from videojudge_bench import __version__, cli, registry
 
 OWN_JUDGE = '''\
 from videojudge_bench import Judge, Rating
@@ -85,7 +83,7 @@ def verbs_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
     """None of the verbs to come is named before it works."""
     assert verbs_of(capsys) == ["judges", "data", "leaderboard", "tasks-path"]
-    assert verbs_of(capsys, "data") == ["list", "verify", "ids", "prepare"]
+    assert verbs_of(capsys, "data") == ["list", "verify", "ids", "add", "remove", "prepare"]
     assert verbs_of(capsys, "leaderboard") == ["add"]
 
 
@@ -156,50 +154,6 @@ def test_options_are_read_as_lmms_eval_reads_them(text: str, value: object) -> N
 def test_tasks_path_is_the_folder_of_our_task_files(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(output_of(capsys, "tasks-path").strip())
     assert {"videojudge.yaml", "videojudge_vatex.yaml"} <= {path.name for path in folder.iterdir()}
-
-
-def test_data_list_shows_every_set(capsys: pytest.CaptureFixture[str]) -> None:
-    printed = output_of(capsys, "data", "list")
-    for name in goldsets.names():
-        info = goldsets.info(name)
-        (line,) = [line for line in printed.splitlines() if line.split()[:1] == [name]]
-        assert info.task in line
-        assert info.licence in line
-        assert str(len(goldsets.load(name).examples)) in line
-
-
-def test_data_verify_checks_one_set_or_all(capsys: pytest.CaptureFixture[str]) -> None:
-    one = output_of(capsys, "data", "verify", "nextqa").splitlines()
-    assert "nextqa: examples 13020, as expected" in one
-    both = output_of(capsys, "data", "verify").splitlines()
-    assert set(one) < set(both)
-    assert "vatex: examples 18000, as expected" in both
-
-
-def test_data_verify_knows_no_other_set(capsys: pytest.CaptureFixture[str]) -> None:
-    error = error_of(capsys, "data", "verify", "vatx")
-    assert "unknown gold set 'vatx'. Did you mean 'vatex'?" in error
-    assert "See `videojudge data list`." in error
-
-
-def test_data_ids_is_a_table_to_join_on(capsys: pytest.CaptureFixture[str]) -> None:
-    printed = output_of(capsys, "data", "ids", "vatex")
-    rows = list(csv.DictReader(io.StringIO(printed)))
-    assert len(rows) == 18_000
-    example = goldsets.load("vatex").examples[0]
-    assert rows[0] == {
-        "id": example.item.id,
-        "video_id": example.item.video_id,
-        "candidate": example.labels["candidate"],
-    }
-
-
-def test_data_prepare_names_the_missing_pickle(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = str(tmp_path / "made.jsonl.gz")
-    command = ["data", "prepare", "vatex", "--emscore", str(tmp_path), "--output", output]
-    assert str(tmp_path) in error_of(capsys, *command)
 
 
 def test_leaderboard_without_runs_says_what_to_do(

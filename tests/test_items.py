@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from videojudge_bench.items import (
     Pair,
     PreferenceGold,
     RatingGold,
+    Subtitle,
     opaque_id,
     part_of,
 )
 
 TEXT = st.text(st.characters())
+SECONDS = st.floats(min_value=0, max_value=4_000)
 PAIRS = st.builds(
     Pair,
     id=TEXT,
@@ -30,6 +33,7 @@ PAIRS = st.builds(
     second=TEXT,
     references=st.lists(TEXT, max_size=3).map(tuple),
     description=st.none() | TEXT,
+    subtitles=st.lists(st.builds(Subtitle, SECONDS, SECONDS, TEXT), max_size=2).map(tuple),
     video=st.none() | st.just(Path("v.mp4")),
 )
 
@@ -40,7 +44,7 @@ def test_items_of_one_video_and_instruction_are_one_group() -> None:
 
 
 def test_content_of_an_item_is_all_but_the_video_file() -> None:
-    item = Item("a", "v", "do", "x", ("r1", "r2"), "d", Path("v.mp4"))
+    item = Item("a", "v", "do", "x", ("r1", "r2"), "d", video=Path("v.mp4"))
     assert item.content() == {
         "id": "a",
         "video_id": "v",
@@ -49,6 +53,20 @@ def test_content_of_an_item_is_all_but_the_video_file() -> None:
         "references": ["r1", "r2"],
         "description": "d",
     }
+
+
+SAID = (Subtitle(0.0, 1.5, "hello"), Subtitle(1.5, 2.0, "world"))
+
+
+def test_what_is_said_is_content_where_it_is_known() -> None:
+    """A set without subtitles keeps the hash that it had before there were any."""
+    for item in (Item("a", "v", "do", "x"), Pair("p", "v", "do", "x", "y")):
+        assert "subtitles" not in item.content()
+        said = replace(item, subtitles=SAID).content()
+        assert said == {
+            **item.content(),
+            "subtitles": [[0.0, 1.5, "hello"], [1.5, 2.0, "world"]],
+        }
 
 
 def test_content_of_a_pair_keeps_the_order_shown() -> None:
@@ -64,11 +82,8 @@ def test_the_sides_of_a_pair_differ_in_response_and_id_alone(pair: Pair) -> None
     assert (first.id, second.id) == (f"{pair.id}#first", f"{pair.id}#second")
     for side in (first, second):
         assert side.group == pair.group
-        assert (side.references, side.description, side.video) == (
-            pair.references,
-            pair.description,
-            pair.video,
-        )
+        for name in ("video_id", "references", "description", "subtitles", "video"):
+            assert getattr(side, name) == getattr(pair, name)
 
 
 def test_the_mean_over_raters() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.items import Item, Pair
+from videojudge_bench.items import Item, Pair, Subtitle
 from videojudge_bench.prompts import BLOCKS, PROMPTS_FOLDER, RenderedPrompt, load_prompt
 from videojudge_bench.scale import RatingScale
 
@@ -63,6 +63,38 @@ def test_the_prompts_of_the_package_show_all_that_is_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rate", "prefer"])
+def test_what_is_said_in_the_video_is_shown_with_its_times(name: str) -> None:
+    template = load_prompt(PROMPTS_FOLDER / f"{name}.jinja")
+    subject = ITEM if name == "rate" else PAIR
+    said = (Subtitle(0.0, 2.46, "Good morning."), Subtitle(3_599.96, 3_601.0, "{{ low }} <b>"))
+    silent, rendered = (
+        template.render(replace(subject, subtitles=subtitles), SCALE) for subtitles in ((), said)
+    )
+    # One line each, in the order of time, seconds with one decimal, as it was said.
+    lines = (
+        "What is said in the video (seconds from its start):\n"
+        "\n[0.0-2.5] Good morning."
+        "\n[3600.0-3601.0] {{ low }} <b>\n"
+    )
+    assert lines in rendered.shared
+    assert "What is said" not in silent.shared
+    # Nothing else changes, and the responses of a group share it.
+    assert (rendered.system, rendered.response) == (silent.system, silent.response)
+    before, after = rendered.shared.split(lines)
+    assert "".join((before, after)).split() == silent.shared.split()
+
+
+def test_a_template_of_your_own_sees_what_is_said(tmp_path: Path) -> None:
+    path = _template(
+        tmp_path, shared="{% for s in subtitles %}{{ s.start_seconds }}:{{ s.text }};{% endfor %}"
+    )
+    said = (Subtitle(1.0, 2.0, "one"), Subtitle(2.5, 3.0, "two"))
+    assert load_prompt(path).render(replace(ITEM, subtitles=said), SCALE).shared == (
+        "1.0:one;2.5:two;"
+    )
+
+
+@pytest.mark.parametrize("name", ["rate", "prefer"])
 def test_the_prompts_of_the_package_say_nothing_of_what_is_missing(name: str) -> None:
     subject = replace(ITEM if name == "rate" else PAIR, references=(), description=None)
     shared = load_prompt(PROMPTS_FOLDER / f"{name}.jinja").render(subject, SCALE).shared
@@ -109,7 +141,7 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path: Path) -
         template.render(ITEM, SCALE)
     assert str(caught.value) == (
         "prompt own.jinja cannot be rendered: 'question' is undefined. A prompt for items sees: "
-        "instruction, references, description, has_video, low, high, response"
+        "instruction, references, description, subtitles, has_video, low, high, response"
     )
 
 

@@ -9,7 +9,12 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.leaderboard import importing, rows, stored, tables
-from videojudge_bench.leaderboard.stored import MAX_VERDICTS_BYTES, VERDICTS_FILE, StoredRun
+from videojudge_bench.leaderboard.stored import (
+    MAX_VERDICTS_BYTES,
+    VERDICTS_FILE,
+    StoredRun,
+    kept_info,
+)
 from videojudge_bench.metrics.compare import compare
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -74,7 +79,9 @@ def test_the_intervals_of_a_run_follow_from_its_verdicts(name: str) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_covers_its_whole_set_and_is_small(name: str) -> None:
     run = RUNS[name]
-    assert run.verdicts.keys() == goldsets.load(run.gold_set).by_id.keys()
+    gold_set = goldsets.load(run.gold_set, run.info.data)
+    assert run.verdicts.keys() == gold_set.by_id.keys()
+    assert (run.info, run.examples) == (kept_info(gold_set.info), len(gold_set.examples))
     size = (RESULTS / "runs" / name / VERDICTS_FILE).stat().st_size
     assert size <= MAX_VERDICTS_BYTES
 
@@ -104,8 +111,7 @@ def test_the_paired_tests_follow_from_the_runs() -> None:
     by_name = {(run.gold_set, run.references, run.name): run for run in RUNS.values()}
     for test in rows.read_tests(RESULTS / tables.TESTS):
         a, b = (by_name[test.gold_set, test.references, name] for name in (test.a, test.b))
-        found = compare(
-            goldsets.load(test.gold_set), a.judgements, b.judgements, statistic=test.statistic
-        )
+        gold_set = goldsets.load(test.gold_set, a.info.data)
+        found = compare(gold_set, a.judgements, b.judgements, statistic=test.statistic)
         assert math.isclose(found.difference, test.difference, abs_tol=1e-9)
         assert math.isclose(found.p_value, test.p_value, abs_tol=1e-3)

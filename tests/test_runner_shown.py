@@ -14,7 +14,7 @@ from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import Item, Pair, RatingGold, part_of
 from videojudge_bench.judge import Ability, Judge, Need
 from videojudge_bench.metrics import METRIC_VERSION
-from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.registry import BuiltJudge, build
 from videojudge_bench.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
@@ -302,3 +302,35 @@ def test_the_signature_of_a_judge_fitted_on_dev_counts_test_items_alone(
     assert both == run.signature(["v0/cat"])
     assert both.measurement["part"] == "test"
     assert both.measurement["items"] == examples_hash([rated_set.by_id["v0/cat"]])[:12]
+
+
+@pytest.mark.parametrize(("takes", "asked_on"), [(True, RatingScale(0, 10)), (False, None)])
+def test_a_judge_that_takes_any_scale_is_told_the_sets(
+    rated_set: GoldSet, journal_root: Path, takes: bool, asked_on: RatingScale | None
+) -> None:
+    class Told(Recorder):
+        takes_scale = takes
+
+        def rate(self, item: Item) -> Rating:
+            seen.append(self.scale)
+            return Rating(3)
+
+    seen: list[RatingScale | None] = []
+    wide = replace(rated_set, info=replace(rated_set.info, scale=RatingScale(0, 10)))
+    run = _run(Told(), wide, journal_root)
+    run.judge(_ids(wide)[:1])
+    assert (seen, run.on_scale) == ([asked_on], takes)
+
+
+def test_replies_are_read_on_the_scale_of_the_set_in_journals_of_their_own(
+    rated_set: GoldSet, journal_root: Path, tmp_path: Path
+) -> None:
+    replies = tmp_path / "ten.jsonl"
+    replies.write_text('{"id": "*", "reply": "<score>8</score>"}\n', encoding="utf-8")
+    wide = replace(rated_set, info=replace(rated_set.info, scale=RatingScale(0, 10)))
+    item_id = _ids(wide)[0]
+    for gold_set, verdict in ((wide, Rating(8)), (rated_set, None)):
+        built = build("scripted", {"replies": str(replies)})
+        run = Run(built, gold_set, RunOptions(journal=journal_root))
+        found = run.judge([item_id])[item_id].verdict
+        assert found == verdict if verdict else isinstance(found, Unparsed)

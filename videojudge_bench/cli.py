@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING
 
 from videojudge_bench import registry
-from videojudge_bench.errors import ConfigError, VideoJudgeError, unknown_name
+from videojudge_bench.cli_data import add_data
+from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.options import scalar
+from videojudge_bench.terminal import Parser, Verbs, say, table
 from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ EXIT_INTERRUPTED = 130
 
 RESULTS = Path("results")
 
-Verbs: TypeAlias = "argparse._SubParsersAction[_Parser]"
 Verb = Callable[[argparse.Namespace], int]
 
 
@@ -46,19 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that says what was meant."""
-
-    def error(self, message: str) -> NoReturn:
-        if "invalid choice: " in message:
-            name = message.partition("invalid choice: '")[2].partition("'")[0]
-            action = next(a for a in self._actions if isinstance(a.choices, dict))
-            message = unknown_name("verb", name, list(action.choices or ()))
-        super().error(message)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="videojudge",
         description="Measure, compare and train judges of video understanding. "
         "To run a judge on gold sets: lmms_eval --model videojudge "
@@ -67,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_judges(verbs)
-    _add_data(verbs)
+    add_data(verbs)
     _add_leaderboard(verbs)
     path = verbs.add_parser(
         "tasks-path",
@@ -91,36 +81,6 @@ def _add_judges(verbs: Verbs) -> None:
         "options", nargs="*", metavar="option=value", help="options of the judge to check"
     )
     judges.set_defaults(verb=_judges)
-
-
-def _add_data(verbs: Verbs) -> None:
-    data = verbs.add_parser(
-        "data",
-        help="list, prepare and verify the gold sets",
-        description="Gold sets: what there is, what is on this machine, and how to get the rest.",
-    )
-    parts = data.add_subparsers(title="verbs", required=True, metavar="VERB")
-    parts.add_parser("list", help="list the gold sets").set_defaults(verb=_data_list)
-    verify = parts.add_parser("verify", help="count and hash a gold set, and compare")
-    verify.add_argument("name", nargs="?", help="a gold set; all of them by default")
-    verify.set_defaults(verb=_data_verify)
-    ids = parts.add_parser(
-        "ids",
-        help="print item ids beside the public keys of a set, as CSV",
-        description="Joins your own scores to our item ids: the file that judge=precomputed reads "
-        "has a column `id`.",
-    )
-    ids.add_argument("name", help="a gold set")
-    ids.set_defaults(verb=_data_ids)
-    prepare = parts.add_parser("prepare", help="make a set from its public release")
-    sets = prepare.add_subparsers(title="gold sets", required=True, metavar="SET")
-    vatex = sets.add_parser("vatex", help="from EMScore's own pickle files")
-    vatex.add_argument("--emscore", type=Path, required=True, metavar="DIR", help="their folder")
-    vatex.add_argument(
-        "--output", type=Path, default=Path("vatex_eval.jsonl.gz"), help="default: %(default)s"
-    )
-    vatex.add_argument("--force", action="store_true", help="replace the output file")
-    vatex.set_defaults(verb=_data_prepare_vatex)
 
 
 def _add_leaderboard(verbs: Verbs) -> None:
@@ -151,12 +111,12 @@ def _add_leaderboard(verbs: Verbs) -> None:
 def _judges(arguments: argparse.Namespace) -> int:
     if arguments.check is None:
         rows = [_judge_row(name, target) for name, target in registry.names().items()]
-        _table(("judge", "requires", "ratings", "options"), rows)
+        table(("judge", "requires", "ratings", "options"), rows)
         return 0
     from videojudge_bench.check_judge import check
 
     results = check(arguments.check, _options(arguments.options))
-    _table(
+    table(
         ("", "check", "detail"),
         [("ok" if r.passed else "FAILED", r.name, r.detail) for r in results],
     )
@@ -187,41 +147,10 @@ def _options(texts: Iterable[str]) -> dict[str, Scalar]:
     return options
 
 
-def _data_list(_: argparse.Namespace) -> int:
-    from videojudge_bench.data_cli import list_sets
-
-    rows = list_sets()
-    _table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-    return 0
-
-
-def _data_verify(arguments: argparse.Namespace) -> int:
-    from videojudge_bench import goldsets
-    from videojudge_bench.data_cli import verify
-
-    for name in [arguments.name] if arguments.name else goldsets.names():
-        _print(verify(name))
-    return 0
-
-
-def _data_ids(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.data_cli import ids
-
-    _print(ids(arguments.name))
-    return 0
-
-
-def _data_prepare_vatex(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.data_cli import prepare_vatex
-
-    _print(prepare_vatex(arguments.emscore, arguments.output, force=arguments.force))
-    return 0
-
-
 def _tasks_path(_: argparse.Namespace) -> int:
     from videojudge_bench.harness.plugin import task_folders
 
-    _print(str(folder) for folder in task_folders())
+    say(str(folder) for folder in task_folders())
     return 0
 
 
@@ -234,28 +163,31 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
         )
-    for run in runs:
-        importing.check_numbers(run)
+    for run in [run for run in runs if not importing.check_numbers(run)]:
+        sys.stderr.write(
+            f"videojudge: warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
+            f"{run.gold_set} (data: {run.info.data}) is not on this machine, so its numbers were "
+            "not worked out again and it has no rank\n"
+        )
     board = rows.build(
         runs,
         published=rows.read_published(results / "published" / "figures.json"),
         known_tests=rows.read_tests(results / tables.TESTS),
     )
     written = tables.write_tables(board, results)
-    for name in sorted({row.gold_set for row in board.rows}):
-        _leaderboard_table([row for row in board.rows if row.gold_set == name])
-    _print(f"wrote {path}" for path in written)
+    for group in tables.by_table(board.rows):
+        _leaderboard_table(group)
+    say(f"wrote {path}" for path in written)
     return 0
 
 
 def _leaderboard_table(rows: Sequence[Row]) -> None:
-    from videojudge_bench import goldsets
-    from videojudge_bench.leaderboard.tables import cells, columns_of
+    from videojudge_bench.leaderboard.tables import cells, columns_of, title_of
 
-    info = goldsets.info(rows[0].gold_set)
-    columns = columns_of(info)
-    title = f"{info.task}: {info.title}"
-    _table(("rank", "judge", "refs", *columns), [cells(r, columns) for r in rows], title=title)
+    columns, title = columns_of(rows[0].info), title_of(rows[0].info)
+    if rows[0].is_sample:
+        title += "; a sample, gold written by a model, not ranked"
+    table(("rank", "judge", "refs", *columns), [cells(r, columns) for r in rows], title=title)
 
 
 def _leaderboard_add(arguments: argparse.Namespace) -> int:
@@ -269,9 +201,9 @@ def _leaderboard_add(arguments: argparse.Namespace) -> int:
     for run in found:
         name = arguments.name or run.name
         _refuse_another(folder, run, name, replace=arguments.replace)
-        _print([f"{name} on {run.gold_set}: working out the numbers …"])
+        say([f"{name} on {run.gold_set}: working out the numbers …"])
         kept = importing.to_stored(run, name=name)
-        _print([f"wrote {stored.write_run(kept, folder)}"])
+        say([f"wrote {stored.write_run(kept, folder)}"])
     return 0
 
 
@@ -279,7 +211,7 @@ def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) ->
     """Refuse to replace a run that was made in another way under the same name."""
     from videojudge_bench.leaderboard import stored
 
-    there = folder / run.gold_set / stored.folder_name(name, run.references)
+    there = folder / run.gold_set / run.folder_name(name)
     if replace or not (there / stored.RUN_FILE).exists():
         return
     other = stored.read_run(there)
@@ -293,25 +225,6 @@ def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) ->
             f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
             "that one with --replace"
         )
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    # A pipe has no width: lines are not folded there, so that grep and awk work.
-    width = None if sys.stdout.isatty() else 400
-    table = Table(*head, title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    Console(width=width, highlight=False).print(table)
 
 
 if __name__ == "__main__":

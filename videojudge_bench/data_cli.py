@@ -10,12 +10,64 @@ from pathlib import Path
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
-from videojudge_bench.goldsets import border, emscore_pickles, nextqa, vatex
+from videojudge_bench.goldsets import adding, border, emscore_pickles, nextqa, vatex
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import content_hash
 from videojudge_bench.items import RatingGold
+from videojudge_bench.view import view_of
 
 Facts = Mapping[str, int | str]
+
+_SAMPLES: Mapping[str, Facts] = {
+    "llava": {
+        "videos": 7,
+        "units": 21,
+        "examples": 105,
+        "ratings": 210,
+        "ratings of 1": 41,
+        "ratings of 2": 46,
+        "ratings of 3": 40,
+        "ratings of 4": 44,
+        "ratings of 5": 39,
+        "content hash": "b7c97c5b8cfa274a80abc6bef110e744483a4c046e16b17ab592a63570643da7",
+        "labels hash": "9394a5a8d1622a06e243da704c5d5332a98878369a70d8c1cb7d91543a89b48c",
+    },
+    "vcg": {
+        "videos": 7,
+        "units": 21,
+        "examples": 105,
+        "ratings": 210,
+        "ratings of 1": 41,
+        "ratings of 2": 43,
+        "ratings of 3": 44,
+        "ratings of 4": 40,
+        "ratings of 5": 42,
+        "content hash": "14e18cd00a7ec0a1c3f987176e393a93ea9cb7dacfd5aaf2c74f3cbde66fda8a",
+        "labels hash": "214d0d0c823299c54db7e1bf9c7c7531344d0041c4e5da9a4f2375d6478b9c91",
+    },
+    "longvideobench": {
+        "videos": 7,
+        "units": 27,
+        "examples": 108,
+        "content hash": "08ec200c5881fc5013c2a1b3520e90dcdf141b2e120908d2d710dabd6fa53b78",
+        "labels hash": "6a034a8b973468a0ec5bcd1c9b939f57c09df534570b86e3129ba98071604402",
+    },
+    "pairwise": {
+        "videos": 7,
+        "units": 124,
+        "examples": 248,
+        "content hash": "39fb85b463acf8eefa0bae1af7301de52630ba140b760fb479b9f2ac0786aee0",
+        "labels hash": "7be769390e5f962f41cec9df6ccfd4af65e6c5279374ab558b3630dded2de20b",
+    },
+    "pairwise_h": {
+        "videos": 7,
+        "units": 42,
+        "examples": 84,
+        "content hash": "1fe7788c7b0709d90d0be7f9d8f64caa050423f92438fe94c1cd0b583352aab0",
+        "labels hash": "c0f2dba9d1bb138fd8e53d6764312e610a23c653b719b3ae6e95d8321b4f8a30",
+    },
+}
+"""What the samples hold."""
 
 _EXPECTED: Mapping[str, Facts] = {
     "vatex": {
@@ -49,7 +101,8 @@ def list_sets() -> list[dict[str, str]]:
     """Return one table row per gold set, by name; every row has the same keys, in their order.
 
     Counts are of what is on this machine: `-` where the data are missing or broken, which the
-    column `data here` says (`yes`, `no`, `broken: see videojudge data verify <name>`).
+    column `data here` says (`full`, `sample-105`, `part-8`, `no`, `broken: see videojudge data
+    verify <name>`).
     """
     return [_list_row(name) for name in goldsets.names()]
 
@@ -65,6 +118,24 @@ def verify(name: str) -> list[str]:
     return verify_set(goldsets.load(name))
 
 
+def verify_all() -> tuple[list[str], bool]:
+    """Return the lines of all sets, and whether one of them is broken.
+
+    A set without data is no fault: its line says how to get them.
+    """
+    lines: list[str] = []
+    broken = False
+    for name in goldsets.names():
+        try:
+            lines += verify(name)
+        except NoDataError as error:
+            lines.append(f"{name}: no data here: {error.how_to_get}")
+        except (DataError, ConfigError) as error:
+            broken = True
+            lines.append(f"{name}: BROKEN: {error}")
+    return lines, broken
+
+
 def verify_set(gold_set: GoldSet) -> list[str]:
     """Return one line per count and per hash of the content, compared with what is expected.
 
@@ -74,8 +145,8 @@ def verify_set(gold_set: GoldSet) -> list[str]:
         DataError: when a figure differs from what is expected; all of them are named.
     """
     name = gold_set.info.name
-    facts, expected = _facts(gold_set), _EXPECTED.get(name)
-    if expected is None:
+    facts, expected = _facts(gold_set), _expected(gold_set)
+    if not expected:
         return [f"{name}: {key} {value}" for key, value in facts.items()]
     wrong = [
         f"{key} {facts.get(key)}, expected {value}"
@@ -83,11 +154,28 @@ def verify_set(gold_set: GoldSet) -> list[str]:
         if facts.get(key) != value
     ]
     if wrong:
+        fix = "get the release again, and prepare it anew"
+        if gold_set.info.name in _EXPECTED or not gold_set.info.has_dev:
+            fix = "reinstall videojudge-bench"
         raise DataError(
-            f"not the released data: {'; '.join(wrong)}. Reinstall videojudge-bench",
-            path=gold_set.info.task,
+            f"not the released data: {'; '.join(wrong)}; {fix}", path=gold_set.info.task
         )
-    return [f"{name}: {key} {value}, as expected" for key, value in expected.items()]
+    return [
+        f"{name}: {key} {value}{', as expected' if key in expected else ''}"
+        for key, value in facts.items()
+    ]
+
+
+def _expected(gold_set: GoldSet) -> Facts:
+    """What is known beforehand of a set in the form that is here; nothing of a user's own."""
+    info = gold_set.info
+    if not info.has_dev:
+        return _SAMPLES.get(info.name, {})
+    if info.name in _EXPECTED:
+        return _EXPECTED[info.name]
+    if info.name in goldsets.released_names() and (units := goldsets.released_set(info.name).units):
+        return {"units": units}
+    return {}
 
 
 def ids(name: str) -> Iterator[str]:
@@ -102,11 +190,33 @@ def ids(name: str) -> Iterator[str]:
         DataError: when they are not what they should be.
     """
     examples = goldsets.load(name).examples
-    keys = list(examples[0].labels)
+    keys = sorted({key for example in examples for key in example.labels})
     yield _csv_line(["id", "video_id", *keys])
     for example in examples:
-        values = [example.labels[key] for key in keys]
+        values = [example.labels.get(key, "") for key in keys]
         yield _csv_line([example.item.id, example.item.video_id, *values])
+
+
+def prepare_released(
+    name: str, release: Path, videos: Path | None, subtitles: Path | None
+) -> list[str]:
+    """Put a release into the user's data folder, and return lines that say what is there now.
+
+    Raises:
+        ConfigError: when a file or folder does not exist.
+        DataError: with file, line and field, when the release is not what it should be.
+    """
+    gold_set = adding.prepare(name, release, videos, subtitles)
+    here = view_of(gold_set, 0, None).videos
+    units = {"ratings": "rated responses", "options": "questions", "pairs": "pairs"}
+    what = (
+        f"{_count_units(gold_set)} {units[gold_set.info.shape]} of {_count_videos(gold_set)} videos"
+    )
+    lines = [f"{gold_set.info.task}: {what}, files of {len(here)} of them found"]
+    if gold_set.info.data != "full":
+        whole = goldsets.released_set(name).units
+        lines.append(f"the release has {whole}: rows of runs on it are marked {gold_set.info.data}")
+    return lines
 
 
 def prepare_vatex(emscore_dir: Path, output: Path, *, force: bool = False) -> list[str]:
@@ -134,16 +244,16 @@ def prepare_vatex(emscore_dir: Path, output: Path, *, force: bool = False) -> li
 
 
 def _list_row(name: str) -> dict[str, str]:
-    info = goldsets.info(name)
     examples = videos = "-"
     try:
+        info = goldsets.info(name)
         gold_set = goldsets.load(name)
     except NoDataError:
         here = "no"
-    except DataError:
-        here = f"broken: see videojudge data verify {name}"
+    except (ConfigError, DataError):
+        return _broken_row(name)
     else:
-        here = "yes"
+        info, here = gold_set.info, gold_set.info.data
         examples, videos = str(len(gold_set.examples)), str(_count_videos(gold_set))
     return {
         "name": name,
@@ -156,6 +266,22 @@ def _list_row(name: str) -> dict[str, str]:
         "licence": info.licence,
         "how to get": info.how_to_get,
     }
+
+
+def _broken_row(name: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "task": f"videojudge_{name}",
+        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
+        "data here": f"broken: see videojudge data verify {name}",
+        **dict.fromkeys(("licence", "how to get"), "-"),
+    }
+
+
+def _count_units(gold_set: GoldSet) -> int:
+    if gold_set.info.shape == "ratings":
+        return len(gold_set.examples)
+    return len({example.unit for example in gold_set.examples})
 
 
 def _count_videos(gold_set: GoldSet) -> int:

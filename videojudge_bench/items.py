@@ -11,6 +11,15 @@ from videojudge_bench.hashing import Json, content_hash, unit_interval
 
 
 @dataclass(frozen=True, slots=True)
+class Subtitle:
+    """What is said in a part of a video; times in seconds from the start of the video file."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One response to one instruction about one video. Never carries gold.
 
@@ -22,6 +31,7 @@ class Item:
         references: known good answers, as many as the run was told to show.
         description: dense text description of the video, where known.
         video: the video file, where it was found.
+        subtitles: what is said, in the order of time, where known.
     """
 
     id: str
@@ -31,6 +41,7 @@ class Item:
     references: tuple[str, ...] = ()
     description: str | None = None
     video: Path | None = None
+    subtitles: tuple[Subtitle, ...] = ()
 
     @property
     def group(self) -> tuple[str, str]:
@@ -57,6 +68,7 @@ class Pair:
     references: tuple[str, ...] = ()
     description: str | None = None
     video: Path | None = None
+    subtitles: tuple[Subtitle, ...] = ()
 
     @property
     def group(self) -> tuple[str, str]:
@@ -77,6 +89,7 @@ class Pair:
                 response=response,
                 references=self.references,
                 description=self.description,
+                subtitles=self.subtitles,
                 video=self.video,
             )
             for side, response in (("first", self.first), ("second", self.second))
@@ -85,12 +98,14 @@ class Pair:
 
 
 def _shared_content(item: Item | Pair) -> dict[str, Json]:
+    said: list[Json] = [[s.start_seconds, s.end_seconds, s.text] for s in item.subtitles]
     return {
         "id": item.id,
         "video_id": item.video_id,
         "instruction": item.instruction,
         "references": list(item.references),
         "description": item.description,
+        **({"subtitles": said} if said else {}),
     }
 
 

@@ -27,6 +27,8 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         abilities: `rate` for single responses, `prefer` for pairs.
         fits_on_dev: whether `fit_dev` wants the gold ratings of the dev part; every number is then
             reported on the test part.
+        takes_scale: whether the judge rates on whatever scale the gold set has; the runner then
+            sets `scale` before it asks.
         unsigned: constructor arguments that cannot change a verdict (concurrency, a device): they
             stay out of the signature.
     """
@@ -35,6 +37,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     scale: RatingScale | None = RatingScale(1, 5)
     abilities: frozenset[Ability] = frozenset({"rate", "prefer"})
     fits_on_dev: bool = False
+    takes_scale: bool = False
     unsigned: ClassVar[frozenset[str]] = frozenset()
 
     def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional

@@ -56,6 +56,7 @@ class PromptedJudge(Judge):
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     unsigned: ClassVar[frozenset[str]] = frozenset({"concurrency"})
     scale = RatingScale(1, 5)
+    takes_scale = True  # the prompts name its ends
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class PromptedJudge(Judge):
 
 def _prefix_key(item: Item | Pair) -> tuple[object, ...]:
     """What must be equal for items to share a prompt prefix."""
-    return (type(item), item.group, item.references, item.description)
+    return (type(item), item.group, item.references, item.description, item.subtitles)
 
 
 def _joined(pair: Item | Pair, first: Judgement, second: Judgement) -> Judgement:

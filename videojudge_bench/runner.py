@@ -23,6 +23,7 @@ from videojudge_bench.judge import Judge
 from videojudge_bench.metrics import METRIC_VERSION
 from videojudge_bench.progress import progress_line
 from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Scalar, Signature, short_hash
 from videojudge_bench.verdicts import (
     MISSING_VIDEO,
@@ -95,7 +96,12 @@ class Run:
     @property
     def on_scale(self) -> bool:
         """Whether the judge's ratings are on the gold set's scale."""
-        return self.built.judge.scale == self.gold_set.info.scale
+        return self._scale == self.gold_set.info.scale
+
+    @property
+    def _scale(self) -> RatingScale | None:
+        judge, info = self.built.judge, self.gold_set.info
+        return info.scale if judge.takes_scale else judge.scale
 
     def signature(self, item_ids: Sequence[str]) -> Signature:
         """Return how a number made from these items was made."""
@@ -121,6 +127,8 @@ class Run:
         """
         if self.refusal is not None:
             raise ConfigError(f"not applicable: {self.refusal}")
+        if self.built.judge.takes_scale:
+            self.built.judge.scale = self._scale
         items = {item_id: self.view.item(item_id) for item_id in item_ids}
         keys = {item_id: self._key(item) for item_id, item in items.items()}
         with Journal(self.folder, rank=self.options.rank) as journal:
@@ -168,6 +176,7 @@ class Run:
             "set": self.gold_set.info.name,
             "set_hash": self.gold_set.content_hash,
             "refs": self.view.references,
+            **({"scale": str(self._scale)} if self.built.judge.takes_scale else {}),
         }
 
     def _key(self, item: AnyItem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Union
@@ -11,6 +12,8 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.border import find_videos
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.signature import Scalar
+
+logger = logging.getLogger(__name__)
 
 References = Union[int, Literal["all"]]
 
@@ -42,7 +45,9 @@ def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> I
     Args:
         gold_set: the set.
         references: a number from 0 up, or `all`; more than there are means all.
-        videos: folder with the video files, `<video id>.<extension>`.
+        videos: folder with the video files, named as the set names them or else
+            `<video id>.<extension>`; what is not there is looked for in the set's own folder, where
+            it has one.
 
     Raises:
         ConfigError: `references` is neither, or the folder does not exist.
@@ -50,7 +55,30 @@ def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> I
     asked = checked_references(references)
     there = gold_set.max_references
     shown = there if asked == "all" else min(asked, there)
-    return ItemView(gold_set, shown, find_videos(videos) if videos else {})
+    files = _videos_of(gold_set, warn=videos is None)
+    if videos is not None:
+        files |= find_videos(videos) | _named_files(gold_set, videos)
+    return ItemView(gold_set, shown, files)
+
+
+def _videos_of(gold_set: GoldSet, *, warn: bool) -> dict[str, Path]:
+    """The videos in the set's own folder; none when it has been moved."""
+    folder = gold_set.videos
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        if warn:
+            logger.warning(
+                "%s: the folder of its videos, %s, is gone; give videos=DIR",
+                gold_set.info.task, folder,
+            )  # fmt: skip
+        return {}
+    return find_videos(folder) | _named_files(gold_set, folder)
+
+
+def _named_files(gold_set: GoldSet, folder: Path) -> dict[str, Path]:
+    named = {video_id: folder / name for video_id, name in gold_set.video_files.items()}
+    return {video_id: path for video_id, path in named.items() if path.is_file()}
 
 
 def checked_references(asked: Scalar) -> References:

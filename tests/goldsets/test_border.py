@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -114,6 +114,70 @@ def test_a_long_value_is_shortened_in_the_message(tmp_path: Path) -> None:
 def test_rows_come_in_the_order_of_the_file_whatever_the_line_ends(tmp_path: Path) -> None:
     path = file_of(tmp_path, b'{"name": "b"}\r\n{"name": "a"}')
     assert [row.name for row in read(path)] == ["b", "a"]
+
+
+def test_a_repeated_row_may_be_explained_in_other_words(tmp_path: Path) -> None:
+    path = file_of(tmp_path, GOOD + GOOD)
+    rows = border.numbered_rows(path, Row, unique=("name",), field="id", rule="give each an id")
+    text = f"{path}, line 2, field 'id': duplicate of line 1 ('a'); give each an id"
+    with pytest.raises(DataError, match=re.escape(text)):
+        list(rows)
+
+
+def test_the_first_line_alone(tmp_path: Path) -> None:
+    path = file_of(tmp_path, GOOD + b"broken \xff")
+    assert border.first_line(path) == GOOD.decode()
+    for content, text in (
+        (b"", "the file is empty"),
+        (b"\xff", "line 1: byte 1 of the line (0xff) is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "line 1: begins with a byte order mark"),
+        (b"x" * (border.MAX_LINE_BYTES + 1), "line 1: longer than 1048576 bytes"),
+    ):
+        with pytest.raises(DataError, match=re.escape(text)):
+            border.first_line(file_of(tmp_path, content))
+
+
+def test_an_object_of_a_file_of_its_own(tmp_path: Path) -> None:
+    path = file_of(tmp_path, b'{\n"name": "a"}\n', "row.json")
+    assert border.read_object(path, Row) == Row(name="a")
+    for content, field, text in (
+        (b'{"name": 3, "more": 1}', "name", "found 3 (and 1 more in this file)"),
+        (b"", None, "not a JSON object (Invalid JSON: EOF"),
+        (b"\xff", None, "cannot be read ('utf-8' codec can't decode byte 0xff"),
+    ):
+        file_of(tmp_path, content, "row.json")
+        with pytest.raises(DataError, match=re.escape(text)) as caught:
+            border.read_object(path, Row)
+        assert (caught.value.path, caught.value.line, caught.value.field) == (path, None, field)
+    with pytest.raises(DataError, match="cannot be read"):
+        border.read_object(tmp_path / "none.json", Row)
+
+
+NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(names=NAMES, indent=st.none() | st.integers(0, 3), escaped=st.booleans())
+def test_the_members_of_a_json_file_come_with_their_lines(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], indent: int | None, *, escaped: bool
+) -> None:
+    """The oracle is `json`: what it reads, and where in what it writes a name stands."""
+    folder = tmp_path_factory.mktemp("members")
+    rows = [{"name": name, "inner": [{"score": n}]} for n, name in enumerate(names)]
+    as_list = json.dumps(rows, indent=indent, ensure_ascii=escaped)
+    as_object = json.dumps(dict(zip(names, rows, strict=True)), indent=indent, ensure_ascii=escaped)
+    elements = list(border.elements(file_of(folder, as_list.encode(), "list.json"), Row))
+    members = list(border.members(file_of(folder, as_object.encode(), "object.json"), Row))
+    assert [row.name for _, row in elements] == names
+    assert [(key, row.name) for _, key, row in members] == [(name, name) for name in names]
+    # Indented, the first row is below the opening bracket, and each is as high as it is alone.
+    spread = indent is not None
+    height = len(json.dumps(rows[0], indent=indent).split("\n"))
+    wanted = [2 + n * height if spread else 1 for n in range(len(names))]
+    assert [line for line, _ in elements] == wanted
+    assert [line for line, _, _ in members] == wanted
 
 
 def test_reading_is_lazy(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import pickle
 import re
 from collections.abc import Iterator
@@ -11,11 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videojudge_bench import data_cli, goldsets
+from videojudge_bench import cli, data_cli, goldsets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
-from videojudge_bench.goldsets import border, nextqa, vatex
+from videojudge_bench.goldsets import border, nextqa, store, vatex
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.items import RatingGold
+from videojudge_bench.items import (
+    Example,
+    Item,
+    OptionGold,
+    Pair,
+    PreferenceGold,
+    RatingGold,
+    Subtitle,
+)
 
 
 @pytest.fixture
@@ -35,7 +44,7 @@ def test_the_list_has_a_row_per_set() -> None:
         "shape": "ratings",
         "examples": "18000",
         "videos": "3000",
-        "data here": "yes",
+        "data here": "full",
         "licence": vatex.INFO.licence,
         "how to get": vatex.INFO.how_to_get,
     }
@@ -114,7 +123,7 @@ def test_every_difference_from_the_release_is_named() -> None:
     assert "content hash " in text
     assert "labels hash" not in text
     assert "videos" not in text
-    assert text.endswith("Reinstall videojudge-bench")
+    assert text.endswith("; reinstall videojudge-bench")
 
 
 def test_a_changed_label_is_noticed() -> None:
@@ -135,7 +144,7 @@ def test_a_set_without_known_figures_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("name", "header"),
-    [("vatex", ["candidate"]), ("nextqa", ["type", "qid", "option"])],
+    [("vatex", ["candidate"]), ("nextqa", ["option", "qid", "type"])],
 )
 def test_ids_come_with_the_keys_of_the_source(name: str, header: list[str]) -> None:
     first, *rows = csv.reader(data_cli.ids(name))
@@ -226,3 +235,154 @@ def test_a_refused_pickle_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape("gts_list.pkl: asks for 'posix.system'")):
         data_cli.prepare_vatex(folder, output)
     assert not list(tmp_path.glob("own*"))
+
+
+LVB: dict[str, object] = json.loads("""{
+    "id": "v_0", "video_id": "v", "video_path": "v.mp4", "subtitle_path": "v_en.json",
+    "question": "What comes after the subtitle 'one'?", "correct_choice": 2,
+    "question_wo_referring_query": "What comes?", "candidates": ["a cat", "a dog", "a cow"],
+    "position": [10, 20], "topic_category": "KH-Knowledge-History", "level": "L2-Relation",
+    "question_category": "T3E", "duration_group": 15, "duration": 10.0, "view_count": 5,
+    "starting_timestamp_for_subtitles": 100.0
+}""")
+VAA = {"video_id": "v", "question": "What?", "selected answer": "good", "rejected answer": "bad"}
+
+
+def prepared(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]:
+    """Run `videojudge data prepare`, and return the lines that it prints."""
+    assert cli.main(["data", "prepare", *map(str, arguments)]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert cli.main(["data", "prepare", *map(str, arguments)]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert not store.contains(str(arguments[0]))
+    return written.err
+
+
+def json_file(path: Path, data: object) -> Path:
+    path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def longvideobench(tmp_path: Path) -> Path:
+    """A folder with a release of two questions on one video, its subtitles and the video."""
+    other = {
+        **LVB,
+        "id": "v_1",
+        "question": "Which?",
+        "candidates": ["x", "y"],
+        "correct_choice": 0,
+    }
+    json_file(tmp_path / "lvb_val.json", [LVB, other])
+    said = [{"start": "0:01:39", "end": "0:01:41.5", "line": "one"}]
+    (tmp_path / "subtitles").mkdir()
+    json_file(tmp_path / "subtitles" / "v_en.json", said)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "v.mp4").touch()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("fresh_sets")
+def test_longvideobench_is_prepared_with_subtitles(
+    longvideobench: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = ["--release", longvideobench / "lvb_val.json"]
+    folders = ["--videos", longvideobench / "videos", "--subtitles", longvideobench / "subtitles"]
+    assert prepared(capsys, "longvideobench", *release, *folders) == [
+        "videojudge_longvideobench: 2 questions of 1 videos, files of 1 of them found",
+        "the release has 1337: rows of runs on it are marked part-2",
+    ]
+    gold_set = goldsets.load("longvideobench")
+    assert (gold_set.info.data, gold_set.info.kind, len(gold_set.examples)) == (
+        "part-2", "options", 5,
+    )  # fmt: skip
+    right = [_response(e) for e in gold_set.examples if is_right(e)]
+    assert sorted(right) == ["a cow", "x"]
+    # The subtitles' clock starts 100 seconds before the video does.
+    assert {e.item.subtitles for e in gold_set.examples} == {(Subtitle(0.0, 1.5, "one"),)}
+    with pytest.raises(DataError, match=r"not the released data: units 2, expected 1337; get the"):
+        data_cli.verify("longvideobench")
+
+
+@pytest.mark.usefixtures("fresh_sets")
+def test_longvideobench_is_prepared_without_subtitles(
+    longvideobench: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = ["--release", longvideobench / "lvb_val.json", "--no-subtitles"]
+    assert prepared(capsys, "longvideobench", *release)[0].endswith("files of 0 of them found")
+    assert {e.item.subtitles for e in goldsets.load("longvideobench").examples} == {()}
+
+
+@pytest.mark.usefixtures("fresh_sets")
+def test_a_release_that_cannot_be_prepared(
+    longvideobench: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release, none = longvideobench / "lvb_val.json", longvideobench / "none"
+    how = goldsets.info("longvideobench").how_to_get
+    command = ["longvideobench", "--release", none, "--no-subtitles"]
+    assert f"no file {str(none)!r}: {how}" in refused(capsys, *command)
+    command = ["longvideobench", "--release", release, "--subtitles", none]
+    assert f"the folder of subtitles {str(none)!r} does not exist" in refused(capsys, *command)
+    command = ["longvideobench", "--release", release, "--subtitles", longvideobench / "videos"]
+    assert "videos/v_en.json: cannot be read (No such file" in refused(capsys, *command)
+    command = ["longvideobench", "--release", release, "--no-subtitles", "--videos", none]
+    assert f"{str(none)!r} does not exist or is no folder" in refused(capsys, *command)
+    json_file(release, [LVB, {**LVB, "id": "v_1", "correct_choice": 3}])
+    command = ["longvideobench", "--release", release, "--no-subtitles"]
+    assert "lvb_val.json, line 27, field 'correct_choice'" in refused(capsys, *command)
+
+
+@pytest.mark.usefixtures("fresh_sets")
+@pytest.mark.parametrize("form", ["videoautobench.latest.json", "rows.jsonl"])
+def test_videoautoarena_is_prepared_in_both_forms(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = tmp_path / form
+    if release.suffix == ".json":
+        json_file(release, {"q1": VAA, "q2": {**VAA, "question": "** \nWhy?\n**"}})
+    else:
+        names = {"selected answer": "selected_answer", "rejected answer": "rejected_answer"}
+        row = {names.get(key, key): value for key, value in VAA.items()}
+        rows = [{**row, "qid": "q1"}, {**row, "qid": "q2", "question": "Why?"}]
+        release.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    assert prepared(capsys, "videoautoarena", "--release", release) == [
+        "videojudge_videoautoarena: 2 pairs of 1 videos, files of 0 of them found",
+        "the release has 255: rows of runs on it are marked part-2",
+    ]
+    examples = goldsets.load("videoautoarena").examples
+    assert [e.item.instruction for e in examples] == ["What?", "What?", "Why?", "Why?"]
+    for example in examples:
+        assert isinstance(example.item, Pair)
+        assert isinstance(example.gold, PreferenceGold)
+        assert (example.item.first == "good") == (example.gold.p_first == 1.0)
+    assert cli.main(["data", "remove", "videoautoarena"]) == 0
+    assert capsys.readouterr().out == (
+        "removed what was prepared of videoautoarena; the task serves what the package has\n"
+    )
+    with pytest.raises(NoDataError):
+        goldsets.load("videoautoarena")
+
+
+@pytest.mark.usefixtures("fresh_sets")
+def test_the_whole_of_a_release_is_as_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = json_file(tmp_path / "all.json", {f"q{n}": VAA for n in range(255)})
+    (line,) = prepared(capsys, "videoautoarena", "--release", release)
+    assert line.startswith("videojudge_videoautoarena: 255 pairs of 1 videos")
+    assert "videoautoarena: units 255, as expected" in data_cli.verify("videoautoarena")
+    assert goldsets.load("videoautoarena").info.data == "full"
+
+
+def is_right(example: Example) -> bool:
+    assert isinstance(example.gold, OptionGold)
+    return example.gold.correct
+
+
+def _response(example: Example) -> str:
+    assert isinstance(example.item, Item)
+    return example.item.response

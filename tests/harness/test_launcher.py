@@ -11,7 +11,11 @@ import pytest
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.harness import launcher
 
-KNOWN = "Known: videojudge, videojudge_nextqa, videojudge_vatex."
+KNOWN = (
+    "Known: videojudge, videojudge_llava, videojudge_longvideobench, videojudge_nextqa, "
+    "videojudge_pairwise, videojudge_pairwise_h, videojudge_vatex, videojudge_vcg, "
+    "videojudge_videoautoarena."
+)
 
 
 def asked(

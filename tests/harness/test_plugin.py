@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import HostChangedError
+from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness import plugin
 
 # As much of the host as the hook touches; test_host_contract.py holds it against the real one.
@@ -149,6 +153,93 @@ def test_no_group_matches_the_wildcard() -> None:
     tasks = {goldsets.info(name).task for name in goldsets.names()}
     groups = set(plugin.our_task_names()) - tasks
     assert not [group for group in groups if group.startswith("videojudge_")]
+
+
+# The sets of others.
+
+
+def add(name: str) -> None:
+    """A set in the store of this test."""
+    info = GoldSetInfo(name, name, "human", "ratings", "CC0-1.0", "the tests", "it is made here")
+    row = rows.RatingRow(video_id="v", instruction="do", response="x", ratings=(3.0,))
+    store.write(info, [row], None)
+
+
+def config_of(path: Path) -> dict[str, str]:
+    class Loader(yaml.SafeLoader):
+        """Reads the name of a function as a text."""
+
+    Loader.add_constructor("!function", lambda loader, node: node.value)
+    config: dict[str, str] = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    return config
+
+
+def test_a_task_file_is_written_for_every_set_of_others(tmp_path: Path) -> None:
+    assert plugin.write_extra_tasks(tmp_path) == []
+    add("mine")
+    add("another_1")
+    written = plugin.write_extra_tasks(tmp_path)
+    assert [path.name for path in written] == ["videojudge_another_1.yaml", "videojudge_mine.yaml"]
+    assert sorted(tmp_path.glob("*.yaml")) == written
+    # The oracle is the task file of a set of ours: but for the names they are the same.
+    (ours,) = (folder / "videojudge_vatex.yaml" for folder in plugin.task_folders())
+    for path, name in zip(written, ("another_1", "mine"), strict=True):
+        wanted = {**config_of(ours), "task": f"videojudge_{name}", "gold_set": name}
+        assert config_of(path) == wanted
+    assert {"videojudge_another_1", "videojudge_mine"} < set(plugin.our_task_names())
+
+
+@pytest.mark.parametrize("name", ["Evil", "a: !function os.abort", "a b", "vatex", "videojudge"])
+def test_only_sets_of_others_with_a_name_get_a_task_file(tmp_path: Path, name: str) -> None:
+    """What is no name of a set is no name of a task, and a set of ours has its task file."""
+    add("mine")
+    shutil.copytree(store.root() / "mine", store.root() / name)
+    written = [path.name for path in plugin.write_extra_tasks(tmp_path)]
+    others = ["videojudge_videojudge.yaml"] if name == "videojudge" else []
+    assert written == ["videojudge_mine.yaml", *others]
+
+
+def test_a_damaged_set_has_a_task_that_can_say_so(tmp_path: Path) -> None:
+    add("mine")
+    (store.root() / "mine" / "set.json").write_text("title: !function os.abort", encoding="utf-8")
+    (path,) = plugin.write_extra_tasks(tmp_path)
+    assert config_of(path)["gold_set"] == "mine"
+
+
+@pytest.fixture
+def no_task_files_yet() -> None:
+    """The folder is one of the process, and may hold files of another test."""
+    plugin._extra_folder().cleanup()
+    plugin._extra_folder.cache_clear()
+
+
+@pytest.mark.usefixtures("no_task_files_yet")
+def test_the_hook_adds_the_sets_of_others(host: str) -> None:
+    module = importlib.import_module(host)
+    plugin.install_task_hook()
+    assert index_of(module)["paths"] == OURS
+    add("mine")
+    paths = index_of(module)["paths"]
+    assert isinstance(paths, list)
+    *ours, extra = paths
+    assert ours == OURS
+    assert [path.name for path in Path(extra).iterdir()] == ["videojudge_mine.yaml"]
+    assert index_of(module, "/elsewhere")["paths"] == ["/elsewhere", *OURS, extra]
+
+
+def test_the_folder_of_their_task_files_is_gone_at_the_end(tmp_path: Path) -> None:
+    add("mine")
+    program = (
+        "import videojudge_bench.harness.plugin as plugin, pathlib; "
+        "folder = pathlib.Path(plugin._extra_folder().name); plugin.write_extra_tasks(folder); "
+        "print(folder, len(list(folder.iterdir())), oct(folder.stat().st_mode & 0o777))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    folder, count, mode = ended.stdout.split()
+    assert (count, mode) == ("1", "0o700")
+    assert not Path(folder).exists()
 
 
 def test_the_entry_point_imports_nothing_heavy() -> None:

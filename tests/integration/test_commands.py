@@ -132,7 +132,7 @@ def test_the_leaderboard_works_the_same_numbers_out_of_the_journal(
 
 def test_the_wildcard_runs_every_task_once(wildcard: Ran) -> None:
     assert wildcard.code == 0, wildcard.output
-    assert set(_results(wildcard)) == {VATEX, NEXTQA}
+    assert set(_results(wildcard)) == {f"videojudge_{name}" for name in goldsets.names()}
     assert wildcard.numbers(VATEX)["n"] == LIMIT
     assert len(wildcard.samples(VATEX)) == len(wildcard.samples(NEXTQA)) == LIMIT
 

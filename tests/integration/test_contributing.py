@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from repository import ROOT, pip
-from running import OUTPUT, Ran, assert_leaderboard_has, once, run
+from running import OUTPUT, Ran, assert_leaderboard_has, evaluation, once, run
 
 from videojudge_bench import goldsets
 
 TASK = "videojudge_vatex"
 LIMIT = 12  # two videos
 FILE = re.compile(r"^`(?P<name>[\w./]+)`[^`\n]*:\n\n```\w+\n(?P<text>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+HAIKU = "videojudge_haiku"
 COMMANDS = re.compile(r"^```\n(?P<text>videojudge judges --check.*?)^```$", re.M | re.S)
 
 
@@ -26,7 +28,7 @@ def contributing() -> str:
 
 @pytest.fixture(scope="session")
 def shown(contributing: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    """The commands that the text shows, run with its package installed."""
+    """The commands that the text shows, run with its package and its gold set installed."""
 
     def make(here: Path) -> dict[str, Ran]:
         source, site = here / "source", here / "site"
@@ -34,8 +36,17 @@ def shown(contributing: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
             path = source / found["name"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(found["text"], encoding="utf-8")
+        _add_gold_set(contributing, source)
         pip(["install", "--no-deps", "--no-build-isolation", "--target", site, source], here)
-        return {str(n): _run_line(here / str(n), line, site) for n, line in enumerate(_lines())}
+        made = {str(n): _run_line(here / str(n), line, site) for n, line in enumerate(_lines())}
+        for name, command in {
+            "list": ["videojudge", "data", "list"],
+            "haiku": evaluation("judge=longest", tasks=HAIKU),
+            "wildcard": evaluation("judge=longest", tasks="videojudge_*", limit=2),
+        }.items():
+            (here / name).mkdir()
+            made[name] = run(command, here / name, variables={"PYTHONPATH": str(site)})
+        return made
 
     def _lines() -> list[str]:
         (found,) = COMMANDS.finditer(contributing)
@@ -93,6 +104,46 @@ def test_the_leaderboard_counts_missing_videos_too(shown: dict[str, Ran], tmp_pa
     assert added.code == 0, added.output
     (kept,) = (tmp_path / "results" / "runs" / "vatex").iterdir()
     assert_leaderboard_has(kept, ran.numbers(TASK))
+
+
+def test_a_gold_set_is_a_task_by_its_entry_point(shown: dict[str, Ran]) -> None:
+    ran = shown["haiku"]
+    assert ran.code == 0, ran.output
+    (record,) = ran.judgements(HAIKU)
+    assert (record["id"], record["gold"]) == ("pond/1", "4 5")
+    assert record["verdict"] == {"id": "pond/1", "rating": 4.0}, "An old silent pond"
+    assert ran.numbers(HAIKU)["n"] == 1
+
+
+def test_the_list_shows_the_gold_set_of_the_package(shown: dict[str, Ran]) -> None:
+    ran = shown["list"]
+    assert ran.code == 0, ran.output
+    (row,) = [line.split() for line in ran.output.splitlines() if line.split()[:1] == ["haiku"]]
+    assert row[:8] == ["haiku", HAIKU, "human", "ratings", "1", "1", "full", "CC0-1.0"]
+
+
+def test_the_wildcard_sees_it_once(shown: dict[str, Ran]) -> None:
+    ran = shown["wildcard"]
+    assert ran.code == 0, ran.output
+    results = ran.results["results"]
+    assert isinstance(results, dict)
+    assert set(results) == {f"videojudge_{name}" for name in (*goldsets.names(), "haiku")}
+    assert ran.numbers(HAIKU) == shown["haiku"].numbers(HAIKU)
+    assert len(ran.samples(HAIKU)) == 1
+
+
+def _add_gold_set(contributing: str, source: Path) -> None:
+    """Put the gold set of the text, and the entry point that names it, into the package."""
+    blocks = [(found["language"], found["text"]) for found in BLOCK.finditer(contributing)]
+    (module,) = [text for language, text in blocks if language == "python" and "INFO = " in text]
+    (entry,) = [text for language, text in blocks if language == "toml" and "haiku" in text]
+    assert entry.splitlines() == [
+        '[project.entry-points."videojudge_bench.goldsets"]',
+        'haiku = "my_pkg.haiku"',
+    ]
+    (source / "my_pkg" / "haiku.py").write_text(module, encoding="utf-8")
+    with (source / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n{entry}")
 
 
 def _run_line(here: Path, line: str, site: Path) -> Ran:

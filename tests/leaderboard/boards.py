@@ -1,10 +1,18 @@
-"""A rated set that is large enough for intervals and ranks, and runs on it."""
+"""A rated set that is large enough for intervals and ranks, in one form or two, and runs on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
+from registered import registered
+
+from videojudge_bench import goldsets
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.released import ReleasedSet, read_our_rows
 from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun, to_stored
@@ -15,6 +23,7 @@ from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 VIDEOS = 40
 RESPONSES = ("all of it", "half of it", "nothing at all")
 RESAMPLES = 200
+TWO_FORMS = "twoforms"
 
 Rate = Callable[[Example], Verdict]
 
@@ -40,6 +49,35 @@ def board_set(
         how_to_get="it is made by the tests",
     )
     return GoldSet(info, tuple(examples))
+
+
+def write_rows(path: Path, *, videos: int = VIDEOS, prefix: str = "video") -> Path:
+    """Write the rows of such a set as a user would bring them, and return the file."""
+    rows = [
+        {
+            "video_id": e.item.video_id.replace("video", prefix),
+            "instruction": e.item.instruction,
+            "response": e.item.response,
+            "ratings": list(e.gold.ratings),
+        }
+        for e in board_set(videos=videos).examples
+        if isinstance(e.item, Item) and isinstance(e.gold, RatingGold)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def two_forms(folder: Path, *, videos: int = 20) -> Iterator[ReleasedSet]:
+    """Make a set known that has a sample, and full data once they are prepared."""
+    info = board_set(name=TWO_FORMS).info
+    sample = write_rows(folder / "sample.jsonl", videos=videos, prefix="clip")
+    form = ReleasedSet(info, read_our_rows(info), sample_file=str(sample))
+    with registered(form.sample):
+        module = sys.modules[f"gold_set_{TWO_FORMS}"]
+        vars(module).update(INFO=form.full, SET=form, load=form.load)
+        goldsets.load.cache_clear()
+        yield form
 
 
 def perfect(example: Example) -> Verdict:
@@ -89,6 +127,7 @@ def found(
     return FoundRun(
         name=name,
         gold_set=gold_set.info.name,
+        data=gold_set.info.data,
         references=references,
         part=part,
         on_scale=True,

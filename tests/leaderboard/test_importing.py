@@ -209,6 +209,19 @@ def test_samples_of_a_stock_model_are_a_run(gold_set: GoldSet, tmp_path: Path) -
     write_run(kept, tmp_path / "runs")
 
 
+def test_the_placeholder_of_a_set_without_data_is_no_run(gold_set: GoldSet, tmp_path: Path) -> None:
+    """`--tasks 'videojudge_*'` always has one: a set without data is one document."""
+    stock(tmp_path, [sample(e.item.id, 4.0) for e in gold_set.examples])
+    stock(tmp_path, [{"judgement": {"id": "no data"}}], task="videojudge_videoautoarena")
+    assert [run.gold_set for run in importing.find_runs(tmp_path)] == ["tinyboard"]
+
+
+def test_samples_of_an_unknown_task_are_named(tmp_path: Path) -> None:
+    stock(tmp_path, [sample("a", 4.0)], task="videojudge_tinybord")
+    with pytest.raises(ConfigError, match="unknown gold set 'tinybord'"):
+        importing.find_runs(tmp_path)
+
+
 def test_samples_of_our_own_model_are_left_to_its_journal(
     gold_set: GoldSet, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from boards import (
@@ -23,7 +24,7 @@ from registered import registered
 
 from videojudge_bench import metrics
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.base import GoldKind, GoldSet
 from videojudge_bench.items import RatingGold
 from videojudge_bench.leaderboard import rows
 from videojudge_bench.leaderboard.stored import StoredRun
@@ -148,6 +149,15 @@ def test_a_judge_that_was_trained_on_the_set_is_not_ranked(gold_set: GoldSet) ->
     assert board["noise"].rank == 1
 
 
+def test_a_judge_without_a_rank_stands_below_those_with_one(gold_set: GoldSet) -> None:
+    trained = stored(gold_set, perfect, options={"overlap": "tinyboard"})
+    board = rows.build(
+        [trained, stored(gold_set, noise), stored(gold_set, noise, references=1, name="shown")],
+        permutations=PERMUTATIONS,
+    )
+    assert [row.judge for row in board.rows] == ["noise", "perfect", "shown"]
+
+
 def test_a_judge_that_was_trained_on_another_set_is_ranked(gold_set: GoldSet) -> None:
     board = board_of(stored(gold_set, perfect, options={"overlap": "nextqa"}))
     assert board["perfect"].rank == 1
@@ -211,15 +221,26 @@ def test_there_need_be_no_published_figures_and_no_tests(tmp_path: Path) -> None
 def test_people_have_rows_without_a_rank() -> None:
     rated = board_set()
     two = [
-        replace(e, gold=RatingGold((*e.gold.ratings, 6 - e.gold.ratings[0])))
+        replace(
+            e,
+            gold=RatingGold((*e.gold.ratings, max(1, e.gold.ratings[0] - 1))),
+            labels={"candidate": e.item.id[-1]},
+        )
         for e in rated.examples
         if isinstance(e.gold, RatingGold)
     ]
-    with registered(GoldSet(rated.info, tuple(two))) as gold_set:
-        board = board_of(stored(gold_set, noise))
-    assert set(board) == {"noise", "human_rater", "human_mean"}
-    for name in ("human_rater", "human_mean"):
-        assert (board[name].role, board[name].rank) == ("human", None)
+    cases: list[tuple[Literal["emscore"] | None, GoldKind, set[str]]] = [
+        ("emscore", "human", {"human_rater", "human_mean"}),
+        ("emscore", "model", set()),  # labels of a model are not what people reach
+        (None, "human", set()),  # there the mean of the raters is the gold
+    ]
+    for recipe, kind, expected in cases:
+        info = replace(rated.info, recipe=recipe, kind=kind)
+        with registered(GoldSet(info, tuple(two))) as gold_set:
+            board = board_of(stored(gold_set, noise))
+        assert set(board) == {"noise", *expected}
+        for name in expected:
+            assert (board[name].role, board[name].rank) == ("human", None)
 
 
 def test_judges_stand_before_people_before_papers_and_the_best_first(

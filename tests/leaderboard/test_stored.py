@@ -87,6 +87,28 @@ def test_a_name_becomes_a_plain_folder(name: str, expected: str) -> None:
     assert folder_name(name, 0) == expected
 
 
+def test_a_form_that_is_not_the_full_set_has_folders_of_its_own() -> None:
+    assert folder_name("longest", 2, "sample-105") == "longest-2ref-sample-105"
+    assert folder_name("longest", 2, "../8") == "longest-2ref-8"
+
+
+def test_what_is_needed_to_show_the_set_is_kept(folder: Path, gold_set: GoldSet) -> None:
+    facts = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    assert facts["set"] == {
+        "name": "tinyboard",
+        "title": "tinyboard, made for tests",
+        "kind": "human",
+        "shape": "ratings",
+        "recipe": None,
+        "scale": [1, 5],
+        "data": "full",
+        "version": "1",
+        "systems": False,
+        "examples": 120,
+    }
+    assert gold_set.info.licence not in json.dumps(facts)
+
+
 def test_more_than_a_megabyte_is_refused(run: StoredRun, tmp_path: Path) -> None:
     # Hashes do not compress: 40,000 of 64 hex digits are 1.3 MB at best.
     many = {content_hash(number): Rating(1.0) for number in range(40_000)}
@@ -136,7 +158,29 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     assert str(folder / name) in str(caught.value)
 
 
-@pytest.mark.parametrize("field", ["name", "references", "measurement", "judge", "numbers"])
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("name", "vatex", "field 'gold_set': found 'tinyboard', and the field 'set' says 'vatex'"),
+        ("data", "part-8", "field 'measurement.data': found 'full', and the field 'set' says"),
+        ("version", "2", "field 'measurement.v': found '1', and the field 'set' says '2'"),
+        ("scale", [5, 1], "field 'set.scale': a rating scale needs low < high, got 5 and 1"),
+        ("kind", "divine", "field 'set.kind'"),
+        ("examples", "many", "field 'set.examples'"),
+    ],
+)
+def test_a_set_that_cannot_be_is_refused(
+    folder: Path, field: str, value: object, text: str
+) -> None:
+    facts = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    facts["set"][field] = value
+    (folder / RUN_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_run(folder)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["name", "set", "references", "measurement", "judge", "numbers"])
 def test_a_missing_field_is_named(folder: Path, field: str) -> None:
     facts = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     del facts[field]

@@ -15,6 +15,7 @@ from registered import registered
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard import rows, tables
+from videojudge_bench.leaderboard.stored import kept_info
 
 
 @pytest.fixture
@@ -29,9 +30,7 @@ def board(gold_set: GoldSet) -> rows.Board:
     published = rows.Row(
         judge="a|b",
         role="published",
-        gold_set="tinyboard",
-        gold_kind="human",
-        data="full",
+        info=kept_info(gold_set.info),
         part="all",
         references=1,
         signature="",
@@ -80,6 +79,8 @@ def test_csv_holds_one_line_per_metric(board: rows.Board, tmp_path: Path) -> Non
     (row,) = [row for row in board.rows if row.judge == "noise"]
     (line,) = [e for e in lines if (e["judge"], e["metric"]) == ("noise", "spearman")]
     assert (line["rank"], line["role"], line["references"]) == ("2", "judge", "1")
+    assert (line["data"], line["verified"]) == ("full", "True")
+    assert {e["verified"] for e in lines if e["role"] == "published"} == {"False"}
     for column, key in (("value", ""), ("low", "_low"), ("high", "_high")):
         assert float(line[column]) == row.numbers[f"spearman{key}"]
     (flat,) = [e for e in lines if (e["judge"], e["metric"]) == ("constant", "spearman")]
@@ -127,7 +128,9 @@ def test_markdown_explains_itself(board: rows.Board, gold_set: GoldSet) -> None:
     assert text.startswith("# Leaderboard\n")
     assert f"## {gold_set.info.task}: {gold_set.info.title}" in text
     assert "Gold: human. Ranked by `spearman`." in text
-    assert "Nothing is\naveraged across sets." in text
+    assert "Nothing is averaged across sets." in text
+    assert "## Samples" not in text
+    assert "Self-reported" not in text
 
 
 @pytest.mark.parametrize("name", goldsets.names())

@@ -83,14 +83,15 @@ def test_a_question_with_an_unparsed_option_is_left_out_and_lost_in_the_twin() -
 
 
 def test_questions_cut_by_a_limit() -> None:
-    gold_set, judgements = asked([("a", [5, 1, 1]), ("a", [5, 1, 1]), ("a", [2, 1, 3])])
+    questions = [("a", [5, 1, 1]), ("a", [5, 1, 1]), ("a", [5, 1, 1]), ("a", [2, 1, 3])]
+    gold_set, judgements = asked(questions)
     # the first lacks its correct option, the second its distractors, the third one distractor
     for item_id in ("a/0/0", "a/1/1", "a/1/2", "a/2/2"):
         del judgements[item_id]
     card = score(gold_set, judgements, on_scale=True)
-    assert (card.n, card.n_parsed, card.n_left_out, card.coverage) == (5, 5, 2, 1.0)
-    assert values(card)["psup"] == 1.0
-    assert values(card)["psup_all"] == 1.0
+    assert (card.n, card.n_parsed, card.n_left_out, card.coverage) == (8, 8, 3, 1.0)
+    assert values(card)["psup"] == 0.5
+    assert values(card)["psup_all"] == 0.5
 
 
 def test_off_the_scale_delta_has_no_unit() -> None:

@@ -1,22 +1,44 @@
-"""Gold sets by name."""
+"""Gold sets by name: those of this package, of other packages, and those a user added."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
-from videojudge_bench.errors import UnknownNameError
+from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError
+from videojudge_bench.goldsets import store
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.released import ReleasedSet
+
+logger = logging.getLogger(__name__)
+
+GROUP = "videojudge_bench.goldsets"
+"""The entry-point group in which other packages name their gold sets."""
 
 _BUILT_IN = {
+    "llava": "videojudge_bench.goldsets.llava",
+    "longvideobench": "videojudge_bench.goldsets.longvideobench",
     "nextqa": "videojudge_bench.goldsets.nextqa",
+    "pairwise": "videojudge_bench.goldsets.pairwise",
+    "pairwise_h": "videojudge_bench.goldsets.pairwise_h",
     "vatex": "videojudge_bench.goldsets.vatex",
+    "vcg": "videojudge_bench.goldsets.vcg",
+    "videoautoarena": "videojudge_bench.goldsets.videoautoarena",
 }
 
 
+# All that a module with a mistake in it raises; only the interpreter's own exits pass.
+_BROKEN = (
+    ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError,
+    ArithmeticError, OSError, RuntimeError, AssertionError,
+)  # fmt: skip
+
+
 class GoldSetModule(Protocol):
-    """What a module of this folder offers."""
+    """What a module of this folder offers, and the target of an entry point."""
 
     INFO: GoldSetInfo
 
@@ -31,27 +53,120 @@ class GoldSetModule(Protocol):
 
 def names() -> list[str]:
     """Return the names of all gold sets, sorted."""
-    return sorted(_BUILT_IN)
+    return sorted({*_BUILT_IN, *extra_names()})
+
+
+def extra_names() -> list[str]:
+    """Return the names of the sets that are not of this package, sorted."""
+    return sorted({*_of_packages(), *store.names()} - _BUILT_IN.keys())
 
 
 def info(name: str) -> GoldSetInfo:
-    """Return what is known of a gold set without loading it."""
-    return _module(name).INFO
+    """Return what is known of a gold set without loading it.
 
-
-@cache
-def load(name: str) -> GoldSet:
-    """Return a gold set, read once per process.
+    Of a set that has a sample it is what holds for the full data; `load(name).info` tells which
+    of the two is on this machine.
 
     Raises:
         UnknownNameError: when there is no such set.
-        NoDataError: when its data are not on this machine.
+        ConfigError: when the package that offers it cannot be imported.
+        DataError: when a set that a user added is damaged.
+    """
+    module = _module(name)
+    return store.read(name).info if module is None else module.INFO
+
+
+@cache
+def load(name: str, data: str | None = None) -> GoldSet:
+    """Return a gold set, read once per process.
+
+    Args:
+        name: of the set.
+        data: `full`, `sample-105`, …: which of its forms is wanted; by default the one that the
+            task serves.
+
+    Raises:
+        UnknownNameError: when there is no such set.
+        ConfigError: when the package that offers it cannot be imported.
+        NoDataError: when its data, or this form of them, are not on this machine.
         DataError: when they are not what they should be.
     """
-    return _module(name).load()
+    module = _module(name)
+    if data is None:
+        return store.load(name) if module is None else module.load()
+    found = load(name)  # from the cache, if it was read before
+    if found.info.data == data:
+        return found
+    form = getattr(module, "SET", None)
+    if isinstance(form, ReleasedSet) and form.sample_file and form.sample.info.data == data:
+        return form.sample
+    raise NoDataError(name, f"the form {data!r} is wanted, and {found.info.data!r} is here")
 
 
-def _module(name: str) -> GoldSetModule:
-    if name not in _BUILT_IN:
-        raise UnknownNameError("gold set", name, names(), hint="See `videojudge data list`.")
-    return cast(GoldSetModule, importlib.import_module(_BUILT_IN[name]))
+def released_names() -> list[str]:
+    """Return the names of the sets of this package that are prepared from a release, sorted."""
+    return [name for name in sorted(_BUILT_IN) if hasattr(_module(name), "SET")]
+
+
+def released_set(name: str) -> ReleasedSet:
+    """Return a set of this package that is prepared from its release.
+
+    Raises:
+        UnknownNameError: when there is no such set.
+    """
+    form = getattr(_module(name), "SET", None) if name in _BUILT_IN else None
+    if not isinstance(form, ReleasedSet):
+        raise UnknownNameError("set with a release", name, released_names())
+    return form
+
+
+def _module(name: str) -> GoldSetModule | None:
+    """The module of a set; None for one in the store that no module knows."""
+    if name in _BUILT_IN:
+        return cast(GoldSetModule, importlib.import_module(_BUILT_IN[name]))
+    packages = _of_packages()
+    if name in packages:
+        return _imported(name, packages[name])
+    if store.contains(name):
+        return None
+    raise UnknownNameError("gold set", name, names(), hint="See `videojudge data list`.")
+
+
+def _imported(name: str, entry: EntryPoint) -> GoldSetModule:
+    package = entry.dist.name if entry.dist else entry.value
+    try:
+        module = entry.load()
+    except _BROKEN as error:
+        raise ConfigError(
+            f"the gold set {name!r} of the package {package} cannot be imported: {error!r}"
+        ) from error
+    if not (isinstance(getattr(module, "INFO", None), GoldSetInfo) and hasattr(module, "load")):
+        raise ConfigError(
+            f"the gold set {name!r} of the package {package} is {entry.value!r}; it must be a "
+            "module or an object with INFO (a GoldSetInfo) and load()"
+        )
+    if module.INFO.name != name:
+        raise ConfigError(
+            f"the package {package} offers a gold set as {name!r}, and its INFO says "
+            f"{module.INFO.name!r}; the two names must be equal"
+        )
+    return cast(GoldSetModule, module)
+
+
+@cache
+def _of_packages() -> dict[str, EntryPoint]:
+    """Entry points by name; one that cannot be a task is left out, and said so."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name in _BUILT_IN or entry.name in found:
+            logger.warning(
+                "gold set %r of %s is left out: the name is taken", entry.name, entry.value
+            )
+        elif not store.NAME.fullmatch(entry.name):
+            logger.warning(
+                "gold set %r of %s is left out: a name has lower-case letters, digits and _",
+                entry.name, entry.value,
+            )  # fmt: skip
+        else:
+            found[entry.name] = entry
+    return found

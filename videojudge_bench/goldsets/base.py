@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from videojudge_bench.errors import DataError
@@ -34,7 +35,8 @@ class GoldSetInfo:
         how_to_get: one sentence for a user who lacks the data.
         scale: of the gold ratings.
         recipe: `emscore` for the per-rater correlations of VATEX-EVAL.
-        data: `full`, or what part of the set it is (`sample-140`); samples have no dev part.
+        data: `full`, or what part of the set it is (`sample-140`, `part-8`); samples have no dev
+            part.
         version: changes whenever the examples change.
         systems: whether the examples name the answering system; if so, all of them do.
     """
@@ -67,6 +69,13 @@ class GoldSetInfo:
 class GoldSet:
     """A named, versioned, content-hashed set of examples.
 
+    Attributes:
+        info: what is known of it.
+        examples: in the order of the documents; the two orders of a pair are neighbours.
+        videos: the folder of its videos, where it has one; a run may name another beside it.
+        video_files: by video id the path in that folder of a file that is not simply
+            `<video id>.<extension>`.
+
     Raises:
         DataError: on an empty set, a duplicate id, a gold rating outside the scale, gold of
             another shape, examples with different numbers of raters, or an example without a
@@ -75,6 +84,8 @@ class GoldSet:
 
     info: GoldSetInfo
     examples: tuple[Example, ...]
+    videos: Path | None = None
+    video_files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = _first_problem(self.info, self.examples)

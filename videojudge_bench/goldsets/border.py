@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -43,32 +45,78 @@ def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
 def read_rows(path: Path, row_type: type[RowT], *, unique: Sequence[str]) -> Iterator[RowT]:
     """Yield the rows of a JSON lines file (`.gz`: compressed), each checked, in the file's order.
 
-    The file is read as a stream; one line is in memory at a time.
+    As `numbered_rows`, without the numbers.
+
+    Raises:
+        DataError: as `numbered_rows`.
+    """
+    return (row for _, row in numbered_rows(path, row_type, unique=unique))
+
+
+def numbered_rows(
+    path: Path,
+    row_type: type[RowT],
+    *,
+    unique: Sequence[str],
+    field: str | None = None,
+    rule: str | None = None,
+) -> Iterator[tuple[int, RowT]]:
+    """Yield line number (from 1) and row of a JSON lines file, each row checked.
+
+    The file is read as a stream; one line is in memory at a time, and of every earlier one a
+    number that tells whether it is repeated.
 
     Args:
         path: the file.
         row_type: what a row is; its configuration is `STRICT`.
-        unique: the fields that together name a row; no two rows may agree in all of them.
+        unique: the attributes that together name a row; no two rows may agree in all of them.
+        field: the field that the error of a repeated row names; by default the last of `unique`.
+        rule: what that error asks for; by default that the fields `unique` differ.
 
     Raises:
         DataError: with file, line (from 1) and field, when the file cannot be read, is empty, cut
             off, not UTF-8 or begins with a byte order mark, or when a row is not JSON, lacks a
             field, has an unknown one, has a value that is not allowed, or repeats an earlier row.
     """
-    first_line: dict[tuple[object, ...], int] = {}
+    # Numbers, not the keys themselves: a file may have millions of rows.
+    seen: set[int] = set()
     for number, line in _lines(path):
         row = _parse(line, row_type, path, number)
-        key = tuple(getattr(row, name) for name in unique)
-        if key in first_line:
+        key = _key(row, unique)
+        if hash(key) in seen and (earlier := _line_of(key, path, row_type, unique)) < number:
+            rule = rule or f"no two lines may have the same {' and '.join(unique)}, remove one"
             raise DataError(
-                f"duplicate of line {first_line[key]} ({', '.join(map(repr, key))}); no two lines "
-                f"may have the same {' and '.join(unique)}, remove one",
+                f"duplicate of line {earlier} ({', '.join(map(repr, key))}); {rule}",
                 path=path,
                 line=number,
-                field=unique[-1],
+                field=field or unique[-1],
             )
-        first_line[key] = number
-        yield row
+        seen.add(hash(key))
+        yield number, row
+
+
+def _key(row: BaseModel, unique: Sequence[str]) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in unique)
+
+
+def _line_of(
+    key: tuple[object, ...], path: Path, row_type: type[RowT], unique: Sequence[str]
+) -> int:
+    """The first line with this key; two keys may share their number, so it is looked for."""
+    return next(
+        number
+        for number, line in _lines(path)
+        if _key(_parse(line, row_type, path, number), unique) == key
+    )
+
+
+def first_line(path: Path) -> str:
+    """Return the first line of a JSON lines file (`.gz`: compressed).
+
+    Raises:
+        DataError: as `numbered_rows`.
+    """
+    return next(_lines(path))[1]
 
 
 def read_object(path: Path, object_type: type[RowT]) -> RowT:
@@ -146,18 +194,74 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
     if len(raw) > MAX_LINE_BYTES:
         problem = f"longer than {MAX_LINE_BYTES} bytes; the file needs one JSON object per line"
         raise DataError(problem, path=path, line=number)
-    if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-        problem = "begins with a byte order mark; save it as UTF-8 without one"
-        raise DataError(problem, path=path, line=number)
+    if number == 1:
+        _refuse_mark(raw, path)
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8; "
-            "save the file as UTF-8",
-            path=path,
-            line=number,
-        ) from error
+        raise DataError(_not_utf8(raw, error), path=path, line=number) from error
+
+
+def _refuse_mark(raw: bytes, path: Path) -> None:
+    if raw.startswith(b"\xef\xbb\xbf"):
+        problem = "begins with a byte order mark; save it as UTF-8 without one"
+        raise DataError(problem, path=path, line=1)
+
+
+def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
+    place = error.start - raw.rfind(b"\n", 0, error.start)
+    return (
+        f"byte {place} of the line (0x{raw[error.start]:02x}) is not UTF-8; save the file as UTF-8"
+    )
+
+
+def elements(path: Path, row_type: type[RowT]) -> Iterator[tuple[int, RowT]]:
+    """Yield line number (from 1) and row for each object of a JSON file that is a list.
+
+    Raises:
+        DataError: with file, line and field, when the file cannot be read or is no such list, or
+            when a row is not what it should be.
+    """
+    for line, _, row in _walk(_text(path), path, "[", row_type):
+        yield line, row
+
+
+def members(path: Path, row_type: type[RowT]) -> Iterator[tuple[int, str, RowT]]:
+    """Yield line number (from 1), key and row for each object of a JSON file that is an object.
+
+    Raises:
+        DataError: with file, line and field, when the file cannot be read or is no such object,
+            when a key stands there twice, or when a row is not what it should be.
+    """
+    seen: dict[str, int] = {}
+    for line, key, row in _walk(_text(path), path, "{", row_type):
+        if key in seen:
+            problem = f"the key {key!r} stands in line {seen[key]} too; keys are unique"
+            raise DataError(problem, path=path, line=line)
+        seen[key] = line
+        yield line, key, row
+
+
+def data_error(
+    error: ValidationError,
+    path: Path,
+    line: int | None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> DataError:
+    """Return what pydantic found as an error with file, line and field.
+
+    Args:
+        error: what pydantic raised.
+        path: the file.
+        line: of the row, from 1.
+        names: the file's names of fields that are called otherwise in our types.
+    """
+    first = error.errors(include_url=False)[0]
+    problem, more = _problem(first), error.error_count() - 1
+    if more:
+        problem += f" (and {more} more in this {'line' if line is not None else 'file'})"
+    field = _field(first)
+    return DataError(problem, path=path, line=line, field=names.get(field or "", field))
 
 
 def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> RowT:
@@ -166,11 +270,85 @@ def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> R
     try:
         return row_type.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        problem, more = _problem(first), error.error_count() - 1
-        if more:
-            problem += f" (and {more} more in this line)"
-        raise DataError(problem, path=path, line=number, field=_field(first)) from error
+        raise data_error(error, path, number) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
+    _refuse_mark(raw, path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(_not_utf8(raw, error), path=path, line=line) from error
+
+
+def _walk(
+    text: str, path: Path, opening: str, row_type: type[RowT]
+) -> Iterator[tuple[int, str, RowT]]:
+    """Yield line, key (empty in a list) and row of the members of a JSON list or object.
+
+    `json.loads` would lose the places, and with them the line that an error names.
+    """
+    closing, what = {"[": ("]", "a JSON list"), "{": ("}", "a JSON object")}[opening]
+    at = _skip(text, 0)
+    if text[at : at + 1] != opening:
+        raise DataError(
+            f"the file must be {what}; it begins with {text[at : at + 20]!r}", path=path
+        )
+    at = _skip(text, at + 1)
+    line, counted, more = 1, 0, text[at : at + 1] != closing
+    if not more:
+        raise DataError(f"the file is {what} without a member; it needs at least one", path=path)
+    while more:
+        line, counted = line + text.count("\n", counted, at), at
+        key, start, end = _member(text, at, path, has_key=opening == "{")
+        yield line, key, _parse(text[start:end], row_type, path, line)
+        at = _skip(text, end)
+        more = text[at : at + 1] == ","
+        at = _skip(text, at + 1) if more else at
+    if text[at : at + 1] != closing:
+        problem = f"not JSON (expecting ',' or {closing!r})"
+        raise DataError(problem, path=path, line=_line_at(text, at))
+    if text[at + 1 :].strip():
+        problem = "something follows the end of the data; remove it"
+        raise DataError(problem, path=path, line=_line_at(text, at))
+
+
+def _member(text: str, at: int, path: Path, *, has_key: bool) -> tuple[str, int, int]:
+    """Key, begin and end of the value of the member at a position."""
+    decoder, key = json.JSONDecoder(), ""
+    try:
+        if has_key:
+            key, past = decoder.raw_decode(text, at)
+            if not isinstance(key, str):
+                raise json.JSONDecodeError("expecting a key in double quotes", text, at)
+            at = _skip(text, _past(text, _skip(text, past), ":"))
+        _, end = decoder.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON ({error.msg})", path=path, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:  # a number too long, lists too deep
+        raise DataError(f"not JSON ({error})", path=path, line=_line_at(text, at)) from error
+    return key, at, end
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _past(text: str, at: int, wanted: str) -> int:
+    if text[at : at + 1] != wanted:
+        raise json.JSONDecodeError(f"expecting {wanted!r}", text, at)
+    return at + 1
+
+
+def _line_at(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
 
 
 def _problem(error: ErrorDetails) -> str:

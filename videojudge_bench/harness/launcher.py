@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import fnmatch
 import gc
 import sys
@@ -18,12 +19,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from videojudge_bench import registry
-from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
+from videojudge_bench import goldsets, registry
+from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
 from videojudge_bench.options import parse_options
 
-PREFIX = "videojudge"
 MODEL = "videojudge"
 OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal"})
 
@@ -52,15 +52,18 @@ def check(asked: argparse.Namespace) -> None:
 
     Raises:
         UnknownNameError: a task `videojudge…` or a judge that does not exist.
+        NoDataError: no task is asked for but such as have no data on this machine.
+        DataError: a gold set that is asked for by its name is damaged.
         ConfigError: model arguments that the judge does not have.
     """
     if asked.model and not (asked.tasks or asked.config):
         raise ConfigError("--tasks is missing: give for example --tasks 'videojudge_*'")
     known = plugin.our_task_names()
     for pattern in _patterns(asked):
-        ours = pattern.startswith(PREFIX) and asked.include_path is None
+        ours = pattern.startswith(plugin.PREFIX) and asked.include_path is None
         if ours and not fnmatch.filter(known, pattern):
             raise UnknownNameError("task", pattern, known)
+    _refuse_nothing_but_missing_data(_patterns(asked))
     if asked.model == MODEL and asked.use_cache:
         raise ConfigError(
             "--use_cache is not needed with --model videojudge: its journal keeps every judgement "
@@ -80,6 +83,28 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _patterns(asked: argparse.Namespace) -> list[str]:
     return [pattern for pattern in (asked.tasks or "").split(",") if pattern]
+
+
+def _refuse_nothing_but_missing_data(patterns: Sequence[str]) -> None:
+    """Raise when every task is asked for by its name, and has no data.
+
+    Asked for by a wildcard or among others, such a task is `undefined (no data …)`. A set that is
+    damaged is found here as well.
+    """
+    missing: NoDataError | None = None
+    something = False
+    for pattern in patterns:
+        name = pattern.removeprefix(f"{plugin.PREFIX}_")
+        if name == pattern or name not in goldsets.names():
+            something = True
+            continue
+        try:
+            goldsets.load(name)  # kept: the task needs it in a moment
+            something = True
+        except NoDataError as error:
+            missing = missing or error
+    if missing is not None and not something:
+        raise missing
 
 
 def _check_model_arguments(text: str) -> None:
@@ -108,11 +133,12 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
     from lmms_eval.cli.dispatch import main as host_main
 
     gc.freeze()
+    atexit.register(gc.unfreeze)  # libraries report what is left at the end as a leak
     gc.enable()
     patterns = _patterns(asked)
     ours_only = (
         bool(patterns)
-        and all(pattern.startswith(PREFIX) for pattern in patterns)
+        and all(pattern.startswith(plugin.PREFIX) for pattern in patterns)
         and asked.config is None
     )
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
         # Gold sets and requests stay to the end: walking them at every collection would make the
         # last item of a large set dearer than the first.
         gc.freeze()
+        atexit.register(gc.unfreeze)  # libraries report what is left at the end as a leak
         tasks = sorted({key for part in self._gather(list(wanted)) for key in part})
         replies = {key: self._replies(key, wanted.get(key, set())) for key in tasks}
         self.built.judge.close()

@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -26,9 +27,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "videojudge"
 HOST_TASKS = "lmms_eval.tasks"
 SWITCH_OFF = "VIDEOJUDGE_NO_TASK_HOOK"
 _HOOKED = "_videojudge_hooked"
+_TASK_FILE = """\
+task: videojudge_{name}
+class: !function videojudge_bench.harness.task.GoldSetTask
+gold_set: {name}
+"""
 
 
 def manifests() -> list[ModelManifest]:
@@ -47,15 +54,17 @@ def manifests() -> list[ModelManifest]:
 
 
 def task_folders() -> list[Path]:
-    """Return the folders with our task files."""
+    """Return the folders with the task files of this package."""
     spec = importlib.util.find_spec("videojudge_bench.tasks")
     assert spec is not None
     return [Path(folder) for folder in spec.submodule_search_locations or ()]
 
 
 def our_task_names() -> list[str]:
-    """Return the names of our tasks and groups, read from the YAML files alone."""
+    """Return the names of our tasks and groups, of those that others added too."""
     import yaml
+
+    from videojudge_bench import goldsets
 
     class Loader(yaml.SafeLoader):
         """Reads a task file without importing the functions that it names."""
@@ -66,7 +75,31 @@ def our_task_names() -> list[str]:
         for path in sorted(folder.glob("*.yaml")):
             config = yaml.load(path.read_text(encoding="utf-8"), Loader)
             names.append(config["group"] if "group" in config else config["task"])
-    return names
+    return [*names, *(f"{PREFIX}_{name}" for name in goldsets.extra_names())]
+
+
+def write_extra_tasks(folder: Path) -> list[Path]:
+    """Write a task file for every gold set that is not of this package; return the files.
+
+    Sets that a user added and sets of other packages come without a task file: what lmms-eval is
+    given to load, functions named in it included, is written here and nowhere else.
+    """
+    from videojudge_bench import goldsets
+
+    for left in folder.glob("*.yaml"):
+        left.unlink()  # of a set that was removed since
+    written = []
+    for name in goldsets.extra_names():
+        path = folder / f"{PREFIX}_{name}.yaml"
+        path.write_text(_TASK_FILE.format(name=name), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+@functools.cache
+def _extra_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process, removed at its end."""
+    return tempfile.TemporaryDirectory(prefix="videojudge-tasks-")
 
 
 def install_task_hook() -> None:
@@ -118,6 +151,9 @@ def _with_our_tasks(
     ) -> dict[str, object]:
         given = [include_path] if isinstance(include_path, str) else list(include_path or ())
         ours = [str(folder) for folder in task_folders() if str(folder) not in given]
+        extra = Path(_extra_folder().name)
+        if write_extra_tasks(extra):
+            ours.append(str(extra))
         return original(
             self,
             include_path=[*given, *ours],

@@ -77,7 +77,9 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
     def download(self, dataset_kwargs: dict[str, object] | None = None) -> None:
         """Load the gold set; nothing is downloaded."""
         try:
-            documents = Documents(self.info, goldsets.load(self.info.name))
+            gold_set = goldsets.load(self.info.name)
+            self.info = gold_set.info  # a sample is another thing than the full set
+            documents = Documents(self.info, gold_set)
         except NoDataError as error:
             documents = Documents(self.info, None, error.how_to_get)
         self.documents = documents

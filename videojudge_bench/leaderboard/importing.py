@@ -7,7 +7,7 @@ stock model.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,11 +17,19 @@ import jsonlines
 from pydantic import BaseModel
 
 from videojudge_bench import goldsets, journal, metrics
-from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.items import part_of
-from videojudge_bench.leaderboard.stored import Part, StoredRun, overlap_of, rounded
+from videojudge_bench.leaderboard.stored import (
+    Part,
+    StoredRun,
+    folder_name,
+    gold_set_of,
+    kept_info,
+    overlap_of,
+    rounded,
+)
 from videojudge_bench.options import parse_options, without_secrets
 from videojudge_bench.runner import measurement_half
 from videojudge_bench.signature import Scalar, Signature
@@ -34,15 +42,23 @@ ROUNDING = 2e-6
 
 @dataclass(frozen=True)
 class FoundRun:
-    """Judgements found in a folder, with what is known of how they were made."""
+    """Judgements found in a folder, with what is known of how they were made.
+
+    `data` is the form of the gold set that they are about: `full`, `sample-105`, …
+    """
 
     name: str
     gold_set: str
+    data: str
     references: int
     part: Part
     on_scale: bool
     judge: Mapping[str, Scalar]
     judgements: Mapping[str, Judgement]
+
+    def folder_name(self, name: str) -> str:
+        """Return the name of the folder that keeps this run when its judge is called `name`."""
+        return folder_name(name, self.references, self.data)
 
 
 class _JournalFile(BaseModel):
@@ -63,7 +79,8 @@ def find_runs(folder: Path) -> list[FoundRun]:
     """Return the runs in a folder: a journal, a folder of journals, or lmms-eval's output.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or one is about a set that is not known here.
+        NoDataError: one is about a set whose data are not on this machine.
         DataError: a file is not what it should be.
     """
     if not folder.is_dir():
@@ -84,9 +101,9 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
 
     Raises:
         DataError: a verdict is about an item that the gold set does not have.
+        NoDataError: the set, or that form of it, is not on this machine.
     """
-    gold_set = goldsets.load(found.gold_set)
-    asked = [e for e in gold_set.examples if e.item.id in found.judgements]
+    gold_set = goldsets.load(found.gold_set, found.data)
     if not found.judgements:
         raise DataError(f"no judgements of {found.name}", path=gold_set.info.task)
     unknown = found.judgements.keys() - gold_set.by_id.keys()
@@ -104,17 +121,11 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         part=found.part,
         resamples=resamples,
     )
-    if found.part == "test":
-        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
-    half = measurement_half(
-        gold_set,
-        references=found.references,
-        part=found.part,
-        items=examples_hash(asked)[:12],
-    )
+    half = _measurement(gold_set, found.judgements, references=found.references, part=found.part)
     return StoredRun(
         name=name or found.name,
-        gold_set=found.gold_set,
+        info=kept_info(gold_set.info),
+        examples=len(gold_set.examples),
         references=found.references,
         part=found.part,
         on_scale=found.on_scale,
@@ -127,12 +138,20 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
     )
 
 
-def check_numbers(run: StoredRun) -> None:
+def check_numbers(run: StoredRun) -> bool:
     """Check that a stored run's numbers follow from its verdicts, intervals left out.
 
+    Returns:
+        False when the run's set, or that form of it, is not on this machine: nothing was checked.
+
     Raises:
-        DataError: naming the first number that does not.
+        DataError: naming the first number that does not, or what was measured on another set than
+            the one here.
     """
+    gold_set = gold_set_of(run.info)
+    if gold_set is None:
+        return False
+    _check_set(run, gold_set)
     again = rescored(run, resamples=1).numbers
     for key, value in run.numbers.items():
         if key.endswith(("_low", "_high")):
@@ -148,11 +167,16 @@ def check_numbers(run: StoredRun) -> None:
                 path=f"{run.gold_set}/{run.folder_name}",
                 field=key,
             )
+    return True
 
 
 def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
-    """Return a stored run with its numbers worked out anew from its verdicts."""
-    gold_set = goldsets.load(run.gold_set)
+    """Return a stored run with its numbers worked out anew from its verdicts.
+
+    Raises:
+        NoDataError: its set, or that form of it, is not on this machine.
+    """
+    gold_set = goldsets.load(run.gold_set, run.info.data)
     card = metrics.score(
         gold_set, run.judgements, on_scale=run.on_scale, part=run.part, resamples=resamples
     )
@@ -174,13 +198,13 @@ def _version(package: str) -> str:
 
 def _from_journal(folder: Path) -> FoundRun:
     facts = read_object(folder / journal.RUN_FILE, _JournalFile)
-    gold_set = goldsets.load(facts.gold_set)
-    _check_hash(gold_set, facts.gold_set_hash, folder)
+    gold_set = _with_hash(facts.gold_set, facts.gold_set_hash, folder)
     # An item without a video may be there twice, once from before its video was found.
     judgements = sorted(journal.read_journal(folder).values(), key=lambda j: not j.failed)
     return FoundRun(
         name=facts.judge,
         gold_set=gold_set.info.name,
+        data=gold_set.info.data,
         references=facts.references,
         part=facts.part,
         on_scale=facts.on_scale,
@@ -189,13 +213,63 @@ def _from_journal(folder: Path) -> FoundRun:
     )
 
 
-def _check_hash(gold_set: GoldSet, made_with: str, folder: Path) -> None:
-    if gold_set.content_hash != made_with:
-        raise DataError(
-            f"made with another version of {gold_set.info.task} (content {made_with[:12]}, here "
-            f"{gold_set.content_hash[:12]}); run the judge again",
-            path=folder,
-        )
+def _with_hash(name: str, made_with: str, folder: Path) -> GoldSet:
+    """The form of a set that a journal was made with."""
+    forms = list(_forms(name))
+    for gold_set in forms:
+        if gold_set.content_hash == made_with:
+            return gold_set
+    raise DataError(
+        f"made with another version of {forms[0].info.task} (content {made_with[:12]}, here "
+        f"{forms[0].content_hash[:12]}); run the judge again",
+        path=folder,
+    )
+
+
+def _forms(name: str) -> Iterator[GoldSet]:
+    """The forms of a set on this machine: what its task serves, then its sample if it has one."""
+    yield goldsets.load(name)
+    try:
+        yield goldsets.released_set(name).sample
+    except (NoDataError, UnknownNameError):
+        return
+
+
+def _measurement(
+    gold_set: GoldSet, judged: Collection[str], *, references: int, part: Part
+) -> dict[str, Scalar]:
+    asked = [e for e in gold_set.examples if e.item.id in judged]
+    if part == "test":
+        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
+    # The hash of the whole set is kept; over many runs of one set that is most of the work.
+    is_whole = len(asked) == len(gold_set.examples)
+    items = gold_set.content_hash if is_whole else examples_hash(asked)
+    return measurement_half(gold_set, references=references, part=part, items=items[:12])
+
+
+def _check_set(run: StoredRun, gold_set: GoldSet) -> None:
+    """Check that a run was measured on the set that is here, and tells the truth about it.
+
+    The title may differ, it only heads a table; so may the version of the metrics, because the
+    numbers are worked out again.
+    """
+    half = _measurement(gold_set, run.verdicts, references=run.references, part=run.part)
+    wanted = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
+    found = {key: run.signature.measurement.get(key.partition(".")[2]) for key in wanted}
+    here = {**vars(kept_info(gold_set.info)), "examples": len(gold_set.examples)}
+    there = {**vars(run.info), "examples": run.examples}
+    fields = ("kind", "shape", "recipe", "scale", "systems", "examples")
+    wanted |= {f"set.{field}": here[field] for field in fields}
+    found |= {f"set.{field}": there[field] for field in fields}
+    for field, value in wanted.items():
+        if found[field] != value:
+            raise DataError(
+                f"found {found[field]}, and {gold_set.info.task} has {value} here: the run was "
+                "made with another version of the set; run the judge again and add it, or remove "
+                "this folder",
+                path=f"{run.gold_set}/{run.folder_name}",
+                field=field,
+            )
 
 
 def _stock(samples: Path) -> Iterator[FoundRun]:
@@ -211,12 +285,17 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
     if config.get("model") == "videojudge":
         return  # its journal has the whole signature, and is found by itself
     records = list(_records(samples))
+    if all(record.keys() == {"id"} for record in records):
+        return  # the one document of a set without data, which the wildcard of all tasks includes
     references = {int(str(record.get("references", 0))) for record in records}
     if len(references) != 1:
         raise DataError("samples with different numbers of references", path=samples)
+    judgements = {j.item_id: j for record in records if (j := _judgement(record, samples))}
+    info = _form_with(task.removeprefix("videojudge_"), judgements).info
     yield FoundRun(
         name=str(config.get("model")),
-        gold_set=task.removeprefix("videojudge_"),
+        gold_set=info.name,
+        data=info.data,
         references=references.pop(),
         part="all",
         on_scale=True,
@@ -227,8 +306,14 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
-        judgements={j.item_id: j for record in records if (j := _judgement(record, samples))},
+        judgements=judgements,
     )
+
+
+def _form_with(name: str, judged: Collection[str]) -> GoldSet:
+    """The first form of a set that has all these items, else what its task serves."""
+    forms = list(_forms(name))
+    return next((form for form in forms if form.by_id.keys() >= set(judged)), forms[0])
 
 
 def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:

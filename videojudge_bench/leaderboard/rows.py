@@ -12,9 +12,15 @@ from typing import Literal
 
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.hashing import Json
-from videojudge_bench.leaderboard.stored import Number, StoredRun, rounded
+from videojudge_bench.leaderboard.stored import (
+    Number,
+    StoredRun,
+    gold_set_of,
+    kept_info,
+    rounded,
+)
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
 from videojudge_bench.metrics.imputation import count_against
 from videojudge_bench.verdicts import Unparsed
@@ -22,8 +28,11 @@ from videojudge_bench.verdicts import Unparsed
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
 PERMUTATIONS = 10_000
+SELF_REPORTED = "self-reported: the set is not on this machine"
 
 Role = Literal["judge", "human", "published"]
+Table = tuple[bool, str, str, str, str, str, str]
+"""Whether a sample; then name, data, version, kind, shape and recipe of a gold set."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,7 @@ class Row:
     Attributes:
         judge: name.
         role: a `judge` that was run, the agreement of `human` raters, or a `published` figure.
-        gold_set: name of the set.
-        gold_kind: where its gold comes from.
-        data: `full`, or which sample.
+        info: what is known of the gold set, as `kept_info` gives it.
         part: part of the set that the numbers are about.
         references: how many references were shown.
         signature: measurement half and judge half, joined by `||`; empty for published figures.
@@ -44,13 +51,13 @@ class Row:
         unranked: why there is no rank.
         overlap: gold sets that the judge was trained on.
         source: where a published figure stands.
+        self_reported: whether the numbers are those that came with the run: its set, or that form
+            of it, is not on this machine, so they were not worked out again.
     """
 
     judge: str
     role: Role
-    gold_set: str
-    gold_kind: str
-    data: str
+    info: GoldSetInfo
     part: str
     references: int
     signature: str
@@ -59,6 +66,22 @@ class Row:
     unranked: str = ""
     overlap: tuple[str, ...] = ()
     source: str = ""
+    self_reported: bool = False
+
+    @property
+    def verified(self) -> bool:
+        """Whether the numbers were worked out on this machine, from verdicts or ratings."""
+        return self.role != "published" and not self.self_reported
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the row is about a sample: it stands apart from the others."""
+        return self.table[0]
+
+    @property
+    def table(self) -> Table:
+        """What the rows of one table have in common; tables of samples are the last ones."""
+        return _table_of(self.info)
 
     @property
     def measurement(self) -> str:
@@ -70,9 +93,9 @@ class Row:
         return {
             "judge": self.judge,
             "role": self.role,
-            "gold_set": self.gold_set,
-            "gold_kind": self.gold_kind,
-            "data": self.data,
+            "gold_set": self.info.name,
+            "gold_kind": self.info.kind,
+            "data": self.info.data,
             "part": self.part,
             "references": self.references,
             "signature": self.signature,
@@ -82,7 +105,7 @@ class Row:
             "rank": self.rank,
             "unranked": self.unranked,
             "published": self.role == "published",
-            "verified": self.role != "published",
+            "verified": self.verified,
             "same_recipe": False,
             "overlap": list(self.overlap),
             "source": self.source,
@@ -136,21 +159,26 @@ def build(
 ) -> Board:
     """Return the board of all runs.
 
+    A run whose set, or that form of it, is not on this machine keeps its numbers and has no rank.
+
     Args:
-        runs: the stored runs.
+        runs: the stored runs; `importing.check_numbers` tells whether their numbers are right.
         published: figures from elsewhere, to stand beside.
         known_tests: tests made before; one is used again when both runs' verdicts are the same.
         permutations: of each test.
     """
     rows: list[Row] = []
     tests: list[PairedTest] = []
-    for name in sorted({run.gold_set for run in runs}):
-        mine = [run for run in runs if run.gold_set == name]
-        made = _tests(mine, known_tests, permutations)
-        tests += made
-        rows += _ranked(mine, made)
-        rows += _human_rows(name)
-        rows += [row for row in published if row.gold_set == name]
+    for table in sorted({_table_of(run.info) for run in runs}):
+        mine = [run for run in runs if _table_of(run.info) == table]
+        gold_set = gold_set_of(mine[0].info)
+        if gold_set is None:
+            rows += [row_of(run, self_reported=True) for run in mine]
+        else:
+            made = _tests(gold_set, mine, known_tests, permutations)
+            tests += made
+            rows += [*_ranked(mine, made), *_human_rows(gold_set)]
+        rows += [row for row in published if row.table == table]
     return Board(tuple(sorted(rows, key=_order)), tuple(tests))
 
 
@@ -189,32 +217,41 @@ def read_tests(path: Path) -> list[PairedTest]:
         ) from error
 
 
-def row_of(run: StoredRun) -> Row:
-    """Return the row of one run, not ranked yet."""
-    info = goldsets.info(run.gold_set)
+def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
+    """Return the row of one run, not ranked yet.
+
+    Args:
+        run: the run.
+        self_reported: whether its set is not on this machine; then it cannot be ranked.
+    """
     return Row(
         judge=run.name,
         role="judge",
-        gold_set=run.gold_set,
-        gold_kind=info.kind,
-        data=info.data,
+        info=run.info,
         part=run.part,
         references=run.references,
         signature=str(run.signature),
         numbers=run.numbers,
-        unranked=_why_unranked(run, info),
+        unranked=SELF_REPORTED if self_reported else _why_unranked(run),
         overlap=run.overlap,
+        self_reported=self_reported,
     )
 
 
-def _why_unranked(run: StoredRun, info: GoldSetInfo) -> str:
-    key = metrics.primary_key(info)
+def _table_of(info: GoldSetInfo) -> Table:
+    """Not the title: it may change where the set does not."""
+    facts = (info.name, info.data, info.version, info.kind, info.shape, info.recipe or "")
+    return (info.data.startswith("sample"), *facts)
+
+
+def _why_unranked(run: StoredRun) -> str:
+    key = metrics.primary_key(run.info)
     value, coverage = run.numbers.get(key), run.numbers.get("coverage")
-    whole = len(goldsets.load(run.gold_set).examples)
     reasons = {
         "trained on this set": run.gold_set in run.overlap,
-        "labels of a model": info.kind == "model",
-        f"{len(run.verdicts)} of {whole} items": len(run.verdicts) < whole,
+        "a sample": _table_of(run.info)[0],
+        "labels of a model": run.info.kind == "model",
+        f"{len(run.verdicts)} of {run.examples} items": len(run.verdicts) < run.examples,
         str(value): not isinstance(value, (int, float)),
         "fewer than 20 videos": not isinstance(run.numbers.get(f"{key}_low"), (int, float)),
         f"coverage below {LEAST_COVERAGE}": not isinstance(coverage, float)
@@ -224,7 +261,7 @@ def _why_unranked(run: StoredRun, info: GoldSetInfo) -> str:
 
 
 def _tests(
-    runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
+    gold_set: GoldSet, runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
 ) -> list[PairedTest]:
     """All pairs that can be compared, in one family for Holm's correction."""
     cached = {(t.verdicts, t.statistic, t.measurement): t for t in known}
@@ -234,28 +271,28 @@ def _tests(
         for a, b in combinations(ranked, 2)
         if a.signature.measurement_text == b.signature.measurement_text
     ]
-    made = [_test(a, b, cached, permutations) for a, b in pairs]
+    made = [_test(gold_set, pair, cached, permutations) for pair in pairs]
     corrected = holm([test.p_value for test in made])
     return [replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True)]
 
 
 def _test(
-    a: StoredRun,
-    b: StoredRun,
+    gold_set: GoldSet,
+    runs: tuple[StoredRun, StoredRun],
     cached: Mapping[tuple[tuple[str, str], str, str], PairedTest],
     permutations: int,
 ) -> PairedTest:
-    gold_set = goldsets.load(a.gold_set)
+    a, b = runs
     statistic = metrics.primary_key(gold_set.info)
     measurement = a.signature.measurement_text
     key = ((a.verdicts_hash, b.verdicts_hash), statistic, measurement)
     if key in cached:
         return replace(cached[key], a=a.name, b=b.name)
-    judged = [run.judgements for run in (a, b)]
+    judged = [run.judgements for run in runs]
     test = partial(compare, gold_set, statistic=statistic, permutations=permutations, part=a.part)
     found = everything = test(*judged)
-    if any(isinstance(v, Unparsed) for run in (a, b) for v in run.verdicts.values()):
-        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in (a, b)]
+    if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
+        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
         everything = test(*worst)
     return PairedTest(
         gold_set=a.gold_set,
@@ -289,15 +326,16 @@ def _ranked(runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]
     return rows
 
 
-def _human_rows(name: str) -> list[Row]:
-    gold_set = goldsets.load(name)
+def _human_rows(gold_set: GoldSet) -> list[Row]:
+    """What the raters reach among themselves, where they are people and it can be worked out."""
+    if gold_set.info.kind != "human":
+        return []
+    key = metrics.primary_key(gold_set.info)
     return [
         Row(
-            judge=f"{label}",
+            judge=label,
             role="human",
-            gold_set=name,
-            gold_kind=gold_set.info.kind,
-            data=gold_set.info.data,
+            info=kept_info(gold_set.info),
             part="all",
             references=0,
             signature="",
@@ -305,6 +343,7 @@ def _human_rows(name: str) -> list[Row]:
             unranked="people, not a judge",
         )
         for label, card in metrics.human_cards(gold_set).items()
+        if isinstance(card.flat()[key], float)
     ]
 
 
@@ -316,9 +355,7 @@ def _published_row(entry: Mapping[str, object]) -> Row:
     return Row(
         judge=str(entry["judge"]),
         role="published",
-        gold_set=info.name,
-        gold_kind=info.kind,
-        data=info.data,
+        info=kept_info(info),
         part="all",
         references=int(str(entry["references"])),
         signature="",
@@ -329,15 +366,24 @@ def _published_row(entry: Mapping[str, object]) -> Row:
 
 
 def _worst_last(row: Row) -> tuple[float, str]:
-    value = row.numbers.get(metrics.primary_key(goldsets.info(row.gold_set)))
+    value = row.numbers.get(metrics.primary_key(row.info))
     number = float(value) if isinstance(value, (int, float)) else float("-inf")
     return (-number, row.judge)
 
 
-def _order(row: Row) -> tuple[str, int, int, float, str]:
-    """Sets by name; judges before people before papers; best first."""
+def _order(row: Row) -> tuple[Table, int, int, bool, float, str]:
+    """Sets by name, samples last; judges before people before papers; best first.
+
+    A judge without a rank stands below those with one, however good its number looks.
+    """
     roles = ("judge", "human", "published")
-    return (row.gold_set, roles.index(row.role), row.references, *_worst_last(row))
+    return (
+        row.table,
+        roles.index(row.role),
+        row.references,
+        bool(row.unranked),
+        *_worst_last(row),
+    )
 
 
 def _nested(numbers: Mapping[str, Number]) -> dict[str, Json]:

@@ -7,15 +7,18 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Union
 
 from pydantic import BaseModel
 
-from videojudge_bench.errors import DataError
+from videojudge_bench import goldsets
+from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.hashing import Json, content_hash
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Scalar, Signature
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
@@ -33,7 +36,9 @@ class StoredRun:
 
     Attributes:
         name: of the judge, as the table shows it.
-        gold_set: name of the set.
+        info: what is known of its gold set, as `kept_info` gives it, so that the run can be shown
+            where the set is not.
+        examples: how many the set has.
         references: how many references were shown.
         part: the part that the numbers are about.
         on_scale: whether the ratings are on the set's scale.
@@ -46,7 +51,8 @@ class StoredRun:
     """
 
     name: str
-    gold_set: str
+    info: GoldSetInfo
+    examples: int
     references: int
     part: Part
     on_scale: bool
@@ -58,14 +64,19 @@ class StoredRun:
     overlap: tuple[str, ...] = ()
 
     @property
+    def gold_set(self) -> str:
+        """Name of the set."""
+        return self.info.name
+
+    @property
     def judgements(self) -> dict[str, Judgement]:
         """The verdicts as judgements."""
         return {i: Judgement(i, verdict) for i, verdict in self.verdicts.items()}
 
     @property
     def folder_name(self) -> str:
-        """Name of the run's folder: the judge and the references that were shown."""
-        return folder_name(self.name, self.references)
+        """Name of the run's folder, see `folder_name`."""
+        return folder_name(self.name, self.references, self.info.data)
 
     @property
     def verdicts_hash(self) -> str:
@@ -73,11 +84,27 @@ class StoredRun:
         return content_hash([[i, _to_json(v)] for i, v in sorted(self.verdicts.items())])
 
 
+class _SetFile(BaseModel):
+    model_config = STRICT
+
+    name: str
+    title: str
+    kind: GoldKind
+    shape: Shape
+    recipe: Literal["emscore"] | None
+    scale: tuple[int, int]
+    data: str
+    version: str
+    systems: bool
+    examples: int
+
+
 class _RunFile(BaseModel):
     model_config = STRICT
 
     name: str
     gold_set: str
+    set: _SetFile
     references: int
     part: Part
     on_scale: bool
@@ -94,10 +121,32 @@ def rounded(numbers: Mapping[str, Number]) -> dict[str, Number]:
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in numbers.items()}
 
 
-def folder_name(name: str, references: int) -> str:
-    """Return the name of a run's folder: the judge and the references that were shown."""
-    slug = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
-    return f"{slug}-{references}ref"
+def kept_info(info: GoldSetInfo) -> GoldSetInfo:
+    """Return what a run keeps of its gold set: not the licence, nor where the data come from."""
+    return replace(info, licence="", source="", how_to_get="")
+
+
+def gold_set_of(info: GoldSetInfo) -> GoldSet | None:
+    """Return a gold set in the form that `info.data` names, None if that is not on this machine.
+
+    Raises:
+        DataError: when it is there and is not what it should be.
+    """
+    try:
+        return goldsets.load(info.name, info.data)
+    except (NoDataError, UnknownNameError):
+        return None
+
+
+def folder_name(name: str, references: int, data: str = "full") -> str:
+    """Return the name of a run's folder: the judge, the references that were shown, the data.
+
+    Args:
+        name: of the judge.
+        references: how many were shown.
+        data: the form of the gold set; only forms that are not the full set are named.
+    """
+    return f"{_slug(name)}-{references}ref" + (f"-{_slug(data)}" if data != "full" else "")
 
 
 def write_run(run: StoredRun, runs_folder: Path) -> Path:
@@ -120,6 +169,7 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
     facts = _RunFile(
         name=run.name,
         gold_set=run.gold_set,
+        set=_set_file(run),
         references=run.references,
         part=run.part,
         on_scale=run.on_scale,
@@ -144,6 +194,7 @@ def read_run(folder: Path) -> StoredRun:
         DataError: with file and field, when a file is missing or is not what `write_run` writes.
     """
     facts = read_object(folder / RUN_FILE, _RunFile)
+    info = _info_of(facts, folder / RUN_FILE)
     path = folder / VERDICTS_FILE
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -153,7 +204,8 @@ def read_run(folder: Path) -> StoredRun:
         raise DataError(problem, path=path) from error
     return StoredRun(
         name=facts.name,
-        gold_set=facts.gold_set,
+        info=info,
+        examples=facts.set.examples,
         references=facts.references,
         part=facts.part,
         on_scale=facts.on_scale,
@@ -174,6 +226,59 @@ def read_all(runs_folder: Path) -> list[StoredRun]:
 def overlap_of(judge: Mapping[str, Scalar]) -> tuple[str, ...]:
     """Return the gold sets that a judge says it was trained on (its setting `overlap`)."""
     return tuple(str(judge["overlap"]).split("+")) if judge.get("overlap") else ()
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
+
+
+def _set_file(run: StoredRun) -> _SetFile:
+    info = run.info
+    return _SetFile(
+        name=info.name,
+        title=info.title,
+        kind=info.kind,
+        shape=info.shape,
+        recipe=info.recipe,
+        scale=(info.scale.low, info.scale.high),
+        data=info.data,
+        version=info.version,
+        systems=info.systems,
+        examples=run.examples,
+    )
+
+
+def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
+    """What is known of the set; two places that name it must agree: tables are made from both."""
+    kept, half = facts.set, facts.measurement
+    for field_name, found, wanted in (
+        ("gold_set", facts.gold_set, kept.name),
+        ("measurement.set", half.get("set"), kept.name),
+        ("measurement.data", half.get("data"), kept.data),
+        ("measurement.v", half.get("v"), kept.version),
+    ):
+        if found != wanted:
+            problem = f"found {found!r}, and the field 'set' says {wanted!r}; add the run again"
+            raise DataError(problem, path=path, field=field_name)
+    try:
+        scale = RatingScale(*kept.scale)
+    except ValueError as error:
+        problem = f"{error}; add the run again"
+        raise DataError(problem, path=path, field="set.scale") from error
+    return GoldSetInfo(
+        name=kept.name,
+        title=kept.title,
+        kind=kept.kind,
+        shape=kept.shape,
+        licence="",
+        source="",
+        how_to_get="",
+        scale=scale,
+        recipe=kept.recipe,
+        data=kept.data,
+        version=kept.version,
+        systems=kept.systems,
+    )
 
 
 def _to_json(verdict: Verdict) -> Json:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench import goldsets, metrics
+from videojudge_bench import metrics
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import Number
@@ -40,12 +41,21 @@ _INTRODUCTION = """\
 # Leaderboard
 
 Made by `make leaderboard` from the runs in `runs/`; not edited by hand. Every number is worked out
-from stored verdicts. Brackets hold 95 % intervals from 10,000 resamples of videos; they leave out
-the variance of decoding and of training. A judge opens a new rank when it is significantly below
-every judge of the rank above (paired permutation test, Holm over all pairs of the set, p < 0.05).
-Rows are ranked only among rows with the same measurement: same items, same references. Nothing is
-averaged across sets.
+from stored verdicts, but for rows marked ‡. Brackets hold 95 % intervals from 10,000 resamples of
+videos; they leave out the variance of decoding and of training. A judge opens a new rank when it is
+significantly below every judge of the rank above (paired permutation test, Holm over all pairs of
+the set, p < 0.05). Rows are ranked only among rows with the same measurement: same items, same
+references. Nothing is averaged across sets.
 """
+_SAMPLES = """\
+## Samples
+
+Gold written by a model, to try things out: nothing here is ranked, and nothing here belongs beside
+the tables above.
+"""
+_SELF_REPORTED = (
+    "‡ Self-reported: the set is not on this machine, so its numbers were not worked out again."
+)
 
 
 def write_tables(board: Board, folder: Path) -> list[Path]:
@@ -63,13 +73,22 @@ def write_tables(board: Board, folder: Path) -> list[Path]:
 
 
 def markdown(board: Board) -> str:
-    """Return the board as Markdown: one table a gold set."""
-    sections = [_INTRODUCTION]
-    for name in sorted({row.gold_set for row in board.rows}):
-        info = goldsets.info(name)
-        rows = [row for row in board.rows if row.gold_set == name]
-        sections.append(_section(info, rows))
-    return "\n".join(sections)
+    """Return the board as Markdown: one table a form of a gold set, those of samples last."""
+    tables = by_table(board.rows)
+    ours = [_section(rows) for rows in tables if not rows[0].is_sample]
+    samples = [_section(rows) for rows in tables if rows[0].is_sample]
+    return "\n".join([_INTRODUCTION, *ours, *([_SAMPLES, *samples] if samples else ())])
+
+
+def by_table(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows of each table, in the order of a board's rows."""
+    return [list(group) for _, group in groupby(rows, key=lambda row: row.table)]
+
+
+def title_of(info: GoldSetInfo) -> str:
+    """Return the title of a table: the task, what it is, and which form if not the full set."""
+    form = "" if info.data == "full" else f" ({info.data})"
+    return f"{info.task}{form}: {info.title}"
 
 
 def frame(rows: Iterable[Row]) -> pandas.DataFrame:
@@ -78,12 +97,14 @@ def frame(rows: Iterable[Row]) -> pandas.DataFrame:
 
     lines = [
         {
-            "gold_set": row.gold_set,
+            "gold_set": row.info.name,
+            "data": row.info.data,
             "judge": row.judge,
             "role": row.role,
             "references": row.references,
             "part": row.part,
             "rank": row.rank,
+            "verified": row.verified,
             "metric": key,
             "value": value,
             "low": row.numbers.get(f"{key}_low"),
@@ -106,18 +127,22 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
     """Return a row's cells as text: rank, judge, references, then the metrics."""
     rank = "–" if row.rank is None else str(row.rank)
     judge = {"judge": row.judge, "human": f"*{row.judge}*"}.get(row.role, f"{row.judge} †")
+    if row.self_reported:
+        judge += " ‡"
     if row.part == "test":
         judge += " (test half)"
     shown = "" if row.role == "human" else str(row.references)
     return [rank, judge, shown, *(_cell(row, key) for key in columns)]
 
 
-def _section(info: GoldSetInfo, rows: Sequence[Row]) -> str:
+def _section(rows: Sequence[Row]) -> str:
+    info = rows[0].info
     columns = columns_of(info)
+    level, ranked = ("###", "Not ranked; ordered") if rows[0].is_sample else ("##", "Ranked")
     lines = [
-        f"## {info.task}: {info.title}",
+        f"{level} {title_of(info)}",
         "",
-        f"Gold: {info.kind}. Ranked by `{metrics.primary_key(info)}`.",
+        f"Gold: {info.kind}. {ranked} by `{metrics.primary_key(info)}`.",
         "",
         _line(["rank", "judge", "refs", *columns]),
         _line(["---:", "---", "---:", *("---:" for _ in columns)]),
@@ -130,8 +155,10 @@ def _section(info: GoldSetInfo, rows: Sequence[Row]) -> str:
 
 def _notes(rows: Sequence[Row]) -> list[str]:
     lines: list[str] = []
+    if any(r.self_reported for r in rows):
+        lines += [_SELF_REPORTED, ""]
     unranked = [r for r in rows if r.role == "judge" and r.unranked]
-    if unranked:
+    if unranked and not rows[0].is_sample:  # of samples all are, and the heading says why
         lines += ["Without a rank:", ""]
         lines += [f"- {r.judge} ({r.references} references): {r.unranked}" for r in unranked]
         lines.append("")

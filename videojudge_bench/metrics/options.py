@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -30,7 +31,8 @@ def option_card(
     """Return the score card of an option set; see `videojudge_bench.metrics.score`."""
     info = gold_set.info
     reported = asked(gold_set, judgements).only(part)
-    units = _questions(reported, task=info.task)
+    whole = Counter(example.unit for example in gold_set.examples)
+    units = _questions(reported, whole, task=info.task)
     values = unit_metrics(units, resampling)
     if not on_scale:
         values.pop("delta", None)
@@ -52,7 +54,8 @@ def option_card(
     )
 
 
-def _questions(reported: Asked, *, task: str) -> Units:
+def _questions(reported: Asked, whole: Mapping[str, int], *, task: str) -> Units:
+    """The questions, scored where all of their options were asked for; `whole` counts these."""
     questions: dict[str, list[tuple[Example, Verdict]]] = {}
     for example, verdict in reported.answers:
         questions.setdefault(example.unit, []).append((example, verdict))
@@ -64,7 +67,7 @@ def _questions(reported: Asked, *, task: str) -> Units:
         if len(right) > 1:
             problem = f"question {name!r} has {len(right)} correct options; scoring needs one"
             raise DataError(problem, path=task)
-        if not (right and wrong):
+        if not (right and wrong) or len(options) < whole[name]:
             continue
         video = options[0][0].item.video_id
         scores = [v.value for v in (*right, *wrong) if isinstance(v, Rating)]

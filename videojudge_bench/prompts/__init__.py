@@ -2,8 +2,8 @@
 
 A template has three blocks. `system` and `shared` are equal for all items of a group, so that an
 engine can work them out once; `response` holds what differs and comes last. A template sees
-`instruction`, `references`, `description`, `has_video`, `low`, `high`, and `response` or `first`
-and `second`.
+`instruction`, `references`, `description`, `subtitles`, `has_video`, `low`, `high`, and `response`
+or `first` and `second`.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def _values(item: Item | Pair, scale: RatingScale) -> dict[str, object]:
         "instruction": item.instruction,
         "references": item.references,
         "description": item.description,
+        "subtitles": item.subtitles,
         "has_video": item.video is not None,
         "low": scale.low,
         "high": scale.high,

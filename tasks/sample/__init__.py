@@ -1,0 +1,1 @@
+"""Rated answers about seven shipped videos: samples of sets whose full data are not here."""

@@ -1,0 +1,193 @@
+"""Bring your own: a file of ratings, options or pairs becomes a gold set, and goes away again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets import border, rows, store
+from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
+from videojudge_bench.scale import RatingScale
+
+_SCALE = re.compile(r"(-?\d+)-(-?\d+)")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user wants to add.
+
+    Attributes:
+        file: JSON Lines in the schema of `videojudge_bench.goldsets.rows`; `.gz`: compressed.
+        name: of the set; its task is `videojudge_<name>`.
+        videos: the folder of the videos.
+        scale: of the ratings.
+        kind: where the gold comes from; by default people, and `options` for options.
+        title: one line for tables; by default the name of the file.
+        licence: of the data.
+        replace: whether a set of that name may be replaced.
+    """
+
+    file: Path
+    name: str
+    videos: Path | None = None
+    scale: RatingScale = RatingScale()
+    kind: GoldKind | None = None
+    title: str | None = None
+    licence: str = "not stated"
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was added.
+
+    Attributes:
+        info: what is known of the set.
+        facts: what holds for all its rows.
+        videos: by video id whether its file was found.
+        folder: where the set is kept.
+    """
+
+    info: GoldSetInfo
+    facts: rows.Facts
+    videos: dict[str, bool]
+    folder: Path
+
+    def lines(self) -> list[str]:
+        """Return what a user should know now."""
+        info, facts = self.info, self.facts
+        what = f"{_count(facts.rows, 'row')} of {info.shape}"
+        if info.shape == "ratings":
+            what += f" by {_count(facts.raters, 'rater')} on the scale {info.scale}"
+        lost = [video_id for video_id, is_there in self.videos.items() if not is_there]
+        found = len(self.videos) - len(lost)
+        there = f"{_count(len(self.videos), 'video')}, files of {found} of them found"
+        lines = [f"{info.task}: {what}; {there}"]
+        if lost:
+            lines.append(f"no file of {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}")
+        command = "lmms_eval --model videojudge --model_args judge=random"
+        return [
+            *lines,
+            f"kept in {self.folder}; remove it with: videojudge data remove {info.name}",
+            f"try it: {command} --tasks {info.task} --output_path out",
+        ]
+
+
+@dataclass
+class _Watched:
+    """Passes rows on and notes their videos: a file may be too large to be kept."""
+
+    files: dict[str, str | None] = field(default_factory=dict)
+
+    def __call__(self, found: Iterator[rows.Row]) -> Iterator[rows.Row]:
+        for row in found:
+            self.files[row.video_id] = self.files.get(row.video_id) or row.video
+            yield row
+
+
+def add(request: Request) -> Added:
+    """Check a file and keep it as a gold set.
+
+    Raises:
+        ConfigError: when the name cannot be taken, or the folder of videos does not exist.
+        DataError: with file, line and field, when a row is not what it should be.
+    """
+    _check_name(request.name, replace=request.replace)
+    if not request.file.is_file():
+        raise ConfigError(f"no file {str(request.file)!r}; give a JSON Lines file of your ratings")
+    watched, shape = _Watched(), rows.shape_of(request.file)
+    checked = rows.checked_rows(request.file, shape, request.scale)
+    facts = rows.facts_of(watched(checked))
+    info = GoldSetInfo(
+        name=request.name,
+        title=request.title or request.file.name,
+        kind=request.kind or ("options" if shape == "options" else "human"),
+        shape=shape,
+        licence=request.licence,
+        source=f"added from {request.file.name}",
+        how_to_get="",
+        scale=request.scale,
+        systems=facts.systems,
+    )
+    # Read again, as a stream: what was checked is not kept in memory.
+    found = rows.checked_rows(request.file, shape, request.scale)
+    folder = store.write(info, found, request.videos)
+    goldsets.load.cache_clear()
+    return Added(info, facts, _found(watched.files, request.videos), folder)
+
+
+def remove(name: str) -> str:
+    """Remove a set that was added or prepared, its videos stay; return a line that says so.
+
+    Raises:
+        UnknownNameError: when no such set was added or prepared.
+    """
+    if not store.remove(name):
+        raise UnknownNameError(
+            "added or prepared set", name, store.names(), hint="See `videojudge data list`."
+        )
+    goldsets.load.cache_clear()
+    if name in goldsets.names():
+        return f"removed what was prepared of {name}; the task serves what the package has"
+    return f"removed {name}; there is no task videojudge_{name} any more"
+
+
+def prepare(name: str, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
+    """Put the release of a set of ours into the user's data folder and return the set.
+
+    Raises:
+        ConfigError: when a file or folder does not exist.
+        DataError: with file, line and field, when the release is not what it should be.
+    """
+    if not release.is_file():
+        raise ConfigError(f"no file {str(release)!r}: {goldsets.info(name).how_to_get}")
+    if subtitles is not None and not subtitles.is_dir():
+        raise ConfigError(f"the folder of subtitles {str(subtitles)!r} does not exist")
+    prepared = goldsets.released_set(name).prepare(release, videos, subtitles)
+    goldsets.load.cache_clear()
+    return prepared
+
+
+def read_scale(text: str) -> RatingScale:
+    """Return the scale in a text such as `1-5`, `0-100` or `-2-2`.
+
+    Raises:
+        ConfigError: when it is no scale.
+    """
+    found = _SCALE.fullmatch(text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise ConfigError(
+            f"the scale {text!r} is not LOW-HIGH in whole numbers, LOW below HIGH, such as 1-5"
+        )
+    return RatingScale(int(found[1]), int(found[2]))
+
+
+def _check_name(name: str, *, replace: bool) -> None:
+    if not store.NAME.fullmatch(name):
+        raise ConfigError(
+            f"the name {name!r} cannot be that of a task: it needs a lower-case letter first, then "
+            "lower-case letters, digits and _, 64 at most"
+        )
+    if store.contains(name) and name in goldsets.extra_names():
+        if not replace:
+            raise ConfigError(f"there is a set {name!r}; give --replace, or another --name")
+    elif name in goldsets.names():
+        raise ConfigError(
+            f"the name {name!r} is taken by the task videojudge_{name}; choose another --name"
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _found(files: dict[str, str | None], folder: Path | None) -> dict[str, bool]:
+    there = border.find_videos(folder) if folder else {}
+    return {
+        video_id: video_id in there or bool(folder and named and (folder / named).is_file())
+        for video_id, named in files.items()
+    }

@@ -1,0 +1,203 @@
+"""LongVideoBench, validation split: questions with four or five options, one of them correct.
+
+Wu et al., "LongVideoBench: A Benchmark for Long-context Interleaved Video-Language Understanding",
+NeurIPS 2024 (arXiv 2407.15754). VideoJudge rates each option as if it were a free answer. The
+release is `lvb_val.json`, a JSON list, beside a folder of subtitle files in one of two schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, Union
+
+from pydantic import (
+    BaseModel,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
+
+from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.goldsets.released import ReleasedSet
+
+INFO = GoldSetInfo(
+    name="longvideobench",
+    title="LongVideoBench: the correct option against the others",
+    kind="options",
+    shape="options",
+    licence="CC BY-NC-SA 4.0",
+    source="huggingface.co/datasets/longvideobench/LongVideoBench, validation split",
+    how_to_get=(
+        "ask for access at huggingface.co/datasets/longvideobench/LongVideoBench, then `videojudge "
+        "data prepare longvideobench --release lvb_val.json --subtitles DIR --videos DIR`"
+    ),
+)
+
+ORDER_CATEGORIES = frozenset({"E3E", "O3O", "SSS", "SOS", "SAA", "T3E", "T3O", "TOS", "TAA"})
+"""The question categories of level L2-Relation: what happens before, after, or in which order."""
+
+_Text = Annotated[str, Field(min_length=1)]
+_Seconds = NonNegativeFloat
+_Clock = Annotated[str, Field(pattern=r"^[0-9]{1,4}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{1,9})?$")]
+
+
+class LvbQuestion(BaseModel):
+    """One question of `lvb_val.json`."""
+
+    model_config = border.STRICT
+
+    video_id: _Text
+    question: _Text
+    question_wo_referring_query: str
+    candidates: Annotated[tuple[_Text, ...], Field(min_length=2, max_length=5)]
+    correct_choice: Annotated[int, Field(ge=0)]
+    position: tuple[int, ...]
+    topic_category: _Text
+    question_category: _Text
+    level: _Text
+    id: _Text
+    video_path: _Text
+    subtitle_path: _Text
+    duration_group: Literal[15, 60, 600, 3600]
+    starting_timestamp_for_subtitles: FiniteFloat
+    duration: _Seconds
+    view_count: int
+    type: str | None = None
+
+    @field_validator("video_path", "subtitle_path")
+    @classmethod
+    def _inside_the_folder(cls, path: str) -> str:
+        return rows.inside_its_folder(path)
+
+
+class _Timed(BaseModel):
+    """A subtitle of the first schema; the end is missing where it is that of the video."""
+
+    model_config = border.STRICT
+
+    timestamp: tuple[FiniteFloat, Union[FiniteFloat, str, None]]
+    text: str
+
+    def span(self, video_ends: float) -> tuple[float, float]:
+        """Return start and end in seconds of the subtitles' own clock."""
+        start, end = self.timestamp
+        return start, end if isinstance(end, (int, float)) else video_ends
+
+
+class _Clocked(BaseModel):
+    """A subtitle of the second schema: times as `h:m:s`."""
+
+    model_config = border.STRICT
+
+    start: _Clock
+    end: _Clock
+    line: str
+
+    @property
+    def text(self) -> str:
+        """What is said."""
+        return self.line
+
+    def span(self, video_ends: float) -> tuple[float, float]:
+        """Return start and end in seconds of the subtitles' own clock."""
+        del video_ends
+        return _seconds(self.start), _seconds(self.end)
+
+
+def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+    """Yield one row per question.
+
+    Args:
+        release: `lvb_val.json`.
+        subtitles: the folder of the subtitle files; None leaves subtitles out.
+
+    Raises:
+        DataError: with file, line and field, when a file is missing or is not what it should be.
+    """
+    seen: dict[str, int] = {}
+    for line, question in border.elements(release, LvbQuestion):
+        if question.id in seen:
+            problem = f"duplicate of line {seen[question.id]} ({question.id!r}); ids are unique"
+            raise DataError(problem, path=release, line=line, field="id")
+        seen[question.id] = line
+        try:
+            yield _row(question, subtitles)
+        except ValidationError as error:
+            raise border.data_error(error, release, line, _FIELDS) from error
+
+
+_FIELDS = {"correct": "correct_choice", "video": "video_path", "options": "candidates"}
+"""Their names of our fields."""
+
+
+def _row(question: LvbQuestion, subtitles: Path | None) -> rows.OptionRow:
+    path = PurePosixPath(question.video_path)
+    named_by_id = str(path.parent) == "." and path.stem == question.video_id
+    return rows.OptionRow(
+        id=question.id,
+        video_id=question.video_id,
+        video=None if named_by_id else question.video_path,
+        instruction=question.question,
+        options=question.candidates,
+        correct=question.correct_choice,
+        subtitles=() if subtitles is None else _subtitles(question, subtitles),
+        labels={
+            "question_category": question.question_category,
+            "level": question.level,
+            "topic_category": question.topic_category,
+            "duration_group": str(question.duration_group),
+        },
+    )
+
+
+_TIMED = TypeAdapter(tuple[_Timed, ...])
+_CLOCKED = TypeAdapter(tuple[_Clocked, ...])
+
+
+def _subtitles(question: LvbQuestion, folder: Path) -> tuple[rows.SubtitleRow, ...]:
+    """The subtitles that fall into the video, with times from its start."""
+    offset, duration = question.starting_timestamp_for_subtitles, question.duration
+    spoken: list[rows.SubtitleRow] = []
+    for subtitle in _subtitle_file(folder / question.subtitle_path):
+        start, end = (time - offset for time in subtitle.span(offset + duration))
+        if subtitle.text.strip() and start < duration and end > 0:
+            row = rows.SubtitleRow(
+                start_seconds=round(max(start, 0.0), 3),
+                end_seconds=round(min(max(end, start), duration), 3),
+                text=subtitle.text.strip(),
+            )
+            spoken.append(row)
+    return tuple(spoken)
+
+
+def _subtitle_file(path: Path) -> tuple[_Timed, ...] | tuple[_Clocked, ...]:
+    try:
+        raw = path.read_bytes()
+        # One schema a file: an error is then that of the schema that was meant.
+        return (_TIMED if b'"timestamp"' in raw else _CLOCKED).validate_json(raw)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
+    except ValidationError as error:
+        raise border.data_error(error, path, None) from error
+
+
+def _seconds(clock: str) -> float:
+    hours, minutes, seconds = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+SET = ReleasedSet(
+    INFO,
+    read,
+    sample_file="longvideobench.json",
+    units=1_337,
+    has_subtitles=True,
+)
+
+load = SET.load

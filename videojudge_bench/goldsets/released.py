@@ -1,0 +1,112 @@
+"""Sets that come in two forms: a sample in the package, and the full data once prepared.
+
+The full data replace the sample when `videojudge data prepare` has put them into the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+from videojudge_bench.errors import NoDataError
+from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+
+SAMPLE_LICENCE = "texts CC0-1.0; videos CC0-1.0, public domain and CC BY 3.0"
+SAMPLE_SOURCE = "written for this package by watching its seven videos"
+
+
+class ReadRelease(Protocol):
+    """Reads a release as rows of our schema."""
+
+    def __call__(self, release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+        """Yield its rows, checked.
+
+        Args:
+            release: the file.
+            subtitles: the folder of the subtitle files, for a release that has some.
+        """
+
+
+@dataclass(frozen=True)
+class ReleasedSet:
+    """A set that is prepared from its release, with a sample in the package or without one.
+
+    Attributes:
+        full: what is known of the full set.
+        read: reads the release, and the sample, which has the same form.
+        sample_file: name of the sample in `tasks/sample/`, if there is one.
+        units: how many questions or pairs the release has, where that is known.
+        has_subtitles: whether the release comes with files of subtitles.
+    """
+
+    full: GoldSetInfo
+    read: ReadRelease
+    sample_file: str | None = None
+    units: int | None = None
+    has_subtitles: bool = False
+
+    def load(self) -> GoldSet:
+        """Return the full set if it was prepared on this machine, else the sample.
+
+        Raises:
+            NoDataError: when there is neither.
+            DataError: when the data are not what they should be.
+        """
+        if not store.contains(self.full.name):
+            return self.sample
+        kept = store.load(self.full.name)
+        return replace(kept, info=replace(self.full, data=kept.info.data))
+
+    @cached_property
+    def sample(self) -> GoldSet:
+        """The sample; its gold is a model's, whatever that of the full set is.
+
+        Raises:
+            NoDataError: when there is none.
+        """
+        folder = Path(str(files("videojudge_bench.tasks"))) / "sample"
+        if self.sample_file is None or not (folder / self.sample_file).is_file():
+            raise NoDataError(self.full.name, self.full.how_to_get)
+        found = list(self.read(folder / self.sample_file, folder))
+        info = replace(
+            self.full,
+            kind="model",
+            licence=SAMPLE_LICENCE,
+            source=SAMPLE_SOURCE,
+            data=f"sample-{len(found)}",
+        )
+        return rows.gold_set(found, info, folder / "videos")
+
+    def prepare(self, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
+        """Put the release into the store and return the set.
+
+        Args:
+            release: its file.
+            videos: the folder of its videos.
+            subtitles: the folder of its subtitle files.
+
+        Raises:
+            ConfigError: when the folder of videos does not exist.
+            DataError: when the release is not what it should be.
+        """
+        found = list(self.read(release, subtitles))
+        data = "full" if self.units in (None, len(found)) else f"part-{len(found)}"
+        info = replace(self.full, data=data)
+        rows.gold_set(found, info, videos)  # what could not be read again is not kept
+        store.write(info, found, videos)
+        return self.load()
+
+
+def read_our_rows(full: GoldSetInfo) -> ReadRelease:
+    """Return a reader of releases in our own schema (`videojudge_bench.goldsets.rows`)."""
+
+    def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+        del subtitles  # they stand in the rows
+        return rows.checked_rows(release, full.shape, full.scale)
+
+    return read

@@ -1,0 +1,186 @@
+"""Sets that a user added or prepared: kept in the user's data folder, one folder a set.
+
+`<data folder>/videojudge_bench/goldsets/<name>/` holds `set.json` and `rows.jsonl.gz`, the rows in
+the schema of `rows.py`. The data folder is `XDG_DATA_HOME`, by default `~/.local/share`. Videos
+stay where they are; only their folder is written down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
+from videojudge_bench.scale import RatingScale
+
+INFO_FILE, ROWS_FILE = "set.json", "rows.jsonl.gz"
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What a set may be called: it becomes the name of a task, a folder and a file."""
+
+
+class _InfoFile(BaseModel):
+    model_config = border.STRICT
+
+    format: Literal[1]
+    name: str
+    title: str
+    kind: GoldKind
+    shape: Shape
+    licence: str
+    source: str
+    scale: tuple[int, int]
+    data: str
+    systems: bool
+    videos: str | None
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """A set in the store.
+
+    Attributes:
+        info: what is known of it.
+        videos: the folder of its videos, if it was given one.
+    """
+
+    info: GoldSetInfo
+    videos: Path | None
+
+
+def root() -> Path:
+    """Return the folder of the store; it need not exist."""
+    data = os.environ.get("XDG_DATA_HOME")
+    home = Path(data) if data else Path.home() / ".local" / "share"
+    return home / "videojudge_bench" / "goldsets"
+
+
+def names() -> list[str]:
+    """Return the names of all sets in the store, sorted; what is no set is passed over."""
+    found = root().glob(f"*/{INFO_FILE}")
+    return sorted(path.parent.name for path in found if NAME.fullmatch(path.parent.name))
+
+
+def contains(name: str) -> bool:
+    """Return whether a set of this name is in the store."""
+    return bool(NAME.fullmatch(name)) and (root() / name / INFO_FILE).is_file()
+
+
+def read(name: str) -> StoredSet:
+    """Return what is known of a set without reading its rows.
+
+    Raises:
+        DataError: when `set.json` is missing or is not what `write` writes.
+    """
+    path = root() / name / INFO_FILE
+    kept = border.read_object(path, _InfoFile)
+    if kept.name != name:
+        problem = f"the set is called {kept.name!r}, and its folder {name!r}; add it again"
+        raise DataError(problem, path=path, field="name")
+    low, high = kept.scale
+    try:
+        scale = RatingScale(low, high)
+    except ValueError as error:
+        raise DataError(str(error), path=path, field="scale") from error
+    info = GoldSetInfo(
+        name=name,
+        title=kept.title,
+        kind=kept.kind,
+        shape=kept.shape,
+        licence=kept.licence,
+        source=kept.source,
+        how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --replace",
+        scale=scale,
+        data=kept.data,
+        systems=kept.systems,
+    )
+    return StoredSet(info, Path(kept.videos) if kept.videos else None)
+
+
+def load(name: str) -> GoldSet:
+    """Return a set.
+
+    Raises:
+        DataError: when a file of it is missing or is not what `write` writes.
+    """
+    kept = read(name)
+    found = rows.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
+    return rows.gold_set(found, kept.info, kept.videos)
+
+
+def write(info: GoldSetInfo, found: Iterable[rows.Row], videos: Path | None) -> Path:
+    """Write a set, all of it or nothing, in the place of one of the same name; return its folder.
+
+    Args:
+        info: what is known of it.
+        found: its rows; they are read once, as a stream.
+        videos: the folder of its videos.
+
+    Raises:
+        ConfigError: when the folder of videos does not exist.
+        DataError: when a row is too long to be read again.
+    """
+    if videos is not None and not videos.is_dir():
+        raise ConfigError(f"the folder of videos {str(videos)!r} does not exist or is no folder")
+    folder = root() / info.name
+    root().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{info.name}.", dir=root()) as work:
+        new = Path(work) / "new"
+        new.mkdir()
+        border.write_lines(new / ROWS_FILE, map(_line, found))
+        (new / INFO_FILE).write_text(_info_file(info, videos), encoding="utf-8")
+        _move_away(folder, Path(work))
+        new.rename(folder)
+    return folder
+
+
+def remove(name: str) -> bool:
+    """Remove a set from the store, the videos stay; return whether there was one."""
+    there = contains(name)
+    if there:
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=root()) as work:
+            _move_away(root() / name, Path(work))
+    return there
+
+
+def _move_away(folder: Path, work: Path) -> None:
+    """Move what is there, if anything is, to where it is deleted: nobody sees half a set."""
+    if folder.exists() or folder.is_symlink():
+        folder.rename(work / "old")
+
+
+def _line(row: rows.Row) -> str:
+    line = row.model_dump_json(exclude_defaults=True)
+    if len(line.encode()) >= border.MAX_LINE_BYTES:
+        raise DataError(
+            f"a row of the video {row.video_id!r} is longer than {border.MAX_LINE_BYTES} bytes; "
+            "shorten its texts or subtitles",
+            path=ROWS_FILE,
+        )
+    return line
+
+
+def _info_file(info: GoldSetInfo, videos: Path | None) -> str:
+    kept = _InfoFile(
+        format=1,
+        name=info.name,
+        title=info.title,
+        kind=info.kind,
+        shape=info.shape,
+        licence=info.licence,
+        source=info.source,
+        scale=(info.scale.low, info.scale.high),
+        data=info.data,
+        systems=info.systems,
+        videos=None if videos is None else str(videos.resolve()),
+    )
+    return kept.model_dump_json(indent=1) + "\n"

@@ -1,0 +1,94 @@
+"""VideoAutoArena's benchmark: two answers to a question, one selected by people, one rejected.
+
+Luo et al., "VideoAutoArena: An Automated Arena for Evaluating Large Multimodal Models in Video
+Analysis through User Simulation", CVPR 2025 (arXiv 2411.13281). The release is
+`data/videoautobench.latest.json`, one JSON object with a question per key; JSON Lines with `qid`,
+`selected_answer` and `rejected_answer` are read too. The videos are those of LongVideoBench's test
+split. The persona that a question was written for is not shown to a judge, as its authors ask.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.goldsets.released import ReleasedSet
+
+INFO = GoldSetInfo(
+    name="videoautoarena",
+    title="VideoAutoArena: the answer that people selected against the one they rejected",
+    kind="human",
+    shape="pairs",
+    licence="CC BY-NC-SA 4.0 (says its README)",
+    source="github.com/VideoAutoArena/VideoAutoBench",
+    how_to_get=(
+        "get data/videoautobench.latest.json from github.com/VideoAutoArena/VideoAutoBench, then "
+        "`videojudge data prepare videoautoarena --release videoautobench.latest.json`"
+    ),
+)
+
+_STARS = re.compile(r"^\s*\*\*\s*\n|\n\s*\*\*\s*$")
+
+
+class _Question(BaseModel):
+    """One question of the release."""
+
+    model_config = ConfigDict(**{**border.STRICT, "extra": "ignore"})
+
+    qid: str = ""
+    video_id: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    selected: str = Field(validation_alias=AliasChoices("selected answer", "selected_answer"))
+    rejected: str = Field(validation_alias=AliasChoices("rejected answer", "rejected_answer"))
+
+
+def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+    """Yield one pair per question.
+
+    Raises:
+        DataError: with file, line and field, when the release is not what it should be.
+    """
+    del subtitles  # the release has none
+    for line, qid, question in _questions(release):
+        if question.selected == question.rejected:
+            problem = "the selected and the rejected answer are the same text"
+            raise DataError(problem, path=release, line=line, field="rejected answer")
+        try:
+            yield _row(qid, question)
+        except ValidationError as error:
+            raise border.data_error(error, release, line, _FIELDS) from error
+
+
+_FIELDS = {"id": "qid", "instruction": "question"}
+"""Their names of our fields."""
+
+
+def _row(qid: str, question: _Question) -> rows.PairRow:
+    return rows.PairRow(
+        id=qid,
+        video_id=question.video_id,
+        # The release frames some questions in empty bold marks.
+        instruction=_STARS.sub("", question.question).strip(),
+        response_a=question.selected,
+        response_b=question.rejected,
+        preferences=("a",),
+    )
+
+
+def _questions(release: Path) -> Iterator[tuple[int, str, _Question]]:
+    if release.suffix in (".jsonl", ".gz"):
+        for line, row in border.numbered_rows(release, _Question, unique=("qid",)):
+            yield line, row.qid, row
+    else:
+        yield from border.members(release, _Question)
+
+
+SET = ReleasedSet(INFO, read, units=255)
+
+load = SET.load
