@@ -11,7 +11,7 @@ from videojudge_bench.goldsets.released import ReleasedSet, read_our_rows
 
 INFO = GoldSetInfo(
     name="pairwise_h",
-    title="VideoJudge-Pairwise-H: ratings 2 against 3, the preference that two people share",
+    title="VideoJudge-Pairwise-H: ratings 2 against 3, the preference that two raters share",
     kind="human",
     shape="pairs",
     licence="not stated (no public release was found)",
