@@ -103,7 +103,8 @@ def _cross_validated(
 def _shuffled(
     ratings: NDArray[np.int64], groups: list[str], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    made, names = ratings.copy(), np.array(groups)
+    made: NDArray[np.int64] = ratings.copy()
+    names = np.array(groups)
     for name in np.unique(names):
         made[names == name] = rng.permutation(made[names == name])
     return made
