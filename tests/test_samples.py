@@ -53,8 +53,10 @@ def test_samples_are_marked_as_such_and_stay_off_the_dev_part(name: str) -> None
 def test_every_item_has_its_video(name: str) -> None:
     gold_set = goldsets.load(name)
     view = view_of(gold_set, 0, None)
-    shown = {view.item(example.item.id).video for example in gold_set.examples}
-    assert shown == set(VIDEOS)
+    shown = [view.item(example.item.id).video for example in gold_set.examples]
+    # An editable install links to the files of the checkout.
+    assert {path.resolve() for path in shown if path} == set(VIDEOS)
+    assert None not in shown
 
 
 @pytest.mark.parametrize("path", VIDEOS, ids=lambda path: path.stem)
