@@ -11,7 +11,7 @@ import pytest
 
 import videojudge_bench
 
-HEAVY = ("torch", "transformers", "lmms_eval", "pandas", "scipy", "sklearn")
+HEAVY = ("torch", "transformers", "lmms_eval", "pandas", "scipy", "sklearn", "av", "decord")
 
 
 def test_the_public_names() -> None:
@@ -61,6 +61,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
         "videojudge_bench.prompted",
         "videojudge_bench.registry",
         "videojudge_bench.runner",
+        "videojudge_bench.video",
         "videojudge_bench.view",
         "videojudge_bench.judges.scripted",
     ],

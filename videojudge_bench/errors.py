@@ -5,9 +5,11 @@ VideoJudgeError
 │   ├── UnknownNameError   a name that does not exist, with the nearest ones
 │   └── MissingPackageError  an optional package is needed, and how to install it
 ├── DataError              a file that is not what it should be: file, line, field
+├── VideoError             a video that cannot be decoded as asked: file, what was found, the fix
 ├── NoDataError            a gold set whose data are not on this machine, and how to get them
 ├── JournalBusyError       another process writes the same journal
 ├── JudgeFailedError       a judge failed on every item of a set
+├── RunStoppedError        a long run had to stop; what it has done is kept
 └── HostChangedError       lmms-eval is not the version this package was written for
 
 A message says what was asked, what was found, what is allowed and how to fix it. They are meant
@@ -59,6 +61,20 @@ class DataError(VideoJudgeError):
         super().__init__(f"{where}: {problem}")
 
 
+class VideoError(VideoJudgeError):
+    """A video that cannot be decoded as asked.
+
+    Attributes:
+        path: the file.
+        found: what was found there.
+        fix: one sentence that tells the user what to do.
+    """
+
+    def __init__(self, path: Path | str, found: str, *, fix: str) -> None:
+        self.path, self.found, self.fix = Path(path), found, fix
+        super().__init__(f"{path}: {found}. {fix}")
+
+
 class NoDataError(VideoJudgeError):
     """A gold set whose data are not on this machine.
 
@@ -77,6 +93,10 @@ class JournalBusyError(VideoJudgeError):
 
 class JudgeFailedError(VideoJudgeError):
     """A judge failed on every item of a set, so there is nothing to report."""
+
+
+class RunStoppedError(VideoJudgeError):
+    """A long run had to stop. What it has done is kept, and the same command goes on with it."""
 
 
 class HostChangedError(VideoJudgeError):

@@ -1,0 +1,56 @@
+"""What comes back for a video: frames, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """What is known of the frames of a video, beside their pixels.
+
+    Attributes:
+        times_seconds: when each frame begins, ascending; 0 is the first frame that a player shows
+            (edit lists respected).
+        wanted: how many frames the policy wanted of the video.
+        source_fps: mean frames per second of the video itself.
+        duration_seconds: of the video, by its header where the file was cut off.
+        decoder: name and version of what decoded it.
+    """
+
+    times_seconds: tuple[float, ...]
+    wanted: int
+    source_fps: float
+    duration_seconds: float
+    decoder: str
+
+    @property
+    def coverage(self) -> float:
+        """Frames got by frames wanted, in (0, 1]: below 1, the file is damaged or cut off."""
+        return len(self.times_seconds) / self.wanted
+
+    @property
+    def sample_fps(self) -> float:
+        """Frames per second among those taken (M-RoPE's time); of one frame, the video's own."""
+        times = self.times_seconds
+        if len(times) < 2:
+            return self.source_fps
+        return (len(times) - 1) / (times[-1] - times[0])
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBatch(FrameFacts):
+    """The frames that a judge sees of one video.
+
+    Attributes:
+        frames: (T, height, width, 3) uint8 RGB, upright; read-only when it comes from a store.
+    """
+
+    frames: Pixels

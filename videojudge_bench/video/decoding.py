@@ -1,0 +1,172 @@
+"""From a file and a policy to pictures, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.video.batch import FrameFacts
+from videojudge_bench.video.container import CONVERT, GET_ANOTHER, read_index
+from videojudge_bench.video.decoders import Scaler, decoder_named
+from videojudge_bench.video.policy import FramePolicy
+from videojudge_bench.video.sampling import choose
+
+if TYPE_CHECKING:
+    from videojudge_bench.video.batch import Pixels
+
+
+class Sink(Protocol):
+    """Where decoded pictures go: an array, or a file that another process reads."""
+
+    def begin(self, shape: tuple[int, int, int, int]) -> None:
+        """Make room for so many pictures of this height, width and 3 channels."""
+        ...
+
+    def put(self, row: int, picture: Pixels) -> None:
+        """Take in a picture."""
+        ...
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows alone, ascending: the others were lost. Called once, at the end."""
+        ...
+
+
+class ArraySink:
+    """Pictures in memory."""
+
+    def __init__(self) -> None:
+        self.array: Pixels | None = None
+
+    def begin(self, shape: tuple[int, int, int, int]) -> None:
+        """Make the array."""
+        import numpy as np
+
+        self.array = np.empty(shape, np.uint8)
+
+    def put(self, row: int, picture: Pixels) -> None:
+        """Copy a picture in."""
+        assert self.array is not None
+        self.array[row] = picture
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop the rows that were lost."""
+        assert self.array is not None
+        if len(rows) < len(self.array):
+            self.array = self.array[list(rows)]
+
+
+class FileSink:
+    """Pictures in a .npy file, written row by row: they never are in memory all together."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._shape: tuple[int, ...] = ()
+        self._start = 0
+
+    def begin(self, shape: tuple[int, int, int, int]) -> None:
+        """Write the header."""
+        self._shape = shape
+        self._write_header(len_=shape[0])
+        self._start = self._file.tell()
+
+    def put(self, row: int, picture: Pixels) -> None:
+        """Write a picture where it belongs."""
+        self._go_to(row)
+        self._file.write(picture.tobytes())
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Close the gaps of the rows that were lost."""
+        if len(rows) == self._shape[0]:
+            return
+        for new, old in enumerate(rows):
+            self._go_to(old)
+            pixels = self._file.read(self._row_bytes)
+            self._go_to(new)
+            self._file.write(pixels)
+        self._go_to(len(rows))
+        self._file.truncate()
+        self._write_header(len_=len(rows))
+
+    @property
+    def _row_bytes(self) -> int:
+        _, height, width, channels = self._shape
+        return height * width * channels
+
+    def _go_to(self, row: int) -> None:
+        self._file.seek(self._start + row * self._row_bytes)
+
+    def _write_header(self, len_: int) -> None:
+        """Write numpy's header; it has the same length whatever the number of rows."""
+        import numpy as np
+
+        self._file.seek(0)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len_, *self._shape[1:])}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def decode(
+    path: Path,
+    policy: FramePolicy,
+    sink: Sink,
+    on_length: Callable[[int], None] = lambda _: None,
+) -> FrameFacts:
+    """Decode the frames that a policy wants into a sink, in this process, however long it takes.
+
+    Args:
+        path: the video.
+        policy: which frames, how large.
+        sink: where they go; what it holds when this raises means nothing.
+        on_length: told how many frames the file has, before anything is decoded.
+
+    Raises:
+        VideoError: no frame could be decoded.
+        ConfigError: the package behind the policy's decoder is one that returns wrong frames.
+        MissingPackageError: that package is not installed.
+    """
+    decoder = decoder_named(policy.decoder)
+    index = read_index(path)
+    on_length(index.clock.available)
+    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    available = [position for position in wanted if position < index.clock.available]
+
+    def size_of(height: int, width: int) -> tuple[int, int]:
+        try:
+            return policy.frame_size(height, width, frames=len(wanted))
+        except ConfigError as error:
+            raise VideoError(path, str(error), fix="Other videos are not affected") from error
+
+    scaler = Scaler(size_of, policy.resampling)
+    pictures = decoder.pictures(path, index, available, scaler) if available else iter(())
+    rows = _put_all(path, pictures, available, sink)
+    if not rows:
+        raise VideoError(path, f"none of {len(wanted)} frames could be decoded", fix=GET_ANOTHER)
+    sink.keep(rows)
+    return FrameFacts(
+        times_seconds=tuple(index.clock.times_seconds[available[row]] for row in rows),
+        wanted=len(wanted),
+        source_fps=index.clock.fps,
+        duration_seconds=index.clock.duration_seconds,
+        decoder=f"{decoder.name} ({decoder.version()})",
+    )
+
+
+def _put_all(
+    path: Path, pictures: Iterator[tuple[int, Pixels]], expected: Sequence[int], sink: Sink
+) -> list[int]:
+    """Put pictures, whatever their order, into the sink's rows; return the rows that came."""
+    import av
+
+    row_of = {position: row for row, position in enumerate(expected)}
+    rows: list[int] = []
+    try:
+        for position, picture in pictures:
+            if not rows:
+                height, width, channels = picture.shape
+                sink.begin((len(expected), height, width, channels))
+            rows.append(row_of[position])
+            sink.put(rows[-1], picture)
+    except av.FFmpegError as error:
+        raise VideoError(path, f"its pictures cannot be made RGB ({error})", fix=CONVERT) from error
+    return sorted(rows)
