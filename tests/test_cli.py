@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from videojudge_bench import __version__, cli, registry
+from videojudge_bench.judge_help import help_of
+from videojudge_bench.options import options_of_words
 
 OWN_JUDGE = '''\
 from videojudge_bench import Judge, Rating
@@ -82,7 +84,16 @@ def verbs_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
     """None of the verbs to come is named before it works."""
-    assert verbs_of(capsys) == ["judges", "data", "leaderboard", "tasks-path"]
+    assert verbs_of(capsys) == [
+        "judges",
+        "data",
+        "describe",
+        "rubrics",
+        "calibrate",
+        "sweep",
+        "leaderboard",
+        "tasks-path",
+    ]
     assert verbs_of(capsys, "data") == ["list", "verify", "ids", "add", "remove", "prepare"]
     assert verbs_of(capsys, "leaderboard") == ["add"]
 
@@ -117,7 +128,27 @@ def test_judges_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["random"] == ["nothing", "1-5", "seed=0"]
     assert rows["longest"][:2] == ["nothing", "only rank"]
     assert rows["rouge_l"][:2] == ["references", "only rank"]
-    assert rows["scripted"][2] == "replies"
+    assert rows["scripted"][2] == "replies=required"
+    assert "max_frames" not in rows["qwen2_5_vl"][2]
+
+
+def test_a_judge_is_explained_with_the_options_of_all_that_it_is_built_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = output_of(capsys, "judges", "qwen2_5_vl").splitlines()
+    assert lines[0].startswith("qwen2_5_vl: Qwen2.5-VL: 3b, 7b")
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines[3:]]
+    meanings = {name: rest for name, *rest in cells if rest}
+    assert set(meanings) == set(registry.options_of(registry.judge_class("qwen2_5_vl")))
+    assert list(meanings)[:2] == ["size", "pretrained"]
+    assert [name for name, rest in meanings.items() if len(rest) < 2] == []
+    assert meanings["samples"] == ["1", "replies per item, whose mean counts; needs a temperature."]
+    assert meanings["max_frames"][0] == "180"
+
+
+@pytest.mark.parametrize("name", sorted(registry.names()))
+def test_every_option_of_every_judge_has_a_meaning(name: str) -> None:
+    assert [option.name for option in help_of(name).options if not option.meaning] == []
 
 
 def test_check_passes_a_good_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +177,7 @@ def test_an_option_to_check_has_a_value(own_judge: str, capsys: pytest.CaptureFi
     [("true", True), ("False", False), ("3", 3), ("0.5", 0.5), ("a=b", "a=b"), ("", "")],
 )
 def test_options_are_read_as_lmms_eval_reads_them(text: str, value: object) -> None:
-    read = cli._options([f"option={text}"])["option"]
+    read = options_of_words([f"option={text}"])["option"]
     assert read == value
     assert type(read) is type(value)
 

@@ -141,13 +141,14 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path: Path) -
         template.render(ITEM, SCALE)
     assert str(caught.value) == (
         "prompt own.jinja cannot be rendered: 'question' is undefined. A prompt for items sees: "
-        "instruction, references, description, subtitles, has_video, low, high, response"
+        "instruction, references, description, subtitles, has_video, low, high, feedback, "
+        "rubric, write_rubric, response"
     )
 
 
 def test_a_prompt_for_items_does_not_do_for_pairs(tmp_path: Path) -> None:
     template = load_prompt(_template(tmp_path, response="{{ response }}"))
-    with pytest.raises(ConfigError, match=r"A prompt for pairs sees: .*, high, first, second$"):
+    with pytest.raises(ConfigError, match=r"A prompt for pairs sees: .*, high, .*, first, second$"):
         template.render(PAIR, SCALE)
 
 

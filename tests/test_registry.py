@@ -204,9 +204,13 @@ def test_the_scripted_engine_by_name(replies_file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("scriptd", {}, "unknown engine 'scriptd'. Did you mean 'scripted'? Known: scripted. A"),
+        (
+            "scriptd",
+            {},
+            "unknown engine 'scriptd'. Did you mean 'scripted'? Known: openai, scripted",
+        ),
         ("scripted", {}, "engine 'scripted': option 'replies' is missing: give it as replies=…"),
-        ("scripted", {"replies": 5}, "engine 'scripted' refused its options: "),
+        ("scripted", {"replies": True}, "engine 'scripted': replies=True: it is a text"),
         ("no_such_pkg:Engine", {}, "engine 'no_such_pkg:Engine': the module 'no_such_pkg' cannot"),
     ],
 )
@@ -263,3 +267,68 @@ def test_no_package_replaces_a_built_in_judge() -> None:
 def test_a_built_judge_puts_its_name_first() -> None:
     built = BuiltJudge("mine", Overlap(), {"z": 1, "a": 2})
     assert list(built.signature()) == ["judge", "z", "a"]
+
+
+class Typed(Judge):
+    """Has an option of every kind."""
+
+    def __init__(
+        self,
+        *,
+        whole: int = 1,
+        number: float | None = None,
+        text: str = "x",
+        either: bool | str = "auto",
+        free: object = None,
+    ) -> None:
+        self.options = whole, number, text, either, free
+
+    def rate(self, item: Item) -> Rating:
+        return Rating(3.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"number": "none"}, (1, None, "x", "auto", None)),
+        ({"number": "None"}, (1, None, "x", "auto", None)),
+        ({"number": 2}, (1, 2.0, "x", "auto", None)),
+        ({"whole": -1.0}, (-1, None, "x", "auto", None)),
+        ({"text": 2024}, (1, None, "2024", "auto", None)),
+        ({"text": "none"}, (1, None, "none", "auto", None)),
+        ({"either": True, "free": "any"}, (1, None, "x", True, "any")),
+    ],
+)
+def test_values_of_a_command_line_become_what_is_meant(
+    given: dict[str, Scalar], meant: tuple[Scalar, ...]
+) -> None:
+    built = build(f"{HERE}:Typed", given)
+    assert isinstance(built.judge, Typed)
+    assert built.judge.options == meant
+    assert tuple(built.options.values()) == meant
+
+
+def test_values_of_another_kind_are_refused_all_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(f"{HERE}:Typed", {"whole": 1.5, "number": "much", "text": True, "free": []})  # type: ignore[dict-item]
+    assert str(caught.value) == (
+        f"judge '{HERE}:Typed', 3 problems:\n"
+        "  - number='much': it is a number or none\n"
+        "  - text=True: it is a text\n"
+        "  - whole=1.5: it is a whole number"
+    )
+
+
+class Hosted(Judge):
+    """Has a key."""
+
+    def __init__(self, *, api_key: str = "", address: str = "") -> None:
+        self.options = api_key, address
+
+    def rate(self, item: Item) -> Rating:
+        return Rating(3.0)
+
+
+def test_a_key_is_no_part_of_a_signature() -> None:
+    built = build(f"{HERE}:Hosted", {"api_key": "sk-1", "address": "http://me:sk-2@host/v1"})
+    assert built.signature() == {"judge": f"{HERE}:Hosted", "address": "http://…@host/v1"}

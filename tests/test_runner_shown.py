@@ -227,6 +227,12 @@ def _restricted(*needs: Need, only: Ability | None = None) -> Recorder:
     return judge
 
 
+NO_DESCRIPTIONS = (
+    "judge mine requires descriptions of the videos; videojudge_tinyoptions has none. Write them "
+    "with `videojudge describe` and give descriptions=FILE"
+)
+
+
 @pytest.mark.parametrize(
     ("shape", "judge", "references", "refusal"),
     [
@@ -235,7 +241,7 @@ def _restricted(*needs: Need, only: Ability | None = None) -> Recorder:
         ("rated_set", _restricted("references"), 0,
          "judge mine requires references, and references=0 shows none"),
         ("option_set", _restricted("description"), None,
-         "judge mine requires descriptions of the videos; videojudge_tinyoptions has none"),
+         NO_DESCRIPTIONS),
         ("rated_set", _restricted(only="prefer"), None,
          "judge mine cannot rate; videojudge_tinyrated consists of ratings"),
         ("option_set", _restricted(only="prefer"), None,

@@ -81,7 +81,7 @@ def test_json_of_a_judgement_with_all_parts() -> None:
         ({"id": "a", "rating": 4, "reply": None}, "expected text, got None"),
         ({"id": "a", "rating": 4, "probabilities": [1]}, "expected an object, got [1]"),
         ({"id": "a", "rating": 4, "probabilities": {"1": []}}, "not a judgement"),
-        ({"id": "a", "rating": 4, "usage": [1, 2]}, "[input tokens, output tokens, seconds]"),
+        ({"id": "a", "rating": 4, "usage": [1, 2]}, "[input tokens, output tokens, seconds, cost]"),
         ({"id": "a", "rating": 4, "usage": [None, 2, 3]}, "not a judgement"),
     ],
 )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench import registry
 from videojudge_bench.cli_data import add_data
+from videojudge_bench.cli_describe import add_describe
+from videojudge_bench.cli_judges import add_judges
+from videojudge_bench.cli_measure import add_measure
+from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
-from videojudge_bench.options import scalar
 from videojudge_bench.terminal import Parser, Verbs, say, table
 from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.importing import FoundRun
     from videojudge_bench.leaderboard.rows import Row
-    from videojudge_bench.signature import Scalar
 
-EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -56,8 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    _add_judges(verbs)
+    add_judges(verbs)
     add_data(verbs)
+    add_describe(verbs)
+    add_rubrics(verbs)
+    add_measure(verbs)
     _add_leaderboard(verbs)
     path = verbs.add_parser(
         "tasks-path",
@@ -66,21 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     path.set_defaults(verb=_tasks_path)
     return parser
-
-
-def _add_judges(verbs: Verbs) -> None:
-    judges = verbs.add_parser(
-        "judges",
-        help="list the judges, or check one of your own",
-        description="Without arguments: what judges there are, what each requires and which "
-        "options it has. With --check: run the contract of a judge on a few built-in items, "
-        "without any data: verdict types, determinism, independence of order, A/B swap.",
-    )
-    judges.add_argument("--check", metavar="JUDGE", help="a name or module:Class")
-    judges.add_argument(
-        "options", nargs="*", metavar="option=value", help="options of the judge to check"
-    )
-    judges.set_defaults(verb=_judges)
 
 
 def _add_leaderboard(verbs: Verbs) -> None:
@@ -106,45 +94,6 @@ def _add_leaderboard(verbs: Verbs) -> None:
     # No default of its own: it would replace what was given before the verb.
     add.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=f"default: {RESULTS}")
     add.set_defaults(verb=_leaderboard_add)
-
-
-def _judges(arguments: argparse.Namespace) -> int:
-    if arguments.check is None:
-        rows = [_judge_row(name, target) for name, target in registry.names().items()]
-        table(("judge", "requires", "ratings", "options"), rows)
-        return 0
-    from videojudge_bench.check_judge import check
-
-    results = check(arguments.check, _options(arguments.options))
-    table(
-        ("", "check", "detail"),
-        [("ok" if r.passed else "FAILED", r.name, r.detail) for r in results],
-    )
-    return 0 if all(result.passed for result in results) else EXIT_FAILED
-
-
-def _judge_row(name: str, target: str) -> tuple[str, str, str, str]:
-    try:
-        cls = registry.judge_class(name)
-    except ConfigError as error:
-        return (name, "", "", f"cannot be loaded: {error}")
-    shown = [
-        f"{option}" if parameter.default is parameter.empty else f"{option}={parameter.default}"
-        for option, parameter in registry.options_of(cls).items()
-    ]
-    scale = f"{cls.scale}" if cls.scale is not None else "only rank"
-    return (name, " ".join(sorted(cls.requires)) or "nothing", scale, " ".join(shown))
-
-
-def _options(texts: Iterable[str]) -> dict[str, Scalar]:
-    """Read `option=value` as lmms-eval reads model arguments."""
-    options: dict[str, Scalar] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"{text!r} is not option=value")
-        options[key] = scalar(value)
-    return options
 
 
 def _tasks_path(_: argparse.Namespace) -> int:

@@ -69,7 +69,8 @@ class PromptGroup:
         prefix: what the continuations share.
         continuations: one per item.
         reply_start: the reply is made to begin with this text.
-        choices: when given, the probabilities of these texts right after `reply_start` are wanted.
+        choices: when given, the probabilities of these texts are wanted: right after `reply_start`
+            where there is one, else after the last `<score>` or `<answer>` that the model writes.
         sampling: how to decode.
     """
 
@@ -86,13 +87,16 @@ class Reply:
 
     Attributes:
         text: the reply, `reply_start` included, the prompt never.
-        probabilities: of each of the group's `choices`, not renormalised; empty when unknown.
+        probabilities: of each of the group's `choices`, not renormalised; empty when unknown, as
+            when the model wrote no verdict.
         usage: what it cost.
+        finished: the model ended the reply itself; False when it was cut at `max_tokens`.
     """
 
     text: str
     probabilities: Mapping[str, float] = field(default_factory=dict)
     usage: Usage = Usage()
+    finished: bool = True
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Journal:
                 f"another process is writing {self._path}. Wait for it, or give this run a "
                 "journal of its own with journal=DIR"
             ) from error
-        _cut_torn_line(self._path)
+        cut_torn_line(self._path)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._synced_at = time.monotonic()
         return self
@@ -122,7 +122,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Judgement]]:
             yield key, judgement
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
     """Cut the last line off when a crash left it without its end."""
     if not path.exists():
         return

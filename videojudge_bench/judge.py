@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.scale import RatingScale
@@ -27,6 +27,8 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         abilities: `rate` for single responses, `prefer` for pairs.
         fits_on_dev: whether `fit_dev` wants the gold ratings of the dev part; every number is then
             reported on the test part.
+        fits_on_videos: whether what `fit` learns depends on which video files were found; they are
+            then in the signature.
         takes_scale: whether the judge rates on whatever scale the gold set has; the runner then
             sets `scale` before it asks.
         unsigned: constructor arguments that cannot change a verdict (concurrency, a device): they
@@ -37,8 +39,9 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     scale: RatingScale | None = RatingScale(1, 5)
     abilities: frozenset[Ability] = frozenset({"rate", "prefer"})
     fits_on_dev: bool = False
+    fits_on_videos: bool = False
     takes_scale: bool = False
-    unsigned: ClassVar[frozenset[str]] = frozenset()
+    unsigned: frozenset[str] = frozenset()
 
     def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional
         """Look at the whole gold set, gold left out, before judging (document frequencies).

@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
-from videojudge_bench.options import is_secret, without_secrets
+from videojudge_bench.options import is_secret, meant, without_secrets
 from videojudge_bench.signature import Scalar
 
 if TYPE_CHECKING:
@@ -31,10 +32,21 @@ _BUILT_IN = {
     "minilm": "videojudge_bench.judges.minilm:MiniLM",
     "precomputed": "videojudge_bench.judges.precomputed:Precomputed",
     "scripted": "videojudge_bench.judges.scripted:Scripted",
+    "videojudge": "videojudge_bench.judges.videojudge:VideoJudge",
+    "qwen2_5_vl": "videojudge_bench.judges.qwen_vl:Qwen2_5VL",
+    "qwen3_vl": "videojudge_bench.judges.qwen_vl:Qwen3VL",
+    "text_llm": "videojudge_bench.judges.text_llm:TextLLM",
+    "openai": "videojudge_bench.judges.openai:OpenAI",
+}
+
+_ENGINES = {
+    "scripted": "videojudge_bench.judges.engines.scripted:ScriptedEngine",
+    "openai": "videojudge_bench.judges.engines.openai_engine:OpenAIEngine",
+    "transformers": "videojudge_bench.judges.engines.transformers_engine:TransformersEngine",
 }
 
 
-_ENGINES = {"scripted": "videojudge_bench.judges.engines.scripted:ScriptedEngine"}
+_COLLECTS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -77,16 +89,41 @@ def judge_class(name: str) -> type[Judge]:
         UnknownNameError: no such judge, or no such class in the module.
         ConfigError: the module cannot be imported, or the class is no `Judge`.
     """
-    found = _import("judge", name, names(), hint="See `videojudge judges`.")
+    found = find_class("judge", name, names(), hint="See `videojudge judges`.")
     if not issubclass(found, Judge):
         raise ConfigError(f"judge {name!r}: it is not a subclass of videojudge_bench.Judge")
     return found
 
 
 def options_of(cls: type) -> dict[str, inspect.Parameter]:
-    """Return the options of a judge or engine: its constructor's named parameters."""
-    skip = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in skip}
+    """Return the options of a judge or engine: its constructor's named parameters.
+
+    A constructor that takes `**options` hands them on: those of the next class up that has one are
+    options too, and those of the engine of a judge that has chosen it (`runs_on`).
+    """
+    return _constructor(cls)[0]
+
+
+def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return all named parameters of a constructor, and whether it takes any others as well."""
+    named: dict[str, inspect.Parameter] = {}
+    takes_any = False
+    for owner in cls.__mro__[:-1]:
+        if "__init__" not in vars(owner):
+            continue
+        _, *parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
+        kinds = {parameter.kind for parameter in parameters}
+        for parameter in parameters:
+            if parameter.kind not in _COLLECTS:
+                named.setdefault(parameter.name, parameter)
+        takes_any = inspect.Parameter.VAR_KEYWORD in kinds
+        if not takes_any:
+            break
+    engine = getattr(cls, "runs_on", None)
+    if engine is None or not takes_any:
+        return named, takes_any
+    named.pop("engine", None)  # the class has chosen it
+    return {**options_of(engine_class(engine)), **named}, False
 
 
 def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
@@ -98,12 +135,11 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
             refused a value.
     """
     cls = judge_class(name)
-    judge = _make(f"judge {name!r}", cls, options)
+    judge = make(f"judge {name!r}", cls, options)
     assert isinstance(judge, Judge)
     required = inspect.Parameter.empty
     defaults = {n: p.default for n, p in options_of(cls).items() if p.default is not required}
-    given = {n: _like(defaults.get(n), value) for n, value in options.items()}
-    return BuiltJudge(name, judge, {**defaults, **given})
+    return BuiltJudge(name, judge, {**defaults, **_meant(cls, options)[0]})
 
 
 def build_engine(
@@ -116,11 +152,24 @@ def build_engine(
         options: for its constructor.
         also_allowed: options of the judge that uses it, for the message about an unknown one.
     """
-    cls = _import("engine", name, _ENGINES, hint="")
-    return cast("Engine", _make(f"engine {name!r}", cls, options, also_allowed))
+    made = make(f"engine {name!r}", engine_class(name), options, also_allowed)
+    return cast("Engine", made)
 
 
-def _import(what: str, name: str, known: Mapping[str, str], *, hint: str) -> type:
+def engine_class(name: str) -> type:
+    """Return the class behind the name of an engine or a `module:Class`; raises as `build`."""
+    return find_class("engine", name, _ENGINES)
+
+
+def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = "") -> type:
+    """Return the class that a name or `module:Class` stands for; raises as `judge_class` does.
+
+    Args:
+        what: what it is, for messages.
+        name: a key of `known`, or `module:Class`.
+        known: `module:Class` by name.
+        hint: for the message about an unknown name.
+    """
     module_name, colon, class_name = known.get(name, name).partition(":")
     if not colon:
         raise UnknownNameError(
@@ -157,29 +206,47 @@ def check_options(name: str, given: Iterable[str], *, also_allowed: Iterable[str
         raise ConfigError.all_of(f"judge {name!r}", problems)
 
 
-def _like(default: object, value: Scalar) -> Scalar:
-    """`0` given for an option whose default is `0.0` is the same setting, and the same run."""
-    return float(value) if isinstance(default, float) and type(value) is int else value
-
-
-def _make(
-    what: str, cls: type, options: Mapping[str, Scalar], also_allowed: Iterable[str] = ()
+def make(
+    what: str,
+    cls: type,
+    options: Mapping[str, Scalar],
+    also_allowed: Iterable[str] = (),
+    given: Mapping[str, object] = MappingProxyType({}),
 ) -> object:
-    problems = _option_problems(cls, options, also_allowed)
-    if problems:
-        raise ConfigError.all_of(what, problems)
+    """Return an instance made with a user's options; raises as `build` does.
+
+    Args:
+        what: what it is, for messages.
+        cls: its class.
+        options: from the user, turned into what the constructor's annotations want.
+        also_allowed: options that the caller takes itself, for the message about an unknown one.
+        given: further arguments, which are no user's.
+    """
+    problems = _option_problems(cls, [*options, *given], also_allowed)
+    wanted, wrong = _meant(cls, options)
+    if problems + wrong:
+        raise ConfigError.all_of(what, problems + wrong)
     try:
-        return cls(**options)
+        return cls(**wanted, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what} refused its options: {error}") from error
+
+
+def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], list[str]]:
+    """Return the options as the constructor wants them, and what is wrong with their values."""
+    named, given, problems = options_of(cls), dict(options), list[str]()
+    for name in options.keys() & named.keys():
+        try:
+            given[name] = meant(named[name], options[name])
+        except ConfigError as error:
+            problems.append(str(error))
+    return given, sorted(problems)
 
 
 def _option_problems(
     cls: type, given: Collection[str], also_allowed: Iterable[str] = ()
 ) -> list[str]:
-    parameters = inspect.signature(cls).parameters.values()
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    named = options_of(cls)
+    named, open_ended = _constructor(cls)
     unknown = [option for option in given if option not in named and not open_ended]
     problems = [unknown_name("option", o, [*named, *also_allowed]) for o in unknown]
     problems += [

@@ -53,12 +53,14 @@ class RunOptions:
         videos: folder with the video files, `<video id>.<extension>`.
         journal: folder for journals; None is the user's cache folder.
         rank: of this process among several.
+        descriptions: a file of descriptions of the videos, in place of the gold set's own.
     """
 
     references: References | None = None
     videos: Path | None = None
     journal: Path | None = None
     rank: int = 0
+    descriptions: Path | None = None
 
 
 class Run:
@@ -82,7 +84,8 @@ class Run:
         references = self.options.references
         if references is None:
             references = "all" if "references" in built.judge.requires else 0
-        self.view = view_of(gold_set, references, self.options.videos)
+        self.view = view_of(gold_set, references, self.options.videos, self.options.descriptions)
+        self._told = self._told_by_files()
         self.refusal = self._refusal()
         root = self.options.journal or default_journal_root()
         judge_name = built.name.replace(":", ".").replace("/", ".")
@@ -115,7 +118,22 @@ class Run:
             part=self.part,
             items=examples_hash(asked)[:12],
         )
-        return Signature(measurement, self.built.signature())
+        return Signature(measurement, self._judge_half)
+
+    @property
+    def _judge_half(self) -> dict[str, Scalar]:
+        """How the judgements were made: the judge, and what it was told by the user's files."""
+        return {**self.built.signature(), **self._told}
+
+    def _told_by_files(self) -> dict[str, Scalar]:
+        told: dict[str, Scalar] = {}
+        if self.view.descriptions:
+            told["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
+        if self.built.judge.fits_on_videos:
+            known = {example.item.video_id for example in self.gold_set.examples}
+            there = sorted(known & self.view.videos.keys())
+            told["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
+        return told
 
     def judge(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
         """Return a judgement for each item, from the journal where it has one.
@@ -135,7 +153,7 @@ class Run:
             journal.write_run(self.facts())
             kept = read_journal(self.folder)
             answers = {i: kept[k] for i, k in keys.items() if k in kept and not kept[k].failed}
-            unseen = self._without_video(items)
+            unseen = self._without_needs(items)
             answers.update(unseen)
             for item_id, judgement in unseen.items():
                 journal.append(keys[item_id], judgement)
@@ -155,6 +173,13 @@ class Run:
         self._complain_if_all_failed([answers[i] for i in items if i not in unseen])
         return {item_id: answers[item_id] for item_id in items}
 
+    def waiting(self, item_ids: Sequence[str]) -> list[str]:
+        """Return the items that `judge` would ask the judge about: those not in the journal."""
+        items = {item_id: self.view.item(item_id) for item_id in item_ids}
+        kept = {key for key, judged in read_journal(self.folder).items() if not judged.failed}
+        settled = self._without_needs(items)
+        return [i for i, item in items.items() if i not in settled and self._key(item) not in kept]
+
     def facts(self) -> dict[str, Json]:
         """Return what the journal says of the run: enough to score it later."""
         return {
@@ -166,13 +191,13 @@ class Run:
             "part": self.part,
             "on_scale": self.on_scale,
             "judge": self.built.name,
-            "signature": dict(self.built.signature()),
+            "signature": dict(self._judge_half),
         }
 
     def _identity(self) -> dict[str, Scalar]:
         """What the judgements depend on: a judge may have been fitted on the whole set."""
         return {
-            **self.built.signature(),
+            **self._judge_half,
             "set": self.gold_set.info.name,
             "set_hash": self.gold_set.content_hash,
             "refs": self.view.references,
@@ -184,31 +209,46 @@ class Run:
 
     def _refusal(self) -> str | None:
         judge, info = self.built.judge, self.gold_set.info
-        name = self.built.name
-        if "references" in judge.requires and not self.gold_set.max_references:
-            return f"judge {name} requires references; {info.task} has none"
-        if "references" in judge.requires and self.view.references == 0:
-            return f"judge {name} requires references, and references=0 shows none"
         wanted = "prefer" if info.shape == "pairs" else "rate"
         if wanted not in judge.abilities:
-            return f"judge {name} cannot {wanted}; {info.task} consists of {info.shape}"
-        described = any(e.item.description for e in self.gold_set.examples)
-        if "description" in judge.requires and not described:
-            return f"judge {name} requires descriptions of the videos; {info.task} has none"
-        return None
+            return f"judge {self.built.name} cannot {wanted}; {info.task} consists of {info.shape}"
+        lacks = self._lacks_references() or self._lacks_descriptions()
+        return f"judge {self.built.name} requires {lacks}" if lacks else None
 
-    def _without_video(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
-        """Judgements of the items that a judge that sees cannot see; asked again next time."""
-        if "video" not in self.built.judge.requires:
-            return {}
+    def _lacks_references(self) -> str:
+        if "references" not in self.built.judge.requires or self.view.references:
+            return ""
+        if self.gold_set.max_references:
+            return "references, and references=0 shows none"
+        return f"references; {self.gold_set.info.task} has none"
+
+    def _lacks_descriptions(self) -> str:
+        if "description" not in self.built.judge.requires or self.view.descriptions:
+            return ""
+        if any(example.item.description for example in self.gold_set.examples):
+            return ""
+        if self.options.descriptions is not None:
+            file = self.options.descriptions.name
+            return f"descriptions of the videos; {file} has none of {self.gold_set.info.task}"
+        return (
+            f"descriptions of the videos; {self.gold_set.info.task} has none. Write them with "
+            "`videojudge describe` and give descriptions=FILE"
+        )
+
+    def _without_needs(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
+        """Judgements of the items that lack what the judge requires; asked again next time."""
+        requires = self.built.judge.requires
         where = f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
-        return {
-            i: Judgement(
-                i, Unparsed(f"{MISSING_VIDEO}: no file {item.video_id}.* {where}"), failed=True
-            )
-            for i, item in items.items()
-            if item.video is None
-        }
+        found: dict[str, Judgement] = {}
+        for item_id, item in items.items():
+            reason = ""
+            if "video" in requires and item.video is None:
+                reason = f"{MISSING_VIDEO}: no file {item.video_id}.* {where}"
+            elif "description" in requires and not item.description:
+                reason = f"description missing: none of video {item.video_id}"
+            if reason:
+                found[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
+        return found
 
     def _fit(self) -> None:
         judge = self.built.judge

@@ -71,17 +71,26 @@ MISSING_VIDEO = "video missing"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one judgement cost, in tokens and seconds of the engine's time."""
+    """What one judgement cost.
+
+    Attributes:
+        input_tokens: of the prompt.
+        output_tokens: of the reply.
+        seconds: of the engine's time.
+        cost: money, in the unit of the prices that the engine was given; 0 without prices.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
+    cost: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.seconds + other.seconds,
+            self.cost + other.cost,
         )
 
 
@@ -113,11 +122,9 @@ class Judgement:
         if self.probabilities:
             data["probabilities"] = dict(self.probabilities)
         if self.usage != Usage():
-            data["usage"] = [
-                self.usage.input_tokens,
-                self.usage.output_tokens,
-                self.usage.seconds,
-            ]
+            used = self.usage
+            numbers: list[Json] = [used.input_tokens, used.output_tokens, used.seconds]
+            data["usage"] = [*numbers, used.cost] if used.cost else numbers
         if self.failed:
             data["failed"] = True
         return data
@@ -176,6 +183,6 @@ def _table(value: object) -> list[tuple[str, float]]:
 
 
 def _usage(value: object) -> Usage:
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        raise TypeError(f"expected [input tokens, output tokens, seconds], got {value!r}")
-    return Usage(int(value[0]), int(value[1]), float(value[2]))
+    if not isinstance(value, (list, tuple)) or len(value) not in (3, 4):
+        raise TypeError(f"expected [input tokens, output tokens, seconds, cost], got {value!r}")
+    return Usage(int(value[0]), int(value[1]), float(value[2]), *map(float, value[3:]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Union
 
+from videojudge_bench.descriptions import read_descriptions
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.border import find_videos
@@ -26,20 +28,31 @@ class ItemView:
         gold_set: the set.
         references: how many references an item shows: the first n.
         videos: video files by video id.
+        descriptions: descriptions by video id, in place of the set's own.
     """
 
     gold_set: GoldSet
     references: int
-    videos: dict[str, Path] = field(default_factory=dict)
+    videos: Mapping[str, Path] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def item(self, item_id: str) -> Item | Pair:
         """Return one item; raises KeyError for an id that is not in the set."""
         item = self.gold_set.by_id[item_id].item
-        shown = item.references[: self.references]
-        return replace(item, references=shown, video=self.videos.get(item.video_id))
+        return replace(
+            item,
+            references=item.references[: self.references],
+            video=self.videos.get(item.video_id),
+            description=self.descriptions.get(item.video_id, item.description),
+        )
 
 
-def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> ItemView:
+def view_of(
+    gold_set: GoldSet,
+    references: References,
+    videos: Path | None,
+    descriptions: Path | None = None,
+) -> ItemView:
     """Return the view of a set.
 
     Args:
@@ -48,9 +61,12 @@ def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> I
         videos: folder with the video files, named as the set names them or else
             `<video id>.<extension>`; what is not there is looked for in the set's own folder, where
             it has one.
+        descriptions: a file that `videojudge describe` wrote; a video that it does not have keeps
+            the set's own description, and one that the set does not have is left out.
 
     Raises:
         ConfigError: `references` is neither, or the folder does not exist.
+        DataError: the file of descriptions is missing or malformed.
     """
     asked = checked_references(references)
     there = gold_set.max_references
@@ -58,7 +74,10 @@ def view_of(gold_set: GoldSet, references: References, videos: Path | None) -> I
     files = _videos_of(gold_set, warn=videos is None)
     if videos is not None:
         files |= find_videos(videos) | _named_files(gold_set, videos)
-    return ItemView(gold_set, shown, files)
+    described = {} if descriptions is None else read_descriptions(descriptions)
+    known = {example.item.video_id for example in gold_set.examples}
+    own = {video_id: text for video_id, text in described.items() if video_id in known}
+    return ItemView(gold_set, shown, files, own)
 
 
 def _videos_of(gold_set: GoldSet, *, warn: bool) -> dict[str, Path]:

@@ -45,7 +45,9 @@ def asked(
         asked(tasks="videojudge_mine", include_path="elsewhere"),
         asked(model="dummy", model_args="response=A"),
         asked(model="dummy", model_args=None),
-        asked(model_args="judge=random,seed=3,references=all,videos=DIR,journal=DIR"),
+        asked(
+            model_args="judge=random,seed=3,references=all,videos=DIR,journal=DIR,descriptions=FILE"
+        ),
     ],
 )
 def test_what_can_work_passes(good: Namespace) -> None:
@@ -74,7 +76,7 @@ def test_a_judge_must_be_named(model_args: str | None) -> None:
 def test_all_misspelt_options_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         launcher.check(asked(model_args="judge=random,sed=1,jornal=x"))
-    known = "Known: journal, judge, references, seed, videos."
+    known = "Known: descriptions, journal, judge, references, seed, videos."
     assert str(caught.value).splitlines() == [
         "judge 'random', 2 problems:",
         f"  - unknown option 'sed'. Did you mean 'seed'? {known}",

@@ -41,10 +41,12 @@ class ChatServer:
     Attributes:
         base_url: where it listens.
         requests: in the order of their arrival.
+        authorizations: their headers of that name, empty where there is none.
     """
 
     base_url: str
     requests: list[Request] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -85,7 +87,9 @@ def _handler(reply: Callable[[str], str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request: Request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.server.seen.requests.append(request)  # type: ignore[attr-defined]
+            seen: ChatServer = self.server.seen  # type: ignore[attr-defined]
+            seen.requests.append(request)
+            seen.authorizations.append(self.headers.get("Authorization", ""))
             message = {"role": "assistant", "content": reply(text_of(request["messages"][-1]))}
             choice = {"index": 0, "finish_reason": "stop", "message": message}
             body = json.dumps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -33,6 +34,15 @@ REFERENCES = 2
 FRAMES = 2
 SECRET = "sk-never-to-be-written-down"
 EVERYTHING = ",".join(SETS)
+SAMPLES = {
+    "videojudge_llava": "rating",
+    "videojudge_vcg": "rating",
+    "videojudge_longvideobench": "rating",
+    "videojudge_pairwise": "p_first",
+    "videojudge_pairwise_h": "p_first",
+}
+"""The sets with videos of their own, and what a verdict is there."""
+SAMPLE_LIMIT = 6
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +71,33 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         return {"stock": stock, "ours": run(command, ours)}
 
     return once(tmp_path_factory, "stock", make)
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """The samples through `async_openai`, on their own videos; then the replies through ours."""
+
+    def make(here: Path) -> dict[str, Ran]:
+        with chat_server(_said_of) as server:
+            arguments = f"model=made-up,base_url={server.base_url},nframes={FRAMES},num_cpus=2"
+            command = evaluation(
+                arguments, tasks=",".join(SAMPLES), limit=SAMPLE_LIMIT, model="async_openai"
+            )
+            stock = run(command, here, variables={"OPENAI_API_KEY": SECRET})
+        assert stock.code == 0, stock.output
+        (here / "requests.json").write_text(json.dumps(server.requests), encoding="utf-8")
+        ours = here / "ours"
+        ours.mkdir()
+        verdicts = [verdict for task in SAMPLES for verdict in _verdicts(stock, task, whole=True)]
+        said = {v["id"]: v["reply"] for v in verdicts}  # a pair may be in both sets
+        replies = [json.dumps({"id": item_id, "reply": reply}) for item_id, reply in said.items()]
+        (ours / "replies.jsonl").write_text("\n".join(replies), encoding="utf-8")
+        command = evaluation(
+            "judge=scripted,replies=replies.jsonl", tasks=",".join(SAMPLES), limit=SAMPLE_LIMIT
+        )
+        return {"stock": stock, "ours": run(command, ours)}
+
+    return once(tmp_path_factory, "stock_samples", make)
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +195,28 @@ def test_secrets_do_not_reach_the_leaderboard(stock: Ran, tmp_path: Path) -> Non
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]
 
 
+@pytest.mark.parametrize("task", SAMPLES)
+def test_a_sample_gives_the_same_numbers_and_verdicts(samples: dict[str, Ran], task: str) -> None:
+    assert samples["ours"].code == 0, samples["ours"].output
+    numbers = samples["stock"].numbers(task)
+    assert numbers == samples["ours"].numbers(task)
+    assert_numbers_are_plain(numbers)
+    stock, ours = (_verdicts(samples[name], task, whole=True) for name in ("stock", "ours"))
+    assert stock == ours
+    kinds = {key for verdict in stock for key in verdict} - {"id", "reply"}
+    assert SAMPLES[task] in kinds <= {SAMPLES[task], "unparsed"}
+    assert len(stock) == SAMPLE_LIMIT
+
+
+def test_the_samples_frames_reach_the_server(samples: dict[str, Ran]) -> None:
+    text = (samples["stock"].folder / "requests.json").read_text(encoding="utf-8")
+    requests: list[Request] = json.loads(text)
+    assert len(requests) == SAMPLE_LIMIT * len(SAMPLES)
+    assert {count_images(request) for request in requests} == {FRAMES}
+    assert all("the video above" in text_of(r["messages"][1]) for r in requests)
+    assert SECRET not in samples["stock"].output + text
+
+
 def test_a_simple_model_gets_our_prompt_as_text(simple: Ran) -> None:
     assert simple.code == 0, simple.output
     prompt = _prompts("vatex", references=0, videos=None)[0]
@@ -192,6 +251,15 @@ def _reply(response: str) -> str:
     return f"<thinking>It says enough.</thinking>\n\n<score>{rating}</score>"
 
 
+def _said_of(prompt: str) -> str:
+    """Make up a reply that depends on the prompt: a rating or a preference, or nothing."""
+    if "The answer:" in prompt:
+        return _reply(_response(prompt))
+    if _is_unreadable(prompt):
+        return "Both have something."
+    return f"<answer>{'A' if unit_interval('preferred', prompt) < 0.5 else 'B'}</answer>"
+
+
 def _is_unreadable(response: str) -> bool:
     return unit_interval("readable", response) < 0.3
 
@@ -211,14 +279,20 @@ def _prompts(
     gold_set = goldsets.load(name)
     view = view_of(gold_set, references, None)
     if videos:
-        view.videos[_asked("vatex")[0].item.video_id] = Path(videos)
+        video_id = _asked("vatex")[0].item.video_id
+        view = replace(view, videos={**view.videos, video_id: Path(videos)})
     template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
     return [template.render(view.item(e.item.id), gold_set.info.scale) for e in _asked(name)]
 
 
-def _verdicts(ran: Ran, task: str) -> list[object]:
+def _verdicts(ran: Ran, task: str, *, whole: bool = False) -> list[dict[str, object]]:
+    """Return the verdicts, with the raw replies where they are wanted `whole`."""
     records = [record["verdict"] for record in ran.judgements(task)]
-    return [{k: v for k, v in r.items() if k != "reply"} for r in records if isinstance(r, dict)]
+    return [
+        {k: v for k, v in r.items() if whole or k != "reply"}
+        for r in records
+        if isinstance(r, dict)
+    ]
 
 
 def _write_video(path: Path) -> None:

@@ -30,6 +30,7 @@ from clips import (
     reading,
     spread,
 )
+from video_fixtures import broken_folder, clip_maker, no_process_left  # noqa: F401 - fixtures
 
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError, VideoError
 from videojudge_bench.video import FramePolicy, FrameStore, decoders, load_frames

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import Maker, numbers_of, spread
+from video_fixtures import clip_maker, no_process_left  # noqa: F401 - fixtures
 
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video import FramePolicy, FrameStore, default_frame_folder, load_frames

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from qwen_vl_utils.vision_process import (  # type: ignore[import-untyped]
     smart_resize as qwens_resize,
 )
+from video_fixtures import clip_maker, no_process_left  # noqa: F401 - fixtures
 
 from videojudge_bench.errors import ConfigError, UnknownNameError, VideoError
 from videojudge_bench.video import FramePolicy, load_frames, smart_resize

@@ -70,6 +70,7 @@ def numbered_rows(
         path: the file.
         row_type: what a row is; its configuration is `STRICT`.
         unique: the attributes that together name a row; no two rows may agree in all of them.
+            None: rows may be repeated.
         field: the field that the error of a repeated row names; by default the last of `unique`.
         rule: what that error asks for; by default that the fields `unique` differ.
 
@@ -82,6 +83,9 @@ def numbered_rows(
     seen: set[int] = set()
     for number, line in _lines(path):
         row = _parse(line, row_type, path, number)
+        if not unique:
+            yield number, row
+            continue
         key = _key(row, unique)
         if hash(key) in seen and (earlier := _line_of(key, path, row_type, unique)) < number:
             rule = rule or f"no two lines may have the same {' and '.join(unique)}, remove one"
@@ -247,6 +251,8 @@ def data_error(
     path: Path,
     line: int | None,
     names: Mapping[str, str] = MappingProxyType({}),
+    *,
+    within: str = "",
 ) -> DataError:
     """Return what pydantic found as an error with file, line and field.
 
@@ -255,13 +261,17 @@ def data_error(
         path: the file.
         line: of the row, from 1.
         names: the file's names of fields that are called otherwise in our types.
+        within: put before the field: where the row stands, in a file whose lines do not tell.
     """
     first = error.errors(include_url=False)[0]
     problem, more = _problem(first), error.error_count() - 1
     if more:
         problem += f" (and {more} more in this {'line' if line is not None else 'file'})"
     field = _field(first)
-    return DataError(problem, path=path, line=line, field=names.get(field or "", field))
+    field = names.get(field or "", field)
+    if within:
+        field = f"{within}.{field}" if field else within
+    return DataError(problem, path=path, line=line, field=field)
 
 
 def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> RowT:

@@ -1,10 +1,12 @@
-"""The command `lmms_eval`: lmms-eval's own command line, with four differences.
+"""The command `lmms_eval`: lmms-eval's own command line, with five differences.
 
 - It checks our tasks and our judges' names before anything heavy is loaded, and says what was
   meant; a mistake of the user prints no traceback.
 - When all requested tasks are ours it does not index the host's 1,900 task files.
 - It exits non-zero when the evaluation failed; lmms-eval exits 0 whatever happens.
 - Ctrl-C ends it quietly; the journal has what was done.
+- lmms-eval prints and stores the model arguments: keys and passwords among those of model
+  `videojudge` are taken out first, and reach the model through `secrets`.
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ from types import ModuleType
 from videojudge_bench import goldsets, registry
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
-from videojudge_bench.options import parse_options
+from videojudge_bench.options import parse_options, scalar, secret_names
+from videojudge_bench.signature import Scalar
 
 MODEL = "videojudge"
-OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal"})
+OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal", "descriptions"})
+
+secrets: dict[str, Scalar] = {}
+"""Model arguments of the evaluation that runs, which nobody may write down."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -142,9 +148,49 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
         and asked.config is None
     )
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)
+    _keep_secrets(host)
     _watch(host, failures)
     host_main()
     return EXIT_FAILED if failures else 0
+
+
+def _keep_secrets(host: ModuleType) -> None:
+    """Have secrets taken out of model arguments before the host does anything with them.
+
+    The command line's are parsed early, and go into names of runs; a configuration file's come
+    with each evaluation.
+    """
+    parse: Callable[[], tuple[object, argparse.Namespace]] = host.parse_eval_args
+    evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
+    given: dict[str, Scalar] = {}
+
+    def parsed() -> tuple[object, argparse.Namespace]:
+        parser, arguments = parse()
+        given.update(take_secrets(arguments))
+        return parser, arguments
+
+    def evaluated(arguments: argparse.Namespace) -> object:
+        secrets.clear()
+        secrets.update({**given, **take_secrets(arguments)})
+        return evaluate(arguments)
+
+    host.parse_eval_args = parsed  # type: ignore[attr-defined]
+    host.cli_evaluate_single = evaluated  # type: ignore[attr-defined]
+
+
+def take_secrets(arguments: argparse.Namespace) -> dict[str, Scalar]:
+    """Remove from the model arguments of model `videojudge` what is secret, and return it.
+
+    Addresses with a user or password in them are taken out whole.
+    """
+    if arguments.model != MODEL or not isinstance(arguments.model_args, str):
+        return {}
+    options = parse_options(arguments.model_args)
+    names = secret_names(options)
+    if names:
+        left = (f"{name}={value}" for name, value in options.items() if name not in names)
+        arguments.model_args = ",".join(left)
+    return {name: scalar(options[name]) for name in names}
 
 
 def _watch(host: ModuleType, failures: list[str]) -> None:

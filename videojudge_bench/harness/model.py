@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,9 +15,11 @@ from loguru import logger
 
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.harness import launcher
 from videojudge_bench.harness.documents import Documents
 from videojudge_bench.harness.envelope import seal, seal_refusal
 from videojudge_bench.hashing import unit_interval
+from videojudge_bench.options import secret_names
 from videojudge_bench.runner import Run, RunOptions
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
             judge that requires references, and none for any other.
         videos: folder with the video files, `<video id>.<extension>`.
         journal: folder for the journals; by default under the user's cache folder.
+        descriptions: a file of descriptions of the videos, as `videojudge describe` writes it.
         batch_size: goes to the judge if it has such an option and the user set it.
         max_batch_size: accepted because lmms-eval passes it; not used.
         device: goes to the judge if it has such an option.
@@ -60,6 +63,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
         videos: str | None = None,
         journal: str | None = None,
         *,
+        descriptions: str | None = None,
         batch_size: int | str = HOST_BATCH_SIZE,
         max_batch_size: int | None = None,
         device: str | None = None,
@@ -67,6 +71,8 @@ class VideoJudge(lmms):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.device = torch.device("cpu")  # where the host's own collectives run
+        self._warn_of_secrets(options)
+        options = {**launcher.secrets, **options}
         taken = registry.options_of(registry.judge_class(judge))
         if device is not None and "device" in taken:
             options.setdefault("device", device)
@@ -77,6 +83,15 @@ class VideoJudge(lmms):  # type: ignore[misc]
         # lmms-eval turns a folder called 2024 into a number.
         self._videos = Path(str(videos)) if videos else None
         self._journal = Path(str(journal)) if journal else None
+        self._descriptions = Path(str(descriptions)) if descriptions else None
+
+    def _warn_of_secrets(self, options: Mapping[str, Scalar]) -> None:
+        if (names := secret_names(options)) and self.rank == 0:
+            logger.warning(
+                f"lmms-eval prints and stores its model arguments, {', '.join(names)} among them; "
+                "run the command lmms_eval, which keeps them out, or set the variable "
+                "OPENAI_API_KEY in place of api_key"
+            )
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Return one reply per request: the judgement of its document, as JSON."""
@@ -113,7 +128,9 @@ class VideoJudge(lmms):  # type: ignore[misc]
         run = documents.run = Run(
             self.built,
             documents.gold_set,
-            RunOptions(self._references, self._videos, self._journal, self.rank),
+            RunOptions(
+                self._references, self._videos, self._journal, self.rank, self._descriptions
+            ),
         )
         if run.refusal is not None:
             return dict.fromkeys(doc_ids, seal_refusal(run.refusal))

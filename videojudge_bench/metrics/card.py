@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from videojudge_bench.goldsets.base import GoldSetInfo
@@ -20,6 +20,7 @@ from videojudge_bench.statistics import (
 
 FEWEST_VIDEOS = 20
 TOO_FEW_VIDEOS = f"fewer than {FEWEST_VIDEOS} videos"
+SHARES = frozenset(name for name, key in KEYS.items() if key.share)
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def measure(
     n_videos: int,
     why: Callable[[str], str],
     resampling: Resampling | None,
+    *,
+    shares: Collection[str] = SHARES,
 ) -> dict[str, Metric]:
     """Return each key's value, with its 95 % percentile interval over resampled videos.
 
@@ -143,6 +146,7 @@ def measure(
         n_videos: number of videos.
         why: gives the reason for a key that is undefined.
         resampling: None for no intervals.
+        shares: the keys that are shares, 0..1.
     """
     values = estimate(statistics, n_videos)
     metrics = {
@@ -155,16 +159,19 @@ def measure(
         return {key: replace(m, no_interval=TOO_FEW_VIDEOS) for key, m in metrics.items()}
     resampled = bootstrap(statistics, n_videos, resampling)
     n_clusters = {key: n for s in statistics for key, n in s.n_clusters.items()}
-    return {k: _with_interval(k, m, n_clusters[k], resampled[k]) for k, m in metrics.items()}
+    return {
+        k: _with_interval(m, n_clusters[k], resampled[k], is_share=k in shares)
+        for k, m in metrics.items()
+    }
 
 
-def _with_interval(key: str, metric: Metric, n_videos: int, resampled: Floats) -> Metric:
+def _with_interval(metric: Metric, n_videos: int, resampled: Floats, *, is_share: bool) -> Metric:
     if metric.value is None:
         return metric
     if n_videos < FEWEST_VIDEOS:
         return replace(metric, no_interval=TOO_FEW_VIDEOS)
     interval = percentile_interval(resampled)
-    if KEYS[key].share and metric.value in (0.0, 1.0):
+    if is_share and metric.value in (0.0, 1.0):
         interval = wilson_interval(metric.value, n_videos)
     if interval is None:
         return replace(metric, no_interval="undefined in every resample")

@@ -2,8 +2,8 @@
 
 A template has three blocks. `system` and `shared` are equal for all items of a group, so that an
 engine can work them out once; `response` holds what differs and comes last. A template sees
-`instruction`, `references`, `description`, `subtitles`, `has_video`, `low`, `high`, and `response`
-or `first` and `second`.
+`instruction`, `references`, `description`, `subtitles`, `has_video`, `low`, `high`, `feedback`,
+`rubric`, `write_rubric`, and `response` or `first` and `second`.
 """
 
 from __future__ import annotations
@@ -36,33 +36,61 @@ class RenderedPrompt:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a prompt asks for beside the verdict, and by what.
+
+    Attributes:
+        feedback: a reasoning between `<thinking>` tags before the verdict.
+        write_rubric: a rubric for the instruction between `<rubric>` tags before all else.
+        rubric: the rubric to judge by; empty when there is none.
+    """
+
+    feedback: bool = True
+    write_rubric: bool = False
+    rubric: str = ""
+
+
+@dataclass(frozen=True)
 class PromptTemplate:
     """A prompt file.
 
     Attributes:
         name: file name.
         sha: first 12 hex digits of the SHA-256 of its source: part of the signature.
+        uses: the names of the values that it shows or depends on.
     """
 
     name: str
     sha: str
     template: Template
+    uses: frozenset[str]
 
-    def render(self, item: Item | Pair, scale: RatingScale) -> RenderedPrompt:
+    def render(
+        self, item: Item | Pair, scale: RatingScale, wanted: Wanted = Wanted()
+    ) -> RenderedPrompt:
         """Return the prompt for one item.
 
         Raises:
             ConfigError: the template asks for something that the item does not have.
         """
+        return self.render_with(
+            _values(item, scale, wanted), purpose=f"{type(item).__name__.lower()}s"
+        )
+
+    def render_with(self, values: Mapping[str, object], *, purpose: str) -> RenderedPrompt:
+        """Return the prompt for some values; `purpose` says in errors what such prompts are for.
+
+        Raises:
+            ConfigError: the template asks for something that is not among them.
+        """
         from jinja2 import UndefinedError
 
-        values = _values(item, scale)
         try:
             system, shared, response = (self._block(block, values) for block in BLOCKS)
         except UndefinedError as error:
             raise ConfigError(
-                f"prompt {self.name} cannot be rendered: {error}. A prompt for "
-                f"{type(item).__name__.lower()}s sees: {', '.join(values)}"
+                f"prompt {self.name} cannot be rendered: {error}. A prompt for {purpose} sees: "
+                f"{', '.join(values)}"
             ) from error
         return RenderedPrompt(system, shared, response)
 
@@ -78,11 +106,13 @@ def load_prompt(path: Path) -> PromptTemplate:
     Raises:
         ConfigError: the file cannot be read, is no valid template, or lacks one of the blocks.
     """
-    from jinja2 import Environment, StrictUndefined, TemplateError
+    from jinja2 import Environment, StrictUndefined, TemplateError, meta
 
     try:
         source = path.read_text(encoding="utf-8")
-        template = Environment(undefined=StrictUndefined).from_string(source)
+        environment = Environment(undefined=StrictUndefined)
+        template = environment.from_string(source)
+        uses = frozenset(meta.find_undeclared_variables(environment.parse(source)))
     except (OSError, UnicodeDecodeError, TemplateError) as error:
         raise ConfigError(f"prompt file {path}: {error}") from error
     missing = [block for block in BLOCKS if block not in template.blocks]
@@ -92,10 +122,10 @@ def load_prompt(path: Path) -> PromptTemplate:
             f"{', '.join(BLOCKS)}, see prompts/rate.jinja of videojudge_bench"
         )
     sha = hashlib.sha256(source.encode()).hexdigest()[:12]
-    return PromptTemplate(path.name, sha, template)
+    return PromptTemplate(path.name, sha, template, uses)
 
 
-def _values(item: Item | Pair, scale: RatingScale) -> dict[str, object]:
+def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, object]:
     shared: dict[str, object] = {
         "instruction": item.instruction,
         "references": item.references,
@@ -104,6 +134,9 @@ def _values(item: Item | Pair, scale: RatingScale) -> dict[str, object]:
         "has_video": item.video is not None,
         "low": scale.low,
         "high": scale.high,
+        "feedback": wanted.feedback,
+        "rubric": wanted.rubric,
+        "write_rubric": wanted.write_rubric,
     }
     if isinstance(item, Item):
         return {**shared, "response": item.response}

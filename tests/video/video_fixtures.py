@@ -1,4 +1,4 @@
-"""Clips are made once for all tests of this folder."""
+"""Clips are made once for all tests of this folder; a test file imports what it uses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from clips import Maker
 from videojudge_bench.video.pool import POOL
 
 
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+@pytest.fixture(scope="session", name="clips")
+def clip_maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """Makes clips by name; made ones are kept."""
     return Maker(tmp_path_factory.mktemp("clips"))
 
 
-@pytest.fixture(scope="session")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session", name="broken")
+def broken_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for files that are no videos."""
     return tmp_path_factory.mktemp("broken")
 

@@ -1,0 +1,151 @@
+"""Whom a chat client talks to, and what it says when that cannot work."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import ipaddress
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from videojudge_bench.errors import ConfigError, unknown_name
+from videojudge_bench.options import HIDDEN
+
+SAID_CHARACTERS = 300
+"""How much of what a server said goes into an error."""
+
+_MODELS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server, and the model that it is asked for.
+
+    Attributes:
+        base_url: where its API begins, mostly ending in `/v1`.
+        model: by the server's name.
+        api_key: empty is none.
+    """
+
+    base_url: str
+    model: str
+    api_key: str = field(default="", repr=False)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the address, the model's name and the key."""
+        found: list[str] = []
+        if not self._is_address():
+            found.append(
+                f"base_url={self.redacted(self.base_url)!r}: it is an address such as "
+                "http://localhost:8000/v1"
+            )
+        if not self.model:
+            found.append("model is empty: give the name that the server knows it by")
+        if not (self.api_key.isascii() and self.api_key.isprintable()) or " " in self.api_key:
+            found.append("api_key has characters that no key has: copy it again")
+        if self.api_key and "@" in urlsplit(self.base_url).netloc:
+            found.append("base_url has a user before its @, and there is an api_key: give one")
+        return found
+
+    def _is_address(self) -> bool:
+        try:
+            parts = urlsplit(self.base_url)
+            return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is no number, brackets that do not close
+            return False
+
+    def url(self, path: str) -> str:
+        """Return the address of a resource."""
+        return f"{self.base_url.rstrip('/')}/{path}"
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be written down."""
+        return self.redacted(self.base_url)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the server runs on this machine, where no proxy is wanted."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of every request."""
+        key = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        return {"Content-Type": "application/json", **key}
+
+    def redacted(self, text: str) -> str:
+        """Return a text without the key, and without what stands before the `@` of the address."""
+        user = self.base_url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+        secrets = {self.api_key, user, user.partition(":")[2]} - {""}
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def said(self, body: bytes) -> str:
+        """Return the message in the body of an error, on one line, cut and without secrets."""
+        text = body.decode("utf-8", "replace")
+        with contextlib.suppress(ValueError):  # no JSON: the text itself is the message
+            text = _message(json.loads(text)) or text
+        text = " ".join(self.redacted(text).split())
+        return text[: SAID_CHARACTERS - 1] + "…" if len(text) > SAID_CHARACTERS else text
+
+    def unreachable(self, why: str) -> ConfigError:
+        """Return the error that says that nobody listens."""
+        return ConfigError(
+            f"no server at base_url={self.shown}: {self.redacted(why)}. Start it, or correct the "
+            "address"
+        )
+
+    def key_refused(self, status: int, said: str) -> ConfigError:
+        """Return the error that says that the key was refused, or is missing."""
+        fix = "correct api_key=… or OPENAI_API_KEY" if self.api_key else "set OPENAI_API_KEY"
+        found = "refuses this API key" if self.api_key else "wants an API key"
+        return ConfigError(f"the server at {self.shown} {found} ({status}: {said}); {fix}")
+
+    def moved(self, status: int, where: str) -> ConfigError:
+        """Return the error that says that the server sends us elsewhere."""
+        return ConfigError(
+            f"the server at base_url={self.shown} sends us to {self.redacted(where)} ({status}); "
+            "give the address that it means"
+        )
+
+    def no_such_model(self, status: int, said: str, known: Sequence[str]) -> ConfigError:
+        """Return the error that says that the server has no such model, or no such page.
+
+        Args:
+            status: of the answer.
+            said: what the server wrote.
+            known: the models that it lists; empty where it lists none.
+        """
+        answer = f"The server at {self.shown} said ({status}): {said}"
+        if not known or self.model in known:
+            return ConfigError(
+                f"{answer}. Correct base_url (it mostly ends in /v1) or model={self.model!r}"
+            )
+        shown = known
+        if len(known) > _MODELS_SHOWN:
+            near = difflib.get_close_matches(self.model, known, n=_MODELS_SHOWN, cutoff=0.0)
+            shown, answer = near, f"It has {len(known)} models, these are the nearest. {answer}"
+        return ConfigError(unknown_name("model", self.model, shown, hint=answer))
+
+    def never_works(self, failures: int, reason: str) -> ConfigError:
+        """Return the error that says that going on is of no use."""
+        return ConfigError(
+            f"{failures} requests to {self.shown} failed one after another, so the run stops; what "
+            f"was judged is kept, and the same command goes on. The last: {reason}"
+        )
+
+
+def _message(value: object) -> str:
+    """What an error in JSON says: `{"error": {"message": …}}` and its variants."""
+    if isinstance(value, dict):
+        for key in ("error", "message", "detail"):
+            if found := value.get(key):
+                return _message(found) or json.dumps(found)
+    return value if isinstance(value, str) else ""

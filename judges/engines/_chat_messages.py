@@ -1,0 +1,188 @@
+"""Writes requests: messages, with the frames of a video and their times."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from videojudge_bench.hashing import Json
+    from videojudge_bench.video.batch import FrameBatch, Pixels
+
+Send = Literal["frames", "video"]
+
+SEND: tuple[Send, ...] = ("frames", "video")
+
+_SLICE_BYTES = 1 << 18
+_PNG_EFFORT = 1  # of 9: a tenth of the CPU time of the default, for a tenth more bytes
+_PIXELS_PER_TOKEN = 28 * 28  # Qwen's; for estimates of what a request may cost
+_BYTES_PER_TOKEN = 2  # English has twice as many: an estimate must not be too low
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What all prompts of a group show, encoded once.
+
+    Attributes:
+        parts: content parts in JSON, each followed by a comma.
+        fields: further fields of the request.
+        tokens: estimate of what the parts are worth.
+    """
+
+    parts: bytes = b""
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    tokens: int = 0
+
+
+NOTHING = Shown()
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body in pieces, so that the frames of a group are in memory once.
+
+    Attributes:
+        pieces: to be sent one after another.
+        tokens: estimate of what they are worth, rather too many than too few.
+    """
+
+    pieces: tuple[bytes, ...]
+    tokens: int
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return sum(map(len, self.pieces))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it goes out in slices."""
+        return self.size > _SLICE_BYTES
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to `payload`."""
+        return {"Content-Length": str(self.size)} if self.is_large else {}
+
+    def payload(self) -> bytes | AsyncIterator[memoryview]:
+        """Return what to send: small bodies whole, large ones in slices."""
+        return self._slices() if self.is_large else b"".join(self.pieces)
+
+    async def _slices(self) -> AsyncIterator[memoryview]:
+        for piece in self.pieces:
+            view = memoryview(piece)
+            for start in range(0, len(view), _SLICE_BYTES):
+                yield view[start : start + _SLICE_BYTES]
+
+
+def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Shown:
+    """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
+
+    `frames` gives an image per frame, its time before it as text. `video` gives one video made of
+    these frames, as vLLM takes it (`video/jpeg`), and the frames' times beside it.
+
+    Args:
+        batch: the frames.
+        send: `frames` or `video`.
+        jpeg_quality: 1 to 100; None is PNG, which keeps every pixel as it is.
+    """
+    height, width = batch.frames.shape[1:3]
+    tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
+    images = [_encoded(frame, jpeg_quality) for frame in batch.frames]
+    if send == "frames":
+        kind = b"png" if jpeg_quality is None else b"jpeg"
+        parts = [
+            _json({"type": "text", "text": f"{seconds:.1f} s:"})
+            + b',{"type":"image_url","image_url":{"url":"data:image/'
+            + kind
+            + b";base64,"
+            + image
+            + b'"}},'
+            for seconds, image in zip(batch.times_seconds, images, strict=True)
+        ]
+        return Shown(b"".join(parts), {}, tokens)
+    video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
+    return Shown(video + b",".join(images) + b'"}},', _video_fields(batch), tokens)
+
+
+def write_body(
+    shown: Shown,
+    texts: tuple[str, str],
+    *,
+    reply_start: str,
+    fields: Mapping[str, Json],
+) -> Body:
+    """Return the body of a request.
+
+    Args:
+        shown: what is seen before the text.
+        texts: of the system and of the user; an empty system is left out.
+        reply_start: what the assistant has said already; empty is nothing.
+        fields: what the request says beside its messages.
+    """
+    system, user = texts
+    before: list[Json] = [{"role": "system", "content": system}] if system else []
+    after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
+    told = {**fields, **shown.fields}
+    if reply_start:
+        told.update(continue_final_message=True, add_generation_prompt=False)
+    letters = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    tokens = shown.tokens + letters // _BYTES_PER_TOKEN + 64
+    if not shown.parts:  # a plain text is what every server takes
+        messages = [*before, {"role": "user", "content": user}, *after]
+        return Body((_json({**told, "messages": messages}),), tokens)
+    head = _json(told)[:-1] + b',"messages":['
+    head += b"".join(_json(message) + b"," for message in before)
+    head += b'{"role":"user","content":['
+    tail = _json({"type": "text", "text": user}) + b"]}"
+    tail += b"".join(b"," + _json(message) for message in after) + b"]}"
+    return Body((head, shown.parts, tail), tokens)
+
+
+def _video_fields(batch: FrameBatch) -> dict[str, Json]:
+    """What vLLM must be told to show the frames at their times and to leave none out."""
+    fps = batch.source_fps
+    indices: list[Json] = _ascending([round(s * fps) for s in batch.times_seconds])
+    last = indices[-1]
+    assert isinstance(last, int)
+    return {
+        "media_io_kwargs": {
+            "video": {
+                "num_frames": -1,
+                "fps": fps,
+                "frames_indices": indices,
+                "total_num_frames": max(last + 1, round(batch.duration_seconds * fps)),
+                "duration": batch.duration_seconds,
+                "do_sample_frames": False,
+            }
+        }
+    }
+
+
+def _ascending(indices: Sequence[int]) -> list[Json]:
+    """Indices of which no two are equal: of a variable rate, times can round to one frame."""
+    found: list[Json] = []
+    last = -1
+    for index in indices:
+        last = max(index, last + 1)
+        found.append(last)
+    return found
+
+
+def _encoded(frame: Pixels, jpeg_quality: int | None) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    image = Image.fromarray(frame)
+    if jpeg_quality is None:
+        image.save(out, "PNG", compress_level=_PNG_EFFORT)
+    else:
+        image.save(out, "JPEG", quality=jpeg_quality)
+    return base64.b64encode(out.getbuffer())
+
+
+def _json(value: Mapping[str, Json] | Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

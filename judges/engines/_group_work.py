@@ -1,0 +1,336 @@
+"""The work of one group on a loaded model: checks, batches, replies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Union
+
+import torch
+from torch import Tensor
+from videojudge_bench.judges.engines._checkpoint import Untyped
+from videojudge_bench.judges.engines._plain_model import PlainPrompts
+from videojudge_bench.judges.engines._prompt_inputs import Inputs
+from videojudge_bench.judges.engines._replying import (
+    Choices,
+    Sampler,
+    Way,
+    shared_token,
+    verdict_place,
+)
+from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
+from videojudge_bench.judges.engines.prefix_tree import Rule
+
+from videojudge_bench.engine import EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.verdicts import Usage
+
+Replies = list[Union[Reply, EngineError]]
+
+VERIFIED_KINDS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
+"""Model types whose shared prefix our tests compare with the plain path. Of any other, the first
+group of a run is verified whatever `verify_prefix` says."""
+
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""How far logits may differ by rounding alone, as a share of the largest one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How groups are worked on.
+
+    Attributes:
+        share_prefix: or every prompt on its own.
+        verify: how many groups to check against the model alone.
+        rule: whose M-RoPE positions.
+        batch_tokens: of continuations side by side in one row.
+    """
+
+    share_prefix: bool
+    verify: int
+    rule: Rule
+    batch_tokens: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of a reply: its tokens behind `reply_start` without `rest`, probabilities."""
+
+    tokens: Sequence[int] = ()
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    rest: str = ""
+
+
+class GroupWorker:
+    """Works out the replies of groups, one group at a time.
+
+    Args:
+        model: as `Checkpoint.load` gives it.
+        tokenizer: its tokenizer.
+        plan: how.
+        stopped: asked before every token; True breaks off.
+    """
+
+    def __init__(
+        self, model: Untyped, tokenizer: Untyped, plan: Plan, stopped: Callable[[], bool]
+    ) -> None:
+        self._model, self._tokenizer, self._plan, self._stopped = model, tokenizer, plan, stopped
+        ends = model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, (list, tuple)) else [ends]
+        self._ends = {int(token) for token in (*ends, tokenizer.eos_token_id) if token is not None}
+        known = type(model.config).model_type in VERIFIED_KINDS
+        self._to_verify = max(plan.verify, 0 if known else 1) if plan.share_prefix else 0
+        self._most = 1 if model.config._attn_implementation not in MASKED else 1 << 30
+        self._known_choices: dict[tuple[tuple[str, ...], str], Choices] = {}
+        self._context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+    def replies(self, group: PromptGroup, inputs: Inputs) -> Replies:
+        """Return one reply per continuation; what does not fit is an error with the numbers.
+
+        Raises:
+            ConfigError: the shared prefix gives other numbers than the model alone.
+        """
+        started = time.perf_counter()
+        too_long = self._too_long(group, inputs)
+        if too_long:
+            return [EngineError(too_long)] * len(group.continuations)
+        choices, asked = self._at_start(group, inputs)
+        with torch.inference_mode():
+            if self._plan.share_prefix:
+                found = self._shared(group, asked, choices)
+            else:
+                found = self._plain(group, asked, choices)
+        if self._stopped():  # what there is may be half a reply
+            return [EngineError("the engine was closed")] * len(inputs.prompts)
+        each = (time.perf_counter() - started) / len(found)
+        return [
+            self._reply(group, written, len(prompt), each)
+            for written, prompt in zip(found, inputs.prompts, strict=True)
+        ]
+
+    def _at_start(self, group: PromptGroup, inputs: Inputs) -> tuple[Choices | None, Inputs]:
+        """Return the choices behind `reply_start`, and the prompts as far as they are fixed."""
+        if not (group.choices and group.reply_start):
+            return None, inputs
+        rest = shared_token(self._tokenizer, group.choices, inputs.prompts[0][-1])
+        if rest:
+            inputs = replace(inputs, prompts=tuple(prompt[:-1] for prompt in inputs.prompts))
+        return self._choices(group, rest), inputs
+
+    def _choices(self, group: PromptGroup, rest: str) -> Choices:
+        key = (group.choices, rest)
+        if key not in self._known_choices:
+            self._known_choices[key] = Choices(self._tokenizer, group.choices, rest)
+        return self._known_choices[key]
+
+    def _too_long(self, group: PromptGroup, inputs: Inputs) -> str:
+        longest = max(map(len, inputs.prompts))
+        new = 0 if group.choices and group.reply_start else group.sampling.max_tokens
+        if self._context is None or longest + new <= self._context:
+            return ""
+        video, options = "", []
+        if inputs.video_tokens:
+            video = f", {inputs.video_tokens} of them of the video"
+            options = ["max_frames=… or max_pixels=…"]
+        wanted = f" with max_tokens={new}" if new else ""
+        options += ["max_tokens=…"] if new else []
+        helps = f"give a smaller {', or '.join(options)}" if options else "shorten the texts"
+        return (
+            f"the prompt has {longest} tokens{video}, and{wanted} that is more than the "
+            f"{self._context} that the model takes; {helps}"
+        )
+
+    def _shared(
+        self, group: PromptGroup, inputs: Inputs, choices: Choices | None
+    ) -> list[Written | EngineError]:
+        size = _memory_words(inputs)
+        try:
+            prefix = SharedPrefix(self._model, inputs, rule=self._plan.rule)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            _free()
+            return [EngineError(f"out of memory with {size}")] * len(inputs.prompts)
+        if self._to_verify > 0:
+            self._verify(prefix, inputs)
+            self._to_verify -= 1
+        found: dict[int, Written | EngineError] = {}
+        waiting = list(range(len(prefix.tails)))
+        while waiting:
+            batch = list(self._batch(prefix, waiting))
+            try:
+                found.update(self._row(prefix, batch, group, choices))
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if len(batch) == 1:
+                    found[batch[0]] = EngineError(f"out of memory with {size}")
+                self._most = max(1, len(batch) // 2)
+            _free()
+            prefix.rewind(0)
+            waiting = [n for n in waiting if n not in found]
+        return [found[n] for n in range(len(prefix.tails))]
+
+    def _batch(self, prefix: SharedPrefix, waiting: Sequence[int]) -> Iterator[int]:
+        """As many as fit into a row, at least one."""
+        tokens = 0
+        for count, n in enumerate(waiting):
+            tokens += len(prefix.tails[n])
+            if count and (tokens > self._plan.batch_tokens or count >= self._most):
+                return
+            yield n
+
+    def _row(
+        self,
+        prefix: SharedPrefix,
+        batch: Sequence[int],
+        group: PromptGroup,
+        choices: Choices | None,
+    ) -> dict[int, Written]:
+        branches = Branches(prefix, batch)
+        if choices is not None:
+            return _chosen(branches, choices, dict(zip(batch, branches.first, strict=True)))
+        texts = self._write(branches, batch, group)
+        verdicts = self._verdicts(branches, group, texts) if group.choices else {}
+        return {n: verdicts.get(n, Written(tokens)) for n, tokens in texts.items()}
+
+    def _verdicts(
+        self, branches: Branches, group: PromptGroup, texts: Mapping[int, Sequence[int]]
+    ) -> dict[int, Written]:
+        """Go back to where each verdict begins, for the probabilities there."""
+        places = {
+            n: place
+            for n, tokens in texts.items()
+            if (place := verdict_place(self._tokenizer, group.choices, tokens))
+        }
+        if not places:
+            return {}
+        logits = branches.go_back({n: texts[n][:kept] for n, (kept, _) in places.items()})
+        firsts = dict(zip(places, logits, strict=True))
+        found: dict[int, Written] = {}
+        for rest in dict.fromkeys(rest for _, rest in places.values()):
+            behind = {n: firsts[n] for n, place in places.items() if place[1] == rest}
+            found |= _chosen(branches, self._choices(group, rest), behind)
+        return {n: replace(written, tokens=texts[n], rest="") for n, written in found.items()}
+
+    def _write(
+        self, branches: Branches, batch: Sequence[int], group: PromptGroup
+    ) -> dict[int, list[int]]:
+        """Write the replies of a row in turns, a token each."""
+        samplers = {n: Sampler(group.sampling, group.continuations[n].id) for n in batch}
+        written: dict[int, list[int]] = {n: [] for n in batch}
+        logits, going = branches.first, list(batch)
+        for _ in range(group.sampling.max_tokens):
+            for row, n in enumerate(going):
+                written[n].append(samplers[n].pick(logits[row]))
+            going = [n for n in going if written[n][-1] not in self._ends]
+            if not going or self._stopped():
+                break
+            if len(written[going[0]]) < group.sampling.max_tokens:
+                logits = branches.extend({n: written[n][-1:] for n in going})
+        return written
+
+    def _plain(
+        self, group: PromptGroup, inputs: Inputs, choices: Choices | None
+    ) -> list[Written | EngineError]:
+        prompts = PlainPrompts(self._model, inputs)
+        found: list[Written | EngineError] = []
+        for n in range(len(group.continuations)):
+            if self._stopped():
+                break
+            try:
+                if choices is None:
+                    found.append(self._plain_text(prompts, group, n))
+                else:
+                    ways = ((), *choices.contexts)
+                    found.append(_read(choices, {way: prompts.logits(n, way) for way in ways}))
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                found.append(EngineError(f"out of memory with {_memory_words(inputs)}"))
+                _free()
+        return found
+
+    def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
+        sampler = Sampler(group.sampling, group.continuations[number].id)
+        most = group.sampling.max_tokens
+        tokens = prompts.write(number, sampler, max_tokens=most, stopped=self._stopped)
+        place = verdict_place(self._tokenizer, group.choices, tokens) if group.choices else None
+        if place is None:
+            return Written(tokens)
+        kept, rest = place
+        choices = self._choices(group, rest)
+        behind = {
+            way: prompts.logits(number, [*tokens[:kept], *way]) for way in ((), *choices.contexts)
+        }
+        return Written(tokens, choices.probabilities(behind))
+
+    def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
+        plain = PlainPrompts(self._model, inputs)
+        for n in range(len(prefix.tails)):
+            batch = list(self._batch(prefix, range(n, len(prefix.tails))))
+            shared = Branches(prefix, batch).first[0]
+            prefix.rewind(0)
+            alone = plain.logits(n)
+            apart, largest = float((shared - alone).abs().max()), float(alone.abs().max())
+            allowed = TOLERANCE.get(self._model.dtype, 5e-2) * largest
+            if not apart <= allowed:
+                raise ConfigError(
+                    f"verify_prefix: behind prompt {n + 1} of {len(prefix.tails)}, the logits with "
+                    f"the shared prefix are up to {apart:.3g} from those of the model alone; "
+                    f"{allowed:.3g} is allowed for {self._model.dtype}, and the largest is "
+                    f"{largest:.3g}. Give share_prefix=false, and please report the model and the "
+                    "version of transformers"
+                )
+
+    def _reply(
+        self, group: PromptGroup, written: Written | EngineError, prompt: int, seconds: float
+    ) -> Reply | EngineError:
+        if isinstance(written, EngineError):
+            return written
+        tokens = list(written.tokens)
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        at_start = bool(group.choices and group.reply_start)
+        return Reply(
+            group.reply_start + text.removeprefix(written.rest),
+            probabilities=written.probabilities,
+            usage=Usage(prompt, len(tokens), seconds),
+            finished=at_start or (bool(tokens) and tokens[-1] in self._ends),
+        )
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch has run out of memory: on a CPU it says so in words alone."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _chosen(
+    branches: Branches, choices: Choices, firsts: Mapping[int, Tensor]
+) -> dict[int, Written]:
+    """Return the probabilities behind continuations whose first logits are known."""
+    following: dict[int, dict[Way, Tensor]] = {n: {(): first} for n, first in firsts.items()}
+    for way in choices.contexts:
+        peeked = branches.peek(dict.fromkeys(firsts, way))
+        for n, logits in zip(firsts, peeked, strict=True):
+            following[n][way] = logits
+    return {n: _read(choices, behind) for n, behind in following.items()}
+
+
+def _read(choices: Choices, behind: Mapping[Way, Tensor]) -> Written:
+    return Written(
+        (choices.likeliest(behind[()]),), choices.probabilities(behind), rest=choices.rest
+    )
+
+
+def _memory_words(inputs: Inputs) -> str:
+    video = f", {inputs.video_tokens} of them of the video" if inputs.video_tokens else ""
+    return (
+        f"a prompt of {max(map(len, inputs.prompts))} tokens{video}; give max_frames=… or "
+        "max_pixels=… below what they are, quantization=8bit, or a larger device"
+    )
+
+
+def _free() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

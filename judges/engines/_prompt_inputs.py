@@ -1,0 +1,220 @@
+"""From a prompt group to what a model takes: tokens, and the pixels of the video once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from videojudge_bench.judges.engines._checkpoint import THINKING, tokenizer_of
+from videojudge_bench.judges.engines.prefix_tree import VisionBlock
+
+from videojudge_bench.engine import PromptGroup
+from videojudge_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Checkpoint, Kind, Untyped
+
+    from videojudge_bench.video import FrameBatch
+
+NOMINAL = 0.02
+"""Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""
+
+_CLOCK_HERTZ = 1000
+"""Times reach the processor as frame numbers of a clock this fast, so to the millisecond."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model takes for one group.
+
+    Attributes:
+        prompts: the tokens of each continuation's whole prompt, `reply_start` included.
+        media: what the processor made of the video, by the model's argument; empty without one.
+        blocks: where the video stands in every prompt.
+        media_types: of each token up to the video's end, whether text (0) or video (2).
+        video_tokens: how many tokens show the video.
+    """
+
+    prompts: tuple[tuple[int, ...], ...]
+    media: Mapping[str, Tensor] = field(default_factory=dict)
+    blocks: tuple[VisionBlock, ...] = ()
+    media_types: tuple[int, ...] = ()
+    video_tokens: int = 0
+
+
+class PromptReader:
+    """Makes the inputs of groups for one model.
+
+    Args:
+        checkpoint: the model.
+        fps: the rate at which frames are asked for, None when they are spread evenly.
+        thinking: told to the chat template; None: nothing is.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, fps: float | None, thinking: bool | None = None
+    ) -> None:
+        self._template_options = {} if thinking is None else {THINKING: thinking}
+        self._kind: Kind = checkpoint.kind
+        self._processor = checkpoint.processor
+        self.tokenizer = tokenizer_of(self._processor)
+        self._config = checkpoint.config
+        self._fps = fps
+        if self._kind in ("qwen2_5_vl", "qwen3_vl") and checkpoint.sees:
+            # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
+            self._processor.video_processor.cap_pixels_per_frame = False
+        special = sorted(set(self.tokenizer.all_special_tokens), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+
+    def read(self, group: PromptGroup, frames: FrameBatch | None) -> Inputs:
+        """Return the inputs of a group.
+
+        Special tokens that stand in the texts are broken up: `<|im_end|>` in a response becomes
+        `< |im_end|>`, so that no response can end the prompt and speak for the judge.
+
+        Raises:
+            ConfigError: the chat template does not take such a conversation.
+        """
+        texts = [
+            self.rendered(group, n, frames is not None) for n in range(len(group.continuations))
+        ]
+        if frames is None:
+            return Inputs(tuple(self._tokens(text) for text in texts))
+        if self._kind == "other":
+            first = self._processed(texts[0], frames)
+            rows = [first, *(self._processed(text, frames) for text in texts[1:])]
+            prompts = tuple(tuple(row["input_ids"][0].tolist()) for row in rows)
+            return Inputs(prompts, _tensors(first), media_types=_media_types(first))
+        return self._with_video(texts, frames)
+
+    def rendered(self, group: PromptGroup, number: int, sees: bool) -> str:
+        """Return the whole prompt of one continuation as text, up to `reply_start`.
+
+        Raises:
+            ConfigError: the chat template does not take such a conversation.
+        """
+        from jinja2 import TemplateError
+
+        user = self._plain(group.prefix.text + group.continuations[number].text)
+        system = self._plain(group.prefix.system)
+        try:
+            text = self._templated(system, user, sees)
+        except TemplateError:
+            # Some templates know no system message.
+            try:
+                text = self._templated("", f"{system}\n\n{user}".strip(), sees)
+            except TemplateError as error:
+                raise ConfigError(f"the model's chat template fails: {error}") from error
+        return text + group.reply_start
+
+    def _plain(self, text: str) -> str:
+        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+    def _templated(self, system: str, user: str, sees: bool) -> str:
+        content: Any = user
+        if self._kind != "text":
+            content = [{"type": "text", "text": user}]
+            if sees:
+                content.insert(0, {"type": "video"})
+        messages = [{"role": "user", "content": content}]
+        if system:
+            # A list where the user's is one: templates that take only lists are met that way.
+            said = system if self._kind != "other" else [{"type": "text", "text": system}]
+            messages.insert(0, {"role": "system", "content": said})
+        rendered = self._processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **self._template_options
+        )
+        return str(rendered)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _with_video(self, texts: Sequence[str], frames: FrameBatch) -> Inputs:
+        """The processor sees the first text; what others have behind the video is put there.
+
+        A special token ends the video, and no token reaches across a special one, so that the
+        parts have the tokens of the whole.
+        """
+        made = self._processed(texts[0], frames)
+        first = made["input_ids"][0].tolist()
+        end = self._config.vision_end_token_id
+        cut = len(first) - first[::-1].index(end)
+        marker = self.tokenizer.convert_ids_to_tokens(end)
+        tails = [self._tokens(text.rpartition(marker)[2]) for text in texts]
+        seconds = (
+            step_seconds(frames, self._fps) * self._processor.video_processor.temporal_patch_size
+        )
+        pads = torch.tensor(first[:cut]) == self._config.video_token_id
+        media = _tensors(made)
+        if "second_per_grid_ts" in made:
+            media["second_per_grid_ts"] = torch.tensor([seconds])
+        return Inputs(
+            prompts=tuple((*first[:cut], *tail) for tail in tails),
+            media=media,
+            blocks=self._blocks(pads, made["video_grid_thw"], seconds),
+            media_types=_media_types(made),
+            video_tokens=int(pads.sum()),
+        )
+
+    def _processed(self, text: str, frames: FrameBatch) -> Untyped:
+        from transformers.video_utils import VideoMetadata
+
+        pixels = torch.from_numpy(np.array(frames.frames)).permute(0, 3, 1, 2)
+        clock = [round(time * _CLOCK_HERTZ) for time in frames.times_seconds]
+        metadata = VideoMetadata(
+            total_num_frames=len(clock), fps=float(_CLOCK_HERTZ), frames_indices=clock
+        )
+        options: dict[str, Any] = {"do_sample_frames": False, "video_metadata": [metadata]}
+        if self._kind != "other":
+            options["do_resize"] = False  # the frames have the size that the policy gave them
+        return self._processor(text=[text], videos=[pixels], return_tensors="pt", **options)
+
+    def _blocks(self, pads: Tensor, grid: Tensor, seconds: float) -> tuple[VisionBlock, ...]:
+        time, height, width = (int(side) for side in grid[0])
+        merge = self._config.vision_config.spatial_merge_size
+        starts = torch.nonzero(pads & ~torch.cat([pads.new_zeros(1), pads[:-1]]))[:, 0].tolist()
+        # Qwen3-VL writes the time before each step, and so shows the steps one by one.
+        steps = time if self._kind == "qwen2_5_vl" else 1
+        blocks = tuple(
+            VisionBlock(start, steps, height // merge, width // merge, seconds) for start in starts
+        )
+        if sum(block.tokens for block in blocks) != int(pads.sum()):
+            raise ConfigError(
+                f"the processor shows a video of {time} x {height} x {width} patches in "
+                f"{int(pads.sum())} tokens, in a way that this engine does not know; give "
+                "share_prefix=false"
+            )
+        return blocks
+
+
+def step_seconds(frames: FrameBatch, fps: float | None) -> float:
+    """Return the seconds from one frame to the next.
+
+    Frames taken at a fixed rate stand up to a frame of the video beside their targets. A mean rate
+    within 2 % of the asked one counts as the asked one: transformers 4 cuts 1.998 s off to 1 s,
+    which would put every other video on half the scale of time.
+    """
+    found = frames.sample_fps
+    if len(frames.times_seconds) < 2 or (fps is not None and abs(found - fps) <= NOMINAL * fps):
+        return 1.0 / (fps or found)
+    return 1.0 / found
+
+
+def _media_types(made: Mapping[str, Any]) -> tuple[int, ...]:
+    """The types of tokens up to the video's end; () where the processor knows none."""
+    if "mm_token_type_ids" not in made:
+        return ()
+    types = made["mm_token_type_ids"][0]
+    seen = torch.nonzero(types)
+    return tuple(types[: int(seen.max()) + 1].tolist()) if len(seen) else ()
+
+
+def _tensors(made: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What belongs to the video: all but what has one value per token."""
+    skip = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+    return {k: v for k, v in made.items() if isinstance(v, Tensor) and k not in skip}

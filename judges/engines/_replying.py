@@ -1,0 +1,218 @@
+"""What is read off a model's logits: probabilities of choices, and the next token."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from videojudge_bench.judges.engines._checkpoint import Untyped
+
+from videojudge_bench.engine import Sampling
+from videojudge_bench.errors import ConfigError
+
+Way = tuple[int, ...]
+"""The tokens in which a choice can be written."""
+
+VERDICT_TAG = re.compile("<(?:score|answer)>", re.IGNORECASE)
+"""What a model writes before its verdict."""
+
+
+class Choices:
+    """In which tokens each choice can be written.
+
+    A choice can be written as it is, in one or several tokens, and with a blank before it where
+    both together are one token. The probability of several tokens is the product along them. Where
+    one choice begins another (`1` and `10`), that of the longer one is taken off the shorter.
+
+    What stands before a choice can share a token with it: Qwen writes `<answer>A` as `<`, `answer`,
+    `>A`. Behind a lone `>`, such a model is where it has never been. Then the text of that token
+    (`>`) is the `rest`: it is left to the model, all ways to write it with each choice count, and
+    the probabilities are those given that what is written begins with it.
+
+    Args:
+        tokenizer: of the model.
+        texts: the choices.
+        rest: text before them that is still to be written, as `shared_token` gives it.
+
+    Raises:
+        ConfigError: a choice has no tokens, or two have the same.
+    """
+
+    def __init__(self, tokenizer: Untyped, texts: Sequence[str], rest: str = "") -> None:
+        self.rest = rest
+        self._rest = _tokens(tokenizer, rest)
+        self._begins = _beginnings(tokenizer, self._rest)
+        self.ways: dict[str, tuple[Way, ...]] = {}
+        owner: dict[Way, str] = {}
+        for text in texts:
+            self.ways[text] = _ways(tokenizer, text, rest)
+            for way in self.ways[text]:
+                if owner.setdefault(way, text) != text:
+                    raise ConfigError(f"choices {owner[way]!r} and {text!r} are the same tokens")
+        beginnings = {way[:n] for way in owner for n in range(len(way))}
+        self.contexts: tuple[Way, ...] = tuple(sorted(beginnings - {()}))
+
+    def probabilities(self, following: Mapping[Way, Tensor]) -> dict[str, float]:
+        """Return the probability of each choice, not renormalised.
+
+        Args:
+            following: the logits, (vocabulary,), where the choices are wanted, before `rest`,
+                under `()`, and after each of `contexts`.
+        """
+        known = {way: torch.softmax(logits.double(), -1) for way, logits in following.items()}
+        alone = {way: _along(known, way) for text_ways in self.ways.values() for way in text_ways}
+        given = self._given(known)
+        return {
+            text: sum(_not_longer(alone, way) for way in ways) / given
+            for text, ways in self.ways.items()
+        }
+
+    def likeliest(self, logits: Tensor) -> int:
+        """Return the likeliest token of those that begin with `rest`."""
+        if not self._rest:
+            return int(logits.argmax())
+        begins = torch.tensor(self._begins[0], device=logits.device)
+        return int(begins[logits[begins].argmax()])
+
+    def _given(self, known: Mapping[Way, Tensor]) -> float:
+        """Return the probability that what is written begins with `rest`."""
+        if not self._rest:
+            return 1.0
+        total, along = 0.0, 1.0
+        for n, token in enumerate(self._rest):
+            behind = known[self._rest[:n]]
+            total += along * float(behind[list(self._begins[n])].sum())
+            along *= float(behind[token])
+        return total or 1.0
+
+
+def shared_token(tokenizer: Untyped, texts: Sequence[str], last: int) -> str:
+    """Return the text of a token, if one of the texts right behind it would take it into its own.
+
+    Args:
+        tokenizer: of the model.
+        texts: what may follow.
+        last: the token.
+
+    Returns:
+        "" where they leave it alone.
+    """
+    before = str(tokenizer.decode([last]))
+    if _tokens(tokenizer, before) != (last,):
+        return ""
+    merged = any(_tokens(tokenizer, before + text)[0] != last for text in texts)
+    return before if merged else ""
+
+
+def verdict_place(
+    tokenizer: Untyped, texts: Sequence[str], written: Sequence[int]
+) -> tuple[int, str] | None:
+    """Return where in a reply its verdict begins: behind its last tag and the blanks after that.
+
+    Args:
+        tokenizer: of the model.
+        texts: the choices.
+        written: the tokens of the reply.
+
+    Returns:
+        How many tokens stand before, and the text between them and the verdict (`rest` of
+        `Choices`). None: the reply has no tag.
+    """
+
+    def shown(count: int) -> str:
+        return str(tokenizer.decode(list(written[:count]), skip_special_tokens=True))
+
+    def tags(count: int) -> int:
+        return len(VERDICT_TAG.findall(shown(count)))
+
+    every = range(len(written) + 1)
+    count = bisect_left(every, tags(len(written)), key=tags)
+    if not count:
+        return None
+    text = shown(count)
+    end = max(found.end() for found in VERDICT_TAG.finditer(text))
+    if text[end:].strip():  # the token that ends the tag has taken the verdict in
+        return count - 1, text[len(shown(count - 1)) : end]
+    while count < len(written) and tokenizer.decode([written[count]]).isspace():
+        count += 1
+    rest = shared_token(tokenizer, texts, written[count - 1])
+    return count - bool(rest), rest
+
+
+def _tokens(tokenizer: Untyped, text: str) -> Way:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _ways(tokenizer: Untyped, text: str, rest: str) -> tuple[Way, ...]:
+    plain, spaced = _tokens(tokenizer, text), _tokens(tokenizer, f" {text}")
+    if not plain:
+        raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
+    before = _tokens(tokenizer, rest)
+    found = [_tokens(tokenizer, rest + text), (*before, *plain)]
+    if len(spaced) == 1 and tokenizer.decode(list(spaced)).strip() == text:
+        found.append((*before, *spaced))
+    return tuple(dict.fromkeys(found))
+
+
+def _beginnings(tokenizer: Untyped, rest: Way) -> tuple[tuple[int, ...], ...]:
+    """For each token of the rest, all tokens that begin with it and what comes after it."""
+    if not rest:
+        return ()
+    names = tokenizer.convert_ids_to_tokens(list(rest))
+    vocabulary = tokenizer.get_vocab().items()
+    return tuple(
+        tuple(token for name, token in vocabulary if name.startswith("".join(names[n:])))
+        for n in range(len(names))
+    )
+
+
+def _along(known: Mapping[Way, Tensor], way: Way) -> float:
+    product = 1.0
+    for n, token in enumerate(way):
+        product *= float(known[way[:n]][token])
+    return product
+
+
+def _not_longer(alone: Mapping[Way, float], way: Way) -> float:
+    """The nearest longer ones alone: theirs contains that of ones longer still."""
+    longer = [other for other in alone if len(other) > len(way) and other[: len(way)] == way]
+    nearest = [
+        other
+        for other in longer
+        if not any(len(mid) < len(other) and other[: len(mid)] == mid for mid in longer)
+    ]
+    return max(0.0, alone[way] - sum(alone[other] for other in nearest))
+
+
+class Sampler:
+    """Picks the tokens of one reply.
+
+    Above temperature 0 it adds Gumbel noise and takes the highest, which is sampling; the noise
+    follows from the seed and the item's id, so a reply depends neither on what is judged beside it
+    nor on the order of work.
+
+    Args:
+        sampling: temperature and seed.
+        item_id: whose reply it is.
+    """
+
+    def __init__(self, sampling: Sampling, item_id: str) -> None:
+        self._temperature = sampling.temperature
+        digest = hashlib.sha256(f"{sampling.seed}\x1f{item_id}".encode()).digest()
+        self._noise = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Return numbers, (…, vocabulary), whose highest is the token to take; call once each."""
+        if self._temperature <= 0:
+            return logits
+        draw = torch.rand(logits.shape, generator=self._noise, dtype=torch.float64)
+        gumbel = -torch.log(-torch.log(draw.clamp_min(1e-300)))
+        return logits.double() / self._temperature + gumbel.to(logits.device)
+
+    def pick(self, logits: Tensor) -> int:
+        """Return the next token, from logits (vocabulary,)."""
+        return int(self.scores(logits).argmax())

@@ -1,0 +1,328 @@
+"""An engine that asks a server of OpenAI's chat completions: vLLM, SGLang, a hosted model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Union, cast
+
+from videojudge_bench.judges.engines._chat_budget import Budget
+from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
+from videojudge_bench.judges.engines._chat_endpoint import Endpoint
+from videojudge_bench.judges.engines._chat_messages import (
+    NOTHING,
+    SEND,
+    Body,
+    Send,
+    Shown,
+    show_frames,
+    write_body,
+)
+from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
+
+from videojudge_bench.engine import Capability, Continuation, EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.hashing import Json, unit_interval
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Usage
+from videojudge_bench.video import FramePolicy, FrameStore, load_frames
+
+logger = logging.getLogger(__name__)
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""Where the API key is looked for when none is given."""
+
+_TOP_LOGPROBS = 20  # the most that OpenAI, and vLLM unless told otherwise, give
+_VERDICT_TOKENS = 8  # a verdict that continues `reply_start` needs no more
+_FRAME_THREADS = 2
+_UNSUPPORTED = frozenset({400, 422})
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """What a server wants a request to look like; found out as it refuses things."""
+
+    length: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    logprobs: bool = True
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class OpenAIEngine:
+    """Asks a server; the candidates of a group share frames, and the server's prefix cache.
+
+    The first candidate of a group goes alone and the others follow, so that they find what they
+    share in the cache. The same frames as for every engine of ours go along, as images with their
+    times, losslessly unless `jpeg_quality` is given.
+
+    Args:
+        base_url: where the server's API begins, as `http://localhost:8000/v1`.
+        model: by the server's name.
+        api_key: by default what OPENAI_API_KEY says when the engine is made; it is written nowhere.
+        timeout_seconds: for one attempt.
+        retries: how often a request is sent again after a lost connection, a timeout, and the
+            statuses 408, 409, 429 and 5xx.
+        max_concurrency: requests in flight; a judge's `concurrency` bounds groups.
+        max_requests: no more are sent; None is no limit.
+        max_cost: no more is spent, in the unit of the prices; None is no limit.
+        price_in: of a million tokens of prompts.
+        price_out: of a million tokens of replies.
+        send: `frames` as images; `video`: the frames as one video, as vLLM takes them (0.33 does).
+        max_frames: of a video, at most.
+        fps: frames per second of video; None spreads `max_frames` evenly.
+        max_pixels: of a frame; None is the policy's default.
+        jpeg_quality: 1 to 100, smaller requests and slightly other pixels; None sends PNG: then
+            every engine sees the same pixels.
+        logprobs: whether to ask for probabilities of the verdict: true (a server without them ends
+            the run), false, or `auto`: where the server has them.
+        prefill: the server can continue a reply that is begun for it (vLLM and SGLang can). Without
+            it a model is not held to the beginning of a reply, and the verdict's probabilities are
+            read behind the last `<score>` or `<answer>` that it writes. The last character of the
+            beginning is left to the model: a tokeniser may have `>A` as one token, which a model
+            that is shown a lone `>` would not go on with.
+        thinking: true or false for a model whose chat template can do either (Qwen3's
+            `enable_thinking`); None leaves it to the server.
+        replicas: of a server with data parallelism (vLLM's `--data-parallel-size`, SGLang's
+            `--dp-size`): each video goes to one of them, whose cache then has it.
+
+    Raises:
+        ConfigError: options that cannot work, all of them in one message.
+    """
+
+    base_url: str
+    model: str
+    api_key: str | None = None
+    timeout_seconds: float = 600.0
+    retries: int = 6
+    max_concurrency: int = 64
+    max_requests: int | None = None
+    max_cost: float | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    send: str = "frames"
+    max_frames: int = 180
+    fps: float | None = 1.0
+    max_pixels: int | None = None
+    jpeg_quality: int | None = None
+    logprobs: bool | str = "auto"
+    prefill: bool = False
+    thinking: bool | None = None
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        # lmms-eval turns a key or a name that looks like a number into one.
+        key = os.environ.get(KEY_VARIABLE) if self.api_key is None else str(self.api_key)
+        self.api_key = None  # the endpoint alone keeps it
+        endpoint = Endpoint(str(self.base_url), str(self.model), key or "")
+        budget = Budget(self.max_requests, self.max_cost, self.price_in, self.price_out)
+        problems = [*endpoint.problems(), *budget.problems(), *self._problems()]
+        if problems:
+            raise ConfigError.all_of("engine 'openai'", problems)
+        self._policy = self._frame_policy()
+        self._client = ChatClient(
+            endpoint, budget, self.timeout_seconds, self.retries, self.max_concurrency
+        )
+        self._frame_threads: ThreadPoolExecutor | None = None
+        self._wire = _Wire(logprobs=self.logprobs is not False)
+        self._has_logprobs = False
+
+    def _problems(self) -> list[str]:
+        found = [
+            f"{name}={value:g}: it is a whole number from {least} up"
+            for name, value, least in (
+                ("retries", self.retries, 0),
+                ("max_concurrency", self.max_concurrency, 1),
+                ("replicas", self.replicas, 1),
+            )
+            if value < least or value != int(value)
+        ]
+        if not self.timeout_seconds > 0:
+            found.append(f"timeout_seconds={self.timeout_seconds:g}: it is a number above 0")
+        if self.send not in SEND:
+            found.append(f"send={self.send!r}: it is one of {', '.join(SEND)}")
+        if self.logprobs not in (True, False, "auto"):
+            found.append(f"logprobs={self.logprobs!r}: it is one of true, false, auto")
+        if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
+            found.append(f"jpeg_quality={self.jpeg_quality}: it is a number from 1 to 100")
+        return found
+
+    def _frame_policy(self) -> FramePolicy:
+        policy = FramePolicy(max_frames=self.max_frames, fps=self.fps)
+        if self.max_pixels is None:
+            return policy
+        least = min(policy.min_pixels, self.max_pixels)
+        return replace(policy, max_pixels=self.max_pixels, min_pixels=least)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Videos always; `logprobs` until a server turns out to give none."""
+        return frozenset({"video", "logprobs"} if self._wire.logprobs else {"video"})
+
+    @property
+    def spent(self) -> float:
+        """Money spent so far, in the unit of the prices; 0 without prices."""
+        return self._client.budget.spent
+
+    async def complete(self, group: PromptGroup) -> Sequence[Union[Reply, EngineError]]:
+        """Return one result per continuation, in their order.
+
+        Raises:
+            ConfigError: no server, model or key, or a server without what is asked of it.
+        """
+        first, *others = group.continuations
+        try:
+            shown = await self._shown(group.prefix.video)
+        except VideoError as error:
+            return [EngineError(str(error)) for _ in group.continuations]
+        replies = [await self._reply(group, first, shown)]
+        if not others:
+            return replies
+        tasks = [asyncio.create_task(self._reply(group, other, shown)) for other in others]
+        try:
+            return [*replies, *await asyncio.gather(*tasks)]
+        finally:
+            for task in tasks:  # when one has ended the run, the others are of no use
+                task.cancel()
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return the model, and what it is shown: not where it runs, nor how fast it is asked."""
+        return {
+            "model": self._client.endpoint.model,
+            "send": self.send,
+            **self._policy.settings(),
+            "image": "png" if self.jpeg_quality is None else f"jpeg{self.jpeg_quality}",
+            "prefill": self.prefill,
+            "thinking": self.thinking,
+        }
+
+    def close(self) -> None:
+        """Close the connections and the threads; the engine may be used again."""
+        self._client.close()
+        if self._frame_threads is not None:
+            self._frame_threads.shutdown()
+            self._frame_threads = None
+        budget = self._client.budget
+        if budget.requests:
+            logger.info("%d requests so far, %.4f spent", budget.requests, budget.spent)
+
+    async def _shown(self, video: Path | None) -> Shown:
+        if video is None:
+            return NOTHING
+        if self._frame_threads is None:
+            self._frame_threads = ThreadPoolExecutor(_FRAME_THREADS, "videojudge-frames")
+        return await asyncio.get_running_loop().run_in_executor(
+            self._frame_threads, self._encode, video
+        )
+
+    def _encode(self, video: Path) -> Shown:
+        batch = load_frames(video, self._policy, store=FrameStore())
+        if batch.coverage < 1:
+            logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
+        return show_frames(batch, cast(Send, self.send), self.jpeg_quality)
+
+    async def _reply(
+        self, group: PromptGroup, continuation: Continuation, shown: Shown
+    ) -> Reply | EngineError:
+        while True:
+            wire = self._wire
+            body = self._body(group, continuation, shown, wire)
+            try:
+                completion, seconds, cost = await self._client.chat(
+                    body, max_tokens=self._max_tokens(group), headers=self._routing(group)
+                )
+            except CallFailedError as error:
+                if error.status in _UNSUPPORTED and self._has_adapted(wire, str(error)):
+                    continue
+                return EngineError(str(error))
+            return self._read(group, completion, seconds, cost)
+
+    def _body(
+        self, group: PromptGroup, continuation: Continuation, shown: Shown, wire: _Wire
+    ) -> Body:
+        sampling = group.sampling
+        fields: dict[str, Json] = {
+            "model": self._client.endpoint.model,
+            "temperature": sampling.temperature,
+            wire.length: self._max_tokens(group),
+        }
+        if sampling.temperature > 0:  # of its own per item, or all would draw the same numbers
+            drawn = unit_interval(str(sampling.seed), continuation.id)
+            fields["seed"] = int(drawn * 2**31)
+        if self.thinking is not None:
+            fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
+        if group.choices and wire.logprobs:
+            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS)
+        return write_body(
+            shown,
+            (group.prefix.system, group.prefix.text + continuation.text),
+            reply_start=self._begun(group)[0],
+            fields=fields,
+        )
+
+    def _max_tokens(self, group: PromptGroup) -> int:
+        most = group.sampling.max_tokens
+        return min(most, _VERDICT_TOKENS) if self._is_verdict_next(group) else most
+
+    def _is_verdict_next(self, group: PromptGroup) -> bool:
+        return self.prefill and bool(group.reply_start and group.choices)
+
+    def _begun(self, group: PromptGroup) -> tuple[str, str]:
+        """What the reply is begun with, and what the model must then write for it to be open."""
+        start = group.reply_start if self.prefill else ""
+        kept = len(start) - 1 if group.choices and start else len(start)
+        return start[:kept], start[kept:]
+
+    def _routing(self, group: PromptGroup) -> dict[str, str]:
+        """Which replica is asked, in the header that vLLM and SGLang read."""
+        if self.replicas == 1:
+            return {}
+        shared = str(group.prefix.video or group.prefix.text)
+        return {"X-data-parallel-rank": str(int(unit_interval("replica", shared) * self.replicas))}
+
+    def _has_adapted(self, wire: _Wire, refusal: str) -> bool:
+        """Return whether a request that was refused may be sent in another form."""
+        if wire != self._wire:  # another request found it out in the meantime
+            return True
+        if "max_completion_tokens" in refusal and wire.length == "max_tokens":
+            self._wire = replace(wire, length="max_completion_tokens")
+        elif "logprobs" in refusal and wire.logprobs:
+            self._without_logprobs(refusal)
+        return self._wire != wire
+
+    def _without_logprobs(self, why: str) -> None:
+        if self.logprobs is True:
+            raise ConfigError(
+                f"the server at {self._client.endpoint.shown} gives no token log-probabilities "
+                f"({why}); logprobs=auto goes on without them"
+            )
+        self._wire = replace(self._wire, logprobs=False)
+        logger.warning("the server gives no token log-probabilities (%s)", why)
+
+    def _read(
+        self, group: PromptGroup, completion: Completion, seconds: float, cost: float
+    ) -> Reply:
+        tokens_in, tokens_out = completion.tokens or (0, 0)
+        return Reply(
+            self._begun(group)[0] + completion.text,
+            self._probabilities(group, completion),
+            Usage(tokens_in, tokens_out, seconds, cost),
+            # Where the verdict comes first, it is we who cut what follows.
+            finished=completion.finished or self._is_verdict_next(group),
+        )
+
+    def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
+        if not group.choices or not self._wire.logprobs:
+            return {}
+        positions = completion.positions
+        if positions is None:
+            # A server may leave them out of a reply without text; one that never gave any has none.
+            if completion.text and not self._has_logprobs:
+                self._without_logprobs("it leaves them out without a word")
+            return {}
+        self._has_logprobs = True
+        begins_with = self._begun(group)[1] if self._is_verdict_next(group) else None
+        return choice_probabilities(positions, group.choices, begins_with=begins_with)

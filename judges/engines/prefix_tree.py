@@ -1,0 +1,203 @@
+"""One row for a shared prefix and what may follow it: who sees whom, and where everyone stands.
+
+    prefix --+-- continuation 0
+             +-- continuation 1
+             +-- continuation 2
+
+A token sees the prefix and what came before it in its own continuation, the same as if that stood
+alone behind the prefix. Its position is likewise the one it would have alone, so continuations
+share them. Pure functions on tensors, for judging (the prefix is in a cache) and for training rows
+(the prefix is in the row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+PREFIX = -1
+"""Owner of a token that all continuations share."""
+
+Rule = Literal[4, 5]
+"""Whose M-RoPE positions: those of transformers 4 or of transformers 5.
+
+They differ for Qwen2.5-VL (read in 4.57.1, 5.23.0 and 5.24.0). In 4, a step of a video takes its
+whole seconds, fractions cut off, and what follows the video comes after its last position. In 5 the
+step is not cut off, and what follows comes after the larger side of one frame, wherever in time the
+video has ended. In both a reply goes on where its prompt ends.
+"""
+
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+
+@dataclass(frozen=True)
+class VisionBlock:
+    """Consecutive tokens of a row that show a video, or one frame of it.
+
+    Attributes:
+        start: index of its first token.
+        time: steps in time.
+        height: tokens from top to bottom.
+        width: tokens from left to right.
+        step_seconds: between two steps.
+    """
+
+    start: int
+    time: int
+    height: int
+    width: int
+    step_seconds: float = 1.0
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it has."""
+        return self.time * self.height * self.width
+
+
+@dataclass(frozen=True)
+class Positions:
+    """M-RoPE positions of the beginning of a row.
+
+    Attributes:
+        ids: (3, n) int64: time, height and width of each token.
+        following: where the text that follows begins.
+    """
+
+    ids: Tensor
+    following: int
+
+
+def positions(
+    length: int, blocks: Sequence[VisionBlock], *, rule: Rule, tokens_per_second: float = 1.0
+) -> Positions:
+    """Return the positions of the first `length` tokens of a row.
+
+    Args:
+        length: how many tokens.
+        blocks: those of them that show videos, in their order; each stands whole in the row.
+        rule: whose positions.
+        tokens_per_second: positions per second of video (`tokens_per_second` of Qwen2.5-VL).
+
+    Raises:
+        ValueError: blocks overlap, or do not stand whole in the row.
+    """
+    parts: list[Tensor] = []
+    at, index = 0, 0
+    for block in blocks:
+        if not index <= block.start <= length - block.tokens:
+            raise ValueError(
+                f"a block of {block.tokens} tokens at {block.start} does not fit into a row of "
+                f"{length}, of which {index} are taken"
+            )
+        parts.append(text_positions(at, block.start - index))
+        at += block.start - index
+        seen = _block_positions(block, rule, tokens_per_second) + at
+        parts.append(seen)
+        at = int(seen.max()) + 1 if rule == 4 else at + max(block.height, block.width)
+        index = block.start + block.tokens
+    parts.append(text_positions(at, length - index))
+    return Positions(torch.cat(parts, dim=1), at + length - index)
+
+
+def _block_positions(block: VisionBlock, rule: Rule, tokens_per_second: float) -> Tensor:
+    steps = torch.arange(block.time)
+    if rule == 4:
+        times = (steps * int(block.step_seconds) * tokens_per_second).long()
+    else:
+        # In float32, as transformers has it: a product just below a whole number is cut off.
+        step = tokens_per_second * torch.tensor(block.step_seconds, dtype=torch.float32)
+        times = (steps * step).long()
+    grid = torch.meshgrid(
+        times, torch.arange(block.height), torch.arange(block.width), indexing="ij"
+    )
+    return torch.stack([axis.reshape(-1) for axis in grid])
+
+
+def text_positions(start: int, length: int) -> Tensor:
+    """Return positions of text, (3, length) int64: one after another, equal on all three axes."""
+    return torch.arange(start, start + length).expand(3, -1)
+
+
+def owners_of(lengths: Sequence[int]) -> Tensor:
+    """Return the owner of each token of continuations that stand one after another, (n,) int64."""
+    counts = torch.tensor(list(lengths), dtype=torch.int64)
+    return torch.repeat_interleave(torch.arange(len(lengths)), counts)
+
+
+def tree_mask(owners: Tensor, *, queries: int | None = None, prefix: int = 0) -> Tensor:
+    """Return which tokens see which, (1, 1, queries, prefix + n) bool, True for seen.
+
+    Args:
+        owners: (n,) int64: of each token behind the prefix, its continuation or `PREFIX`.
+            Tokens of several continuations may stand in any order, as they are written in turns.
+        queries: for so many tokens at the end; None: for all n.
+        prefix: tokens before them that all see.
+    """
+    n = len(owners)
+    asked = n if queries is None else queries
+    order = torch.arange(n, device=owners.device)
+    rows = slice(n - asked, n)
+    seen = (owners == PREFIX) | (owners[rows, None] == owners)
+    seen &= order <= order[rows, None]
+    shared = torch.ones((asked, prefix), dtype=torch.bool, device=owners.device)
+    return torch.cat([shared, seen], dim=1)[None, None]
+
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a bool mask as numbers to add to attention scores: 0, and the lowest of the dtype."""
+    lowest = torch.finfo(dtype).min
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, lowest)
+
+
+@dataclass(frozen=True)
+class PackedRow:
+    """A prefix and its continuations as one row.
+
+    Attributes:
+        tokens: (1, n) int64.
+        positions: (3, 1, n) int64.
+        owners: (n,) int64: the continuation of each token, or `PREFIX`.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    owners: Tensor
+
+
+def pack(prefix: Sequence[int], tails: Sequence[Sequence[int]], placed: Positions) -> PackedRow:
+    """Return the row of a prefix and its continuations; its mask is `tree_mask(row.owners)`.
+
+    Args:
+        prefix: tokens that all share; empty when they are in a cache.
+        tails: tokens of each continuation.
+        placed: positions of the prefix, also when it is in a cache.
+    """
+    behind = [text_positions(placed.following, len(tail)) for tail in tails]
+    ids = torch.cat([placed.ids[:, : len(prefix)], *behind], dim=1)
+    shared = torch.full((len(prefix),), PREFIX)
+    tokens = [*prefix, *(token for tail in tails for token in tail)]
+    return PackedRow(
+        tokens=torch.tensor(tokens, dtype=torch.int64)[None],
+        positions=ids[:, None],
+        owners=torch.cat([shared, owners_of([len(tail) for tail in tails])]),
+    )
+
+
+def common_prefix(rows: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens all rows begin with, leaving at least one of each row's own.
+
+    Raises:
+        ValueError: no row, or an empty one.
+    """
+    if not rows or not all(rows):
+        raise ValueError("rows must have tokens to share a prefix")
+    low, high = min(map(tuple, rows)), max(map(tuple, rows))
+    most = min(len(row) for row in rows) - 1
+    for index in range(most):
+        if low[index] != high[index]:
+            return index
+    return most

@@ -1,0 +1,285 @@
+"""The engine that runs a model of transformers in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+from videojudge_bench.judges.engines._checkpoint import THINKING, Checkpoint, tokenizer_of
+
+from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.signature import Scalar
+from videojudge_bench.video import FrameBatch, FramePolicy, FrameStore
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._group_work import GroupWorker
+    from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
+    from videojudge_bench.judges.engines.prefix_tree import Rule
+
+Replies = list[Union[Reply, EngineError]]
+
+BATCH_TOKENS = 8192
+"""Of continuations in one row. Five of a thousand tokens fit; their mask takes little memory."""
+
+
+class TransformersEngine:
+    """Runs a model of transformers in this process; a group's prefix is worked out once.
+
+    Qwen2.5-VL, Qwen3-VL and causal models of text share the prefix; other models that take videos
+    run with `share_prefix=false`, one whole prompt after another. Weights are loaded at the first
+    group, everything else is checked here.
+
+    Args:
+        pretrained: a folder, or the name of a model on the Hugging Face hub.
+        revision: branch, tag or commit on the hub.
+        device: `auto` is the GPU where there is one.
+        dtype: `auto`, float32, bfloat16 or float16.
+        attn_implementation: transformers' name; None is `sdpa`.
+        adapter: folder or hub name of a PEFT adapter that changes weights.
+        quantization: None, `8bit` or `4bit`, by bitsandbytes.
+        share_prefix: False runs every prompt whole through the model's own `generate`.
+        verify_prefix: so many groups are checked against the model's own forward.
+        thinking: whether the model thinks before it replies, where its chat template has the
+            choice (`enable_thinking`, as Qwen3's); None: as the template has it.
+        mrope: 4 or 5: M-RoPE positions of transformers 4 or 5; None: those of the installed one.
+        max_frames: of a video.
+        fps: frames per second of video; None spreads `max_frames` evenly.
+        min_pixels: per frame; None: as `FramePolicy`.
+        max_pixels: per frame; None: as `FramePolicy`.
+        total_pixels: of all frames of a video together; None: no limit.
+        batch_tokens: continuations go side by side up to so many tokens.
+        keep_frames: keep decoded frames in the user's cache folder.
+
+    Raises:
+        ConfigError: no such model, no weights, options that do not go together.
+        MissingPackageError: an adapter or a quantisation needs a package.
+    """
+
+    def __init__(  # noqa: PLR0913 - the keywords are the options
+        self,
+        *,
+        pretrained: str,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        attn_implementation: str | None = None,
+        adapter: str | None = None,
+        quantization: str | None = None,
+        share_prefix: bool = True,
+        verify_prefix: int = 0,
+        thinking: bool | None = None,
+        mrope: int | None = None,
+        max_frames: int = 180,
+        fps: float | None = 1.0,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+        total_pixels: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        keep_frames: bool = True,
+    ) -> None:
+        self._checkpoint = Checkpoint(
+            pretrained,
+            revision=revision,
+            adapter=adapter,
+            dtype=dtype,
+            attention=attn_implementation or "sdpa",
+            quantization=quantization,
+            device=device,
+        )
+        self._share, self._verify = share_prefix, verify_prefix
+        self._thinking = thinking
+        self._rule, self._batch_tokens = _rule(mrope), batch_tokens
+        self._check()
+        self._checkpoint.check_memory()
+        own = FramePolicy()
+        self._policy = FramePolicy(
+            max_frames=max_frames,
+            fps=fps,
+            min_pixels=own.min_pixels if min_pixels is None else min_pixels,
+            max_pixels=own.max_pixels if max_pixels is None else max_pixels,
+            total_pixels=total_pixels,
+            factor=self._factor(),
+        )
+        self._store = FrameStore() if keep_frames and self._checkpoint.sees else None
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        # Two: while one group is with the model, the next one's frames are made ready.
+        self._threads = ThreadPoolExecutor(2, "videojudge-transformers")
+        self._reading = threading.Lock()
+        self._reader: PromptReader | None = None
+        self._worker: GroupWorker | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Probabilities always; videos where the model takes them."""
+        return frozenset({"video", "logprobs"} if self._checkpoint.sees else {"logprobs"})
+
+    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+        """Return one reply per continuation.
+
+        With `choices` and a `reply_start`, that and one token more is the text: nothing else is
+        written. With `choices` alone the model writes its reply, and the probabilities are those
+        behind its last `<score>` or `<answer>`. What goes wrong with one group (its video, its
+        length, the memory) is its `EngineError`.
+
+        Raises:
+            ConfigError: the model cannot be loaded, or `verify_prefix` has found the shared
+                prefix to give other numbers than the model alone.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._complete, group)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the numbers depend on.
+
+        `share_prefix` is not among it, nor the device: both must leave the numbers as they are up
+        to rounding.
+        """
+        found = self._checkpoint
+        adapter = found.adapter_identity()
+        return {
+            "model": found.identity(),
+            **({"adapter": adapter} if adapter else {}),
+            "dtype": found.dtype_name,
+            **({"quantization": found.quantization} if found.quantization else {}),
+            "attention": found.attention,
+            "transformers": version("transformers"),
+            **({} if self._thinking is None else {"thinking": self._thinking}),
+            **({"mrope": self._rule} if found.kind in ("qwen2_5_vl", "qwen3_vl") else {}),
+            **(self._policy.settings() if found.sees else {}),
+        }
+
+    def close(self) -> None:
+        """Give back the model; a group in progress is broken off at its next token."""
+        self._closing.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._worker = None
+
+    def load_frames(self, path: Path) -> FrameBatch:
+        """Return the frames that the model sees of a video.
+
+        Raises:
+            VideoError: it cannot be decoded.
+        """
+        from videojudge_bench.video import load_frames
+
+        return load_frames(path, self._policy, store=self._store)
+
+    def _complete(self, group: PromptGroup) -> Replies:
+        try:
+            inputs = self._inputs(group)
+        except (VideoJudgeError, OSError, ValueError, RuntimeError) as error:
+            return _failed(group, error)
+        # One group at a time on the model: two would need its memory twice.
+        with self._lock:
+            worker = self._loaded()
+            try:
+                return worker.replies(group, inputs)
+            except (RuntimeError, ValueError) as error:  # torch's and transformers' own
+                return _failed(group, error)
+
+    def _inputs(self, group: PromptGroup) -> Inputs:
+        video = group.prefix.video
+        frames = self.load_frames(video) if video is not None and self._checkpoint.sees else None
+        # One at a time: a fast tokenizer refuses a second thread while it changes its settings.
+        with self._reading:
+            if self._reader is None:
+                from videojudge_bench.judges.engines._prompt_inputs import PromptReader
+
+                self._reader = PromptReader(
+                    self._checkpoint, fps=self._policy.fps, thinking=self._thinking
+                )
+            return self._reader.read(group, frames)
+
+    def _loaded(self) -> GroupWorker:
+        if self._worker is None:
+            from videojudge_bench.judges.engines._group_work import GroupWorker, Plan
+
+            tokenizer = tokenizer_of(self._checkpoint.processor)
+            plan = Plan(self._share, self._verify, self._rule, self._batch_tokens)
+            self._worker = GroupWorker(
+                self._checkpoint.load(), tokenizer, plan, self._closing.is_set
+            )
+        return self._worker
+
+    def _check(self) -> None:
+        """Refuse what cannot go together, all of it at once."""
+        kind, problems = self._checkpoint.kind, []
+        if self._share and (kind == "other" or not _sees_all(self._checkpoint.text_config)):
+            problems.append(
+                f"share_prefix=true: the prefix of a {_type_of(self._checkpoint.config)} cannot "
+                "be shared (it can be for Qwen2.5-VL, Qwen3-VL and causal models of text whose "
+                "layers all see the whole prompt); give share_prefix=false"
+            )
+        problems += self._rule_problems()
+        if self._thinking is not None and THINKING not in self._checkpoint.chat_template:
+            problems.append(
+                f"thinking={self._thinking}: the model's chat template has no such choice "
+                f"({THINKING}); leave the option out"
+            )
+        if self._verify < 0:
+            problems.append(f"verify_prefix={self._verify}: it is a number from 0 up")
+        if self._batch_tokens < 1:
+            problems.append(f"batch_tokens={self._batch_tokens}: it is a number from 1 up")
+        if problems:
+            raise ConfigError.all_of("engine 'transformers'", problems)
+
+    def _rule_problems(self) -> list[str]:
+        """Only our own positions can be those of another version, and only for Qwen2.5-VL."""
+        own = _installed_rule()
+        if self._rule == own or self._checkpoint.kind != "qwen2_5_vl":
+            return []
+        given, problems = f"mrope={self._rule} with transformers {version('transformers')}", []
+        if not self._share:
+            problems.append(f"{given} needs share_prefix=true: its own positions are {own}")
+        if self._verify:
+            problems.append(
+                f"{given} cannot be verified: the model alone has the positions {own}; give "
+                "verify_prefix=0"
+            )
+        return problems
+
+    def _factor(self) -> int:
+        if self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl"):
+            vision = self._checkpoint.config.vision_config
+            return int(vision.patch_size * vision.spatial_merge_size)
+        return 28
+
+
+def _type_of(config: Untyped) -> str:
+    return str(type(config).model_type)
+
+
+def _rule(mrope: int | None) -> Rule:
+    if mrope is None:
+        return _installed_rule()
+    if mrope not in (4, 5):
+        raise ConfigError(
+            f"mrope={mrope!r}: it is 4 or 5, the version of transformers whose positions are meant"
+        )
+    return 4 if mrope == 4 else 5
+
+
+def _installed_rule() -> Rule:
+    return 4 if version("transformers").startswith("4.") else 5
+
+
+def _sees_all(text_config: Untyped) -> bool:
+    """Whether every layer sees the whole prompt: no sliding window, no recurrent state."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=text_config).layers)
+
+
+def _failed(group: PromptGroup, error: Exception) -> Replies:
+    reason = (
+        str(error) if isinstance(error, VideoJudgeError) else f"{type(error).__name__}: {error}"
+    )
+    return [EngineError(reason)] * len(group.continuations)

@@ -1,0 +1,65 @@
+"""Qwen's models of video as judges, as they come: the baselines of the VideoJudge paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from videojudge_bench.errors import UnknownNameError
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.signature import Scalar
+
+
+class QwenVL(PromptedJudge):
+    """Shows the video's frames and the response to a model of Qwen, and reads its verdict.
+
+    A family is a subclass with `sizes`.
+
+    Args:
+        size: which of the family's models on the Hugging Face hub; see `sizes`.
+        pretrained: a folder, or another model of the family on the hub, in place of `size`.
+        options: those of `PromptedJudge` and of `TransformersEngine`: score, feedback, video,
+            max_frames, dtype, adapter, share_prefix and more.
+
+    Raises:
+        UnknownNameError: no such size.
+        ConfigError: an unknown option, no such model, or options that cannot work.
+    """
+
+    runs_on = "transformers"
+    requires = frozenset({"video"})
+    unsigned = PromptedJudge.unsigned | {"size"}  # the model that it means is in the settings
+    sizes: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, *, size: str, pretrained: str | None = None, **options: Scalar) -> None:
+        size = str(size).lower()
+        if size not in self.sizes:
+            raise UnknownNameError("size", size, self.sizes)
+        model = pretrained or self.sizes[size]
+        super().__init__(pretrained=model, **options)  # type: ignore[arg-type] # checked by name
+
+
+class Qwen2_5VL(QwenVL):  # noqa: N801 - the model's own name
+    """Qwen2.5-VL: 3b, 7b, 32b, 72b."""
+
+    sizes: ClassVar[Mapping[str, str]] = {
+        size.lower(): f"Qwen/Qwen2.5-VL-{size}-Instruct" for size in ("3B", "7B", "32B", "72B")
+    }
+
+    def __init__(
+        self, *, size: str = "7b", pretrained: str | None = None, **options: Scalar
+    ) -> None:
+        super().__init__(size=size, pretrained=pretrained, **options)
+
+
+class Qwen3VL(QwenVL):
+    """Qwen3-VL, the dense models: 2b, 4b, 8b, 32b."""
+
+    sizes: ClassVar[Mapping[str, str]] = {
+        size.lower(): f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B")
+    }
+
+    def __init__(
+        self, *, size: str = "8b", pretrained: str | None = None, **options: Scalar
+    ) -> None:
+        super().__init__(size=size, pretrained=pretrained, **options)

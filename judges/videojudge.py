@@ -1,0 +1,79 @@
+"""VideoJudge-3B, VideoJudge-7B and VideoJudgeR-3B: judges trained by the paper's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.prompted import NO_RUBRIC, WRITE, PromptedJudge
+from videojudge_bench.signature import Scalar
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a trained judge expects.
+
+    Attributes:
+        base: the model that it was trained from.
+        rubric: `write` for one that was trained to write a rubric first, else `none`.
+        max_tokens: room for its replies.
+    """
+
+    base: str
+    rubric: str = NO_RUBRIC
+    max_tokens: int = 1024
+
+
+PRESETS: Mapping[str, Preset] = {
+    "3b": Preset("Qwen2.5-VL-3B-Instruct"),
+    "7b": Preset("Qwen2.5-VL-7B-Instruct"),
+    "r-3b": Preset("Qwen2.5-VL-3B-Instruct", rubric=WRITE, max_tokens=2048),
+}
+
+
+class VideoJudge(PromptedJudge):
+    """A model trained to judge: rates, prefers, or writes its own rubric first.
+
+    Args:
+        preset: 3b, 7b or r-3b: whether a rubric is written and how long replies get. The frames
+            are the paper's in all of them: one per second, at most 180.
+        pretrained: folder or hub id of the weights. The paper's authors have published no address
+            that could be found, so none is built in; `videojudge train` makes such weights.
+        rubric: as `PromptedJudge`; None is the preset's.
+        max_tokens: as `PromptedJudge`; None is the preset's.
+        options: those of `PromptedJudge` and of `TransformersEngine`.
+
+    Raises:
+        UnknownNameError: no such preset.
+        ConfigError: no `pretrained`, an unknown option, or options that cannot work.
+    """
+
+    runs_on = "transformers"
+    requires = frozenset({"video"})
+
+    def __init__(
+        self,
+        *,
+        preset: str = "7b",
+        pretrained: str | None = None,
+        rubric: str | None = None,
+        max_tokens: int | None = None,
+        **options: Scalar,
+    ) -> None:
+        preset = str(preset).lower()
+        if preset not in PRESETS:
+            raise UnknownNameError("preset", preset, PRESETS)
+        chosen = PRESETS[preset]
+        if pretrained is None:
+            raise ConfigError(
+                f"judge videojudge, preset {preset}: give pretrained=<folder or hub id>. It is a "
+                f"{chosen.base} trained to judge; no public address of the paper's own weights "
+                "was found. The untrained model is judge=qwen2_5_vl"
+            )
+        super().__init__(
+            rubric=chosen.rubric if rubric is None else rubric,
+            max_tokens=chosen.max_tokens if max_tokens is None else max_tokens,
+            pretrained=pretrained,
+            **options,  # type: ignore[arg-type] # checked by name
+        )

@@ -1,0 +1,164 @@
+"""What the engine says of its model, and which models and options it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from engine_cases import (  # noqa: F401 - fixtures
+    ask,
+    engine_maker,
+    group,
+    rule,
+    text_model,
+    tiny_models,
+)
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
+
+from videojudge_bench.engine import Sampling
+from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
+
+# What it says of itself.
+
+
+def test_settings_name_the_content_and_no_path(
+    make: Any, models: dict[str, Path], tmp_path: Path
+) -> None:
+    found = make(max_frames=7).settings()
+    assert found["model"].startswith("qwen2_5_vl@sha256:")
+    assert (found["dtype"], found["attention"], found["frames"]) == ("float32", "sdpa", 7)
+    assert found["mrope"] == rule()
+    assert make("qwen3_vl").settings()["factor"] == 32
+    assert not any(str(models["text"].parent) in str(value) for value in found.values())
+    copied = shutil.copytree(models["qwen2_5_vl"], tmp_path / "elsewhere" / "qwen2_5_vl")
+    assert make(copied, max_frames=7, share_prefix=False).settings() == found
+    weights = copied / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    assert make(copied, max_frames=7).settings()["model"] != found["model"]
+
+
+def test_a_text_model_takes_no_videos(make: Any) -> None:
+    engine = make("text")
+    assert engine.capabilities == {"logprobs"}
+    assert not {"frames", "mrope"} & set(engine.settings())
+    assert make().capabilities == {"logprobs", "video"}
+
+
+def test_an_adapter_changes_the_numbers(make: Any, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    base = make()
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        peft.get_peft_model(base._checkpoint.load(), config).save_pretrained(tmp_path / "lora")
+    asked = group(reply_start="<score>", choices=("1", "5"))
+    adapter = str(tmp_path / "lora")
+    shared, alone = (
+        make(adapter=adapter, verify_prefix=1),
+        make(adapter=adapter, share_prefix=False),
+    )
+    found = ask(shared, asked)[0].probabilities
+    assert found == pytest.approx(ask(alone, asked)[0].probabilities, rel=1e-4)
+    assert found != pytest.approx(ask(base, asked)[0].probabilities, rel=1e-2)
+    assert shared.settings()["adapter"].startswith("lora@sha256:")
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mrope": 3}, "mrope=3: it is 4 or 5"),
+        ({"verify_prefix": -1}, "verify_prefix=-1: it is a number from 0 up"),
+        ({"batch_tokens": 0}, "batch_tokens=0: it is a number from 1 up"),
+        ({"mrope": 9 - rule(), "share_prefix": False}, "needs share_prefix=true"),
+        ({"mrope": 9 - rule(), "verify_prefix": 1}, "cannot be verified: the model alone"),
+        ({"thinking": True}, r"thinking=True: the model's chat template has no such choice"),
+        ({"adapter": "/no/adapter"}, None),
+    ],
+)
+def test_options_that_cannot_work(make: Any, options: dict[str, Any], message: str | None) -> None:
+    if message is None:
+        with pytest.raises(ConfigError, match="adapter=/no/adapter cannot be loaded"):
+            asyncio.run(make(**options).complete(group()))
+        return
+    with pytest.raises(ConfigError, match=message):
+        make(**options)
+
+
+def test_unknown_names(make: Any) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown dtype 'bf16'\. .*Known: auto, bfloat16"):
+        make(dtype="bf16")
+    with pytest.raises(UnknownNameError, match="unknown quantization '3bit'"):
+        make(quantization="3bit")
+
+
+def test_a_device_that_is_not_there(make: Any) -> None:
+    with pytest.raises(ConfigError, match="device=nowhere cannot be used here"):
+        Checkpoint("x", device="nowhere").torch_device()
+
+
+def test_quantisation_without_its_package(make: Any) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        pytest.skip("bitsandbytes is installed here")
+    with pytest.raises(MissingPackageError, match=r"quantization=4bit needs .* pip install bits"):
+        make(quantization="4bit")
+
+
+def test_a_folder_that_is_no_model(make: Any, models: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder; give the folder"):
+        make(tmp_path / "nothing")
+    with pytest.raises(ConfigError, match=r"has no config\.json, so it is no model"):
+        make(tmp_path)
+    shutil.copy(models["text"] / "config.json", tmp_path)
+    with pytest.raises(ConfigError, match=r"has a config\.json but no weights"):
+        make(tmp_path)
+
+
+def test_a_model_too_large_is_refused_before_loading(
+    make: Any, models: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(models["text"], tmp_path / "huge")
+    table = {"w": {"dtype": "F32", "shape": [10**6, 10**9], "data_offsets": [0, 0]}}
+    header = json.dumps(table).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"\0")
+    with pytest.raises(
+        ConfigError, match=r"does not fit: its weights take 4000000\.0 GB as float32"
+    ):
+        make(folder, dtype="float32")
+
+
+def test_a_model_without_a_chat_template(
+    make: Any, models: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(models["text"], tmp_path / "base")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigError, match="has no chat template, so nobody"):
+        make(folder).capabilities  # noqa: B018
+
+
+def test_a_model_that_does_not_see_its_whole_prompt_cannot_share_it(
+    make: Any, models: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = text_model(
+        tmp_path / "window",
+        models["qwen2_5_vl"],
+        use_sliding_window=True,
+        sliding_window=16,
+        max_window_layers=1,
+    )
+    with pytest.raises(ConfigError, match=r"share_prefix=true: the prefix of a qwen3 cannot be"):
+        make(folder)
+    asked = group(video=None, sampling=Sampling(max_tokens=3))
+    assert len(ask(make(folder, share_prefix=False), asked)) == 4
