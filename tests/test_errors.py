@@ -20,7 +20,7 @@ from videojudge_bench.errors import (
 
 def test_every_error_of_the_module_is_in_the_tree_and_in_its_drawing() -> None:
     found = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
-    assert len(found) == 10
+    assert len(found) == 11
     for error in found:
         assert issubclass(error, VideoJudgeError)
         assert error.__name__ in (errors.__doc__ or "")

@@ -11,7 +11,7 @@ from fake_engine import items, make_judge
 
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.items import Item
+from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.signature import Scalar
@@ -118,6 +118,17 @@ def test_a_judge_that_writes_its_rubric_is_asked_to() -> None:
     assert judge.rate(items(1)[0]) == Rating(2.0)
     text = engine.groups[0].prefix.text
     assert text.index("<rubric>") < text.index("<thinking>") < text.index("<score>")
+
+
+def test_a_comparison_goes_by_a_rubric_as_well(rubrics: Path) -> None:
+    pair = Pair("p", "v1", "do", "x", "y")
+    judge, engine = make_judge(rubric=str(rubrics))
+    judge.prefer(pair)
+    assert "rubric 1" in engine.groups[0].prefix.text
+    judge, engine = make_judge(rubric="write")
+    judge.prefer(pair)
+    text = engine.groups[0].prefix.text
+    assert text.index("<rubric>") < text.index("<thinking>") < text.index("<answer>")
 
 
 # Options that cannot work.

@@ -165,7 +165,9 @@ def test_the_numbers_are_those_of_the_judgements(name: str, runs: dict[str, Ran]
     ran = runs["longest"]
     assert ran.code == 0, ran.output
     expected = _numbers(name, "longest", EVERYTHING)
-    assert _without_count(ran.numbers(f"videojudge_{name}")) == expected
+    # Sums of another order of threads may differ in the last digit.
+    found = _without_count(ran.numbers(f"videojudge_{name}"))
+    assert found == pytest.approx(expected, rel=1e-12)
     assert_numbers_are_plain(expected)
     assert isinstance(expected[f"{metrics.primary_key(goldsets.info(name))}_low"], float)
 
