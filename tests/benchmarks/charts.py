@@ -1,0 +1,66 @@
+"""A chart of a benchmark's figures, for those that compare several ways to do one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from videojudge_bench import plots
+
+Data = Mapping[str, Any]
+
+
+def chart_of(stem: str, data: Data) -> str | None:
+    """Return the chart of a benchmark as SVG, None for one that has none."""
+    made = _CHARTS.get(stem)
+    return None if made is None else made(data)
+
+
+def _decode(data: Data) -> str:
+    groups = {
+        clip: {
+            name.replace("_", " "): figures["cpu_seconds"]
+            for name, figures in methods.items()
+            if isinstance(figures, Mapping) and "cpu_seconds" in figures
+        }
+        for clip, methods in data.items()
+        if clip[0].isdigit()
+    }
+    return plots.bars(groups, label="CPU seconds per video")
+
+
+def _shared_prefix(data: Data) -> str:
+    groups = {
+        name.replace("_", " "): {
+            way: sum(run["cpu_seconds_" + way]) / len(run["cpu_seconds_" + way])
+            for way in ("shared", "naive")
+        }
+        for name, run in data.items()
+        if isinstance(run, Mapping)
+    }
+    return plots.bars(_rounded(groups), label="CPU seconds for five responses")
+
+
+def _judge_against_stock(data: Data) -> str:
+    groups = {
+        f"{clip} clip": {who: figures["all"] for who, figures in data[clip]["cpu_seconds"].items()}
+        for clip in data
+        if clip[0].isdigit()
+    }
+    return plots.bars(groups, label="CPU seconds for five responses, decoding included")
+
+
+def _server_client(data: Data) -> str:
+    return plots.bars({"": data["cpu_ms_per_request"]}, label="client's CPU, ms per request")
+
+
+def _rounded(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {g: {n: round(v, 2) for n, v in values.items()} for g, values in groups.items()}
+
+
+_CHARTS: Mapping[str, Callable[[Data], str]] = {
+    "decode": _decode,
+    "judge_against_stock": _judge_against_stock,
+    "server_client": _server_client,
+    "shared_prefix": _shared_prefix,
+}
