@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # The stamp changes with pyproject.toml and with the list of files: the strict editable install
 # links files one by one.
-HASH   := $(shell (cat pyproject.toml; git ls-files -co --exclude-standard -- videojudge_bench judges tasks | sort) | cksum | cut -d' ' -f1)
+HASH   := $(shell (cat pyproject.toml; git ls-files -co --exclude-standard -- videojudge_bench judges tasks training | sort) | cksum | cut -d' ' -f1)
 STAMP  := $(VENV)/.installed-$(HASH)
 DEPS   := $(VENV)/.dependencies-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 OUT    ?= out
@@ -17,7 +17,7 @@ TINY   := $(OUT)/tiny_qwen
 TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
 SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo tiny-model test test-slow check bench leaderboard clean
+.PHONY: help install demo tiny-model bootstrap test test-slow check bench leaderboard clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -56,6 +56,9 @@ $(TINY): $(STAMP)
 	@$(BIN)/python -m videojudge_bench.judges.tiny_qwen $@
 
 tiny-model: $(TINY)  ## build a tiny random Qwen2.5-VL in $(OUT)/tiny_qwen: no download
+
+bootstrap: $(STAMP)  ## make rated training data without a model, and the report on them
+	$(BIN)/videojudge bootstrap --recipe embedded --output $(OUT)/bootstrap
 
 test: $(STAMP)  ## run the tests (without the slow ones)
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered

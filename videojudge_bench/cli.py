@@ -15,6 +15,7 @@ from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.terminal import Parser, Verbs, say, table
+from videojudge_bench.training.bootstrap.cli import add_bootstrap
 from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add_describe(verbs)
     add_rubrics(verbs)
     add_measure(verbs)
+    add_bootstrap(verbs)
     _add_leaderboard(verbs)
     path = verbs.add_parser(
         "tasks-path",

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Points = Sequence[tuple[float, float]]
-
-# Text as text, and names of parts that do not change from run to run.
-_STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "videojudge", "font.size": 9}
 
 
 def lines(series: Mapping[str, Points], *, labels: tuple[str, str]) -> str:
@@ -86,10 +82,13 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, label: str) -> str:
 
 def _svg(draw: Callable[[Axes], None], labels: tuple[str, str], *, rows: int = 0) -> str:
     import matplotlib as mpl
-    from matplotlib.figure import Figure as MplFigure
+    from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure: Figure = MplFigure(figsize=(5.5, max(3, 0.3 * rows)), layout="constrained")
+    # Text as text, and names of parts that do not change from run to run.
+    with mpl.rc_context():
+        mpl.rc("svg", fonttype="none", hashsalt="videojudge")
+        mpl.rc("font", size=9)
+        figure = Figure(figsize=(5.5, max(3, 0.3 * rows)), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.set_xlabel(labels[0])

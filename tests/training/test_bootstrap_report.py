@@ -1,0 +1,223 @@
+"""The report and the card: every figure derived by hand from a few outcomes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bootstrap_cases import aside, kept
+from videojudge_bench.training.bootstrap.card import write_card
+from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Outcome, Rated
+from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
+from videojudge_bench.training.bootstrap.similarity import falls, similarities
+from videojudge_bench.training.bootstrap.tallies import Drawn, Moments, Tallies, read_all
+
+from videojudge_bench.verdicts import Usage
+
+OUTCOMES = [*(kept(n, rounds=1 + n % 2) for n in range(6)), aside(6), aside(7)]
+
+
+def tallied(outcomes: Iterable[Outcome]) -> Tallies:
+    tallies = Tallies()
+    read_all(outcomes, tallies.add)
+    return tallies
+
+
+# Counting.
+
+
+def test_shares_by_source_length_and_target() -> None:
+    tallies = tallied(OUTCOMES)
+    assert (tallies.seeds.part, tallies.seeds.whole) == (6, 8)
+    assert {name: share.value for name, share in tallies.by_source.items()} == {"made": 0.75}
+    # "Gold 0 runs home." has four words.
+    assert {end: share.whole for end, share in tallies.by_length.items()} == {5: 8}
+    assert {t: share.part for t, share in tallies.by_target.items()} == {1: 8, 2: 6, 3: 8, 4: 8}
+    assert tallies.problems == {"rated # in round #": 2}
+
+
+def test_acceptance_by_round_counts_those_that_entered_it() -> None:
+    tallies = tallied(OUTCOMES)
+    # Three of the six that were kept took two rounds; of the two set aside, target 2 failed.
+    assert (tallies.by_round[1, 1].part, tallies.by_round[1, 1].whole) == (5, 8)
+    assert (tallies.by_round[1, 2].part, tallies.by_round[1, 2].whole) == (3, 3)
+    assert (tallies.by_round[2, 1].part, tallies.by_round[2, 1].whole) == (3, 8)
+
+
+def test_confusions_are_of_the_first_round_of_all_and_of_the_truth() -> None:
+    tallies = tallied(OUTCOMES)
+    assert tallies.first_round[1, "5"] == 3
+    assert tallies.first_round[1, "1"] == 5
+    assert tallies.all_rounds[1, "1"] == 8
+    assert tallies.error[1, "5"] == 3
+    assert tallies.truth[1, "1"] == 8
+    assert tallies.label_noise.value == 0.0
+
+
+def test_label_noise_is_what_was_accepted_for_another_rating_than_it_deserves() -> None:
+    outcome = kept(0)
+    first = outcome.rated[0]
+    wrong = Attempt(Draft("x", truth=3), Evaluation(1.0))
+    noisy = replace(outcome, rated=(replace(first, attempts=(wrong,)), *outcome.rated[1:]))
+    noise = tallied([noisy, kept(1)]).label_noise
+    assert (noise.part, noise.whole) == (1, 8)
+
+
+def test_a_reply_without_a_rating_is_unrated() -> None:
+    silent = Rated(1, (Attempt(Draft("x"), Evaluation(None, "no rating found")),), accepted=False)
+    outcome = kept(0)
+    tallies = tallied([replace(outcome, rated=(silent, *outcome.rated[1:]), kept=False)])
+    assert tallies.first_round[1, "unrated"] == 1
+
+
+def test_lengths_and_what_stands_twice() -> None:
+    tallies = tallied([kept(0), kept(0)])
+    # "Draft 1.0 of 0." and the gold answer "Gold 0 runs home." have four words each.
+    assert {r: (m.n, m.mean, m.deviation) for r, m in tallies.words.items()} == dict.fromkeys(
+        range(1, 6), (2, 4.0, 0.0)
+    )
+    assert (tallies.repeated.part, tallies.repeated.whole) == (5, 10)
+
+
+def test_what_it_cost() -> None:
+    tallies = tallied([kept(0, rounds=2)])
+    assert tallies.calls == 16
+    assert tallies.usage == Usage(240, 56, 6.0, 6.0)
+
+
+def test_moments_are_mean_and_sample_deviation() -> None:
+    moments = Moments()
+    for value in (2.0, 4.0, 9.0):
+        moments.add(value)
+    assert (moments.mean, moments.deviation) == pytest.approx((5.0, 13**0.5))
+    assert Moments().deviation == 0.0
+
+
+def test_a_drawn_part_does_not_depend_on_the_order_nor_on_how_many_there_are() -> None:
+    forward, backward, more = Drawn(5), Drawn(5), Drawn(10)
+    many = [kept(n) for n in range(60)]
+    read_all(many, forward.add, more.add)
+    read_all(reversed(many), backward.add)
+    assert forward.outcomes() == backward.outcomes() == more.outcomes()[:5]
+    assert len(forward.outcomes()) == 5
+
+
+# Similarity.
+
+
+def test_similarity_falls_when_less_and_less_is_said() -> None:
+    gold = "a brown dog carries a long wooden stick across the green field"
+    words = gold.split()
+    rated = tuple(
+        Rated(t, (Attempt(Draft(" ".join(words[: 3 * t])), Evaluation(float(t))),), accepted=True)
+        for t in (1, 2, 3, 4)
+    )
+    outcome = kept(0)
+    made = replace(outcome, seed=replace(outcome.seed, gold=gold), rated=rated)
+    found = similarities([made, aside(1)])
+    assert set(found) == {"BLEU-4", "MiniLM token F1"}
+    for by_rating in found.values():
+        assert list(by_rating) == [1, 2, 3, 4]
+        assert falls(by_rating)
+        assert by_rating[4].mean == pytest.approx(1.0, abs=1e-3)
+    assert not falls({1: Moments(1, 0.5), 2: Moments(1, 0.5)})
+
+
+# The report.
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    return write_report(lambda: OUTCOMES, folder, ReportFacts("A run", unit="EUR"))
+
+
+def test_the_report_says_all_of_it(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    for part in (
+        "# A run",
+        "| all | 8 | 6 | 75.0 % |",
+        "| rating 2 | 8 | 6 | 75.0 % |",
+        "| rated # in round # | 2 |",
+        "| 1 | 5 of 8 | 3 of 3 |",
+        "Label noise: 0 of 30 accepted responses (0.00 %)",
+        "| aimed at \\ rated | 1 | 2 | 3 | 4 | 5 |",
+        "Neither generator nor evaluator uses these measures.",
+        "| money | ",
+    ):
+        assert part in text
+    assert "EUR" in text
+
+
+def test_its_pictures_are_there(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    shown = set(re.findall(r"\((plots/\w+\.svg)\)", text))
+    assert shown == {"plots/acceptance.svg", "plots/similarity.svg", "plots/confusion.svg"}
+    for name in shown:
+        assert (report.parent / name).read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_measures_that_a_generator_uses_are_no_evidence(tmp_path: Path) -> None:
+    path = write_report(lambda: OUTCOMES[:1], tmp_path, ReportFacts("A run", independent=False))
+    assert "a check of the machinery and no evidence" in path.read_text(encoding="utf-8")
+
+
+# The card.
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
+    """Writes a card and returns its front matter and its text."""
+
+    def write(**counts: Any) -> tuple[dict[str, Any], str]:
+        source = {"read": 10, "drawn": 4, "licence": "CC BY 4.0"}
+        seeds = {"by_source": {"vatex": source}, "dropped": {"too short": 6}, **counts}
+        (tmp_path / "seeds.json").write_text(json.dumps(seeds), encoding="utf-8")
+        facts = {"rules": {"alpha": 0.5}, "generator": {"prompt": "0123456789ab"}}
+        (tmp_path / "bootstrap.json").write_text(json.dumps(facts), encoding="utf-8")
+        path = write_card(tmp_path, {"pointwise_train": 1200, "pairwise_validation": 7})
+        text = path.read_text(encoding="utf-8")
+        return yaml.safe_load(text.split("---")[1]), text
+
+    return write
+
+
+def test_the_card_says_how_the_data_were_made(
+    card: Callable[..., tuple[dict[str, Any], str]],
+) -> None:
+    front, text = card()
+    assert front["license"] == "cc-by-4.0"
+    assert front["size_categories"] == ["1K<n<10K"]
+    assert [c["config_name"] for c in front["configs"]] == ["pairwise", "pointwise"]
+    assert front["configs"][1]["data_files"] == [
+        {"split": "train", "path": "data/pointwise_train.parquet"}
+    ]
+    for part in ("| alpha | 0.5 |", "| prompt | 0123456789ab |", "| vatex | CC BY 4.0 | 10 | 4 |"):
+        assert part in text
+    assert "no human gave them" in text
+
+
+def test_the_card_names_the_gold_sets_that_the_data_overlap_with(
+    card: Callable[..., tuple[dict[str, Any], str]],
+) -> None:
+    front, text = card(
+        overlap={"vatex": 4, "nextqa": 0},
+        gold_sets={"compared": ["llava"], "not_here": ["videoautoarena"]},
+    )
+    assert front["tags"] == ["videojudge", "overlap:vatex"]
+    assert "**`overlap:vatex`**" in text
+    assert "overlap:nextqa" not in text
+    assert "Kept apart from the gold sets: llava." in text
+    assert "nothing is known of: videoautoarena." in text
+    assert "overlap:" not in str(card()[0]["tags"])
+
+
+def test_licences_that_differ_are_other(card: Callable[..., tuple[dict[str, Any], str]]) -> None:
+    two = {"a": {"licence": "MIT"}, "b": {"licence": None}}
+    assert card(by_source=two)[0]["license"] == "other"

@@ -1,0 +1,1 @@
+"""Making training data for judges, and training them."""

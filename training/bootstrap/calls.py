@@ -1,0 +1,301 @@
+"""Calls of generator and evaluator: each is counted, paid once, and on disk before it is used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar, Union
+
+from videojudge_bench.training.bootstrap.contracts import (
+    Attempt,
+    Draft,
+    Evaluation,
+    Evaluator,
+    Generator,
+    Seed,
+    Unable,
+)
+from videojudge_bench.training.bootstrap.jsonform import (
+    draft_from_json,
+    draft_to_json,
+    evaluation_from_json,
+    evaluation_to_json,
+)
+
+from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.journal import SYNC_EVERY_SECONDS, cut_torn_line
+
+logger = logging.getLogger(__name__)
+
+Role = Literal["generator", "evaluator", "check"]
+"""Who was asked; `check` is nobody: such a line says why a draft is no response."""
+
+ReplyT = TypeVar("ReplyT", Draft, Evaluation)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run stops by itself.
+
+    Attributes:
+        max_requests: replies that the folder may hold in all; None is no limit.
+        max_cost: money that its replies may have cost in all, in the unit of the engines' prices.
+        max_failures: so many calls that fail one after another end the run.
+        call_cost: what a call may cost, before a dearer one has been seen.
+    """
+
+    max_requests: int | None = None
+    max_cost: float | None = None
+    max_failures: int = 20
+    call_cost: float = 0.0
+
+
+class HaltError(Exception):
+    """No further call may be made; the meter says why."""
+
+
+class Meter:
+    """Counts what a run spends, and says when it must stop.
+
+    Once it has stopped, calls in flight still come in and no other begins.
+
+    Attributes:
+        requests: replies so far, those of earlier runs on the folder included.
+        cost: of the same.
+        budget: why no more may be spent; empty while more may.
+        trouble: why it is of no use to go on; empty while it is.
+    """
+
+    def __init__(self, limits: Limits, *, requests: int = 0, cost: float = 0.0) -> None:
+        self.requests, self.cost = requests, cost
+        self.budget, self.trouble = "", ""
+        self._limits = limits
+        self._in_flight = 0
+        self._dearest = limits.call_cost
+        self._failures = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no further call may begin."""
+        return bool(self.budget or self.trouble)
+
+    def begin(self) -> None:
+        """Count a call that begins.
+
+        Raises:
+            HaltError: it may not.
+        """
+        if not self.stopped:
+            self.budget = self._over_budget()
+        if self.stopped:
+            raise HaltError
+        self._in_flight += 1
+
+    def end(self, reply: Draft | Evaluation | EngineError | None) -> None:
+        """Count a call that is over; None when it raised."""
+        self._in_flight -= 1
+        if isinstance(reply, EngineError):
+            if not isinstance(reply, Unable):
+                self._failed(reply.reason)
+        elif reply is not None:
+            self._failures = 0
+            self.requests += 1
+            self.cost += reply.usage.cost
+            self._dearest = max(self._dearest, reply.usage.cost)
+
+    def halt(self, trouble: str) -> None:
+        """Let no further call begin; the first reason counts."""
+        self.trouble = self.trouble or trouble
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        if self._failures >= self._limits.max_failures:
+            self.halt(f"{self._failures} calls failed one after another; the last: {reason}")
+
+    def _over_budget(self) -> str:
+        limits = self._limits
+        begun = self.requests + self._in_flight
+        if limits.max_requests is not None and begun >= limits.max_requests:
+            return f"max_requests={limits.max_requests} is used up"
+        # Calls in flight, and this one, may each cost as much as the dearest so far.
+        held = self.cost + (self._in_flight + 1) * self._dearest
+        if limits.max_cost is not None and held > limits.max_cost:
+            return (
+                f"max_cost={limits.max_cost:g} would be passed: {self.cost:.4f} is spent, and each "
+                f"of {self._in_flight + 1} calls may cost up to {self._dearest:.4f}"
+            )
+        return ""
+
+
+class CallJournal:
+    """The replies of one shard: those of earlier runs, and a line for each new one.
+
+    Lines go to the operating system one by one, and to the disk about once a second.
+
+    Args:
+        path: of the file; made when missing.
+        disk: waits for the disk, so that nobody else has to.
+
+    Raises:
+        RunStoppedError: a line cannot be written; the file is left as it was before.
+    """
+
+    def __init__(self, path: Path, disk: Executor) -> None:
+        self._path, self._disk = path, disk
+        self._sync: Future[None] | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cut_torn_line(path)
+        self._known: dict[tuple[str, int], dict[tuple[int, Role], Draft | Evaluation]] = {}
+        for call in read_calls(path):
+            known = self._known.setdefault((call.seed, call.target), {})
+            known[call.number, call.role] = call.reply
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._synced_at = time.monotonic()
+
+    def draft(self, seed: Seed, target: int, number: int) -> Draft | None:
+        """Return the draft of a round; None when none is recorded."""
+        found = self._known.get((seed.id, target), {}).get((number, "generator"))
+        return found if isinstance(found, Draft) else None
+
+    def evaluation(self, seed: Seed, target: int, number: int, role: Role) -> Evaluation | None:
+        """Return what is said of the draft of a round; None when nothing is recorded."""
+        found = self._known.get((seed.id, target), {}).get((number, role))
+        return found if isinstance(found, Evaluation) else None
+
+    def forget_from(self, seed: Seed, target: int, number: int) -> None:
+        """Forget what is recorded of a round and the later ones: it was said of another draft."""
+        known = self._known.get((seed.id, target), {})
+        for later in [key for key in known if key[0] >= number]:
+            del known[later]
+
+    def add(
+        self, seed: Seed, target: int, number: int, role: Role, reply: Draft | Evaluation
+    ) -> None:
+        """Append a line."""
+        said = draft_to_json(reply) if isinstance(reply, Draft) else evaluation_to_json(reply)
+        line = {"seed": seed.id, "target": target, "round": number, "role": role, "reply": said}
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+        size = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, data)
+            if written < len(data):  # what is left says why
+                os.write(self._file, data[written:])
+        except OSError as error:
+            os.ftruncate(self._file, size)
+            raise cannot_write(self._path, error) from error
+        self._sync_now_and_then()
+
+    def close(self) -> None:
+        """Write everything to disk, and wait for it."""
+        if self._sync is not None:
+            wait([self._sync])
+        os.fsync(self._file)
+        os.close(self._file)
+
+    def _sync_now_and_then(self) -> None:
+        now = time.monotonic()
+        is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
+        if is_due and (self._sync is None or self._sync.done()):
+            self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
+
+
+def cannot_write(path: Path, error: OSError) -> RunStoppedError:
+    """Return what to tell a user whose disk is full, or whose folder may not be written to."""
+    return RunStoppedError(
+        f"{path} cannot be written ({error.strerror}). Make room, and run the same command again: "
+        "what was recorded is kept, and is not asked for again"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A line of a journal."""
+
+    seed: str
+    target: int
+    number: int
+    role: Role
+    reply: Draft | Evaluation
+
+
+def read_calls(path: Path) -> Iterator[Call]:
+    """Yield the lines of a journal; a later one of the same call replaces an earlier.
+
+    A line that cannot be read (a damaged disk) is left out and said in the log: its call is made
+    again.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                data = json.loads(line)
+                read = draft_from_json if data["role"] == "generator" else evaluation_from_json
+                reply = read(data["reply"])
+                yield Call(data["seed"], data["target"], data["round"], data["role"], reply)
+            except (ValueError, KeyError, TypeError) as error:
+                logger.warning("%s, line %d left out: %r", path, number, error)
+
+
+class JournalledCalls:
+    """Makes the calls of a shard's seeds, unless the journal has their replies."""
+
+    def __init__(
+        self, generator: Generator, evaluator: Evaluator, meter: Meter, journal: CallJournal
+    ) -> None:
+        self._generator, self._evaluator = generator, evaluator
+        self._meter, self._journal = meter, journal
+
+    async def draft(
+        self, seed: Seed, target: int, earlier: Sequence[Attempt]
+    ) -> Union[Draft, EngineError]:
+        """Return the draft of the round after `earlier`.
+
+        Raises:
+            HaltError: the run has to stop.
+            RunStoppedError: the reply cannot be recorded.
+        """
+        number = len(earlier) + 1
+        known = self._journal.draft(seed, target, number)
+        if known is not None:
+            return known
+        self._journal.forget_from(seed, target, number)
+        draft = await self._ask(lambda: self._generator.write(seed, target, earlier))
+        if isinstance(draft, Draft):
+            self._journal.add(seed, target, number, "generator", draft)
+        return draft
+
+    async def evaluation(
+        self, seed: Seed, target: int, number: int, draft: Draft
+    ) -> Union[Evaluation, EngineError]:
+        """Return the evaluation of the draft of round `number`; raises as `draft` does."""
+        known = self._journal.evaluation(seed, target, number, "evaluator")
+        if known is not None:
+            return known
+        evaluation = await self._ask(lambda: self._evaluator.rate(seed, draft))
+        if isinstance(evaluation, Evaluation):
+            self._journal.add(seed, target, number, "evaluator", evaluation)
+        return evaluation
+
+    def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
+        """Note why the draft of round `number` is no response."""
+        if self._journal.evaluation(seed, target, number, "check") is None:
+            self._journal.add(seed, target, number, "check", Evaluation(None, why))
+
+    async def _ask(
+        self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
+    ) -> Union[ReplyT, EngineError]:
+        self._meter.begin()
+        reply: ReplyT | EngineError | None = None
+        try:
+            reply = await call()
+        finally:
+            self._meter.end(reply)
+        return reply

@@ -1,0 +1,155 @@
+"""The data set's card: how it was made, of what, under which licence, and what it overlaps with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
+
+CARD_FILE = "README.md"
+_FACTS_FILE, _COUNTS_FILE = "bootstrap.json", "seeds.json"
+_WHAT = (
+    "Responses to instructions about videos that were made to deserve a rating from 1 to 5, by "
+    "`videojudge bootstrap`. They train judges of video understanding. The ratings are those of "
+    "the pipeline; no human gave them. [report.md](report.md) tells how well it worked."
+)
+_PARTS = (
+    "Train and validation share no video. `chat_*.jsonl` holds `messages` and `videos`, as "
+    "`datasets`, ms-swift and LLaMA-Factory (`dataset_info.json`) read them; paths are those of "
+    "the seeds, relative to the folder of their videos."
+)
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def write_card(folder: Path, rows: Mapping[str, int]) -> Path:
+    """Write `README.md` into a bootstrap folder, in the form of the Hugging Face hub.
+
+    Args:
+        folder: of a bootstrap that is through: `bootstrap.json` and `seeds.json` are read.
+        rows: exported rows by kind and part, as `write_rows` returns them.
+
+    Returns:
+        The file.
+    """
+    facts = _object(folder / _FACTS_FILE)
+    counts = _object(folder / _COUNTS_FILE)
+    overlaps = sorted(name for name, seeds in counts.get("overlap", {}).items() if seeds)
+    lines = [
+        "---",
+        yaml.safe_dump(_front(counts, rows, overlaps), sort_keys=False).rstrip(),
+        "---",
+        "",
+        f"# {folder.name}",
+        "",
+        _WHAT,
+        "",
+        *_rows(rows),
+        *_overlap(overlaps),
+        *_seeds(counts),
+        *_made(facts),
+        *_prompts(),
+        "",
+    ]
+    path = folder / CARD_FILE
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def _object(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def _front(
+    counts: Mapping[str, Any], rows: Mapping[str, int], overlaps: list[str]
+) -> dict[str, Any]:
+    licences = sorted({source.get("licence") or "unknown" for source in _sources(counts).values()})
+    total = sum(rows.values())
+    size = next((name for limit, name in _SIZES if total < limit), "n>1M")
+    kinds = sorted({name.partition("_")[0] for name in rows})
+    configs = [
+        {
+            "config_name": kind,
+            "data_files": [
+                {"split": part, "path": f"data/{kind}_{part}.parquet"}
+                for part in ("train", "validation")
+                if f"{kind}_{part}" in rows
+            ],
+        }
+        for kind in kinds
+    ]
+    return {
+        "license": licences[0].lower().replace(" ", "-") if len(licences) == 1 else "other",
+        "language": ["en"],
+        "task_categories": ["video-text-to-text"],
+        "tags": ["videojudge", *(f"overlap:{name}" for name in overlaps)],
+        "size_categories": [size],
+        "configs": configs,
+    }
+
+
+def _sources(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = counts.get("by_source", {})
+    return found
+
+
+def _rows(rows: Mapping[str, int]) -> Iterator[str]:
+    yield from ("## Rows", "", "| file | rows |", "| --- | --- |")
+    for name, number in rows.items():
+        yield f"| `data/{name}.jsonl`, `.parquet`, `data/chat_{name}.jsonl` | {number:,} |"
+    yield from ("", _PARTS, "")
+
+
+def _overlap(overlaps: list[str]) -> Iterator[str]:
+    yield from ("## Overlap with gold sets", "")
+    if not overlaps:
+        yield "No video of a gold set that was compared is among the seeds."
+    for name in overlaps:
+        yield (
+            f"**`overlap:{name}`**: videos of the gold set `{name}` are among the seeds, because "
+            "the run was told to allow it. A judge trained on these rows has seen that set's "
+            "videos or texts: its rows there stay off the main table."
+        )
+    yield ""
+
+
+def _seeds(counts: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("## Seeds", "", "| source | licence | read | drawn |", "| --- | --- | --- | --- |")
+    for name, source in _sources(counts).items():
+        licence = source.get("licence") or "not stated"
+        yield f"| {name} | {licence} | {source.get('read', 0):,} | {source.get('drawn', 0):,} |"
+    dropped = counts.get("dropped", {})
+    if dropped:
+        yield from ("", "Left out: " + ", ".join(f"{why} {n:,}" for why, n in dropped.items()))
+    guard = counts.get("gold_sets", {})
+    compared, absent = guard.get("compared", []), guard.get("not_here", [])
+    yield from ("", f"Kept apart from the gold sets: {', '.join(compared) or 'none'}.")
+    if absent:
+        yield f"Their data were not there, so nothing is known of: {', '.join(absent)}."
+    yield ""
+
+
+def _made(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("## How it was made", "")
+    for part, values in facts.items():
+        yield from (f"**{part}**", "", "| key | value |", "| --- | --- |")
+        entries = values.items() if isinstance(values, Mapping) else [("", values)]
+        yield from (f"| {key} | {_cell(value)} |" for key, value in entries)
+        yield ""
+
+
+def _cell(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _prompts() -> Iterator[str]:
+    """Rows hold prompts as the judges of this release ask them."""
+    yield from ("**prompts of the rows**", "", "| prompt | sha |", "| --- | --- |")
+    for name in ("rate.jinja", "prefer.jinja"):
+        yield f"| {name} | {load_prompt(PROMPTS_FOLDER / name).sha} |"

@@ -1,0 +1,166 @@
+"""The verb `videojudge bootstrap`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.terminal import Verbs, say, table
+
+if TYPE_CHECKING:
+    from videojudge_bench.training.bootstrap.estimate import Range
+    from videojudge_bench.training.bootstrap.options import BootstrapOptions
+    from videojudge_bench.training.bootstrap.run import Result
+
+EXIT_FAILED, EXIT_BUDGET = 1, 3
+
+_HELP = """\
+Makes rated training data from seeds (a video, an instruction, a good answer): for each
+rating from 1 to 4 a generator writes a response that is to deserve it, an evaluator rates it
+without knowing which, and what does not match is written again with the evaluator's feedback.
+The good answer is the response that deserves 5. An instruction with all five is kept.
+
+  videojudge bootstrap --recipe embedded --output data/vatex
+      without a model: gold answers are degraded by rule, so the true rating is known
+
+  videojudge bootstrap --recipe paper_pointwise --output data/paper --dry-run \\
+      --set 'seeds.sources=[videoinstruct=VideoInstruct100K.json]' \\
+      --set generator.base_url=http://localhost:8000/v1 --set generator.model=Qwen3-32B \\
+      --set evaluator.base_url=http://localhost:8000/v1 --set evaluator.model=Qwen3-32B
+      how many calls and tokens that takes, without making any; then without --dry-run
+
+Every reply is on disk before it is used. Stopped by Ctrl-C, kill -9, a full disk, a server that
+died or a budget (--set max_requests=… or max_cost=…), the same command goes on, and pays for no
+recorded reply twice. Exit status: 0 done, 1 calls failed (run it again), 2 used wrongly, 3 the
+budget is used up (raise it and run it again), 130 interrupted.
+"""
+
+
+def add_bootstrap(verbs: Verbs) -> None:
+    """Add `bootstrap` to a parser's verbs."""
+    verb = verbs.add_parser(
+        "bootstrap",
+        help="make rated training data from seeds",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_HELP,
+    )
+    verb.add_argument(
+        "--recipe", metavar="NAME|FILE", help="a recipe of ours (see --recipes), or a .yaml file"
+    )
+    verb.add_argument("--recipes", action="store_true", help="list our recipes, and end")
+    verb.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
+        help="change an option of the recipe, inside with a dot; may be given often",
+    )  # fmt: skip
+    verb.add_argument("-o", "--output", type=Path, metavar="DIR", help="where the data go")
+    verb.add_argument("--limit", type=int, metavar="N", help="draw N seeds: --set seeds.n=N")
+    verb.add_argument(
+        "--dry-run", action="store_true", help="print calls, tokens and money, and make no call"
+    )
+    verb.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="local: this process; ray: workers of Ray Data, here or where RAY_ADDRESS says; "
+        "every node must see DIR under the same path; default: %(default)s",
+    )  # fmt: skip
+    verb.add_argument(
+        "--workers", type=int, metavar="N", help="of Ray; by default one per CPU that it has"
+    )
+    verb.set_defaults(verb=_bootstrap)
+
+
+def _bootstrap(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.training.bootstrap.options import load_options, recipes
+
+    if arguments.recipes:
+        say(recipes())
+        return 0
+    if arguments.recipe is None:
+        raise ConfigError(f"--recipe is missing; it is one of {', '.join(recipes())}, or a file")
+    if arguments.workers is not None and arguments.executor != "ray":
+        raise ConfigError("--workers is for --executor ray")
+    changes = list(arguments.changes)
+    if arguments.limit is not None:
+        changes.append(f"seeds.n={arguments.limit}")
+    options = load_options(arguments.recipe, changes)
+    if arguments.dry_run:
+        return _dry_run(options)
+    if arguments.output is None:
+        raise ConfigError("--output is missing: the folder that the data go to")
+    return _run(arguments, options)
+
+
+def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
+    from videojudge_bench.training.bootstrap.finish import finish
+    from videojudge_bench.training.bootstrap.live import progress
+    from videojudge_bench.training.bootstrap.run import run_bootstrap
+    from videojudge_bench.training.bootstrap.run_folder import RunFolder
+
+    output: Path = arguments.output
+    try:
+        with progress("bootstrap") as on_progress:
+            result = run_bootstrap(
+                options,
+                output,
+                executor=arguments.executor,
+                workers=arguments.workers,
+                on_progress=on_progress,
+            )
+    except RunStoppedError as error:
+        sys.stderr.write(f"videojudge: error: {error}\n")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("videojudge: what was done is kept: the same command goes on with it\n")
+        raise
+    _say_result(result)
+    if result.budget:
+        sys.stderr.write(
+            f"videojudge: stopped: {result.budget}. What was done is kept: raise the limit, and "
+            "the same command goes on with it\n"
+        )
+        return EXIT_BUDGET
+    say(f"wrote {path}" for path in finish(RunFolder(output), options.export))
+    if result.tally.failed:
+        sys.stderr.write(
+            f"videojudge: {result.tally.failed} seeds are kept aside because calls failed; the "
+            "same command tries them again\n"
+        )
+        return EXIT_FAILED
+    return 0
+
+
+def _say_result(result: Result) -> None:
+    from videojudge_bench.training.bootstrap.live import said_of
+
+    say([f"{result.tally.seeds} of {result.seeds} seeds: {said_of(result.tally)}"])
+
+
+def _dry_run(options: BootstrapOptions) -> int:
+    from videojudge_bench.training.bootstrap.estimate import estimate
+    from videojudge_bench.training.bootstrap.seeds import collect_seeds
+
+    seeds = list(collect_seeds(options.seeds).seeds)
+    say([f"{len(seeds)} seeds, 4 responses each, up to {options.max_rounds} rounds a response."])
+    say(["From the least (all are accepted at once) to the most:"])
+    rows: list[tuple[str, ...]] = []
+    unpriced: list[str] = []
+    for role, found in estimate(seeds, options).items():
+        if found is None:
+            rows.append((role, "no model is asked", "-", "-", "-"))
+            continue
+        numbers = (found.calls, found.input_tokens, found.output_tokens)
+        money = "no prices" if found.cost is None else _range(found.cost, ".2f")
+        unpriced += [role] if found.cost is None else []
+        rows.append((role, *(_range(number, ",.0f") for number in numbers), money))
+    table(("", "calls", "tokens in", "tokens out", "money"), rows)
+    say(
+        f"For money: --set {role}.price_in=… --set {role}.price_out=…, of a million tokens"
+        for role in unpriced
+    )
+    return 0
+
+
+def _range(found: Range, form: str) -> str:
+    return f"{found.least:{form}} to {found.most:{form}}"

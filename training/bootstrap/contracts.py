@@ -1,0 +1,169 @@
+"""What the loop works with: seeds, drafts, evaluations, outcomes; who writes and who rates.
+
+Algorithm 1 of the VideoJudge paper (arXiv 2509.21451): for each rating 1 to 4 a generator writes a
+response to a seed's instruction, an evaluator rates it without knowing what it was meant to
+deserve, and a mismatch is written again with the evaluator's feedback. The gold answer is the
+response that deserves 5. Both see a text description of the video, never its frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Union
+
+from videojudge_bench.engine import EngineError
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Usage
+
+GOLD_RATING = 5
+TARGETS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A video, an instruction and its gold answer.
+
+    Attributes:
+        id: unique among the seeds of a run; the same for the same content.
+        source: the released set that it comes from, such as `vatex`.
+        video_id: names the video, in the canonical form of its origin (a YouTube id and times, not
+            a file name): what the leak guard compares and what data are split by.
+        instruction: what the answerer is asked.
+        gold: the answer that deserves rating 5.
+        description: dense text description of the video, where known.
+        references: further good answers, the gold answer left out.
+        video: the file, relative to the folder of the source's videos, where known.
+        labels: properties to stratify and to report by, such as a question type.
+    """
+
+    id: str
+    source: str
+    video_id: str
+    instruction: str
+    gold: str
+    description: str | None = None
+    references: tuple[str, ...] = ()
+    video: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A response that a generator wrote.
+
+    Attributes:
+        text: the response.
+        truth: the rating that it deserves by construction; None when nobody knows.
+        changes: how it differs from the gold answer, one line a change, where known.
+        usage: what it cost.
+    """
+
+    text: str
+    truth: int | None = None
+    changes: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluator says of a draft.
+
+    Attributes:
+        rating: 1 to 5; None when its reply states none.
+        feedback: what is wrong with the draft, for the generator's next round; and why there is no
+            rating when there is none.
+        usage: what it cost.
+    """
+
+    rating: float | None
+    feedback: str = ""
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One round: a draft and what the evaluator said of it."""
+
+    draft: Draft
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Unable(EngineError):  # noqa: N818 - a value, as its base is, and never raised
+    """It cannot be done for this seed, and asking again would give the same.
+
+    Unlike other errors it says nothing about the engine's health: it stops no run, and the seed is
+    not tried again when the run goes on.
+    """
+
+
+class Generator(Protocol):
+    """Writes responses that deserve a rating."""
+
+    async def write(
+        self, seed: Seed, target: int, earlier: Sequence[Attempt]
+    ) -> Union[Draft, EngineError]:
+        """Return a response to the seed's instruction that deserves `target`, 1 to 4.
+
+        `earlier` holds the rounds so far, the last one being what to improve on. Equal arguments
+        give equal drafts, whatever is written beside them and in which order. A generator that
+        cannot serve this seed at all answers `Unable`.
+        """
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the drafts depend on: model, prompts' hashes, decoding."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Evaluator(Protocol):
+    """Rates responses, knowing the gold answer and not what was aimed at."""
+
+    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+        """Return the rating of a draft and feedback on it.
+
+        An evaluator that judges by the text uses `draft.text` alone; `draft.truth` is for
+        evaluators of known error in experiments.
+        """
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the ratings depend on: model, prompts' hashes, decoding."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What became of one target rating of a seed.
+
+    Attributes:
+        target: the rating aimed at.
+        attempts: all rounds, the last one being the response that counts.
+        accepted: whether the last round met the acceptance rule.
+        problem: why there is no acceptable response; empty otherwise.
+    """
+
+    target: int
+    attempts: tuple[Attempt, ...]
+    accepted: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one seed: with `kept`, five rated responses, the gold answer among them.
+
+    Attributes:
+        seed: the seed.
+        rated: one entry per target, in the order of `TARGETS`.
+        kept: whether all targets were accepted.
+        problem: why the seed is kept aside; empty otherwise.
+    """
+
+    seed: Seed
+    rated: tuple[Rated, ...]
+    kept: bool
+    problem: str = ""

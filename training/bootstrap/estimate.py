@@ -1,0 +1,146 @@
+"""What a bootstrap will ask for and cost, before any call is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Evaluation,
+    Seed,
+)
+from videojudge_bench.training.bootstrap.options import BootstrapOptions, RoleOptions
+from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, PromptedGenerator
+
+from videojudge_bench import registry
+from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Usage
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of English text, with the tokenizers in use; within a fifth or so."""
+
+_LOOKED_AT = 200
+_FEEDBACK = "The answer names the wrong person, and leaves out what happens after that. " * 2
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is spent at the least, when every draft is accepted at once, and at the most."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one role will ask for.
+
+    Attributes:
+        calls: of the role.
+        input_tokens: of its prompts.
+        output_tokens: of its replies; at the most, `max_tokens` each.
+        cost: in the unit of the prices; None without prices.
+    """
+
+    calls: Range
+    input_tokens: Range
+    output_tokens: Range
+    cost: Range | None
+
+
+class _Counting:
+    """An engine that counts what it is asked, in tokens, and answers nothing."""
+
+    capabilities: frozenset[Capability] = frozenset()
+
+    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+        """Return an empty reply with the length of the prompt."""
+        prefix, (tail,) = group.prefix, group.continuations
+        characters = len(prefix.system) + len(prefix.text) + len(tail.text)
+        return [Reply("", usage=Usage(round(characters / CHARACTERS_PER_TOKEN)))]
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
+    """Return what generator and evaluator will ask for; None for one that asks no model.
+
+    Prompts are made for up to 200 of the seeds, spread evenly, and their characters counted.
+    """
+    some = seeds[:: max(1, len(seeds) // _LOOKED_AT)][:_LOOKED_AT]
+    found: dict[str, Estimate | None] = {"generator": None, "evaluator": None}
+    least, most = len(seeds) * len(TARGETS), len(seeds) * len(TARGETS) * options.max_rounds
+    for role, spec in (("generator", options.generator), ("evaluator", options.evaluator)):
+        if spec.kind == "prompted" and some:
+            lengths = asyncio.run(_lengths(role, spec, some))
+            found[role] = _estimate(spec, lengths, Range(least, most))
+    return found
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Mean tokens of a call: a first prompt, a later one, and a reply."""
+
+    first: float
+    later: float
+    reply: float
+    most_reply: float
+
+
+async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Lengths:
+    options = _own_options(spec)
+    first = later = reply = 0.0
+    for seed in seeds:
+        attempt = Attempt(Draft(seed.gold), Evaluation(3.0, _FEEDBACK))
+        if role == "generator":
+            generator = PromptedGenerator(engine=_Counting(), **options)  # type: ignore[arg-type]
+            first += _tokens(await generator.write(seed, 2, ()))
+            later += _tokens(await generator.write(seed, 2, (attempt,)))
+            reply += len(f"<answer>{seed.gold}</answer>") / CHARACTERS_PER_TOKEN
+        else:
+            evaluator = PromptedEvaluator(engine=_Counting(), **options)  # type: ignore[arg-type]
+            first += _tokens(await evaluator.rate(seed, attempt.draft))
+            said = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
+            reply += len(said) / CHARACTERS_PER_TOKEN
+    count = len(seeds)
+    most = float(str(options.get("max_tokens", _default(role))))
+    return _Lengths(first / count, (later or first) / count, reply / count, most)
+
+
+def _own_options(spec: RoleOptions) -> dict[str, Scalar]:
+    """The options of the role, without its engine and those of its engine."""
+    own = registry.options_of(PromptedGenerator).keys() - {"engine"}
+    return {name: value for name, value in spec.options.items() if name in own}
+
+
+def _default(role: str) -> object:
+    cls = PromptedGenerator if role == "generator" else PromptedEvaluator
+    return registry.options_of(cls)["max_tokens"].default
+
+
+def _tokens(reply: Draft | Evaluation | EngineError) -> float:
+    assert not isinstance(reply, EngineError)
+    return float(reply.usage.input_tokens)
+
+
+def _estimate(spec: RoleOptions, lengths: _Lengths, calls: Range) -> Estimate:
+    later = calls.most - calls.least
+    into = Range(calls.least * lengths.first, calls.least * lengths.first + later * lengths.later)
+    out = Range(calls.least * lengths.reply, calls.most * lengths.most_reply)
+    if spec.prices is None:
+        return Estimate(calls, into, out, None)
+    price_in, price_out = spec.prices
+    cost = Range(
+        into.least * price_in + out.least * price_out, into.most * price_in + out.most * price_out
+    )
+    return Estimate(calls, into, out, cost)

@@ -1,0 +1,157 @@
+"""Where shards are worked on: on one event loop here, or by Ray Data's workers.
+
+Both run the same `ShardWork`; a shard comes out the same whoever works on it, beside whichever
+others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from videojudge_bench.training.bootstrap.calls import (
+    CallJournal,
+    HaltError,
+    JournalledCalls,
+    Meter,
+)
+from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
+from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstrap_seed
+from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
+
+from videojudge_bench.errors import VideoJudgeError
+
+
+@dataclass
+class Tally:
+    """What has become of seeds so far.
+
+    Attributes:
+        seeds: that are through.
+        kept: of these, with all five responses.
+        failed: of these, kept aside because a call failed; they are tried again.
+        requests: replies, recorded ones of earlier runs included.
+        cost: of the same, in the unit of the engines' prices.
+    """
+
+    seeds: int = 0
+    kept: int = 0
+    failed: int = 0
+    requests: int = 0
+    cost: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a seed."""
+        self.seeds += 1
+        self.kept += outcome.kept
+        self.failed += is_failed(outcome)
+
+
+def is_failed(outcome: Outcome) -> bool:
+    """Return whether a seed is kept aside because a call failed, and is to be tried again."""
+    return outcome.problem.startswith(CALL_FAILED)
+
+
+class _OpenShard:
+    """A shard in work: its journal, and the outcomes that are there."""
+
+    def __init__(
+        self, folder: RunFolder, shard: Shard, roles: Roles, meter: Meter, disk: Executor
+    ) -> None:
+        self.shard = shard
+        self.journal = CallJournal(folder.journal_path(shard), disk)
+        self.calls = JournalledCalls(roles.generator, roles.evaluator, meter, self.journal)
+        self._folder = folder
+        self._outcomes: dict[int, Outcome] = {}
+
+    def put(self, place: int, outcome: Outcome) -> bool:
+        """Take an outcome; return whether it was the last one that was missing."""
+        self._outcomes[place] = outcome
+        return len(self._outcomes) == self.shard.seeds
+
+    def finish(self) -> None:
+        """Write the shard, and close its journal."""
+        try:
+            ordered = (self._outcomes[number] for number in range(self.shard.seeds))
+            self._folder.write_outcomes(self.shard, ordered)
+        finally:
+            self.journal.close()
+
+
+class ShardWork:
+    """Works on shards, so many seeds at a time.
+
+    Args:
+        folder: where seeds, journals and shards are.
+        roles: who writes and who rates.
+        rules: when a response counts.
+        meter: counts, and stops the work.
+        concurrency: seeds in flight, each with one call at a time.
+        on_outcome: called with each seed's outcome.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        roles: Roles,
+        rules: Rules,
+        meter: Meter,
+        *,
+        concurrency: int,
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
+        self._folder, self._roles, self._rules, self._meter = folder, roles, rules, meter
+        self._concurrency, self._on_outcome = concurrency, on_outcome
+        self._open: dict[int, _OpenShard] = {}
+        self._error: VideoJudgeError | None = None
+
+    def run(self, shards: Iterable[Shard]) -> None:
+        """Work until all shards are written, or the meter stops.
+
+        Raises:
+            VideoJudgeError: what made going on impossible. Calls that were in flight then have
+                been waited for, and are recorded where that was possible.
+        """
+        # The event loop must not wait for the disk: hundreds of replies would wait with it.
+        with ThreadPoolExecutor(2, "videojudge-disk") as self._disk:
+            asyncio.run(self._run(shards))
+        if self._error is not None:
+            raise self._error
+
+    async def _run(self, shards: Iterable[Shard]) -> None:
+        feed = self._feed(shards)
+        workers = [asyncio.create_task(self._work(feed)) for _ in range(self._concurrency)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for shard in self._open.values():
+                shard.journal.close()
+            self._open.clear()
+
+    def _feed(self, shards: Iterable[Shard]) -> Iterator[tuple[_OpenShard, int, Seed]]:
+        for shard in shards:
+            work = _OpenShard(self._folder, shard, self._roles, self._meter, self._disk)
+            self._open[shard.number] = work
+            for place, seed in enumerate(self._folder.seeds_of(shard)):
+                yield work, place, seed
+
+    async def _work(self, feed: Iterator[tuple[_OpenShard, int, Seed]]) -> None:
+        try:
+            for work, place, seed in feed:
+                outcome = await bootstrap_seed(seed, work.calls, self._rules)
+                if work.put(place, outcome):
+                    del self._open[work.shard.number]
+                    await asyncio.wrap_future(self._disk.submit(work.finish))
+                self._on_outcome(outcome)
+                await asyncio.sleep(0)  # for Ctrl-C, where no call ever waits
+        except HaltError:
+            return
+        except VideoJudgeError as error:
+            self._error = self._error or error
+            self._meter.halt(str(error))

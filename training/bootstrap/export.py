@@ -1,0 +1,181 @@
+"""Writes training rows: JSON Lines, parquet, and the chat form that trainers read.
+
+`data/` of a bootstrap folder gets, for each kind of row and each part:
+
+- `<kind>_<part>.jsonl` and `.parquet`: all that is known of a row;
+- `chat_<kind>_<part>.jsonl`: `{"messages", "videos"}` with `<video>` where the video goes, which
+  `datasets`, ms-swift and LLaMA-Factory read as it is; `dataset_info.json` is LLaMA-Factory's.
+
+Rows come in the order of the seeds and are written as they come, so that memory does not grow with
+their number. The folder is replaced as a whole, when all of it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from videojudge_bench.training.bootstrap.contracts import Outcome
+from videojudge_bench.training.bootstrap.rows import RowOptions, TrainingRow, chat_of, rows_of
+
+from videojudge_bench.hashing import Json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DATA_FOLDER = "data"
+INFO_FILE = "dataset_info.json"
+_ROWS_AT_ONCE = 4096
+
+
+def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -> Mapping[str, int]:
+    """Write the rows of all kept seeds below a folder; return their number by file name.
+
+    Args:
+        outcomes: in the order in which rows are to be written.
+        folder: `data/` in it is replaced.
+        options: which rows.
+
+    Raises:
+        OSError: the folder cannot be written; what was there before is left as it was.
+    """
+    target, part = folder / DATA_FOLDER, folder / f"{DATA_FOLDER}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    files = _Files(part)
+    try:
+        for outcome in outcomes:
+            for row in rows_of(outcome, options):
+                files.add(row)
+    finally:
+        files.close()
+    _write_info(part, files.counts)
+    old = folder / f"{DATA_FOLDER}.old"
+    if target.exists():
+        target.rename(old)
+    part.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return dict(sorted(files.counts.items()))
+
+
+class _Files:
+    """The open files of an export, one set for each kind and part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._texts: dict[str, IO[str]] = {}
+        self._tables: dict[str, _Table] = {}
+        self.counts: Counter[str] = Counter()
+
+    def add(self, row: TrainingRow) -> None:
+        name = f"{row.kind}_{row.part}"
+        data = row.to_json()
+        self._line(f"{name}.jsonl", data)
+        chat: dict[str, Json] = {"id": row.id, "messages": [*chat_of(row)], "videos": [_video(row)]}
+        self._line(f"chat_{name}.jsonl", chat)
+        if name not in self._tables:
+            self._tables[name] = _Table(self._folder / f"{name}.parquet")
+        self._tables[name].add(data)
+        self.counts[name] += 1
+
+    def close(self) -> None:
+        for file in self._texts.values():
+            file.close()
+        for table in self._tables.values():
+            table.close()
+
+    def _line(self, name: str, data: Mapping[str, Json]) -> None:
+        if name not in self._texts:
+            self._texts[name] = (self._folder / name).open("w", encoding="utf-8")
+        self._texts[name].write(json.dumps(data, ensure_ascii=False) + "\n")
+
+
+class _Table:
+    """A parquet file that is written in pieces."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = _schema()
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._rows: list[Mapping[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _ROWS_AT_ONCE:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+
+def _schema() -> pa.Schema:
+    """Named types, so that a column that is empty in the first rows has the right one."""
+    import pyarrow as pa
+
+    text, number, whole = pa.string(), pa.float64(), pa.int32()
+    response = {
+        "rating": whole,
+        "text": text,
+        "evaluator": number,
+        "truth": whole,
+        "rounds": whole,
+        "feedback": text,
+        "changes": pa.list_(text),
+    }
+    before = ("id", "kind", "part", "seed_id", "source", "video_id", "video", "instruction", "gold")
+    after = ("system", "user", "reply", "verdict")
+    return pa.schema(
+        {
+            **dict.fromkeys(before, text),
+            "responses": pa.list_(pa.struct(response)),
+            **dict.fromkeys(after, text),
+        }
+    )
+
+
+def _video(row: TrainingRow) -> str:
+    return row.seed.video or row.seed.video_id
+
+
+def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
+    """LLaMA-Factory's list of data sets: how the chat files are to be read."""
+    tags = {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "system_tag": "system",
+    }
+    info = {
+        f"videojudge_{name}": {
+            "file_name": f"chat_{name}.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages", "videos": "videos"},
+            "tags": tags,
+        }
+        for name in sorted(counts)
+    }
+    (folder / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+
+
+def read_rows(folder: Path, kind: str, part: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one of our own files, as JSON objects; none when there is no such file."""
+    path = folder / DATA_FOLDER / f"{kind}_{part}.jsonl"
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

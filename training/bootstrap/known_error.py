@@ -1,0 +1,126 @@
+"""Evaluators of known error, for experiments: what does a wrong evaluator do to the data?
+
+They read the rating that a draft deserves by construction, which only a generator like `perturb`
+states. That is no way to rate responses of a model; it is the control that real evaluators are
+compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Union
+
+from videojudge_bench.training.bootstrap.contracts import (
+    GOLD_RATING,
+    Draft,
+    Evaluation,
+    Evaluator,
+    Seed,
+    Unable,
+)
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import unit_interval
+
+if TYPE_CHECKING:
+    from videojudge_bench.engine import EngineError
+    from videojudge_bench.signature import Scalar
+
+RATINGS: Sequence[int] = range(1, GOLD_RATING + 1)
+
+
+class TruthEvaluator:
+    """Says what a draft truly deserves, and with a known probability another rating.
+
+    The error depends on seed and text: the same draft is rated the same again.
+
+    Args:
+        error: share of drafts, 0 to 1, that get another rating, each of the four others as often.
+        seed: other seeds err elsewhere.
+
+    Raises:
+        ConfigError: `error` is no share.
+    """
+
+    def __init__(self, error: float = 0.0, seed: int = 0) -> None:
+        self._error, self._seed = _share("error", error), seed
+
+    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+        """Return the rating, with the draft's changes as feedback.
+
+        `Unable` for a draft whose truth nobody knows.
+        """
+        if draft.truth is None:
+            return Unable(
+                "nobody knows what this draft deserves: the evaluator `truth` goes with a "
+                "generator that does, such as `perturb`"
+            )
+        names = (str(self._seed), seed.id, draft.text)
+        feedback = "; ".join(draft.changes)
+        if unit_interval("error", *names) >= self._error:
+            return Evaluation(float(draft.truth), feedback)
+        others = [rating for rating in RATINGS if rating != draft.truth]
+        other = others[int(unit_interval("other", *names) * len(others))]
+        return Evaluation(float(other), feedback)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the ratings depend on."""
+        return {"evaluator": "truth", "error": self._error, "seed": self._seed}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class BiasedEvaluator:
+    """Moves some ratings of another evaluator by a fixed step, at a known rate.
+
+    Args:
+        inner: the evaluator.
+        when: the ratings of `inner`, rounded to the nearest whole, that may be moved.
+        shift: by how much; the result stays between 1 and 5.
+        rate: share of those ratings, 0 to 1, that are moved.
+        seed: other seeds move others.
+
+    Raises:
+        ConfigError: `rate` is no share, or `when` has other ratings than 1 to 5.
+    """
+
+    def __init__(
+        self, inner: Evaluator, when: Collection[int], *, shift: float, rate: float, seed: int = 0
+    ) -> None:
+        unknown = sorted(set(when) - set(RATINGS))
+        if unknown or not when:
+            raise ConfigError(f"when={sorted(when)}: it holds ratings from 1 to {GOLD_RATING}")
+        self._inner, self._when, self._shift = inner, frozenset(when), shift
+        self._rate, self._seed = _share("rate", rate), seed
+
+    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+        """Return what `inner` says, moved or not; no rating and an error stay as they are."""
+        said = await self._inner.rate(seed, draft)
+        if not isinstance(said, Evaluation) or said.rating is None:
+            return said
+        moved = unit_interval("bias", str(self._seed), seed.id, draft.text) < self._rate
+        if not moved or int(said.rating + 0.5) not in self._when:
+            return said
+        rating = min(max(said.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
+        return Evaluation(rating, said.feedback, said.usage)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return those of `inner`, and the bias."""
+        return {
+            **self._inner.settings(),
+            "bias_when": ",".join(str(rating) for rating in sorted(self._when)),
+            "bias_shift": self._shift,
+            "bias_rate": self._rate,
+            "bias_seed": self._seed,
+        }
+
+    def close(self) -> None:
+        """Close `inner`."""
+        self._inner.close()
+
+
+def _share(name: str, value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name}={value}: it is a share, from 0 to 1")
+    return value

@@ -1,0 +1,188 @@
+"""Algorithm 1 for one seed: write, check, rate, write again.
+
+`bootstrap_seed` is a pure step: its outcome depends on the seed, the rules and the replies alone,
+so that it comes out the same whoever makes the calls, beside whichever others, and whether a reply
+is fresh or read from a journal. The targets of a seed are worked on one after another, because a
+response may not repeat another one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, Union
+
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Evaluation,
+    Outcome,
+    Rated,
+    Seed,
+    Unable,
+)
+from videojudge_bench.training.bootstrap.usable import problem_of
+
+from videojudge_bench.engine import EngineError
+
+Acceptance = Literal["response", "instruction"]
+
+CALL_FAILED = "call failed"
+"""How the problem of an outcome begins that is tried again when the run goes on."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a response counts.
+
+    Attributes:
+        acceptance: `response`: each response by itself, when its deviation |target - rating| is at
+            most `alpha`; one that deviates more is written again. `instruction`: all four at once,
+            when the sum of their deviations is at most `alpha` (the rule in Figure 1 of the paper;
+            the gold answer deviates by 0); until then each one that deviates at all is written
+            again.
+        alpha: the largest deviation, or sum of deviations, in points of the scale. An evaluation
+            that states no rating deviates more than any alpha.
+        max_rounds: how often a response is written at most.
+    """
+
+    acceptance: Acceptance = "response"
+    alpha: float = 0.0
+    max_rounds: int = 3
+
+
+class Calls(Protocol):
+    """Makes the calls of a step, or gives back what they gave before."""
+
+    async def draft(
+        self, seed: Seed, target: int, earlier: Sequence[Attempt]
+    ) -> Union[Draft, EngineError]:
+        """Return the draft of the round after `earlier`."""
+
+    async def evaluation(
+        self, seed: Seed, target: int, number: int, draft: Draft
+    ) -> Union[Evaluation, EngineError]:
+        """Return the evaluation of the draft of round `number`, counted from 1."""
+
+    def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
+        """Note why the draft of round `number` is no response."""
+
+
+class _CallFailedError(Exception):
+    """A call gave no reply, so that nothing more can be done for the seed now."""
+
+
+async def bootstrap_seed(seed: Seed, calls: Calls, rules: Rules) -> Outcome:
+    """Return what becomes of a seed.
+
+    A draft that is no response (`usable.problem_of`) uses up a round without an evaluation; the
+    next round is told why. When a call fails, the seed is kept aside with what it has so far.
+    """
+    attempts: dict[int, list[Attempt]] = {target: [] for target in TARGETS}
+    failure = ""
+    try:
+        if rules.acceptance == "response":
+            for target in TARGETS:
+                while _is_open(attempts[target], target, rules, alpha=rules.alpha):
+                    await _round(seed, target, attempts, calls)
+        else:
+            while _deviation(attempts) > rules.alpha:
+                again = [t for t in TARGETS if _is_open(attempts[t], t, rules, alpha=0)]
+                if not again:
+                    break
+                for target in again:
+                    await _round(seed, target, attempts, calls)
+    except _CallFailedError as error:
+        failure = str(error)
+    return _outcome(seed, attempts, rules, failure)
+
+
+async def _round(
+    seed: Seed, target: int, attempts: Mapping[int, list[Attempt]], calls: Calls
+) -> None:
+    """Add one attempt at a target.
+
+    Raises:
+        _CallFailedError: a call failed.
+    """
+    mine = attempts[target]
+    draft = await calls.draft(seed, target, tuple(mine))
+    if isinstance(draft, EngineError):
+        raise _CallFailedError(_failed("generator", target, draft))
+    others = [a[-1].draft.text for t, a in attempts.items() if t != target and a]
+    why = problem_of(draft.text, seed, others)
+    if why:
+        calls.refused(seed, target, len(mine) + 1, why)
+        mine.append(Attempt(draft, Evaluation(None, why)))
+        return
+    evaluation = await calls.evaluation(seed, target, len(mine) + 1, draft)
+    if isinstance(evaluation, EngineError):
+        raise _CallFailedError(_failed("evaluator", target, evaluation))
+    mine.append(Attempt(draft, evaluation))
+
+
+def _failed(role: str, target: int, error: EngineError) -> str:
+    if isinstance(error, Unable):
+        return f"target {target}: {error.reason}"
+    return f"{CALL_FAILED}: {role}, target {target}: {error.reason}"
+
+
+def _is_open(attempts: Sequence[Attempt], target: int, rules: Rules, *, alpha: float) -> bool:
+    """Whether a target is to be written, again or at all."""
+    if not attempts:
+        return True
+    return len(attempts) < rules.max_rounds and not _is_met(attempts, target, alpha)
+
+
+def _is_met(attempts: Sequence[Attempt], target: int, alpha: float) -> bool:
+    rating = attempts[-1].evaluation.rating if attempts else None
+    return rating is not None and abs(target - rating) <= alpha
+
+
+def _deviation(attempts: Mapping[int, Sequence[Attempt]]) -> float:
+    """Sum of |target - rating| over the last attempts; infinite where one has no rating."""
+    total = 0.0
+    for target, made in attempts.items():
+        rating = made[-1].evaluation.rating if made else None
+        total += abs(target - rating) if rating is not None else float("inf")
+    return total
+
+
+def _outcome(
+    seed: Seed, attempts: Mapping[int, Sequence[Attempt]], rules: Rules, failure: str
+) -> Outcome:
+    if rules.acceptance == "response":
+        met = {t: _is_met(made, t, rules.alpha) for t, made in attempts.items()}
+    else:
+        met = dict.fromkeys(attempts, _deviation(attempts) <= rules.alpha)
+    rated = tuple(
+        Rated(target, tuple(made), met[target], "" if met[target] else _why_not(made, target))
+        for target, made in attempts.items()
+    )
+    if failure:
+        return Outcome(seed, rated, kept=False, problem=failure)
+    if all(met.values()):
+        return Outcome(seed, rated, kept=True)
+    deviation = _deviation(attempts)
+    if rules.acceptance == "instruction" and deviation < float("inf"):
+        problem = f"the deviations sum to {deviation:g}, and {rules.alpha:g} is allowed"
+    else:
+        problem = "; ".join(f"target {r.target}: {r.problem}" for r in rated if _is_to_blame(r))
+    return Outcome(seed, rated, kept=False, problem=problem)
+
+
+def _is_to_blame(rated: Rated) -> bool:
+    """Whether an instruction fails because of this target, and not because of another one."""
+    return not rated.accepted and rated.attempts[-1].evaluation.rating != rated.target
+
+
+def _why_not(attempts: Sequence[Attempt], target: int) -> str:
+    if not attempts:
+        return "not written"
+    last, rounds = attempts[-1], f"after {len(attempts)} round{'s'[: len(attempts) > 1]}"
+    if last.evaluation.rating is None:
+        return f"{last.evaluation.feedback} ({rounds})"
+    if last.evaluation.rating == target:
+        return "rated as wanted, and the others are not"
+    return f"rated {last.evaluation.rating:g} {rounds}, and {target} was wanted"

@@ -1,0 +1,235 @@
+"""What a bootstrap is to do: recipes in YAML, checked at the border, every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from videojudge_bench.training.bootstrap.calls import Limits
+from videojudge_bench.training.bootstrap.loop import Acceptance, Rules
+from videojudge_bench.training.bootstrap.roles import RoleSpec
+from videojudge_bench.training.bootstrap.rows import RowOptions
+from videojudge_bench.training.bootstrap.seeds import SeedOptions
+
+from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
+from videojudge_bench.hashing import Json
+from videojudge_bench.options import without_secrets
+from videojudge_bench.signature import Scalar
+
+RECIPES_FOLDER = Path(__file__).parents[1] / "recipes"
+
+Executor = Literal["local", "ray"]
+
+PER_PRICE = 1_000_000
+"""Prices are for a million tokens, as the engines have them."""
+
+_RUN_ONLY = ("concurrency", "max_requests", "max_cost", "max_failures")
+_DATACLASSES: Mapping[str, type] = {"seeds": SeedOptions, "export": RowOptions}
+
+
+class RoleOptions(BaseModel):
+    """Who writes, or who rates: a kind, and the options of its constructor beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Scalar]:
+        """The options of the constructor."""
+        return dict(self.model_extra or {})
+
+    @property
+    def spec(self) -> RoleSpec:
+        """What the role is built from."""
+        return RoleSpec(self.kind, self.options)
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """Of a token of a prompt and of a reply; None where they are not given."""
+        given = [self.options.get(name) for name in ("price_in", "price_out")]
+        if not all(isinstance(price, (int, float)) for price in given):
+            return None
+        price_in, price_out = (float(str(price)) / PER_PRICE for price in given)
+        return price_in, price_out
+
+    @property
+    def reply_cost(self) -> float:
+        """What the longest reply may cost; 0 where no price or no length is given."""
+        length = self.options.get("max_tokens", 0)
+        return self.prices[1] * float(str(length)) if self.prices and length else 0.0
+
+    @model_validator(mode="after")
+    def _has_plain_values(self) -> RoleOptions:
+        plain = (str, int, float, type(None))
+        wrong = [name for name, value in self.options.items() if not isinstance(value, plain)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: it is a text, a number, true, false or none")
+        return self
+
+
+class BootstrapOptions(BaseModel):
+    """All that a bootstrap can be told.
+
+    Attributes:
+        seeds: which seeds; see `seeds.SeedOptions`.
+        generator: `kind` and options of who writes.
+        evaluator: `kind` and options of who rates.
+        acceptance: `response` or `instruction`; see `loop.Rules`, as for the next two.
+        alpha: the largest deviation, or sum of deviations, from 0 up.
+        max_rounds: how often a response is written at most.
+        export: which rows are made; see `rows.RowOptions`.
+        concurrency: seeds in flight, per worker; each has one call at a time.
+        max_requests: replies that the output may hold in all.
+        max_cost: money that they may have cost in all, in the unit of the engines' prices.
+        max_failures: so many calls that fail one after another end the run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: SeedOptions
+    generator: RoleOptions
+    evaluator: RoleOptions
+    acceptance: Acceptance = "response"
+    alpha: float = Field(0.0, ge=0)
+    max_rounds: int = Field(3, ge=1)
+    export: RowOptions = RowOptions()
+    concurrency: int = Field(64, ge=1)
+    max_requests: int | None = Field(None, ge=1)
+    max_cost: float | None = Field(None, gt=0)
+    max_failures: int = Field(20, ge=1)
+
+    @property
+    def rules(self) -> Rules:
+        """When a response counts."""
+        return Rules(self.acceptance, self.alpha, self.max_rounds)
+
+    @property
+    def limits(self) -> Limits:
+        """When the run stops by itself."""
+        dearest = max(self.generator.reply_cost, self.evaluator.reply_cost)
+        return Limits(self.max_requests, self.max_cost, self.max_failures, dearest)
+
+    @model_validator(mode="after")
+    def _has_prices(self) -> BootstrapOptions:
+        if self.max_cost is not None and not (self.generator.prices or self.evaluator.prices):
+            raise ValueError(
+                "max_cost needs generator.price_in=…, generator.price_out=…, and those of the "
+                "evaluator: the prices of a million tokens"
+            )
+        return self
+
+    def identity(self) -> dict[str, dict[str, Json]]:
+        """Return what the responses depend on, models apart: those say it themselves.
+
+        A later run on the same output must agree in all of it.
+        """
+        dumped: dict[str, Json] = self.model_dump(mode="json")["seeds"]
+        sets = {f.name for f in fields(self.seeds) if isinstance(getattr(self.seeds, f.name), Set)}
+        seeds: dict[str, Json] = {
+            # A set has no order, and what is written down must have one.
+            name: sorted(cast("list[str]", value)) if name in sets else value
+            for name, value in dumped.items()
+        }
+        return {"seeds": seeds, "rules": dict(asdict(self.rules))}
+
+    def all_else(self) -> dict[str, Json]:
+        """Return the options that may differ from one run on an output to the next; no secrets."""
+        dumped: dict[str, Json] = self.model_dump(mode="json")
+        roles: dict[str, Json] = {
+            role: dict(without_secrets({"kind": spec.kind, **spec.options}))
+            for role, spec in (("generator", self.generator), ("evaluator", self.evaluator))
+        }
+        return {**roles, "export": dumped["export"], **{k: dumped[k] for k in _RUN_ONLY}}
+
+
+def recipes() -> list[str]:
+    """Return the names of our recipes."""
+    return sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml"))
+
+
+def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
+    """Return the options of a recipe with some of them changed.
+
+    Args:
+        recipe: one of `recipes()`, or a file.
+        changes: `key=value` with the value in YAML; `generator.model=…` reaches inside.
+
+    Raises:
+        UnknownNameError: no such recipe.
+        ConfigError: the file is no YAML, or options are unknown, missing or of a wrong kind; all
+            of them in one message.
+    """
+    data = _read(recipe)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {change!r} is not key=value")
+        _put(data, key.split("."), _value(change, text))
+    problems = _unknown_names(data)
+    try:
+        made = BootstrapOptions.model_validate(data)
+    except ValidationError as error:
+        problems += [
+            f"{'.'.join(str(part) for part in found['loc'])}: {_said(found['msg'])}"
+            for found in error.errors(include_url=False)
+            if found["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
+        ]
+    if problems:
+        raise ConfigError.all_of(f"recipe {recipe}", problems)
+    return made
+
+
+def _read(recipe: str) -> dict[str, object]:
+    path = RECIPES_FOLDER / f"{recipe}.yaml"
+    if not path.is_file():
+        path = Path(recipe)
+        if path.suffix not in (".yaml", ".yml"):
+            hint = "A recipe of your own is a .yaml file."
+            raise UnknownNameError("recipe", recipe, recipes(), hint=hint)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"recipe {path} cannot be read: {error}") from error
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ConfigError(f"recipe {path}: it must hold `key: value` lines")
+    return data
+
+
+def _value(change: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {change!r}: the value is no YAML ({error})") from error
+
+
+def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
+    *outer, name = path
+    for part in outer:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {'.'.join(path)}=…: {part} holds no options")
+        data = inner
+    data[name] = value
+
+
+def _unknown_names(data: Mapping[str, object]) -> list[str]:
+    """What pydantic would say without a hint."""
+    allowed: dict[str, Sequence[str]] = {"": list(BootstrapOptions.model_fields)}
+    for name, cls in _DATACLASSES.items():
+        allowed[name] = [field.name for field in fields(cls)]
+    problems: list[str] = []
+    for place, names in allowed.items():
+        found = data if not place else data.get(place)
+        if isinstance(found, Mapping):
+            what = f"option in {place}" if place else "option"
+            problems += [unknown_name(what, str(k), names) for k in found if k not in names]
+    return problems
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,122 @@
+"""Which gold sets hold a seed's video: found by where a video comes from, not by its file.
+
+A YouTube video is known by its id whatever the file is called and whatever part of it is shown:
+ActivityNet's `v_<id>`, VATEX's and Kinetics' `<id>_<start>_<end>`, a bare `<id>`. VidOR's videos
+(NExT-QA) and other stock are known by their number. All else is known by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import NoDataError
+from videojudge_bench.goldsets import border
+
+_YOUTUBE = re.compile(r"(?:v_)?(?P<id>[\w-]{11})(?P<times>(?:_\d+(?:\.\d+)?){0,2})", re.ASCII)
+_NUMBER = re.compile(r"\d{7,}")
+_FRAGMENT = "#t="
+"""Begins the times of a part of a file: https://www.w3.org/TR/media-frags/."""
+
+
+def canonical_id(name: str, clip: tuple[float, float] | None = None) -> str:
+    """Return the id of a video in the form of its origin.
+
+    Args:
+        name: its file, with folders or without, or an id.
+        clip: begin and end of the part that is meant, in seconds; None: all of the file.
+
+    Returns:
+        `<YouTube id>`, with the times that the name has (`_<start>_<end>`); else the path without
+        extension (VidOR: the number). For a part of a file, `#t=<start>,<end>` follows.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.suffix.lower().lstrip(".") in border.VIDEO_EXTENSIONS:
+        path = path.with_suffix("")
+    if (found := _youtube(path.name)) is not None:
+        known = f"{found['id']}{found['times']}"
+    else:
+        # Folders tell `a/001` from `b/001`; a number of VidOR's is enough by itself.
+        known = path.name if _NUMBER.fullmatch(path.name) else str(path)
+    return known if clip is None else f"{known}{_FRAGMENT}{clip[0]:g},{clip[1]:g}"
+
+
+def whole_file(video_id: str) -> str:
+    """Return the id of the file that a part is of; that of a whole file as it is."""
+    return video_id.partition(_FRAGMENT)[0]
+
+
+def origin(video_id: str) -> str:
+    """Return what two videos share when one is the other, a part of it, or another part.
+
+    Args:
+        video_id: as `canonical_id` gives it.
+    """
+    name = PurePosixPath(whole_file(video_id)).name
+    found = _youtube(name)
+    return name if found is None else f"youtube {found['id']}"
+
+
+def _youtube(stem: str) -> re.Match[str] | None:
+    """The parts of a name that is made from a YouTube id."""
+    found = _YOUTUBE.fullmatch(stem)
+    if found is None or _NUMBER.fullmatch(stem):  # VidOR's numbers may have 11 digits
+        return None
+    # `two_kittens_1` is no clip of a video `two_kittens`: ids are drawn from 64 characters, and
+    # one in ten thousand is of small letters alone.
+    is_drawn = bool(re.search(r"[A-Z0-9]", found["id"]))
+    return found if is_drawn or found["times"].count("_") != 1 else None
+
+
+@dataclass(frozen=True)
+class GoldVideos:
+    """The videos of all gold sets on this machine.
+
+    Attributes:
+        sets_by_origin: names of the sets that hold a video, by `origin`.
+        files: by name of a set its videos: id, and file in its folder of videos where the set
+            says which.
+        folders: by name of a set the folder of its videos, where it has one.
+        absent: names of the sets whose data are not here, sorted: nothing is known of their
+            videos.
+    """
+
+    sets_by_origin: Mapping[str, frozenset[str]]
+    files: Mapping[str, Mapping[str, str | None]]
+    folders: Mapping[str, Path]
+    absent: tuple[str, ...]
+
+    def sets_with(self, video_id: str) -> frozenset[str]:
+        """Return the names of the sets that hold a video, or another part of it."""
+        return self.sets_by_origin.get(origin(video_id), frozenset())
+
+
+def gold_videos() -> GoldVideos:
+    """Return the videos of the gold sets of this package, of others, and of the user's own.
+
+    Raises:
+        DataError: a set is damaged, so that it cannot be kept out of the seeds.
+        ConfigError: a package that offers one cannot be imported.
+    """
+    sets: dict[str, set[str]] = {}
+    videos: dict[str, Mapping[str, str | None]] = {}
+    folders: dict[str, Path] = {}
+    absent: list[str] = []
+    for name in goldsets.names():
+        try:
+            gold = goldsets.load(name)
+        except NoDataError:
+            absent.append(name)
+            continue
+        ids = dict.fromkeys(example.item.video_id for example in gold.examples)
+        videos[name] = {video_id: gold.video_files.get(video_id) for video_id in ids}
+        for video_id, file in videos[name].items():
+            for known in (video_id, file or video_id):
+                sets.setdefault(origin(canonical_id(known)), set()).add(name)
+        if gold.videos is not None:
+            folders[name] = gold.videos
+    by_origin = {known: frozenset(names) for known, names in sets.items()}
+    return GoldVideos(by_origin, videos, folders, tuple(absent))

@@ -1,0 +1,227 @@
+"""Generator and evaluator that ask a language model, by any engine.
+
+Both see the description of the video, the instruction and the gold answer. The evaluator is shown
+a response and not what it was meant to deserve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Union
+
+from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Seed
+
+from videojudge_bench import registry
+from videojudge_bench.engine import (
+    Continuation,
+    Engine,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Reply,
+    Sampling,
+)
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import content_hash
+from videojudge_bench.prompts import PromptTemplate, load_prompt
+from videojudge_bench.reply_format import parse_rating
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Rating
+
+PROMPTS_FOLDER = Path(__file__).parent / "prompts"
+WRITE_PROMPT, EVALUATE_PROMPT = "write.jinja", "evaluate.jinja"
+
+CUT_OFF = "the reply was cut off at max_tokens"
+NO_FEEDBACK = "the evaluator gave no rating"
+
+_REASONED = re.compile(r"</\s?think(?:ing)?\s?>", re.IGNORECASE)
+_ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*)</answer>", re.IGNORECASE | re.DOTALL)
+_FEEDBACK = re.compile(r"<feedback>((?:(?!<feedback>).)*)</feedback>", re.IGNORECASE | re.DOTALL)
+_SCALE = RatingScale()
+
+
+class _Asker:
+    """A prompt and the engine that answers it."""
+
+    def __init__(
+        self, engine: str | Engine, prompt: Path, sampling: Sampling, options: Mapping[str, Scalar]
+    ) -> None:
+        self.name = engine if isinstance(engine, str) else type(engine).__name__
+        self._template: PromptTemplate = load_prompt(prompt)
+        self._sampling = sampling
+        if sampling.max_tokens < 1 or sampling.temperature < 0:
+            raise ConfigError(
+                f"max_tokens={sampling.max_tokens} and temperature={sampling.temperature:g}: they "
+                "must be at least 1 and at least 0"
+            )
+        if isinstance(engine, str):
+            own = ("engine", "prompt", "temperature", "max_tokens", "seed")
+            engine = registry.build_engine(engine, options, also_allowed=own)
+        elif options:
+            raise ConfigError(f"an engine that is made takes no options, given {sorted(options)}")
+        self._engine = engine
+
+    async def ask(
+        self, call_id: str, values: Mapping[str, object], purpose: str
+    ) -> Reply | EngineError:
+        """Return the reply to the prompt that some values make."""
+        prompt = self._template.render_with(values, purpose=purpose)
+        group = PromptGroup(
+            Prefix(prompt.system, prompt.shared),
+            (Continuation(call_id, prompt.response),),
+            sampling=self._sampling,
+        )
+        (reply,) = await self._engine.complete(group)
+        return reply
+
+    def settings(self) -> Mapping[str, Scalar]:
+        sampling = self._sampling
+        return {
+            "engine": self.name,
+            **self._engine.settings(),
+            "prompt": self._template.sha,
+            "temperature": float(sampling.temperature),
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+        }
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+class PromptedGenerator:
+    """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
+
+    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
+    without them gives an empty draft, which the loop refuses with the reason.
+
+    Args:
+        engine: its name, `module:Class`, or an engine that is made already.
+        prompt: a `.jinja` file in place of ours.
+        temperature: of the decoding.
+        max_tokens: of a reply, reasoning included.
+        seed: for temperatures above 0.
+        engine_options: for the engine's constructor.
+
+    Raises:
+        ConfigError: unknown engine or option, or a prompt that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str | Engine,
+        prompt: str | None = None,
+        temperature: float = 0.7,
+        max_tokens: int = 1024,
+        seed: int = 0,
+        **engine_options: Scalar,
+    ) -> None:
+        path = Path(prompt) if prompt else PROMPTS_FOLDER / WRITE_PROMPT
+        self._asker = _Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+
+    async def write(
+        self, seed: Seed, target: int, earlier: Sequence[Attempt]
+    ) -> Union[Draft, EngineError]:
+        """Return what the model wrote between the tags; an empty text when there is nothing."""
+        last = earlier[-1] if earlier else None
+        values = {
+            **_shown(seed),
+            "target": target,
+            "round": len(earlier) + 1,
+            "earlier": last.draft.text if last else None,
+            "rating": _number(last.evaluation.rating) if last else None,
+            "feedback": last.evaluation.feedback if last else None,
+        }
+        call_id = f"{seed.id}/{target}/{len(earlier) + 1}"
+        reply = await self._asker.ask(call_id, values, "generators")
+        if isinstance(reply, EngineError):
+            return reply
+        return Draft(answer_of(reply.text), usage=reply.usage)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
+        return self._asker.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._asker.close()
+
+
+class PromptedEvaluator:
+    """Asks a model to rate a response against the gold answer, with feedback.
+
+    The model is to write `<feedback>…</feedback><score>n</score>`. A reply that states no rating
+    is an `Evaluation` without one, and its feedback says why.
+
+    Args are those of `PromptedGenerator`.
+
+    Raises:
+        ConfigError: unknown engine or option, or a prompt that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str | Engine,
+        prompt: str | None = None,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+        seed: int = 0,
+        **engine_options: Scalar,
+    ) -> None:
+        path = Path(prompt) if prompt else PROMPTS_FOLDER / EVALUATE_PROMPT
+        self._asker = _Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+
+    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+        """Return the rating that the model's reply states, 1 to 5, and its feedback."""
+        # Neither target nor round: equal responses are rated alike, and nothing gives them away.
+        call_id = f"{seed.id}/rate/{content_hash(draft.text)[:12]}"
+        values = {**_shown(seed), "response": draft.text}
+        reply = await self._asker.ask(call_id, values, "evaluators")
+        return reply if isinstance(reply, EngineError) else evaluation_of(reply)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
+        return self._asker.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._asker.close()
+
+
+def answer_of(reply: str) -> str:
+    """Return what the last complete `<answer>` tags of a reply hold; "" when there are none.
+
+    Of a reply that reasons between `<think>` tags, what follows them counts.
+    """
+    answers = _ANSWER.findall(_REASONED.split(reply)[-1])
+    return str(answers[-1]).strip() if answers else ""
+
+
+def evaluation_of(reply: Reply) -> Evaluation:
+    """Return what an evaluator's reply says."""
+    said = _REASONED.split(reply.text)[-1]
+    # Feedback may speak of ratings, so that the verdict is looked for outside of it.
+    verdict = parse_rating(_FEEDBACK.sub("\n", said), _SCALE)
+    if isinstance(verdict, Rating):
+        blocks = _FEEDBACK.findall(said)
+        return Evaluation(verdict.value, str(blocks[-1]).strip() if blocks else "", reply.usage)
+    why = verdict.reason if reply.finished else CUT_OFF
+    return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage)
+
+
+def _shown(seed: Seed) -> dict[str, object]:
+    return {
+        "description": seed.description,
+        "instruction": seed.instruction,
+        "gold": seed.gold,
+    }
+
+
+def _number(rating: float | None) -> float | int | None:
+    """The rating as a grader would write it: 4, not 4.0."""
+    return int(rating) if rating is not None and rating == int(rating) else rating

@@ -1,0 +1,169 @@
+"""The same work by Ray Data's workers: one machine's cores, or a cluster that shares the folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench.training.bootstrap.calls import Limits, Meter
+from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
+from videojudge_bench.training.bootstrap.loop import Rules
+from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.run_folder import SHARD_SEEDS, RunFolder, Shard
+
+from videojudge_bench.errors import (
+    ConfigError,
+    MissingPackageError,
+    RunStoppedError,
+    VideoJudgeError,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class RayPlan:
+    """What a worker needs to know.
+
+    Attributes:
+        folder: of the run, which every node sees under this path.
+        make_roles: makes generator and evaluator; called once per worker.
+        rules: when a response counts.
+        limits: of one worker.
+        concurrency: seeds in flight per worker.
+    """
+
+    folder: Path
+    make_roles: Callable[[], Roles]
+    rules: Rules
+    limits: Limits
+    concurrency: int
+
+
+class ShardWorker:
+    """Works on the shards of a batch; Ray Data makes one per worker."""
+
+    def __init__(self, plan: RayPlan) -> None:
+        self._plan = plan
+        self._roles = plan.make_roles()
+        self._meter = Meter(plan.limits)
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[object]]:
+        """Return one row: what became of the seeds, and why the work stopped where it did."""
+        columns = (batch[name].tolist() for name in ("number", "offset", "seeds"))
+        shards = [Shard(*row) for row in zip(*columns, strict=True)]
+        tally, meter = Tally(), self._meter
+        requests, cost = meter.requests, meter.cost
+        work = ShardWork(
+            RunFolder(self._plan.folder),
+            self._roles,
+            self._plan.rules,
+            meter,
+            concurrency=self._plan.concurrency,
+            on_outcome=tally.add,
+        )
+        try:
+            work.run(shards)
+        except VideoJudgeError as error:
+            meter.halt(str(error))
+        return {
+            "seeds": [tally.seeds],
+            "kept": [tally.kept],
+            "failed": [tally.failed],
+            "requests": [meter.requests - requests],
+            "cost": [meter.cost - cost],
+            "budget": [meter.budget],
+            "trouble": [meter.trouble],
+        }
+
+
+def run_on_ray(
+    plan: RayPlan,
+    shards: Sequence[Shard],
+    *,
+    workers: int | None,
+    on_progress: Callable[[Tally], None],
+) -> str:
+    """Work on shards with Ray Data; return why the budget ended it, or "".
+
+    Ray is started here, or joined where RAY_ADDRESS says. The budget is dealt out to the workers
+    in equal shares.
+
+    Args:
+        plan: what each worker needs to know; the limits are those of all together.
+        shards: to work on.
+        workers: how many; by default one per CPU that Ray has.
+        on_progress: called with what became of each batch of shards.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        ConfigError: there are not so many CPUs.
+        RunStoppedError: a worker had to stop; what it has done is kept.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        install = 'pip install "videojudge-bench[ray]"'
+        raise MissingPackageError("--executor ray", "ray", install) from error
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    try:
+        workers = _workers(workers, int(ray.cluster_resources().get("CPU", 1)), len(shards))
+        return _run(
+            replace(plan, limits=_share(plan.limits, workers)), shards, workers, on_progress
+        )
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _run(
+    plan: RayPlan, shards: Sequence[Shard], workers: int, on_progress: Callable[[Tally], None]
+) -> str:
+    import ray.data
+
+    # Ray Data reports every second on what we show ourselves.
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    rows = [{"number": s.number, "offset": s.offset, "seeds": s.seeds} for s in shards]
+    # Enough shards at once that the seeds of the next fill in while the last ones of one are slow.
+    at_once = min(-(-2 * plan.concurrency // SHARD_SEEDS), -(-len(shards) // workers))
+    done = (
+        ray.data.from_items(rows, override_num_blocks=-(-len(rows) // at_once))
+        .map_batches(
+            ShardWorker,
+            fn_constructor_args=(plan,),
+            batch_size=at_once,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        )
+    )  # fmt: skip
+    budget = ""
+    for row in done.iter_rows():
+        on_progress(Tally(*(row[name] for name in ("seeds", "kept", "failed", "requests", "cost"))))
+        if row["trouble"]:
+            raise RunStoppedError(row["trouble"])
+        budget = budget or row["budget"]
+    return f"a worker's share: {budget}" if budget else ""
+
+
+def _workers(asked: int | None, cpus: int, shards: int) -> int:
+    if asked is not None and not 1 <= asked <= cpus:
+        raise ConfigError(
+            f"--workers {asked}: Ray has {cpus} CPUs here, and each worker takes one; give 1 to "
+            f"{cpus}, or set RAY_ADDRESS to a cluster with more"
+        )
+    return min(asked or cpus, shards)
+
+
+def _share(limits: Limits, workers: int) -> Limits:
+    requests, cost = limits.max_requests, limits.max_cost
+    return replace(
+        limits,
+        max_requests=None if requests is None else requests // workers,
+        max_cost=None if cost is None else cost / workers,
+    )

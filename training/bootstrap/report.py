@@ -1,0 +1,262 @@
+"""`report.md` and its plots: what a bootstrap made, and what that says of those who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from videojudge_bench.training.bootstrap.contracts import Outcome
+from videojudge_bench.training.bootstrap.rows import responses_of
+from videojudge_bench.training.bootstrap.similarity import falls, similarities
+from videojudge_bench.training.bootstrap.tallies import (
+    LENGTHS,
+    UNRATED,
+    Cell,
+    Drawn,
+    Moments,
+    Share,
+    Tallies,
+    read_all,
+)
+from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_accuracy
+
+from videojudge_bench import plots
+
+REPORT_FILE = "report.md"
+PLOTS_FOLDER = "plots"
+COMPARED = 300
+"""Seeds whose responses are compared with the gold answer: MiniLM takes its time."""
+
+CLASSIFIED = 4_000
+"""Seeds whose responses a text classifier learns from: five times as many rows."""
+
+_RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What the report says of the run beside what it counts itself.
+
+    Attributes:
+        title: what the data set is called.
+        independent: whether the measures of similarity are used by neither generator nor evaluator.
+        unit: of money.
+    """
+
+    title: str
+    independent: bool = True
+    unit: str = "USD"
+
+
+@dataclass
+class _Page:
+    """Lines of Markdown."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, *lines: str) -> None:
+        self.lines += [*lines, ""]
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        line = "| {} |".format
+        self.say(
+            line(" | ".join(head)),
+            line(" | ".join("---" for _ in head)),
+            *(line(" | ".join(row)) for row in rows),
+        )
+
+
+def write_report(
+    outcomes: Callable[[], Iterable[Outcome]], folder: Path, facts: ReportFacts
+) -> Path:
+    """Write `report.md` and `plots/*.svg` into a folder; return the report's path.
+
+    Args:
+        outcomes: gives all outcomes of the run; called once.
+        folder: of the run.
+        facts: what to say beside.
+    """
+    tallies, compared, classified = Tallies(), Drawn(COMPARED), Drawn(CLASSIFIED)
+    read_all(outcomes(), tallies.add, compared.add, classified.add)
+    near = similarities(compared.outcomes())
+    given_away = _text_only(classified.outcomes())
+    page = _Page()
+    page.say(f"# {facts.title}")
+    _yield(page, tallies)
+    _rounds(page, tallies)
+    _confusions(page, tallies)
+    _similarity(page, near, independent=facts.independent)
+    _lengths(page, tallies)
+    _gives_away(page, given_away)
+    _cost(page, tallies, facts.unit)
+    (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for name, picture in _plots(tallies, near).items():
+        (folder / PLOTS_FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
+    path = folder / REPORT_FILE
+    path.write_text("\n".join(page.lines), encoding="utf-8")
+    return path
+
+
+def _yield(page: _Page, tallies: Tallies) -> None:
+    page.say("## Yield")
+    rows = [("all", tallies.seeds), *sorted(tallies.by_source.items())]
+    for end in (*LENGTHS, None):
+        if end in tallies.by_length:
+            name = f"gold answers of up to {end} words" if end else "longer ones"
+            rows.append((name, tallies.by_length[end]))
+    page.table(("seeds", "all", "kept", "share"), [_share_row(n, s) for n, s in rows])
+    targets = [(f"rating {t}", s) for t, s in sorted(tallies.by_target.items())]
+    page.table(("aimed at", "all", "accepted", "share"), [_share_row(n, s) for n, s in targets])
+    if tallies.problems:
+        page.say("Why seeds were kept aside (numbers are written #):")
+        common = tallies.problems.most_common(10)
+        page.table(("reason", "seeds"), [(reason, str(n)) for reason, n in common])
+
+
+def _rounds(page: _Page, tallies: Tallies) -> None:
+    page.say("## Acceptance by round", "![acceptance by round](plots/acceptance.svg)")
+    numbers = sorted({number for _, number in tallies.by_round})
+    rows = []
+    for target in sorted(tallies.by_target):
+        shares = [tallies.by_round.get((target, n), Share()) for n in numbers]
+        rows.append([str(target), *(f"{s.part} of {s.whole}" for s in shares)])
+    page.table(("rating aimed at", *(f"round {n}" for n in numbers)), rows)
+
+
+def _confusions(page: _Page, tallies: Tallies) -> None:
+    page.say(
+        "## What was aimed at, and what the evaluator said", "![first round](plots/confusion.svg)"
+    )
+    page.say("Drafts of the first round:")
+    _confusion(page, tallies.first_round, ("aimed at", "rated"))
+    page.say("Drafts of all rounds:")
+    _confusion(page, tallies.all_rounds, ("aimed at", "rated"))
+    if not tallies.error:
+        page.say("Nobody knows what the drafts truly deserve, so label noise cannot be measured.")
+        return
+    noise = tallies.label_noise
+    page.say(
+        f"Label noise: {noise.part} of {noise.whole} accepted responses "
+        f"({100 * noise.value:.2f} %) truly deserve another rating than they were accepted for."
+    )
+    _confusion(page, tallies.truth, ("aimed at", "deserved"))
+    page.say("The evaluator's errors (all rounds):")
+    _confusion(page, tallies.error, ("deserved", "rated"))
+
+
+def _confusion(page: _Page, cells: Mapping[Cell, int], names: tuple[str, str]) -> None:
+    rows = sorted({row for row, _ in cells})
+    columns = [c for c in _columns(cells) if any(cells.get((row, c)) for row in rows)]
+    head = (f"{names[0]} \\ {names[1]}", *columns)
+    page.table(head, [[str(row), *(str(cells.get((row, c), 0)) for c in columns)] for row in rows])
+
+
+def _columns(cells: Mapping[Cell, int]) -> list[str]:
+    """Ratings in their order, fractions of an expected score among them, and the unrated last."""
+    found = {column for _, column in cells}
+    rated = sorted(found - {UNRATED} | set(_RATED_BY[:-1]), key=float)
+    return [*rated, UNRATED]
+
+
+def _similarity(
+    page: _Page, near: Mapping[str, Mapping[int, Moments]], *, independent: bool
+) -> None:
+    page.say("## Similarity to the gold answer", "![similarity](plots/similarity.svg)")
+    ratings = sorted({rating for found in near.values() for rating in found}, reverse=True)
+    rows = [
+        [
+            name,
+            *(_spread(found.get(rating)) for rating in ratings),
+            "yes" if falls(found) else "no",
+        ]
+        for name, found in near.items()
+    ]
+    page.table(("measure", *map(str, ratings), "falls with the rating"), rows)
+    page.say(
+        "Neither generator nor evaluator uses these measures."
+        if independent
+        else "The generator makes responses by changing the gold answer, so that this is a check "
+        "of the machinery and no evidence."
+    )
+
+
+def _lengths(page: _Page, tallies: Tallies) -> None:
+    page.say("## Length by rating")
+    page.table(
+        ("rating", "responses", "words"),
+        [(str(r), str(m.n), _spread(m)) for r, m in sorted(tallies.words.items())],
+    )
+    page.say(f"Texts that stand in the data more than once: {_words_of(tallies.repeated)}.")
+
+
+def _gives_away(page: _Page, found: TextOnly | None) -> None:
+    page.say("## What the text alone gives away")
+    if found is None:
+        page.say("Too few seeds were kept to tell.")
+        return
+    page.say(
+        f"A text classifier that sees neither video nor gold answer, cross-validated by video on "
+        f"{found.rows} responses, finds the rating of {found.accuracy:.3f} "
+        f"[{found.low:.3f}, {found.high:.3f}] of them; chance is {found.chance:.3f}."
+    )
+
+
+def _text_only(outcomes: Sequence[Outcome]) -> TextOnly | None:
+    rows = [
+        (response.text, response.rating, outcome.seed.video_id)
+        for outcome in outcomes
+        if outcome.kept
+        for response in responses_of(outcome)
+    ]
+    return text_only_accuracy(rows)
+
+
+def _cost(page: _Page, tallies: Tallies, unit: str) -> None:
+    used = tallies.usage
+    page.say("## Cost")
+    rows = [
+        ("calls", f"{tallies.calls:,}"),
+        ("tokens of prompts", f"{used.input_tokens:,}"),
+        ("tokens of replies", f"{used.output_tokens:,}"),
+        ("engine seconds", f"{used.seconds:,.0f}"),
+        ("money", f"{used.cost:,.2f} {unit}" if used.cost else "none"),
+    ]
+    page.table(("", ""), rows)
+
+
+def _plots(tallies: Tallies, near: Mapping[str, Mapping[int, Moments]]) -> dict[str, str]:
+    last = max((number for _, number in tallies.by_round), default=1)
+    return {
+        "acceptance": plots.lines(
+            {
+                f"rating {target}": [
+                    (number, tallies.by_round[target, number].value)
+                    for number in range(1, last + 1)
+                    if (target, number) in tallies.by_round
+                ]
+                for target in sorted(tallies.by_target)
+            },
+            labels=("round", "accepted of those that entered it"),
+        ),
+        "similarity": plots.lines(
+            {
+                name: [(rating, moments.mean) for rating, moments in sorted(found.items())]
+                for name, found in near.items()
+            },
+            labels=("rating", "mean similarity to the gold answer"),
+        ),
+        "confusion": plots.heat(tallies.first_round, labels=("rated", "aimed at")),
+    }
+
+
+def _share_row(name: str, share: Share) -> tuple[str, str, str, str]:
+    return (name, f"{share.whole:,}", f"{share.part:,}", f"{100 * share.value:.1f} %")
+
+
+def _words_of(share: Share) -> str:
+    return f"{share.part:,} of {share.whole:,} ({100 * share.value:.1f} %)"
+
+
+def _spread(moments: Moments | None) -> str:
+    return "-" if moments is None else f"{moments.mean:.3f} ± {moments.deviation:.3f}"

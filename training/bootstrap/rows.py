@@ -1,0 +1,273 @@
+"""From outcomes to training rows: pointwise, pairwise, and with a rubric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
+
+from videojudge_bench.hashing import Json, unit_interval
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.reply_format import format_preference, format_rating
+from videojudge_bench.scale import RatingScale
+
+Kind = Literal["pointwise", "pairwise", "rubric"]
+KINDS: tuple[Kind, ...] = ("pointwise", "pairwise", "rubric")
+
+PAIRS_SHARE = 0.5
+"""Of all pairs of an instruction's responses: the paper's 103,825 are half of 10 x 20,765."""
+
+RUBRIC_SHARE = 0.1
+"""Of the pointwise rows: the paper trains VideoJudgeR-3B on a tenth of its data."""
+
+_MARK = re.compile(r"<(video|image|audio)>")
+
+GOLD_FEEDBACK = "Everything that the answer says is right, and nothing that was asked is missing."
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response with its rating and how it came by it.
+
+    Attributes:
+        rating: what a judge is trained to say: the rating aimed at, 5 for the gold answer.
+        text: the response.
+        evaluator: what the evaluator said; None for the gold answer, which it was not shown.
+        truth: what it deserves by construction, where known.
+        rounds: how often it was written; 0 for the gold answer.
+        feedback: what is wrong with it, in the evaluator's words.
+        changes: how it differs from the gold answer, where known.
+    """
+
+    rating: int
+    text: str
+    evaluator: float | None
+    truth: int | None
+    rounds: int
+    feedback: str
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One example of what a judge is trained to write.
+
+    Attributes:
+        id: unique in the data set.
+        kind: pointwise, pairwise or rubric.
+        part: `train` or `validation`, by video.
+        seed: what the responses answer.
+        responses: one, or the two of a pair in the order in which they are shown.
+        prompt: system message and user message, without the video.
+        reply: what the judge is to write.
+        verdict: the rating, or A or B.
+    """
+
+    id: str
+    kind: Kind
+    part: str
+    seed: Seed
+    responses: tuple[Response, ...]
+    prompt: tuple[str, str]
+    reply: str
+    verdict: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the row as our own files have it."""
+        seed: dict[str, Json] = {
+            "seed_id": self.seed.id,
+            "source": self.seed.source,
+            "video_id": self.seed.video_id,
+            "video": self.seed.video,
+            "instruction": self.seed.instruction,
+            "gold": self.seed.gold,
+        }
+        responses: list[Json] = [
+            {**asdict(response), "changes": list(response.changes)} for response in self.responses
+        ]
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "part": self.part,
+            **seed,
+            "responses": responses,
+            "system": self.prompt[0],
+            "user": self.prompt[1],
+            "reply": self.reply,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """Which rows are made.
+
+    Attributes:
+        kinds: of rows.
+        validation: share of the videos whose rows are for validation, 0 to 1.
+        feedback: the judge reasons before its verdict, with the evaluator's feedback.
+        seed: draws pairs, their order and the rows with a rubric.
+    """
+
+    kinds: Sequence[Kind] = ("pointwise",)
+    validation: float = 0.05
+    feedback: bool = True
+    seed: int = 0
+
+    def part(self, video_id: str) -> str:
+        """Return `train` or `validation`: all rows of a video are in one of them."""
+        drawn = unit_interval(f"validation-{self.seed}", video_id)
+        return "validation" if drawn < self.validation else "train"
+
+
+def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
+    """Yield the rows of one seed; none of one that was kept aside."""
+    if not outcome.kept:
+        return
+    responses = responses_of(outcome)
+    makers = {"pointwise": _pointwise, "pairwise": _pairwise, "rubric": _with_rubric}
+    for kind in options.kinds:
+        yield from makers[kind](outcome.seed, responses, options)
+
+
+def responses_of(outcome: Outcome) -> tuple[Response, ...]:
+    """Return the five responses of a kept seed, from the worst to the gold answer."""
+    written = tuple(_response(rated) for rated in outcome.rated)
+    gold = Response(GOLD_RATING, outcome.seed.gold, None, GOLD_RATING, 0, GOLD_FEEDBACK)
+    return (*written, gold)
+
+
+def _response(rated: Rated) -> Response:
+    last = rated.attempts[-1]
+    feedback = last.evaluation.feedback or " ".join(last.draft.changes)
+    return Response(
+        rated.target,
+        last.draft.text,
+        last.evaluation.rating,
+        last.draft.truth,
+        len(rated.attempts),
+        feedback,
+        last.draft.changes,
+    )
+
+
+def _pointwise(
+    seed: Seed, responses: Sequence[Response], options: RowOptions
+) -> Iterator[TrainingRow]:
+    wanted = Wanted(feedback=options.feedback)
+    for response in responses:
+        thinking = response.feedback if options.feedback else ""
+        reply = format_rating(response.rating, thinking=thinking)
+        yield _rated_row(seed, response, options, ("pointwise", wanted, reply))
+
+
+def _with_rubric(
+    seed: Seed, responses: Sequence[Response], options: RowOptions
+) -> Iterator[TrainingRow]:
+    rubric, wanted = rubric_of(responses), Wanted(feedback=options.feedback, write_rubric=True)
+    for response in responses:
+        drawn = unit_interval(f"rubric-{options.seed}", seed.id, str(response.rating))
+        if drawn < RUBRIC_SHARE:
+            thinking = response.feedback if options.feedback else ""
+            reply = format_rating(response.rating, thinking=thinking, rubric=rubric)
+            yield _rated_row(seed, response, options, ("rubric", wanted, reply))
+
+
+def rubric_of(responses: Sequence[Response]) -> str:
+    """Return a rubric for one instruction: per rating, an answer that deserves it and why.
+
+    The paper has a model write it; this one is put together from what the loop found out.
+    """
+    return "\n".join(
+        f"{r.rating}: as in {_quoted(r.text)}. {_one_line(r.feedback)}".rstrip() for r in responses
+    )
+
+
+def _rated_row(
+    seed: Seed, response: Response, options: RowOptions, written: tuple[Kind, Wanted, str]
+) -> TrainingRow:
+    kind, wanted, reply = written
+    item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
+    prompt = load_prompt(PROMPTS_FOLDER / "rate.jinja").render(item, RatingScale(), wanted)
+    return TrainingRow(
+        id=f"{seed.id}/{kind}/{response.rating}",
+        kind=kind,
+        part=options.part(seed.video_id),
+        seed=seed,
+        responses=(response,),
+        prompt=(prompt.system, prompt.shared + prompt.response),
+        reply=reply,
+        verdict=str(response.rating),
+    )
+
+
+def _pairwise(
+    seed: Seed, responses: Sequence[Response], options: RowOptions
+) -> Iterator[TrainingRow]:
+    pairs = list(combinations(responses, 2))
+    pairs.sort(key=lambda pair: unit_interval(f"pairs-{options.seed}", seed.id, _name(pair)))
+    for worse, better in sorted(pairs[: round(PAIRS_SHARE * len(pairs))], key=_name):
+        name = _name((worse, better))
+        first = unit_interval(f"order-{options.seed}", seed.id, name) < 0.5
+        shown = (better, worse) if first else (worse, better)
+        yield _pair_row(seed, shown, options, "A" if first else "B")
+
+
+def _pair_row(
+    seed: Seed,
+    shown: tuple[Response, Response],
+    options: RowOptions,
+    answer: Literal["A", "B"],
+) -> TrainingRow:
+    pair = Pair(
+        seed.id, seed.video_id, seed.instruction, shown[0].text, shown[1].text, video=_video(seed)
+    )
+    wanted = Wanted(feedback=options.feedback)
+    prompt = load_prompt(PROMPTS_FOLDER / "prefer.jinja").render(pair, RatingScale(), wanted)
+    said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
+    return TrainingRow(
+        id=f"{seed.id}/pairwise/{_name(shown)}",
+        kind="pairwise",
+        part=options.part(seed.video_id),
+        seed=seed,
+        responses=shown,
+        prompt=(prompt.system, prompt.shared + prompt.response),
+        reply=format_preference(answer, thinking=said if options.feedback else ""),
+        verdict=answer,
+    )
+
+
+def _name(pair: Sequence[Response]) -> str:
+    return "-".join(str(rating) for rating in sorted(response.rating for response in pair))
+
+
+def _video(seed: Seed) -> Path:
+    """The prompt says that a video stands above it; where it lies, the export says."""
+    return Path(seed.video or seed.video_id)
+
+
+def _quoted(text: str) -> str:
+    return f'"{_one_line(text)}"'
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def chat_of(row: TrainingRow) -> list[dict[str, str]]:
+    """Return system, user and assistant message; `<video>` stands where the video goes.
+
+    Such a mark inside a text loses its angle brackets: trainers count marks and videos.
+    """
+    system, user, reply = (_MARK.sub(r"(\1)", text) for text in (*row.prompt, row.reply))
+    return [
+        {"role": "system", "content": system},
+        {"role": "user", "content": f"<video>\n{user}"},
+        {"role": "assistant", "content": reply},
+    ]

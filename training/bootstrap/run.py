@@ -1,0 +1,181 @@
+"""A whole bootstrap: seeds drawn, shards worked on, here or by Ray, and what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from videojudge_bench.training.bootstrap.calls import Limits, Meter, read_calls
+from videojudge_bench.training.bootstrap.contracts import Evaluator, Generator, Outcome
+from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
+from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor
+from videojudge_bench.training.bootstrap.ray_work import RayPlan, run_on_ray
+from videojudge_bench.training.bootstrap.roles import Roles, build_roles
+from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
+from videojudge_bench.training.bootstrap.seeds import collect_seeds
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
+
+_GO_ON = "{}. What was done is kept: the same command goes on with it"
+
+Progress = Callable[[Tally, int], None]
+"""Called with what has become of seeds so far, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        tally: what became of the seeds that are through.
+        seeds: how many there are in all.
+        budget: why no more could be spent; "" when all seeds are through.
+    """
+
+    tally: Tally
+    seeds: int
+    budget: str = ""
+
+
+def run_bootstrap(
+    options: BootstrapOptions,
+    output: Path,
+    *,
+    executor: Executor = "local",
+    workers: int | None = None,
+    roles: Roles | None = None,
+    on_progress: Progress = lambda _tally, _seeds: None,
+) -> Result:
+    """Make rated responses for drawn seeds in a folder; go on where an earlier run stopped.
+
+    Args:
+        options: what to make.
+        output: the folder; see `run_folder`.
+        executor: where the work is done.
+        workers: of Ray.
+        roles: in place of those that the options name, for local runs; the caller closes them.
+        on_progress: called after each seed; with Ray, after each batch of shards.
+
+    Raises:
+        ConfigError: options that cannot work, or not those that the folder was begun with.
+        JournalBusyError: another run writes the folder.
+        DataError: a file of seeds is malformed.
+        RunStoppedError: calls fail one after another, or the disk is full; what was done is kept.
+    """
+    if executor == "ray" and roles is not None:
+        raise ConfigError("executor=ray makes its generators and evaluators from the options")
+    folder = RunFolder(output.absolute())
+    with folder.locked():
+        for part, values in options.identity().items():
+            folder.record(part, values)
+        if not folder.has_seeds():
+            draw = collect_seeds(options.seeds)
+            folder.write_seeds(draw.seeds, draw.counts.to_json())
+        make_roles = partial(
+            build_roles,
+            options.generator.spec,
+            options.evaluator.spec,
+            seeds=folder.seeds,
+            concurrency=options.concurrency,
+        )
+        with nullcontext(roles) if roles is not None else closing(make_roles()) as made:
+            folder.record("generator", {"kind": _kind(made.generator), **made.generator.settings()})
+            folder.record("evaluator", {"kind": _kind(made.evaluator), **made.evaluator.settings()})
+            folder.note("run", options.all_else())
+            run = _Run(options, folder, on_progress)
+            return run.on_ray(make_roles, workers) if executor == "ray" else run.here(made)
+
+
+class _Run:
+    """What is left to do in a folder, and doing it."""
+
+    def __init__(self, options: BootstrapOptions, folder: RunFolder, on_progress: Progress) -> None:
+        self._options, self._folder, self._on_progress = options, folder, on_progress
+        shards = folder.shards()
+        self._seeds = sum(shard.seeds for shard in shards)
+        self._tally = Tally()
+        self._pending = [shard for shard in shards if not self._is_done(shard)]
+        for shard in shards:
+            for call in read_calls(folder.journal_path(shard)):
+                if call.role != "check":
+                    self._tally.requests += 1
+                    self._tally.cost += call.reply.usage.cost
+        on_progress(self._tally, self._seeds)
+
+    def here(self, roles: Roles) -> Result:
+        """Work in this process."""
+        tally = self._tally
+        meter = Meter(self._options.limits, requests=tally.requests, cost=tally.cost)
+
+        def spent() -> None:
+            tally.requests, tally.cost = meter.requests, meter.cost
+
+        def count(outcome: Outcome) -> None:
+            tally.add(outcome)
+            spent()
+            self._on_progress(tally, self._seeds)
+
+        work = ShardWork(
+            self._folder,
+            roles,
+            self._options.rules,
+            meter,
+            concurrency=self._options.concurrency,
+            on_outcome=count,
+        )
+        work.run(self._pending)
+        spent()
+        if meter.trouble:
+            raise RunStoppedError(_GO_ON.format(meter.trouble))
+        return Result(tally, self._seeds, meter.budget)
+
+    def on_ray(self, make_roles: Callable[[], Roles], workers: int | None) -> Result:
+        """Let Ray's workers do it."""
+        options, tally = self._options, self._tally
+        if not self._pending:
+            return Result(tally, self._seeds)
+
+        def count(more: Tally) -> None:
+            for name in ("seeds", "kept", "failed", "requests", "cost"):
+                setattr(tally, name, getattr(tally, name) + getattr(more, name))
+            self._on_progress(tally, self._seeds)
+
+        plan = RayPlan(
+            self._folder.path,
+            make_roles,
+            options.rules,
+            _left(options.limits, tally),
+            options.concurrency,
+        )
+        budget = run_on_ray(plan, self._pending, workers=workers, on_progress=count)
+        return Result(tally, self._seeds, budget)
+
+    def _is_done(self, shard: Shard) -> bool:
+        """Whether a shard is written and no call failed in it; counts its seeds if so."""
+        if not self._folder.has_outcomes(shard):
+            return False
+        found = Tally()
+        for outcome in self._folder.outcomes_of(shard):
+            found.add(outcome)
+        if found.failed:
+            return False
+        self._tally.seeds += found.seeds
+        self._tally.kept += found.kept
+        return True
+
+
+def _left(limits: Limits, tally: Tally) -> Limits:
+    """What is left of a budget."""
+    requests, cost = limits.max_requests, limits.max_cost
+    return replace(
+        limits,
+        max_requests=None if requests is None else max(0, requests - tally.requests),
+        max_cost=None if cost is None else max(0.0, cost - tally.cost),
+    )
+
+
+def _kind(role: Generator | Evaluator) -> str:
+    return type(role).__name__

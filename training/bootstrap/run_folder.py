@@ -1,0 +1,261 @@
+"""The folder of a bootstrap: what is in it, who may write it, and how files come to be whole.
+
+bootstrap.json      how the data are made: options, models, prompts' hashes; versions
+seeds.jsonl         the drawn seeds, one a line, in the order in which they are worked on
+seeds.json          counts: read, dropped and why, drawn, by source
+journal/NNNNN.jsonl the replies of a shard of 256 seeds, one a line as they came in
+shards/NNNNN.jsonl  the outcomes of the same seeds, in their order; written when all are there
+
+All but the journals are written beside and then renamed: they are whole, or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from videojudge_bench.training.bootstrap.calls import cannot_write
+from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
+from videojudge_bench.training.bootstrap.jsonform import (
+    outcome_from_json,
+    outcome_to_json,
+    seed_from_json,
+    seed_to_json,
+)
+
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
+from videojudge_bench.hashing import Json
+from videojudge_bench.version import __version__
+
+FACTS_FILE, SEEDS_FILE, COUNTS_FILE = "bootstrap.json", "seeds.jsonl", "seeds.json"
+SHARD_SEEDS = 256
+
+_PACKAGES = ("lmms-eval", "torch", "transformers", "aiohttp", "numpy", "scikit-learn", "ray")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A run of seeds that is worked on, journalled and written together.
+
+    Attributes:
+        number: from 0.
+        offset: of its first seed in `seeds.jsonl`, in bytes.
+        seeds: how many it has.
+    """
+
+    number: int
+    offset: int
+    seeds: int
+
+
+class RunFolder:
+    """The files of one bootstrap.
+
+    Args:
+        path: the folder; made by the first thing that is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from writing to the folder.
+
+        Raises:
+            JournalBusyError: another process does.
+            ConfigError: the folder holds files, and none that says that they are a bootstrap's.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be made ({error.strerror})") from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise JournalBusyError(
+                f"another run is writing {self.path}. Wait for it, or give another folder"
+            ) from error
+        try:
+            self._refuse_strangers()
+            yield
+        finally:
+            lock.release()
+
+    def _refuse_strangers(self) -> None:
+        there = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        if there and FACTS_FILE not in there:
+            raise ConfigError(
+                f"{self.path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no "
+                f"{FACTS_FILE}, so it is no bootstrap's. Give an empty folder, or a new one"
+            )
+
+    def record(self, part: str, values: Mapping[str, Json]) -> None:
+        """Write down a part of how the data are made; it must be what an earlier run wrote.
+
+        Raises:
+            ConfigError: it is not; names what differs.
+        """
+        facts = self.facts()
+        earlier = facts.get(part)
+        new = json.loads(json.dumps(values))  # as it is read again: lists for tuples
+        if isinstance(earlier, Mapping) and earlier != new:
+            keys = sorted(k for k in {*earlier, *new} if earlier.get(k) != new.get(k))
+            shown = [f"{part}: {k} was {earlier.get(k)!r} and is {new.get(k)!r}" for k in keys]
+            raise ConfigError.all_of(
+                f"{self.path} was begun in another way; give its options, or another folder", shown
+            )
+        if earlier is None:
+            self._write_facts({**facts, part: new})
+
+    def note(self, part: str, values: Mapping[str, Json]) -> None:
+        """Write down what may differ from one run to the next."""
+        self._write_facts({**self.facts(), part: values})
+
+    def facts(self) -> dict[str, Json]:
+        """Return what `bootstrap.json` says; the versions here where there is none yet.
+
+        Raises:
+            DataError: it is malformed.
+        """
+        path = self.path / FACTS_FILE
+        if not path.exists():
+            return {"versions": {"videojudge-bench": __version__, **_versions()}}
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise DataError(f"not JSON ({error})", path=path) from error
+        if not isinstance(found, dict):
+            raise DataError("it must be a JSON object", path=path)
+        return found
+
+    def _write_facts(self, facts: Mapping[str, Json]) -> None:
+        text = json.dumps(facts, indent=1, ensure_ascii=False)
+        _write_whole(self.path / FACTS_FILE, [text])
+
+    def has_seeds(self) -> bool:
+        """Whether seeds have been drawn."""
+        return (self.path / COUNTS_FILE).exists()
+
+    def write_seeds(self, seeds: Iterable[Seed], counts: Mapping[str, Json]) -> None:
+        """Write the seeds of a draw, then its counts."""
+        _write_whole(self.path / SEEDS_FILE, (_line(seed_to_json(seed)) for seed in seeds))
+        _write_whole(self.path / COUNTS_FILE, [json.dumps(counts, indent=1, ensure_ascii=False)])
+
+    def seeds(self) -> Iterator[Seed]:
+        """Yield all seeds; raises as `seeds_of` does."""
+        return self._seeds(0, None)
+
+    def seeds_of(self, shard: Shard) -> Iterator[Seed]:
+        """Yield the seeds of a shard.
+
+        Raises:
+            DataError: a line is not what was written.
+        """
+        return self._seeds(shard.offset, shard)
+
+    def _seeds(self, offset: int, shard: Shard | None) -> Iterator[Seed]:
+        path = self.path / SEEDS_FILE
+        first = 1 + (SHARD_SEEDS * shard.number if shard else 0)
+        with path.open("rb") as file:
+            file.seek(offset)
+            lines = islice(file, shard.seeds) if shard else file
+            for number, line in enumerate(lines, start=first):
+                try:
+                    yield seed_from_json(json.loads(line))
+                except ValueError as error:
+                    raise DataError(str(error), path=path, line=number) from error
+
+    def shards(self) -> list[Shard]:
+        """Return all shards, in their order."""
+        found: list[Shard] = []
+        with (self.path / SEEDS_FILE).open("rb") as file:
+            while True:
+                offset = file.tell()
+                lines = sum(1 for _ in iter(islice(iter(file.readline, b""), SHARD_SEEDS)))
+                if lines:
+                    found.append(Shard(len(found), offset, lines))
+                if lines < SHARD_SEEDS:
+                    return found
+
+    def journal_path(self, shard: Shard) -> Path:
+        """Return the file of a shard's replies."""
+        return self.path / "journal" / f"{shard.number:05}.jsonl"
+
+    def write_outcomes(self, shard: Shard, outcomes: Iterable[Outcome]) -> None:
+        """Write what became of a shard's seeds, in their order.
+
+        Raises:
+            RunStoppedError: the disk is full.
+        """
+        lines = (_line(outcome_to_json(outcome)) for outcome in outcomes)
+        _write_whole(self._outcomes_path(shard.number), lines)
+
+    def has_outcomes(self, shard: Shard) -> bool:
+        """Whether a shard is written."""
+        return self._outcomes_path(shard.number).exists()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what became of the seeds of all shards that are written, in the seeds' order.
+
+        Raises:
+            DataError: a line is not what was written.
+        """
+        for path in sorted((self.path / "shards").glob("*.jsonl")):
+            yield from _read_outcomes(path)
+
+    def outcomes_of(self, shard: Shard) -> Iterator[Outcome]:
+        """Yield what became of a shard's seeds; raises as `outcomes` does."""
+        return _read_outcomes(self._outcomes_path(shard.number))
+
+    def _outcomes_path(self, number: int) -> Path:
+        return self.path / "shards" / f"{number:05}.jsonl"
+
+
+def _read_outcomes(path: Path) -> Iterator[Outcome]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield outcome_from_json(json.loads(line))
+            except ValueError as error:
+                raise DataError(str(error), path=path, line=number) from error
+
+
+def _line(data: Mapping[str, Json]) -> str:
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _write_whole(path: Path, lines: Iterable[str]) -> None:
+    """Write a file under another name, to disk, and rename it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for line in lines:
+                file.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _versions() -> dict[str, Json]:
+    found: dict[str, Json] = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,290 @@
+"""Where seeds come from: released instruction sets, our gold sets' other halves, your own file.
+
+The schemas of VideoInstruct-100K and VideoChat2-IT are those that their training code reads;
+that of VCG-Plus-112K is the one that its loader reads. Fields that a release has beside those are
+passed over; a field that is missing or of another kind is an error that names its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from videojudge_bench.training.bootstrap.contracts import Seed
+from videojudge_bench.training.bootstrap.json_stream import stream_list
+from videojudge_bench.training.bootstrap.overlap import canonical_id
+from videojudge_bench.training.bootstrap.qa_sentences import answer_text
+
+from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.goldsets import border, nextqa, vatex
+from videojudge_bench.goldsets.rows import inside_its_folder
+from videojudge_bench.hashing import content_hash, unit_interval
+
+_RELEASED = ConfigDict(extra="ignore", strict=True, frozen=True)
+_Text = Annotated[str, Field(min_length=1)]
+_VIDEO_TOKEN = re.compile(r"<(?:image|video|vid_patch|ImageHere|VideoHere)>")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source.
+
+    Attributes:
+        read: yields its seeds, from a path where it needs one.
+        path: what the path is; "" for a source that travels with the package.
+        licence: of the texts, as the release states it; None where that is up to the file.
+    """
+
+    read: Callable[[Path], Iterator[Seed]]
+    path: str
+    licence: str | None
+
+
+def split_spec(spec: str) -> tuple[str, Path | None]:
+    """Return name and path of a source given as `name` or `name=path`.
+
+    Raises:
+        ConfigError: no such source, or a path is missing or too much.
+    """
+    name, equals, path = spec.partition("=")
+    if name not in SOURCES:
+        raise ConfigError(unknown_name("source of seeds", name, SOURCES))
+    wanted = SOURCES[name].path
+    if wanted and not path:
+        raise ConfigError(f"the source {name!r} needs its path: {name}=PATH ({wanted})")
+    if equals and not wanted:
+        raise ConfigError(
+            f"the source {name!r} travels with the package and takes no path, found {path!r}"
+        )
+    return name, Path(path) if path else None
+
+
+def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
+    """Yield the seeds of a source, in its order; empty texts are passed on as they are.
+
+    Lists in JSON are read a row at a time, and JSON lines a line at a time: memory does not grow
+    with the file. (What travels with the package is small.)
+
+    Args:
+        name: one of `SOURCES`.
+        path: of its file or folder, where it needs one.
+
+    Raises:
+        ConfigError: as `split_spec`.
+        DataError: a file cannot be read, or a row is malformed; with file, line and field.
+    """
+    split_spec(name if path is None else f"{name}={path}")
+    return SOURCES[name].read(path or Path())
+
+
+class _VideoInstructRow(BaseModel):
+    model_config = _RELEASED
+
+    q: str
+    a: str
+    video_id: _Text
+
+
+def _videoinstruct(path: Path) -> Iterator[Seed]:
+    for _, row in stream_list(path, _VideoInstructRow):
+        yield _made("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
+
+
+class _Turn(BaseModel):
+    model_config = _RELEASED
+
+    speaker: Literal["human", "gpt"] = Field(alias="from")
+    value: str
+
+
+class _Conversation(BaseModel):
+    model_config = _RELEASED
+
+    video: _Text
+    conversations: Annotated[tuple[_Turn, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _takes_turns(self) -> _Conversation:
+        speakers = [turn.speaker for turn in self.conversations]
+        wanted = ["human", "gpt"] * (len(speakers) // 2)
+        if speakers != wanted:
+            raise ValueError(
+                "conversations must be turns of human and gpt, one after the other, beginning "
+                f"with human and ending with gpt; they are {', '.join(speakers)}"
+            )
+        return self
+
+
+def _vcg_plus(path: Path) -> Iterator[Seed]:
+    for _, row in stream_list(path, _Conversation):
+        video_id = canonical_id(row.video)
+        for turn in range(0, len(row.conversations), 2):
+            asked, answered = row.conversations[turn : turn + 2]
+            instruction = _VIDEO_TOKEN.sub(" ", asked.value).strip()
+            gold = answered.value.strip()
+            yield _made("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
+
+
+class _Answered(BaseModel):
+    model_config = _RELEASED
+
+    i: str = ""
+    q: str = ""
+    a: str
+
+
+class _VideoChat2Row(BaseModel):
+    model_config = _RELEASED
+
+    video: _Text
+    questions: Annotated[tuple[_Answered, ...], Field(min_length=1, alias="QA")]
+    start: FiniteFloat | None = None
+    end: FiniteFloat | None = None
+
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        return None if self.start is None or self.end is None else (self.start, self.end)
+
+    @model_validator(mode="after")
+    def _has_both_times(self) -> _VideoChat2Row:
+        if (self.start is None) != (self.end is None):
+            raise ValueError(
+                f"start and end come together; start is {self.start}, end is {self.end}"
+            )
+        if self.clip is not None and not 0 <= self.clip[0] < self.clip[1]:
+            raise ValueError(f"start must be before end, and from 0 up; they are {self.clip}")
+        return self
+
+
+def _videochat2(path: Path) -> Iterator[Seed]:
+    files = [path] if path.is_file() else sorted(path.rglob("train.json"))
+    if not files:
+        raise DataError(
+            "no file and no folder with files train.json; give the folder of the release, or one "
+            "train.json of it",
+            path=path,
+        )
+    for file in files:
+        subset = "/".join(file.relative_to(path).parent.parts) or file.parent.name
+        for _, row in stream_list(file, _VideoChat2Row):
+            for said in row.questions:
+                parts = [part.strip() for part in (said.i, said.q) if part.strip()]
+                yield _made(
+                    "videochat2",
+                    canonical_id(row.video, row.clip),
+                    "\n".join(parts),
+                    said.a.strip(),
+                    video=_inside(row.video),
+                    labels={"type": subset},
+                )
+
+
+def _nextqa(_: Path) -> Iterator[Seed]:
+    for row in nextqa.seed_rows():
+        gold, form = answer_text(row.instruction, row.gold_answer)
+        labels = {"type": row.type, "answer_form": form}
+        yield _made("nextqa", row.video_id, row.instruction, gold, labels=labels)
+
+
+def _vatex(_: Path) -> Iterator[Seed]:
+    for row in vatex.rows():
+        chosen = int(unit_interval("seed gold", row.video_id) * len(row.references))
+        others = (*row.references[:chosen], *row.references[chosen + 1 :])
+        yield _made(
+            "vatex", row.video_id, vatex.INSTRUCTION, row.references[chosen], references=others
+        )
+
+
+class SeedLine(BaseModel):
+    """One line of a JSON lines file of your own.
+
+    Attributes:
+        video_id: names the video; a YouTube id or a file name is brought into its usual form.
+        instruction: what the answerer is asked.
+        gold: the answer that deserves rating 5.
+        description: dense text description of the video.
+        references: further good answers.
+        video: the file, relative to the folder of videos.
+        source: the set that the line comes from; by default the name of the file.
+        labels: properties to stratify and to report by, text by name.
+    """
+
+    model_config = border.STRICT
+
+    video_id: _Text
+    instruction: str
+    gold: str
+    description: _Text | None = None
+    references: tuple[_Text, ...] = ()
+    video: _Text | None = None
+    source: _Text | None = None
+    labels: dict[_Text, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _video_in_folder(self) -> SeedLine:
+        if self.video is not None:
+            inside_its_folder(self.video)
+        return self
+
+
+def _jsonl(path: Path) -> Iterator[Seed]:
+    of_file = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    for row in border.read_rows(path, SeedLine, unique=()):  # repeated ones are counted as such
+        made = _made(
+            row.source or of_file,
+            canonical_id(row.video_id),
+            row.instruction.strip(),
+            row.gold.strip(),
+            references=row.references,
+            video=row.video,
+            labels=row.labels,
+        )
+        yield replace(made, description=row.description)
+
+
+def _made(
+    source: str,
+    video_id: str,
+    instruction: str,
+    gold: str,
+    *,
+    references: tuple[str, ...] = (),
+    video: str | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> Seed:
+    return Seed(
+        id=content_hash([source, video_id, instruction, gold])[:16],
+        source=source,
+        video_id=video_id,
+        instruction=instruction,
+        gold=gold,
+        references=references,
+        video=video,
+        labels=dict(labels),
+    )
+
+
+def _inside(video: str) -> str | None:
+    """The path of a file in a release, unless it leaves the folder of videos."""
+    try:
+        return inside_its_folder(video)
+    except ValueError:
+        return None
+
+
+SOURCES: Mapping[str, Source] = {
+    "videoinstruct": Source(_videoinstruct, "VideoInstruct100K.json", "CC BY-SA 4.0"),
+    "vcg_plus": Source(_vcg_plus, "vcg-plus_112K.json", "MIT"),
+    "videochat2": Source(
+        _videochat2, "the folder with its files <task>/<subset>/train.json, or one of them", "MIT"
+    ),
+    "nextqa": Source(_nextqa, "", "MIT"),
+    "vatex": Source(_vatex, "", "CC BY 4.0"),
+    "jsonl": Source(_jsonl, "a .jsonl file, .gz or not, of the lines that `SeedLine` names", None),
+}
+"""Sources by name. `vatex` shares all videos with the gold set, `nextqa` none."""

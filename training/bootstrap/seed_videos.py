@@ -1,0 +1,129 @@
+"""The video files of seeds and gold sets: found in their folders, compared by their looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from videojudge_bench.training.bootstrap.contracts import Seed
+from videojudge_bench.training.bootstrap.overlap import GoldVideos, canonical_id, whole_file
+from videojudge_bench.training.bootstrap.perceptual import LookAlikes, fingerprint
+
+from videojudge_bench.errors import ConfigError, NoDataError, VideoError
+from videojudge_bench.goldsets import border
+
+UNREADABLE = "video that cannot be decoded"
+
+
+class VideoFolder:
+    """The video files below a folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise ConfigError(f"the folder of videos {str(path)!r} does not exist or is no folder")
+        ranks = {f".{extension}": rank for rank, extension in enumerate(border.VIDEO_EXTENSIONS)}
+        found = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
+        found.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
+        self.path = path
+        self._files = {p.relative_to(path).as_posix() for p in found}
+        self._by_id: dict[str, str] = {}
+        folders: dict[str, set[str]] = {}
+        for file in (p.relative_to(path).as_posix() for p in found):
+            known = canonical_id(file)
+            name = PurePosixPath(known).name
+            self._by_id.setdefault(known, file)
+            self._by_id.setdefault(name, file)
+            folders.setdefault(name, set()).add(str(PurePosixPath(file).parent))
+        self._ambiguous = {name for name, parents in folders.items() if len(parents) > 1}
+
+    def find(self, video_id: str, file: str | None = None) -> str | None:
+        """Return the path, relative to the folder, of a video; None: it is not there.
+
+        Args:
+            video_id: in the form of its origin.
+            file: the path where it should be; elsewhere it is found by its id, unless several
+                folders have files of that name.
+        """
+        if file in self._files:
+            return file
+        known = whole_file(video_id)
+        return None if known in self._ambiguous else self._by_id.get(known)
+
+
+@dataclass
+class SeedVideos:
+    """The videos of the seeds, and what they look like.
+
+    Attributes:
+        folder: of the seeds' videos; None: there is none.
+        known: the videos of the gold sets; None: they are not looked at.
+        looked_at: how many of them there are, by set.
+    """
+
+    folder: VideoFolder | None
+    known: LookAlikes | None
+    looked_at: Mapping[str, int]
+    _looks: dict[str, frozenset[str] | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path | None, gold: GoldVideos, specs: Sequence[str]) -> SeedVideos:
+        """Return the videos of a folder, to be compared with those of gold sets.
+
+        Args:
+            folder: of the seeds' videos; None: there is none, and nothing is compared.
+            gold: the gold sets.
+            specs: `set=folder`, beside the folders that the sets know themselves.
+
+        Raises:
+            ConfigError: there is no such folder, or it holds no video of its set.
+            NoDataError: the data of a set are not here, so that nobody knows which its videos are.
+            VideoError: a video of a gold set cannot be decoded.
+        """
+        if folder is None:
+            return cls(None, None, {})
+        mine = VideoFolder(folder)
+        given = {name: Path(path) for name, _, path in (spec.partition("=") for spec in specs)}
+        # A folder that was written down some time ago may be gone.
+        folders = {name: path for name, path in gold.folders.items() if path.is_dir()}
+        files = {name: _files_of(name, gold, path) for name, path in {**folders, **given}.items()}
+        for name, path in given.items():
+            if not files[name]:
+                raise ConfigError(
+                    f"gold_videos: {str(path)!r} holds no video of the gold set {name!r}; "
+                    "its files are called <video id>.<extension>"
+                )
+        return cls(mine, LookAlikes(files), {name: len(found) for name, found in files.items()})
+
+    def located(self, seed: Seed) -> Seed:
+        """Return a seed with the video file that the folder has of it; without one, if none."""
+        if self.folder is None:
+            return seed
+        return replace(seed, video=self.folder.find(seed.video_id, seed.video))
+
+    def sets_like(self, file: str) -> frozenset[str] | None:
+        """Return the gold sets that have a video which looks the same; None: it is unreadable."""
+        if self.folder is None or self.known is None:
+            return frozenset()
+        if file not in self._looks:
+            try:
+                self._looks[file] = self.known.sets_like(fingerprint(self.folder.path / file))
+            except VideoError:
+                self._looks[file] = None
+        return self._looks[file]
+
+
+def _files_of(name: str, gold: GoldVideos, path: Path) -> list[Path]:
+    """The files in a folder that a gold set names."""
+    if name not in gold.files:
+        raise NoDataError(name, "which videos it has is not known; leave it out of gold_videos")
+    folder = VideoFolder(path)
+    found = (folder.find(canonical_id(known), file) for known, file in gold.files[name].items())
+    return [path / file for file in found if file is not None]

@@ -1,0 +1,189 @@
+"""What a bootstrap run did, counted outcome by outcome: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
+from videojudge_bench.training.bootstrap.rows import responses_of
+
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.verdicts import Usage
+
+UNRATED = "unrated"
+LENGTHS = (5, 10, 20, 40, 80)
+"""Upper ends, in words, of the groups of gold answers by length; the last group is open."""
+
+Cell = tuple[int, str]
+
+
+@dataclass
+class Moments:
+    """Number, mean and spread of numbers that are not kept (Welford's method)."""
+
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Take one number in."""
+        self.n += 1
+        apart = value - self.mean
+        self.mean += apart / self.n
+        self.squares += apart * (value - self.mean)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the sample; 0 for fewer than two numbers."""
+        return math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else 0.0
+
+
+@dataclass
+class Share:
+    """How many of how many."""
+
+    part: int = 0
+    whole: int = 0
+
+    def add(self, counts: bool) -> None:
+        """Count one."""
+        self.whole += 1
+        self.part += counts
+
+    @property
+    def value(self) -> float:
+        """The share, 0 to 1; 0 of none."""
+        return self.part / self.whole if self.whole else 0.0
+
+
+@dataclass
+class Tallies:
+    """What `add` has seen.
+
+    Attributes:
+        seeds: kept of all.
+        by_source: kept of all seeds, by source.
+        by_length: kept of all seeds, by the upper end of the length of the gold answer.
+        by_target: accepted of all, by target rating.
+        by_round: accepted in a round of all that entered it, by target and round (from 1).
+        first_round: drafts of the first round, by target and what the evaluator said.
+        all_rounds: drafts of all rounds, likewise.
+        truth: accepted drafts whose truth is known, by target and truth.
+        error: drafts of all rounds whose truth is known, by truth and what the evaluator said.
+        words: of responses that are exported, by rating.
+        problems: why seeds were kept aside.
+        repeated: responses whose text was exported before, of all exported.
+        usage: of all calls.
+        calls: drafts and evaluations.
+    """
+
+    seeds: Share = field(default_factory=Share)
+    by_source: dict[str, Share] = field(default_factory=dict)
+    by_length: dict[int | None, Share] = field(default_factory=dict)
+    by_target: dict[int, Share] = field(default_factory=dict)
+    by_round: dict[tuple[int, int], Share] = field(default_factory=dict)
+    first_round: Counter[Cell] = field(default_factory=Counter)
+    all_rounds: Counter[Cell] = field(default_factory=Counter)
+    truth: Counter[Cell] = field(default_factory=Counter)
+    error: Counter[Cell] = field(default_factory=Counter)
+    words: dict[int, Moments] = field(default_factory=dict)
+    problems: Counter[str] = field(default_factory=Counter)
+    repeated: Share = field(default_factory=Share)
+    usage: Usage = Usage()
+    calls: int = 0
+    _seen: set[bytes] = field(default_factory=set)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        seed = outcome.seed
+        words = len(seed.gold.split())
+        length = next((end for end in LENGTHS if words <= end), None)
+        for share in (
+            self.seeds,
+            self.by_source.setdefault(seed.source, Share()),
+            self.by_length.setdefault(length, Share()),
+        ):
+            share.add(outcome.kept)
+        for rated in outcome.rated:
+            self._add_rated(rated)
+        if not outcome.kept:
+            self.problems[_kind_of(outcome.problem)] += 1
+            return
+        for response in responses_of(outcome):
+            self.words.setdefault(response.rating, Moments()).add(len(response.text.split()))
+            # Eight bytes each: at a hundred thousand responses, one in 10^9 is taken for another.
+            digest = hashlib.blake2b(response.text.encode(), digest_size=8).digest()
+            self.repeated.add(digest in self._seen)
+            self._seen.add(digest)
+
+    def _add_rated(self, rated: Rated) -> None:
+        self.by_target.setdefault(rated.target, Share()).add(rated.accepted)
+        last = len(rated.attempts)
+        for number, attempt in enumerate(rated.attempts, start=1):
+            said = _label(attempt.evaluation.rating)
+            passed = rated.accepted and number == last
+            self.by_round.setdefault((rated.target, number), Share()).add(passed)
+            self.all_rounds[rated.target, said] += 1
+            if number == 1:
+                self.first_round[rated.target, said] += 1
+            truth = attempt.draft.truth
+            if truth is not None:
+                self.error[truth, said] += 1
+                if passed:
+                    self.truth[rated.target, _label(truth)] += 1
+            self.usage += attempt.draft.usage + attempt.evaluation.usage
+            self.calls += 2
+
+    @property
+    def label_noise(self) -> Share:
+        """Accepted drafts whose truth is not their target, of those whose truth is known."""
+        wrong = sum(n for (target, truth), n in self.truth.items() if truth != str(target))
+        return Share(wrong, self.truth.total())
+
+
+class Drawn:
+    """Keeps `size` of a stream, each with the same chance, the same ones in every order.
+
+    Args:
+        size: how many, at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: list[tuple[float, Outcome]] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Offer one."""
+        self._kept.append((unit_interval("report", outcome.seed.id), outcome))
+        if len(self._kept) >= 2 * self._size:
+            self._cut()
+
+    def outcomes(self) -> list[Outcome]:
+        """Return those that were drawn, by their draw."""
+        self._cut()
+        return [outcome for _, outcome in self._kept]
+
+    def _cut(self) -> None:
+        self._kept.sort(key=lambda pair: (pair[0], pair[1].seed.id))
+        del self._kept[self._size :]
+
+
+def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) -> None:
+    """Show every outcome to all takers, in one pass."""
+    for outcome in outcomes:
+        for take in takers:
+            take(outcome)
+
+
+def _label(rating: float | None) -> str:
+    return UNRATED if rating is None else f"{rating:g}"
+
+
+def _kind_of(problem: str) -> str:
+    """A problem without what differs from seed to seed: its first words, its numbers left out."""
+    words = problem.partition(": ")[2] or problem
+    return "".join("#" if c.isdigit() else c for c in words)[:80]

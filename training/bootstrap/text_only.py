@@ -1,0 +1,160 @@
+"""What the text alone gives away: a classifier that sees responses and no video.
+
+Words, pairs of words, runs of characters and length go into a logistic regression, which is tested
+on the videos that it has not been fitted on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videojudge_bench.hashing import unit_interval
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+MOST_ROWS = 20_000
+"""Of more rows so many are looked at, whole videos in the order of a hash."""
+
+MOST_RUNS = 20_000
+"""Runs of characters that are looked at, the most frequent ones."""
+
+FOLDS = 5
+RESAMPLES = 2_000
+
+Row = tuple[str, int, str]
+"""A response, its rating, and its video's id."""
+
+
+@dataclass(frozen=True)
+class TextOnly:
+    """How often the classifier names the right rating.
+
+    Attributes:
+        rows: responses that it was tested on.
+        accuracy: share of them whose rating it finds.
+        low: lower end of the 95 % interval (percentile, resamples of videos).
+        high: its upper end.
+        chance: what naming the most frequent rating always would reach.
+        by_rating: share found, by the rating that is right.
+    """
+
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+    chance: float
+    by_rating: dict[int, float]
+
+
+def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly | None:
+    """Return what a text classifier finds of the ratings, cross-validated by video.
+
+    Args:
+        rows: responses with rating and video.
+        most: rows that are looked at.
+
+    Returns:
+        None when there are fewer than `FOLDS` videos, or only one rating.
+    """
+    taken = _drawn(rows, most)
+    videos = np.array([video for _, _, video in taken])
+    ratings = np.array([rating for _, rating, _ in taken], dtype=np.int64)
+    if len(set(videos.tolist())) < FOLDS or len(set(ratings.tolist())) < 2:
+        return None
+    named = _named([text for text, _, _ in taken], ratings, videos)
+    right = named == ratings
+    low, high = _interval(right, videos)
+    return TextOnly(
+        rows=len(taken),
+        accuracy=float(right.mean()),
+        low=low,
+        high=high,
+        chance=max(Counter(ratings.tolist()).values()) / len(taken),
+        by_rating={int(r): float(right[ratings == r].mean()) for r in np.unique(ratings)},
+    )
+
+
+def _drawn(rows: Sequence[Row], most: int) -> list[Row]:
+    if len(rows) <= most:
+        return list(rows)
+    counts = Counter(video for _, _, video in rows)
+    kept: set[str] = set()
+    left = most
+    for video in sorted(counts, key=lambda name: unit_interval("text_only", name)):
+        if counts[video] > left:
+            break
+        kept.add(video)
+        left -= counts[video]
+    return [row for row in rows if row[2] in kept]
+
+
+def _named(
+    texts: Sequence[str], ratings: NDArray[np.int64], videos: NDArray[np.str_]
+) -> NDArray[np.int64]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
+    named = np.zeros_like(ratings)
+    # Which words there are is learnt from all texts, what they say of ratings from the others.
+    features = _Features(texts).of(texts)
+    for train, test in GroupKFold(FOLDS).split(texts, ratings, videos):
+        model = LogisticRegression(max_iter=40, tol=1e-3)
+        with warnings.catch_warnings():
+            # Forty steps are enough to see whether there is anything to find.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features[train], ratings[train])
+        named[test] = model.predict(features[test])
+    return named
+
+
+class _Features:
+    """Words and pairs of words, runs of 2 to 4 characters, length: each row of length 1 a part."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        shared = {"sublinear_tf": True, "dtype": np.float32}
+        self._parts = (
+            TfidfVectorizer(ngram_range=(1, 2), min_df=2, **shared),
+            TfidfVectorizer(
+                analyzer="char_wb", ngram_range=(2, 4), min_df=5, max_features=MOST_RUNS, **shared
+            ),
+        )
+        for part in self._parts:
+            part.fit(texts)
+        lengths = _lengths(texts)
+        self._centre, self._scale = lengths.mean(axis=0), lengths.std(axis=0) + 1e-9
+
+    def of(self, texts: Sequence[str]) -> csr_matrix:
+        """Return one row of features per text."""
+        from scipy.sparse import csr_matrix, hstack
+
+        lengths = ((_lengths(texts) - self._centre) / self._scale).astype(np.float32)
+        return hstack(
+            [*(part.transform(texts) for part in self._parts), csr_matrix(lengths)], format="csr"
+        )
+
+
+def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([(len(text), len(text.split())) for text in texts], dtype=np.float64)
+
+
+def _interval(right: NDArray[np.bool_], videos: NDArray[np.str_]) -> tuple[float, float]:
+    _, index = np.unique(videos, return_inverse=True)
+    found, counts = np.bincount(index, weights=right), np.bincount(index)
+    rng = np.random.default_rng(0)
+    shares = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        drawn = rng.integers(len(counts), size=len(counts))
+        shares[i] = found[drawn].sum() / counts[drawn].sum()
+    low, high = np.percentile(shares, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,65 @@
+"""Which drafts are no responses: empty ones, copies, and those that say what they deserve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from videojudge_bench.training.bootstrap.contracts import Seed
+
+_NUMBER = r"(?:[1-5]|one|two|three|four|five)"
+_JUDGED = (
+    r"(?:in)?correct|in?accurate|accurate|wrong|false|bad|poor|flawed|mediocre|perfect|good"
+    r"|partially\s+(?:in)?correct|low[- ]quality|high[- ]quality"
+)
+_ITSELF = r"(?:answer|response|reply)"
+_FAULTS = r"error|mistake|wrong|false|incorrect|inaccurate|omission|omitted|omits"
+_LEAKS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b{_NUMBER}-star\b",
+        rf"\b{_NUMBER}\s+stars?(?=\s+(?:{_ITSELF}|rating|out\b)|\W*$)",
+        rf"\b{_NUMBER}\s?(?:/|out\s+of)\s?(?:5|five)\b",
+        rf"\b(?:rating|grade)\s*(?:of|is|:|=|-|\()?\s*{_NUMBER}\b",
+        rf"\b(?:rated|graded|deserves?)\s+(?:an?\s+|as\s+)?{_NUMBER}\b",
+        # Goals and points are scored in videos too: `scores 2 goals`, `the score is 3 to 2`.
+        rf"\bscored?s?\s*(?:of|is|:|=|-|\()?\s*(?:an?\s+)?{_NUMBER}\b(?!\s*[-:]\s*\d|\s*\w)",
+        rf"\b(?:{_JUDGED})\s+{_ITSELF}\s*(?:[:\-]|$)",
+        rf"^\W*(?:here\s+is|here's|this\s+is|the\s+following\s+is)\s[^.:\n]{{0,40}}\b{_ITSELF}\b",
+        rf"\bthis\s+{_ITSELF}\s+(?:is|was|has|contains|misses|deserves|would|should|earns|gets)\b",
+        rf"\b(?:deliberate|intentional|purposeful)(?:ly)?\s+(?:\w+\s+)?(?:{_FAULTS})",
+        r"\b(?:the\s+)?(?:reference|gold)\s+answer\b",
+    )
+)
+
+
+def problem_of(text: str, seed: Seed, others: Iterable[str]) -> str:
+    """Return why a draft is no response to its seed's instruction; "" when it is one.
+
+    It is none when it is empty, when it equals the gold answer or another response of the seed
+    (case, spaces and the marks at its end set aside), or when it names its own rating or quality.
+    Words that the instruction, the gold answer or the description use themselves give nothing
+    away.
+
+    Args:
+        text: the draft.
+        seed: what it answers.
+        others: the seed's other responses.
+    """
+    plain = _plain(text)
+    if not plain:
+        return "it is empty"
+    if plain == _plain(seed.gold):
+        return "it is the reference answer"
+    if plain in {_plain(other) for other in others}:
+        return "it is the same as another answer that was written for this instruction"
+    known = f"{seed.instruction}\n{seed.gold}\n{seed.description or ''}".casefold()
+    for pattern in _LEAKS:
+        for match in pattern.finditer(text):
+            if match[0].casefold() not in known:
+                return f"it gives away what it deserves, or speaks of itself: {match[0].strip()!r}"
+    return ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .!?\"'")
