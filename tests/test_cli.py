@@ -92,6 +92,7 @@ def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture
         "calibrate",
         "sweep",
         "bootstrap",
+        "bootstrap-experiment",
         "leaderboard",
         "tasks-path",
     ]
