@@ -29,6 +29,7 @@ from videojudge_bench.judges._tiny_qwen_format import (
     Family,
     TinySize,
 )
+from videojudge_bench.judges.engines._hub_format import hub_name
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
@@ -241,7 +242,7 @@ def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
         model = auto.from_config(config, dtype=torch.float32)
     weights: dict[str, torch.Tensor] = {}
     for own_name, tensor in model.state_dict().items():
-        name = _hub_name(own_name, family)
+        name = hub_name(own_name, family)
         if tensor.ndim < 2:  # norms and biases
             weights[name] = torch.full_like(tensor, 0.0 if name.endswith("bias") else 1.0)
             continue
@@ -252,17 +253,6 @@ def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
         values = draw.standard_normal(tuple(tensor.shape), dtype=np.float32)
         weights[name] = torch.from_numpy(values * np.float32(std))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def _hub_name(name: str, family: Family) -> str:
-    """Return the name that a parameter has on the hub: Qwen2.5-VL's are older than the module's."""
-    if family == "qwen3_vl":
-        return name
-    return re.sub(r"^model\.(?:language_model|(visual))\.", _older, name)
-
-
-def _older(found: re.Match[str]) -> str:
-    return "visual." if found[1] else "model."
 
 
 def _write_json(path: Path, value: Mapping[str, Json]) -> None:

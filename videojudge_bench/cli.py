@@ -17,6 +17,7 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.terminal import Parser, Verbs, say, table
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
 from videojudge_bench.training.bootstrap.experiments_cli import add_experiments
+from videojudge_bench.training.sft.cli import add_train
 from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add_measure(verbs)
     add_bootstrap(verbs)
     add_experiments(verbs)
+    add_train(verbs)
     _add_leaderboard(verbs)
     path = verbs.add_parser(
         "tasks-path",

@@ -134,15 +134,17 @@ class PromptedJudge(Judge):
         ]
         if problems:
             raise ConfigError.all_of(f"judge {type(self).__name__}", problems)
-        self.engine: Engine = registry.build_engine(
-            engine, engine_options, also_allowed=registry.options_of(type(self))
-        )
-        # What an engine's options change of a reply, it says itself.
-        options = registry.options_of(registry.engine_class(engine)).keys()
-        self.unsigned = self.unsigned | (options - registry.options_of(PromptedJudge).keys())
+        self.engine = self._make_engine(engine, engine_options)
         self._video, self._others = self._look(video), dict[str, Path]()
         self.fits_on_videos = self._video == "shuffled"
         self._check_probabilities()
+
+    def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
+        made = registry.build_engine(name, options, also_allowed=registry.options_of(type(self)))
+        # What an engine's options change of a reply, it says itself.
+        own = registry.options_of(registry.engine_class(name)).keys()
+        self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())
+        return made
 
     def _problems(self, score: str) -> list[str]:
         samples, sampling = self._samples, self._sampling

@@ -19,8 +19,8 @@ from videojudge_bench.judges.engines._replying import (
     shared_token,
     verdict_place,
 )
+from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
-from videojudge_bench.judges.engines.prefix_tree import Rule
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,10 +90,14 @@ class PromptReader:
             rows = [first, *(self._processed(text, frames) for text in texts[1:])]
             prompts = tuple(tuple(row["input_ids"][0].tolist()) for row in rows)
             return Inputs(prompts, _tensors(first), media_types=_media_types(first))
-        return self._with_video(texts, frames)
+        seen = self.video_part(texts[0], frames)
+        tails = [self.behind_video(text) for text in texts]
+        return replace(seen, prompts=tuple((*seen.prompts[0], *tail) for tail in tails))
 
-    def rendered(self, group: PromptGroup, number: int, sees: bool) -> str:
-        """Return the whole prompt of one continuation as text, up to `reply_start`.
+    def rendered(
+        self, group: PromptGroup, number: int, sees: bool, reply: str | None = None
+    ) -> str:
+        """Return a continuation's whole prompt as text, up to `reply_start` or a reply's end.
 
         Raises:
             ConfigError: the chat template does not take such a conversation.
@@ -103,11 +107,11 @@ class PromptReader:
         user = self._plain(group.prefix.text + group.continuations[number].text)
         system = self._plain(group.prefix.system)
         try:
-            text = self._templated(system, user, sees)
+            text = self._templated(system, user, sees, reply)
         except TemplateError:
             # Some templates know no system message.
             try:
-                text = self._templated("", f"{system}\n\n{user}".strip(), sees)
+                text = self._templated("", f"{system}\n\n{user}".strip(), sees, reply)
             except TemplateError as error:
                 raise ConfigError(f"the model's chat template fails: {error}") from error
         return text + group.reply_start
@@ -115,7 +119,7 @@ class PromptReader:
     def _plain(self, text: str) -> str:
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
-    def _templated(self, system: str, user: str, sees: bool) -> str:
+    def _templated(self, system: str, user: str, sees: bool, reply: str | None) -> str:
         content: Any = user
         if self._kind != "text":
             content = [{"type": "text", "text": user}]
@@ -126,26 +130,67 @@ class PromptReader:
             # A list where the user's is one: templates that take only lists are met that way.
             said = system if self._kind != "other" else [{"type": "text", "text": system}]
             messages.insert(0, {"role": "system", "content": said})
+        if reply is not None:
+            said = reply if isinstance(content, str) else [{"type": "text", "text": reply}]
+            messages.append({"role": "assistant", "content": said})
         rendered = self._processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._template_options
+            messages,
+            tokenize=False,
+            add_generation_prompt=reply is None,
+            **self._template_options,
         )
         return str(rendered)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _with_video(self, texts: Sequence[str], frames: FrameBatch) -> Inputs:
-        """The processor sees the first text; what others have behind the video is put there.
+    def behind_video(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a prompt, as `rendered` gives it, behind its video.
 
         A special token ends the video, and no token reaches across a special one, so that the
-        parts have the tokens of the whole.
+        parts of a text have the tokens of the whole.
         """
-        made = self._processed(texts[0], frames)
+        marker = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
+        return self._tokens(text.rpartition(marker)[2])
+
+    def before_video(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a prompt up to the end of its video, those of the video left out."""
+        marker = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
+        pad = self._config.video_token_id
+        tokens = self._tokens("".join(text.rpartition(marker)[:2]))
+        return tuple(token for token in tokens if token != pad)
+
+    def reply_tokens(self, group: PromptGroup, number: int, reply: str) -> tuple[str, list[int]]:
+        """Return what the chat template makes of a reply, as text and as tokens, its end included.
+
+        That is what stands behind the prompt in the conversation with the reply: what a model
+        that is trained to write the reply has to write.
+
+        Raises:
+            ConfigError: the chat template does not take such a conversation, or writes another
+                prompt where a reply follows.
+        """
+        prompt = self.rendered(group, number, True)
+        whole = self.rendered(group, number, True, reply=self._plain(reply))
+        if not whole.startswith(prompt):
+            raise ConfigError(
+                "the model's chat template writes another prompt where a reply follows, so what "
+                "is to be trained cannot be told from it; give a template that appends the reply"
+            )
+        text = whole[len(prompt) :]
+        tokens = list(self._tokens(text))
+        end = self.tokenizer.eos_token_id
+        return text, tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
+
+    def video_part(self, text: str, frames: FrameBatch) -> Inputs:
+        """Return the inputs of a prompt up to the end of its video: `prompts` holds one beginning.
+
+        Raises:
+            ConfigError: the processor shows the video in a way that is not known here.
+        """
+        made = self._processed(text, frames)
         first = made["input_ids"][0].tolist()
-        end = self._config.vision_end_token_id
-        cut = len(first) - first[::-1].index(end)
-        marker = self.tokenizer.convert_ids_to_tokens(end)
-        tails = [self._tokens(text.rpartition(marker)[2]) for text in texts]
+        cut = len(first) - first[::-1].index(self._config.vision_end_token_id)
         seconds = (
             step_seconds(frames, self._fps) * self._processor.video_processor.temporal_patch_size
         )
@@ -154,7 +199,7 @@ class PromptReader:
         if "second_per_grid_ts" in made:
             media["second_per_grid_ts"] = torch.tensor([seconds])
         return Inputs(
-            prompts=tuple((*first[:cut], *tail) for tail in tails),
+            prompts=(tuple(first[:cut]),),
             media=media,
             blocks=self._blocks(pads, made["video_grid_thw"], seconds),
             media_types=_media_types(made),

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
+from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines.prefix_tree import (
     Positions,
-    Rule,
     additive,
     common_prefix,
     pack,

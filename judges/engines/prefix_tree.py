@@ -14,24 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from videojudge_bench.judges.engines._rules import Rule
 
 PREFIX = -1
 """Owner of a token that all continuations share."""
-
-Rule = Literal[4, 5]
-"""Whose M-RoPE positions: those of transformers 4 or of transformers 5.
-
-They differ for Qwen2.5-VL (read in 4.57.1, 5.23.0 and 5.24.0). In 4, a step of a video takes its
-whole seconds, fractions cut off, and what follows the video comes after its last position. In 5 the
-step is not cut off, and what follows comes after the larger side of one frame, wherever in time the
-video has ended. In both a reply goes on where its prompt ends.
-"""
-
-RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 @dataclass(frozen=True)
@@ -185,6 +174,86 @@ def pack(prefix: Sequence[int], tails: Sequence[Sequence[int]], placed: Position
         positions=ids[:, None],
         owners=torch.cat([shared, owners_of([len(tail) for tail in tails])]),
     )
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Tokens, and what may follow them.
+
+    Attributes:
+        tokens: at least one.
+        branches: each goes on right behind `tokens`; () for a leaf.
+    """
+
+    tokens: Sequence[int]
+    branches: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True)
+class NestedRow:
+    """A prefix, and branches of branches behind it, as one row.
+
+    Attributes:
+        tokens: (n,) int64.
+        positions: (3, n) int64.
+        until: (n,) int64: a token is seen by itself and by the tokens behind it, up to this one.
+        leaves: index of the first token of each leaf, in the order of the branches.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    until: Tensor
+    leaves: tuple[int, ...]
+
+
+def pack_nested(prefix: Sequence[int], branches: Sequence[Branch], placed: Positions) -> NestedRow:
+    """Return the row of a prefix and a tree behind it; its mask is `nested_mask(row.until)`.
+
+    What `pack` does for one level: a token sees what stands before it on its own way from the
+    prefix, and has the position that it would have if that way stood alone.
+
+    Args:
+        prefix: tokens that all share.
+        branches: what follows it.
+        placed: positions of the prefix.
+    """
+    tokens, until, leaves = list(prefix), [0] * len(prefix), list[int]()
+    placed_ids = [placed.ids[:, : len(prefix)]]
+
+    def lay(branch: Branch, position: int) -> None:
+        begin = len(tokens)
+        tokens.extend(branch.tokens)
+        until.extend([0] * len(branch.tokens))
+        placed_ids.append(text_positions(position, len(branch.tokens)))
+        if not branch.branches:
+            leaves.append(begin)
+        for inner in branch.branches:
+            lay(inner, position + len(branch.tokens))
+        until[begin : begin + len(branch.tokens)] = [len(tokens)] * len(branch.tokens)
+
+    for branch in branches:
+        lay(branch, placed.following)
+    until[: len(prefix)] = [len(tokens)] * len(prefix)
+    return NestedRow(
+        tokens=torch.tensor(tokens, dtype=torch.int64),
+        positions=torch.cat(placed_ids, dim=1),
+        until=torch.tensor(until, dtype=torch.int64),
+        leaves=tuple(leaves),
+    )
+
+
+def nested_mask(until: Tensor) -> Tensor:
+    """Return which tokens see which, (rows, 1, n, n) bool, True for seen.
+
+    Args:
+        until: (rows, n) int64, as `NestedRow` has it. Every token sees itself, so that a row which
+            is filled up with zeros behind its end has no token that sees nothing.
+    """
+    order = torch.arange(until.shape[1], device=until.device)
+    seen = (order[None, None, :] <= order[None, :, None]) & (
+        order[None, :, None] < until[:, None, :]
+    )
+    return (seen | torch.eye(len(order), dtype=torch.bool, device=until.device))[:, None]
 
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:

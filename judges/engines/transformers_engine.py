@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from videojudge_bench.judges.engines._checkpoint import THINKING, Checkpoint, tokenizer_of
+from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._rules import Rule, installed_rule
 
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, VideoJudgeError
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from videojudge_bench.judges.engines._checkpoint import Untyped
     from videojudge_bench.judges.engines._group_work import GroupWorker
     from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
-    from videojudge_bench.judges.engines.prefix_tree import Rule
 
 Replies = list[Union[Reply, EngineError]]
 
@@ -97,7 +98,7 @@ class TransformersEngine:
         self._thinking = thinking
         self._rule, self._batch_tokens = _rule(mrope), batch_tokens
         self._check()
-        self._checkpoint.check_memory()
+        self._check_memory()
         own = FramePolicy()
         self._policy = FramePolicy(
             max_frames=max_frames,
@@ -145,6 +146,7 @@ class TransformersEngine:
         adapter = found.adapter_identity()
         return {
             "model": found.identity(),
+            **trained_on(found.folder),
             **({"adapter": adapter} if adapter else {}),
             "dtype": found.dtype_name,
             **({"quantization": found.quantization} if found.quantization else {}),
@@ -203,10 +205,14 @@ class TransformersEngine:
 
             tokenizer = tokenizer_of(self._checkpoint.processor)
             plan = Plan(self._share, self._verify, self._rule, self._batch_tokens)
-            self._worker = GroupWorker(
-                self._checkpoint.load(), tokenizer, plan, self._closing.is_set
-            )
+            self._worker = GroupWorker(self._model(), tokenizer, plan, self._closing.is_set)
         return self._worker
+
+    def _check_memory(self) -> None:
+        self._checkpoint.check_memory()
+
+    def _model(self) -> Untyped:
+        return self._checkpoint.load()
 
     def _check(self) -> None:
         """Refuse what cannot go together, all of it at once."""
@@ -232,7 +238,7 @@ class TransformersEngine:
 
     def _rule_problems(self) -> list[str]:
         """Only our own positions can be those of another version, and only for Qwen2.5-VL."""
-        own = _installed_rule()
+        own = installed_rule()
         if self._rule == own or self._checkpoint.kind != "qwen2_5_vl":
             return []
         given, problems = f"mrope={self._rule} with transformers {version('transformers')}", []
@@ -258,16 +264,12 @@ def _type_of(config: Untyped) -> str:
 
 def _rule(mrope: int | None) -> Rule:
     if mrope is None:
-        return _installed_rule()
+        return installed_rule()
     if mrope not in (4, 5):
         raise ConfigError(
             f"mrope={mrope!r}: it is 4 or 5, the version of transformers whose positions are meant"
         )
     return 4 if mrope == 4 else 5
-
-
-def _installed_rule() -> Rule:
-    return 4 if version("transformers").startswith("4.") else 5
 
 
 def _sees_all(text_config: Untyped) -> bool:

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from aiohttp import web
-from server_client import IN_FLIGHT, LATENCY_SECONDS, MODEL, send_all
+from server_client import IN_FLIGHT, LATENCY_SECONDS, MODEL, send_all, serve_answers
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed
@@ -53,18 +53,7 @@ def serve(pipe: Connection) -> None:
         body = json.dumps({"id": "1", "choices": [choice], "usage": usage}).encode()
         return web.Response(body=body, content_type="application/json")
 
-    async def run() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
-        assert site._server is not None
-        pipe.send(site._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
-        await asyncio.Event().wait()
-
-    asyncio.run(run())
+    serve_answers(pipe, answer)
 
 
 def seeds() -> list[Seed]:

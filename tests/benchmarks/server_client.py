@@ -29,6 +29,7 @@ REPEATS = 3
 MODEL, SYSTEM, PROMPT = "m", "You judge answers.", "Rate this answer: a cat sleeps. " * 20
 
 Ask = Callable[[], Awaitable[None]]
+Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def serve(pipe: Connection) -> None:
@@ -43,6 +44,12 @@ def serve(pipe: Connection) -> None:
         await request.read()
         await asyncio.sleep(LATENCY_SECONDS)
         return web.Response(body=body, content_type="application/json")
+
+    serve_answers(pipe, answer)
+
+
+def serve_answers(pipe: Connection, answer: Answerer) -> None:
+    """Serve chat completions with a handler, for ever; says its port through the pipe."""
 
     async def run() -> None:
         app = web.Application()

@@ -7,15 +7,15 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Literal, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from videojudge_bench.training.bootstrap.calls import Limits
 from videojudge_bench.training.bootstrap.loop import Acceptance, Rules
 from videojudge_bench.training.bootstrap.roles import RoleSpec
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.seeds import SeedOptions
+from videojudge_bench.training.recipe_file import checked, read_recipe, recipes_in
 
-from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.hashing import Json
 from videojudge_bench.options import without_secrets
 from videojudge_bench.signature import Scalar
@@ -149,7 +149,7 @@ class BootstrapOptions(BaseModel):
 
 def recipes() -> list[str]:
     """Return the names of our recipes."""
-    return sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml"))
+    return recipes_in(RECIPES_FOLDER)
 
 
 def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
@@ -164,72 +164,9 @@ def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
         ConfigError: the file is no YAML, or options are unknown, missing or of a wrong kind; all
             of them in one message.
     """
-    data = _read(recipe)
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {change!r} is not key=value")
-        _put(data, key.split("."), _value(change, text))
-    problems = _unknown_names(data)
-    try:
-        made = BootstrapOptions.model_validate(data)
-    except ValidationError as error:
-        problems += [
-            f"{'.'.join(str(part) for part in found['loc'])}: {_said(found['msg'])}"
-            for found in error.errors(include_url=False)
-            if found["type"] not in ("extra_forbidden", "unexpected_keyword_argument")
-        ]
-    if problems:
+    data = read_recipe(recipe, changes, folder=RECIPES_FOLDER)
+    inner = {name: [field.name for field in fields(cls)] for name, cls in _DATACLASSES.items()}
+    made, problems = checked(BootstrapOptions, data, inner)
+    if made is None:
         raise ConfigError.all_of(f"recipe {recipe}", problems)
     return made
-
-
-def _read(recipe: str) -> dict[str, object]:
-    path = RECIPES_FOLDER / f"{recipe}.yaml"
-    if not path.is_file():
-        path = Path(recipe)
-        if path.suffix not in (".yaml", ".yml"):
-            hint = "A recipe of your own is a .yaml file."
-            raise UnknownNameError("recipe", recipe, recipes(), hint=hint)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"recipe {path} cannot be read: {error}") from error
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"recipe {path}: it must hold `key: value` lines")
-    return data
-
-
-def _value(change: str, text: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {change!r}: the value is no YAML ({error})") from error
-
-
-def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
-    *outer, name = path
-    for part in outer:
-        inner = data.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {'.'.join(path)}=…: {part} holds no options")
-        data = inner
-    data[name] = value
-
-
-def _unknown_names(data: Mapping[str, object]) -> list[str]:
-    """What pydantic would say without a hint."""
-    allowed: dict[str, Sequence[str]] = {"": list(BootstrapOptions.model_fields)}
-    for name, cls in _DATACLASSES.items():
-        allowed[name] = [field.name for field in fields(cls)]
-    problems: list[str] = []
-    for place, names in allowed.items():
-        found = data if not place else data.get(place)
-        if isinstance(found, Mapping):
-            what = f"option in {place}" if place else "option"
-            problems += [unknown_name(what, str(k), names) for k in found if k not in names]
-    return problems
-
-
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -1,0 +1,102 @@
+"""How Qwen's models are written on the Hugging Face hub, so that transformers 4.57 and 5 read them.
+
+What transformers 5 saves by itself does not load under 4.57: it names a class of tokenizers that
+4.57 does not know, writes `rope_parameters` where 4.57 looks for `rope_scaling`, and keeps image
+and video processor in one file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json
+from videojudge_bench.signature import Scalar
+
+TRAINED_FILE = "videojudge.json"
+"""What `videojudge train` writes into a model's folder: the rows that it comes from."""
+
+_PROCESSORS: Mapping[str, tuple[str, str]] = {
+    "image_processor": ("preprocessor_config.json", "image_processor_type"),
+    "video_processor": ("video_preprocessor_config.json", "video_processor_type"),
+}
+_TOKENIZER_OF_5 = "TokenizersBackend"
+
+
+def trained_on(folder: Path | None) -> dict[str, Scalar]:
+    """Return what is noted in a model's folder of the rows that it was trained on, as settings.
+
+    Raises:
+        ConfigError: the note cannot be read.
+    """
+    path = folder / TRAINED_FILE if folder is not None else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        note = json.loads(path.read_bytes())
+        overlap = "+".join(note.get("overlap", ()))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{path} is not what `videojudge train` writes ({error})") from error
+    return {"overlap": overlap} if overlap else {}
+
+
+def hub_name(name: str, family: str) -> str:
+    """Return the name that a parameter has on the hub: Qwen2.5-VL's are older than the module's."""
+    if family != "qwen2_5_vl":
+        return name
+    return re.sub(r"^model\.(?:language_model|(visual))\.", _older, name)
+
+
+def _older(found: re.Match[str]) -> str:
+    return "visual." if found[1] else "model."
+
+
+def config_for_both(config: Mapping[str, Json]) -> dict[str, Json]:
+    """Return `config.json` with the names that transformers 4.57 looks for beside those of 5."""
+    made = dict(config)
+    for section in (made, made.get("text_config")):
+        if isinstance(section, dict):
+            _add_rope(section)
+            if "dtype" in section and "torch_dtype" not in section:
+                section["torch_dtype"] = section["dtype"]
+    return made
+
+
+def _add_rope(section: dict[str, Json]) -> None:
+    rope = section.get("rope_parameters")
+    if not isinstance(rope, dict):
+        return
+    if "rope_theta" in rope:
+        section.setdefault("rope_theta", rope["rope_theta"])
+    scaling: dict[str, Json] = {k: v for k, v in rope.items() if k != "rope_theta"}
+    if "mrope_section" in scaling and not scaling.get("mrope_interleaved"):
+        scaling["type"] = scaling["rope_type"] = "mrope"
+    section.setdefault("rope_scaling", scaling)
+
+
+def tokenizer_for_both(config: Mapping[str, Json]) -> dict[str, Json]:
+    """Return `tokenizer_config.json` with a class that both versions know."""
+    made = dict(config)
+    if made.get("tokenizer_class") == _TOKENIZER_OF_5:
+        made["tokenizer_class"] = "Qwen2Tokenizer"
+    if isinstance(made.get("extra_special_tokens"), list):  # a table in 4.57
+        made["additional_special_tokens"] = made.pop("extra_special_tokens")
+    return made
+
+
+def processors_for_both(config: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+    """Return the files that 4.57 has for the parts of a `processor_config.json`, by name."""
+    made: dict[str, dict[str, Json]] = {}
+    for part, (file, kind) in _PROCESSORS.items():
+        found = config.get(part)
+        if isinstance(found, dict):
+            made[file] = {"processor_class": config.get("processor_class"), **found}
+            if part == "image_processor":
+                # 4.57 calls the one that works on tensors Fast, 5 has no other.
+                name = str(cast("str", found.get(kind, ""))).removesuffix("Fast")
+                made[file][kind] = name
+    return made

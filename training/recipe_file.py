@@ -1,0 +1,121 @@
+"""Recipes: YAML files of options, with single options changed on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
+
+_Options = TypeVar("_Options", bound=BaseModel)
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+
+
+def recipes_in(folder: Path) -> list[str]:
+    """Return the names of the recipes in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def read_recipe(recipe: str, changes: Sequence[str], *, folder: Path) -> dict[str, object]:
+    """Return what a recipe says, with some options changed.
+
+    Args:
+        recipe: the name of one in `folder`, or a `.yaml` file.
+        changes: `key=value` with the value in YAML; `model.pretrained=…` reaches inside.
+        folder: where our own recipes lie.
+
+    Raises:
+        UnknownNameError: no such recipe.
+        ConfigError: the file cannot be read, is no YAML, or a change cannot be made.
+    """
+    data = _read(recipe, folder)
+    for change in changes:
+        make_change(data, change)
+    return data
+
+
+def make_change(data: dict[str, object], change: str) -> None:
+    """Put a changed option, `key=value`, where it belongs.
+
+    Raises:
+        ConfigError: it is no `key=value`, or the key leads through something that holds no options.
+    """
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {change!r} is not key=value")
+    _put(data, key.split("."), _value(change, text))
+
+
+def checked(
+    options: type[_Options], data: Mapping[str, object], inner: Mapping[str, Sequence[str]]
+) -> tuple[_Options | None, list[str]]:
+    """Return the options that a recipe gives, and what is wrong with them: all of it.
+
+    Args:
+        options: what it must hold.
+        data: what it holds.
+        inner: the names that are allowed in parts of it, by the part's name.
+
+    Returns:
+        The options, None where something is wrong; and the problems.
+    """
+    problems = _unknown_names(data, {"": list(options.model_fields), **inner})
+    try:
+        made = options.model_validate(data)
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            if found["type"] not in _UNKNOWN:
+                place = ".".join(str(part) for part in found["loc"])
+                said = found["msg"].removeprefix("Value error, ")
+                problems.append(f"{place}: {said}" if place else said)
+        return None, problems
+    return (None if problems else made), problems
+
+
+def _read(recipe: str, folder: Path) -> dict[str, object]:
+    path = folder / f"{recipe}.yaml"
+    if not path.is_file():
+        path = Path(recipe)
+        if path.suffix not in (".yaml", ".yml"):
+            hint = "A recipe of your own is a .yaml file."
+            raise UnknownNameError("recipe", recipe, recipes_in(folder), hint=hint)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"recipe {path} cannot be read: {error}") from error
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ConfigError(f"recipe {path}: it must hold `key: value` lines")
+    return data
+
+
+def _value(change: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {change!r}: the value is no YAML ({error})") from error
+
+
+def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
+    *outer, name = path
+    for part in outer:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {'.'.join(path)}=…: {part} holds no options")
+        data = inner
+    data[name] = value
+
+
+def _unknown_names(data: Mapping[str, object], allowed: Mapping[str, Sequence[str]]) -> list[str]:
+    """What pydantic would say without a hint."""
+    problems: list[str] = []
+    for place, names in allowed.items():
+        found = data if not place else data.get(place)
+        if isinstance(found, Mapping):
+            what = f"option in {place}" if place else "option"
+            problems += [unknown_name(what, str(k), names) for k in found if k not in names]
+    return problems

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: from training rows to a checkpoint that judges."""

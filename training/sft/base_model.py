@@ -1,0 +1,100 @@
+"""What is known of the model that training begins with, before its weights are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
+from videojudge_bench.judges.engines._prompt_inputs import PromptReader
+from videojudge_bench.judges.engines._rules import Rule, installed_rule
+from videojudge_bench.training.sft.recipe import FrameOptions, ModelOptions
+
+from videojudge_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+    from videojudge_bench.video import FramePolicy
+
+TRAINED_KINDS = ("qwen2_5_vl", "qwen3_vl")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A model to train, by its files alone.
+
+    Attributes:
+        options: which one, and how it is trained.
+        frames: what it sees of a video.
+    """
+
+    options: ModelOptions
+    frames: FrameOptions
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Its files."""
+        return Checkpoint(
+            self.options.pretrained,
+            revision=self.options.revision,
+            dtype=self.options.dtype,
+            attention=self.options.attention,
+            quantization=self.options.quantization,
+        )
+
+    def check(self) -> None:
+        """Check that it is a model that can be trained here.
+
+        Raises:
+            ConfigError: it is not there, of another architecture, or takes no videos.
+        """
+        kind, name = self.checkpoint.kind, self.options.pretrained
+        if kind not in TRAINED_KINDS:
+            found = str(type(self.checkpoint.config).model_type)
+            sight = "a model of text, which sees no videos" if kind == "text" else "not known here"
+            raise ConfigError(
+                f"model.pretrained={name}: it is a {found}, {sight}; a Qwen2.5-VL or a Qwen3-VL "
+                "can be trained"
+            )
+        if not self.checkpoint.sees or not hasattr(self.checkpoint.config, "vision_config"):
+            raise ConfigError(
+                f"model.pretrained={name}: it has no video processor or no vision tower, so it "
+                "cannot see what it is to judge; give the whole model, processor files included"
+            )
+
+    @cached_property
+    def reader(self) -> PromptReader:
+        """Makes its inputs, as for a judge."""
+        return PromptReader(self.checkpoint, fps=self.frames.fps)
+
+    @cached_property
+    def policy(self) -> FramePolicy:
+        """Which frames it sees."""
+        return self.frames.policy(self.side)
+
+    @property
+    def vision(self) -> Untyped:
+        """The configuration of its vision tower."""
+        return self.checkpoint.config.vision_config
+
+    @property
+    def side(self) -> int:
+        """Pixels along the side of what becomes one token."""
+        return int(self.vision.patch_size * self.vision.spatial_merge_size)
+
+    @property
+    def rule(self) -> Rule:
+        """Whose M-RoPE positions it is trained with: those of the installed transformers."""
+        return installed_rule()
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Positions per second of video."""
+        return float(getattr(self.vision, "tokens_per_second", 1))
+
+    @property
+    def context(self) -> int:
+        """How many tokens it takes."""
+        return int(self.checkpoint.text_config.max_position_embeddings)

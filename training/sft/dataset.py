@@ -1,0 +1,112 @@
+"""Bundles of rows as tensors, one at a time and in batches."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.packing import IGNORED, pack
+from videojudge_bench.training.sft.plan import Bundle
+
+from videojudge_bench.errors import VideoError
+from videojudge_bench.video import FrameStore, load_frames
+
+logger = logging.getLogger(__name__)
+
+Features = Mapping[str, Tensor]
+_MEDIA_TYPES = "mm_token_type_ids"
+
+
+class BundleDataset(Dataset[Features]):
+    """The bundles of a plan, decoded when they are asked for.
+
+    Args:
+        bundles: of the plan.
+        base: the model.
+        store: keeps decoded frames; None decodes anew each time.
+        problems: a file that gets a line for each video that fails only when it is decoded; the
+            next bundle is given in its place.
+    """
+
+    def __init__(
+        self,
+        bundles: Sequence[Bundle],
+        base: BaseModel,
+        *,
+        store: FrameStore | None = None,
+        problems: Path | None = None,
+    ) -> None:
+        self._bundles, self._base = list(bundles), base
+        self._store, self._problems = store, problems
+
+    def __len__(self) -> int:
+        return len(self._bundles)
+
+    def __getitem__(self, index: int) -> Features:
+        for step in range(len(self._bundles)):
+            bundle = self._bundles[(index + step) % len(self._bundles)]
+            try:
+                return self._features(bundle)
+            except VideoError as error:
+                self._note(bundle, error)
+        raise VideoError(
+            self._bundles[index].video,
+            "neither it nor any other video can be decoded",
+            fix="Look at the folder with `videojudge doctor --videos DIR`",
+        )
+
+    def _features(self, bundle: Bundle) -> Features:
+        base = self._base
+        frames = load_frames(bundle.video, base.policy, store=self._store)
+        seen = base.reader.video_part(bundle.rows[0].begins, frames)
+        row = pack(bundle.rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
+        features = {
+            "input_ids": row.tokens,
+            "position_ids": row.positions,
+            "until": row.until,
+            "labels": row.labels,
+            "weights": row.weights,
+            **{k: v for k, v in seen.media.items() if k != "second_per_grid_ts"},
+        }
+        if seen.media_types:
+            types = torch.zeros_like(row.tokens)
+            types[: len(seen.media_types)] = torch.tensor(seen.media_types)
+            features[_MEDIA_TYPES] = types
+        return features
+
+    def _note(self, bundle: Bundle, error: VideoError) -> None:
+        logger.warning("left out: %s", error)
+        if self._problems is not None:
+            line = json.dumps({"video": bundle.video.name, "reason": error.found})
+            with self._problems.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+
+def collate(rows: Sequence[Features]) -> dict[str, Any]:
+    """Return one batch: rows filled up to the longest, what belongs to videos one after another.
+
+    What is filled up is seen by nothing, and has no label.
+    """
+    length = max(len(row["input_ids"]) for row in rows)
+    fills: Mapping[str, int] = {"labels": IGNORED}
+    batch: dict[str, Any] = {
+        name: torch.stack([_filled(row[name], length, fills.get(name, 0)) for row in rows])
+        for name in ("input_ids", "until", "labels", "weights", _MEDIA_TYPES)
+        if name in rows[0]
+    }
+    places = [_filled(row["position_ids"], length, 0) for row in rows]
+    batch["position_ids"] = torch.stack(places, dim=1)
+    own = {*batch, "position_ids"}
+    batch |= {name: torch.cat([row[name] for row in rows]) for name in rows[0] if name not in own}
+    return batch
+
+
+def _filled(values: Tensor, length: int, fill: int) -> Tensor:
+    return torch.nn.functional.pad(values, (0, length - values.shape[-1]), value=fill)

@@ -1,0 +1,101 @@
+"""From a row to tokens: what the model reads, and what it is to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench.training.sft.rows import SftRow
+
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._prompt_inputs import PromptReader
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A row as tokens, its video apart.
+
+    Attributes:
+        row: which one it is.
+        begins: the text of the prompt up to its end, from which the video's part is made.
+        prompt: tokens of the prompt behind the video.
+        reply: tokens that are to be written, the one that ends the reply included.
+        weights: of each of them in the loss; their mean is 1.
+        verdict: which of them state the verdict.
+    """
+
+    row: SftRow
+    begins: str
+    prompt: tuple[int, ...]
+    reply: tuple[int, ...]
+    weights: tuple[float, ...]
+    verdict: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        """How many there are behind the video."""
+        return len(self.prompt) + len(self.reply)
+
+
+class RowEncoder:
+    """Makes tokens of rows, in the same way as the judge that is trained will be asked.
+
+    Args:
+        reader: of the model that is trained: the one that judges use.
+        verdict_weight: of the tokens of the verdict, where others count 1.
+    """
+
+    def __init__(self, reader: PromptReader, *, verdict_weight: float = 1.0) -> None:
+        self._reader, self._weight = reader, verdict_weight
+
+    def encode(self, row: SftRow) -> Encoded:
+        """Return the tokens of a row.
+
+        Raises:
+            ConfigError: the chat template does not take such a conversation, or changes its
+                prompt where a reply follows.
+        """
+        asked = PromptGroup(
+            Prefix(row.system, "", Path(row.video or row.video_id)),
+            (Continuation(row.id, row.user),),
+        )
+        begins = self._reader.rendered(asked, 0, True)
+        text, reply = self._reader.reply_tokens(asked, 0, row.reply)
+        verdict = self._verdict_tokens(text, row.verdict, len(reply))
+        raw = [self._weight if n in verdict else 1.0 for n in range(len(reply))]
+        mean = sum(raw) / len(raw)
+        return Encoded(
+            row,
+            begins,
+            self._reader.behind_video(begins),
+            tuple(reply),
+            tuple(weight / mean for weight in raw),
+            verdict,
+        )
+
+    def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
+        """Which tokens of a reply hold what its last tag says.
+
+        A token may hold the end of the tag too: `>A` is one of Qwen's.
+        """
+        at = -1 if verdict is None else text.rfind(f">{verdict}<")
+        if verdict is None or at < 0:
+            return ()
+        begin, end = at + 1, at + 1 + len(verdict)
+        offsets = self._reader.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True
+        )["offset_mapping"]
+        return tuple(n for n, (a, b) in enumerate(offsets[:length]) if a < end and b > begin)
+
+
+def groups(rows: Sequence[Encoded]) -> list[list[int]]:
+    """Return which rows answer the same instruction, in the order of their first ones."""
+    found: dict[str, list[int]] = {}
+    for number, encoded in enumerate(rows):
+        row = encoded.row
+        found.setdefault(f"{row.kind}\x1f{row.instruction or row.id}", []).append(number)
+    return list(found.values())

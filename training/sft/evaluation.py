@@ -1,0 +1,238 @@
+"""Measures the model that is being trained: by its loss, and as the judge that it is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.training.bootstrap.rows import KINDS
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.recipe import JudgeOptions
+from videojudge_bench.training.sft.rows import SftRow
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
+from videojudge_bench.metrics import score
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.scale import RatingScale
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+    from videojudge_bench.engine import Engine
+    from videojudge_bench.signature import Scalar
+
+_RATED = ("pointwise", "rubric")
+_PAIRS = "pairwise"
+_NAME = "validation"
+
+
+class LiveEngine(TransformersEngine):
+    """Runs a model that is in memory already, as it is now.
+
+    Args:
+        model: the model, on its device.
+        options: those of `TransformersEngine`.
+    """
+
+    def __init__(self, model: Untyped, **options: Scalar) -> None:
+        self._live = model
+        super().__init__(**options)  # type: ignore[arg-type] # checked by name
+
+    def _check_memory(self) -> None:
+        """It is in memory."""
+
+    def _model(self) -> Untyped:
+        return self._live
+
+
+class LiveJudge(PromptedJudge):
+    """A judge on an engine that exists already.
+
+    Args:
+        live: the engine.
+        options: those of `PromptedJudge`.
+    """
+
+    requires = frozenset({"video"})
+
+    def __init__(self, live: Engine, **options: Scalar) -> None:
+        self._ready = live
+        super().__init__(engine="live", **options)  # type: ignore[arg-type] # checked by name
+
+    def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
+        return self._ready
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Rows to measure the judge on.
+
+    Attributes:
+        gold_set: their responses and ratings, or their pairs.
+        metric: what is reported of them: `spearman` or `accuracy`.
+    """
+
+    gold_set: GoldSet
+    metric: Literal["spearman", "accuracy"]
+
+
+def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow]:
+    """Return the rows of so many videos, drawn by hash."""
+    ids = sorted(
+        {row.video_id for row in rows}, key=lambda i: unit_interval(f"validation-{seed}", i)
+    )
+    kept = set(ids[:videos])
+    return [row for row in rows if row.video_id in kept]
+
+
+def validation_of(
+    rows: Sequence[SftRow], videos: Path | None, judge: JudgeOptions
+) -> Validation | None:
+    """Return what the judge is measured on; None where no row holds a judgement.
+
+    Where there are rated rows they are taken, else pairs.
+
+    Raises:
+        ConfigError: the rows were written with other prompts than the judge will be asked with.
+    """
+    rated = [r for r in rows if r.kind in _RATED and r.responses and r.instruction]
+    pairs = [r for r in rows if r.kind == _PAIRS and len(r.responses) == 2 and r.instruction]
+    if rated:
+        examples = tuple(_rated(row) for row in {_response_key(row): row for row in rated}.values())
+    elif pairs:
+        examples = tuple(example for row in pairs for example in _pair(row))
+    else:
+        return None
+    files = {row.video_id: row.video for row in rows if row.video is not None}
+    made = _gold_set(examples, "ratings" if rated else "pairs", videos, files)
+    return Validation(made, "spearman" if rated else "accuracy")
+
+
+def _response_key(row: SftRow) -> tuple[str, str, str]:
+    return row.video_id, row.instruction or "", row.responses[0].text
+
+
+def _rated(row: SftRow) -> Example:
+    response = row.responses[0]
+    item = Item(row.id, row.video_id, row.instruction or "", response.text)
+    return Example(item, RatingGold((response.rating,)), unit=row.video_id)
+
+
+def _pair(row: SftRow) -> list[Example]:
+    first, second = row.responses
+    prefers = 0.5 + 0.5 * ((first.rating > second.rating) - (first.rating < second.rating))
+    made = []
+    for order, (one, other), gold in (
+        ("ab", (first, second), prefers),
+        ("ba", (second, first), 1 - prefers),
+    ):
+        pair = Pair(f"{row.id}/{order}", row.video_id, row.instruction or "", one.text, other.text)
+        made.append(Example(pair, PreferenceGold(gold), unit=row.video_id))
+    return made
+
+
+def _gold_set(
+    examples: tuple[Example, ...], shape: Shape, videos: Path | None, files: Mapping[str, str]
+) -> GoldSet:
+    info = GoldSetInfo(
+        name=_NAME,
+        title="the validation part of the training rows",
+        kind="constructed",
+        shape=shape,
+        licence="as the training rows",
+        source="the training rows",
+        how_to_get="it is made of the training rows",
+        scale=RatingScale(),
+        data=f"sample-{len(examples)}",
+    )
+    return GoldSet(info, examples, videos, files)
+
+
+def live_judge(model: Untyped, base: BaseModel, options: JudgeOptions) -> LiveJudge:
+    """Return the judge that a model in memory is now."""
+    policy = base.policy
+    engine = LiveEngine(
+        model,
+        pretrained=base.options.pretrained,
+        revision=base.options.revision,
+        dtype=base.options.dtype,
+        device=str(model.device),
+        attn_implementation=base.options.attention,
+        max_frames=policy.max_frames,
+        fps=policy.fps,
+        min_pixels=policy.min_pixels,
+        max_pixels=policy.max_pixels,
+        total_pixels=policy.total_pixels,
+    )
+    asked: dict[str, Scalar] = {
+        name: value for name, value in options.model_dump(mode="json").items() if value is not None
+    }
+    return LiveJudge(engine, **asked)
+
+
+def measure(validation: Validation, judge: LiveJudge, journal: Path) -> dict[str, float]:
+    """Return how well a judge agrees with the validation rows, by the runner.
+
+    Args:
+        validation: the rows.
+        judge: the judge.
+        journal: the folder that the verdicts go to.
+
+    Returns:
+        The metric, `coverage`, and for ratings `mae`; a metric that is undefined (all verdicts are
+        equal, say) is left out.
+    """
+    run = Run(BuiltJudge("live", judge, {}), validation.gold_set, RunOptions(journal=journal))
+    judgements = run.judge(list(validation.gold_set.by_id))
+    card = score(validation.gold_set, judgements, on_scale=True, resamples=1)
+    found = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
+    found["coverage"] = card.coverage
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions, *, rows_checked: int = 20) -> None:
+    """Check that rows were written with the prompts that the judge will be asked with.
+
+    Raises:
+        ConfigError: they were not; says how they differ.
+    """
+    wanted = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
+    own = {"rate": judge.prompt, "prefer": judge.pair_prompt}
+    known = [row for row in rows if row.kind in KINDS and row.responses and row.instruction]
+    for row in known[:rows_checked]:
+        ability = "prefer" if row.kind == _PAIRS else "rate"
+        template = load_prompt(Path(own[ability] or PROMPTS_FOLDER / f"{ability}.jinja"))
+        item = _pair(row)[0].item if row.kind == _PAIRS else _rated(row).item
+        seen = replace(item, video=Path(item.video_id))
+        shown = template.render(seen, RatingScale(), wanted)
+        asked = (shown.system, shown.shared + shown.response)
+        if asked != (row.system, row.user):
+            raise ConfigError(
+                f"row {row.id} was written with another prompt than the judge will be asked with "
+                f"(judge.prompt={template.name}, feedback={judge.feedback}, "
+                f"rubric={judge.rubric}): {_difference(asked, (row.system, row.user))}. Give the "
+                "judge section of the recipe as the export of the rows was made"
+            )
+
+
+def _difference(asked: tuple[str, str], found: tuple[str, str]) -> str:
+    for name, ours, theirs in zip(("system", "user"), asked, found, strict=True):
+        if ours != theirs:
+            at = next(
+                (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
+                min(len(ours), len(theirs)),
+            )
+            return (
+                f"the {name} message of the judge goes on with {ours[at : at + 40]!r} where that "
+                f"of the row has {theirs[at : at + 40]!r}"
+            )
+    return ""

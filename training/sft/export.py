@@ -1,0 +1,169 @@
+"""A trained model as a folder that everybody can load: transformers 4.57 and 5, and servers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videojudge_bench.judges.engines._hub_format import (
+    TRAINED_FILE,
+    config_for_both,
+    hub_name,
+    processors_for_both,
+    tokenizer_for_both,
+)
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.facts import Facts
+from videojudge_bench.training.sft.model import load_model
+from videojudge_bench.training.sft.model_card import model_card
+from videojudge_bench.training.sft.recipe import Recipe
+from videojudge_bench.training.sft.run_folder import write_json
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json
+from videojudge_bench.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+_CONFIG, _TOKENIZER, _PROCESSOR = "config.json", "tokenizer_config.json", "processor_config.json"
+_COPIED = (
+    *("generation_config.json", "preprocessor_config.json", "video_preprocessor_config.json"),
+    *("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json"),
+    *("special_tokens_map.json", "chat_template.jinja", "chat_template.json"),
+)
+_SHARD = "5GB"
+
+
+def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, facts: Facts) -> Path:
+    """Write a trained model with everything that is needed to load it; return its folder.
+
+    The files beside the weights are those of the model that training began with, adapters are
+    merged into the weights, and the weights have the dtype that they had there. The folder
+    appears whole or not at all.
+
+    Args:
+        base: the model that training began with.
+        recipe: how it was trained.
+        weights: the checkpoint.
+        folder: where the model goes.
+        facts: of the rows.
+
+    Raises:
+        ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, values in _json_files(base):
+            write_json(made / name, values)
+        for name in _COPIED:
+            source = _file(base, name)
+            if source is not None and not (made / name).exists():
+                shutil.copyfile(source, made / name)
+        _write_weights(load_model(base, weights=str(weights)), base, made)
+        write_json(made / TRAINED_FILE, _note(recipe, facts))
+        (made / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
+        made.chmod(0o755)  # a temporary folder is closed to others
+        shutil.rmtree(folder, ignore_errors=True)
+        made.replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _note(recipe: Recipe, facts: Facts) -> dict[str, Json]:
+    return {
+        "videojudge_bench": __version__,
+        "recipe": recipe.to_json(),
+        "data_hash": facts.data_hash,
+        "overlap": list(facts.overlap),
+    }
+
+
+def _json_files(base: BaseModel) -> Iterator[tuple[str, dict[str, Json]]]:
+    config = _read(base, _CONFIG)
+    assert config is not None, "a checkpoint has a config"
+    yield _CONFIG, config_for_both(config)
+    tokenizer = _read(base, _TOKENIZER)
+    if tokenizer is not None:
+        yield _TOKENIZER, tokenizer_for_both(tokenizer)
+    processor = _read(base, _PROCESSOR)
+    if processor is not None:
+        yield from (
+            (name, values)
+            for name, values in processors_for_both(processor).items()
+            if _file(base, name) is None
+        )
+
+
+def _read(base: BaseModel, name: str) -> dict[str, Json] | None:
+    path = _file(base, name)
+    if path is None:
+        return None
+    found: dict[str, Json] = json.loads(path.read_bytes())
+    return found
+
+
+def _file(base: BaseModel, name: str) -> Path | None:
+    """A file of the base, from its folder or from the hub's cache; None where it has none."""
+    folder = base.checkpoint.folder
+    if folder is not None:
+        path = folder / name
+        return path if path.is_file() else None
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(
+        base.options.pretrained,
+        name,
+        revision=base.options.revision,
+        _raise_exceptions_for_missing_entries=False,
+    )
+    return Path(found) if found else None
+
+
+def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
+    import torch
+    from huggingface_hub import split_torch_state_dict_into_shards
+    from safetensors.torch import save_file
+
+    if base.options.lora is not None:
+        model = model.merge_and_unload()
+    dtype = _saved_dtype(base)
+    tied = bool(base.checkpoint.config.get_text_config().tie_word_embeddings)
+    tensors: dict[str, Tensor] = {
+        hub_name(name, base.checkpoint.kind): tensor.detach().to(dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+        if not (tied and name.endswith("lm_head.weight"))
+    }
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ConfigError(
+            "the trained weights hold numbers that are not finite, so training has diverged: give "
+            "a lower training.learning_rate"
+        )
+    plan: Any = split_torch_state_dict_into_shards(tensors, max_shard_size=_SHARD)
+    for file, names in plan.filename_to_tensors.items():
+        save_file({name: tensors[name] for name in names}, folder / file, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index: Mapping[str, Json] = {
+            "metadata": dict(plan.metadata),
+            "weight_map": dict(plan.tensor_to_filename),
+        }
+        write_json(folder / "model.safetensors.index.json", index)
+
+
+def _saved_dtype(base: BaseModel) -> torch.dtype:
+    import torch
+
+    config = base.checkpoint.config
+    for section in (config, config.get_text_config()):
+        saved = getattr(section, "dtype", None) or getattr(section, "torch_dtype", None)
+        if saved is not None:
+            return saved if isinstance(saved, torch.dtype) else getattr(torch, str(saved))
+    return torch.float32

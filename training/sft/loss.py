@@ -1,0 +1,83 @@
+"""From a batch to the loss of what is to be learnt."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from videojudge_bench.judges.engines.prefix_tree import additive, nested_mask
+from videojudge_bench.training.sft.packing import IGNORED
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+_OWN = ("labels", "weights", "until", "mm_token_type_ids")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of a batch.
+
+    Attributes:
+        loss: weighted negative log likelihoods of all labelled tokens, summed.
+        tokens: how many labelled tokens there are.
+        right: how many of them are the likeliest where they stand.
+    """
+
+    loss: Tensor
+    tokens: Tensor
+    right: Tensor
+
+
+def score_batch(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Scored:
+    """Return the loss of a batch, as `dataset.collate` makes it.
+
+    The logits of labelled tokens alone are worked out: those of all tokens of a long video would
+    not fit into memory.
+
+    Args:
+        model: a Qwen2.5-VL or Qwen3-VL, wrapped or not.
+        batch: on its device.
+        tree: whether rows are trees, which need a mask of their own.
+    """
+    labels = batch["labels"][:, 1:]
+    places = torch.nonzero((labels != IGNORED).any(dim=0))[:, 0]
+    arguments: dict[str, Any] = {k: v for k, v in batch.items() if k not in _OWN}
+    if "mm_token_type_ids" in batch and _takes(model, "mm_token_type_ids"):
+        arguments["mm_token_type_ids"] = batch["mm_token_type_ids"]
+    arguments["attention_mask"] = _mask(model, batch, tree=tree)
+    made = model(**arguments, use_cache=False, logits_to_keep=places)
+    targets = labels[:, places]
+    losses = torch.nn.functional.cross_entropy(
+        made.logits.float().flatten(0, 1),
+        targets.flatten(),
+        ignore_index=IGNORED,
+        reduction="none",
+    )
+    known = targets != IGNORED
+    weights = batch["weights"][:, 1:][:, places]
+    right = (made.logits.argmax(-1) == targets) & known
+    return Scored((losses * weights.flatten()).sum(), known.sum(), right.sum())
+
+
+def _mask(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Tensor:
+    if not tree:
+        return (batch["until"] > 0).long()
+    mask = nested_mask(batch["until"])
+    inner = _inner(model)
+    return additive(mask, inner.dtype) if inner.config._attn_implementation == "eager" else mask
+
+
+def _takes(model: Untyped, argument: str) -> bool:
+    return argument in inspect.signature(_inner(model).forward).parameters
+
+
+def _inner(model: Untyped) -> Untyped:
+    """The model itself, out of what distribution and adapters wrap around it."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model.get_base_model() if hasattr(model, "peft_config") else model

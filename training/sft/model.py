@@ -1,0 +1,140 @@
+"""Loads the model that is trained, and chooses which of its weights are."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.recipe import PARTS, LoraOptions, Part
+
+from videojudge_bench.errors import ConfigError, MissingPackageError
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+_MERGER = ("merger", "deepstack_merger_list")
+
+
+def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
+    """Return the model, ready to be trained: parts frozen, adapters put in.
+
+    Args:
+        base: which one.
+        weights: a folder with weights to begin with instead of its own; of adapters where the
+            recipe trains adapters.
+
+    Raises:
+        ConfigError: it cannot be loaded, or has no layer of the names that adapters are for.
+        MissingPackageError: an optional package is needed.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    options = base.options
+    if options.liger:
+        _use_liger(base)
+    arguments: dict[str, Any] = {
+        "dtype": getattr(torch, options.dtype),
+        "attn_implementation": options.attention,
+        "revision": options.revision,
+    }
+    if options.quantization:
+        arguments["quantization_config"] = _four_bits()
+    auto: Any = AutoModelForImageTextToText
+    source = str(base.checkpoint.folder or options.pretrained)
+    if weights is not None and options.lora is None:
+        source, arguments["revision"] = weights, None
+    try:
+        model = auto.from_pretrained(source, **arguments)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"model.pretrained={source} cannot be loaded: {reason}") from error
+    model.config.use_cache = False
+    if options.lora is not None:
+        return _with_adapters(model, options.lora, base, weights)
+    _freeze(model, options.train)
+    return model
+
+
+def parts_of(name: str) -> Part:
+    """Return the part of the model that a parameter belongs to, by its name."""
+    places = name.split(".")
+    if "visual" not in places:
+        return "language"
+    return "projector" if any(place in places for place in _MERGER) else "vision"
+
+
+def _freeze(model: Untyped, train: tuple[Part, ...]) -> None:
+    counts = dict.fromkeys(PARTS, 0)
+    for name, parameter in model.named_parameters():
+        part = parts_of(name)
+        counts[part] += 1
+        parameter.requires_grad_(part in train)
+    missing = [part for part in train if not counts[part]]
+    if missing:
+        raise ConfigError(
+            f"model.train names {', '.join(missing)}, and the model has no such weights"
+        )
+
+
+def _with_adapters(
+    model: Untyped, lora: LoraOptions, base: BaseModel, weights: str | None
+) -> Untyped:
+    """Adapters in the language model alone: the names of its layers occur in the tower too."""
+    _need("lora", "peft", "pip install peft")
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if base.options.quantization:
+        peft: Any = importlib.import_module("peft")  # this function has no types
+        model = peft.prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=base.options.gradient_checkpointing
+        )
+    if weights is not None:
+        return PeftModel.from_pretrained(model, weights, is_trainable=True)
+    found = [
+        name
+        for name, _ in model.named_modules()
+        if name.split(".")[-1] in lora.targets and parts_of(name) == "language"
+    ]
+    unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in found})
+    if unknown:
+        raise ConfigError(f"model.lora.targets: the language model has no layer {unknown[0]!r}")
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=found,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _four_bits() -> Untyped:
+    import torch
+
+    _need("quantization=4bit", "bitsandbytes", "pip install bitsandbytes")
+    transformers: Any = importlib.import_module("transformers")
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _use_liger(base: BaseModel) -> None:
+    _need("model.liger", "liger_kernel", "pip install liger-kernel")
+    kernels: Any = importlib.import_module("liger_kernel.transformers")
+    # Its fused loss is left out: the loss here is of the labelled tokens alone.
+    options = {"fused_linear_cross_entropy": False}
+    if base.checkpoint.kind == "qwen2_5_vl":
+        kernels.apply_liger_kernel_to_qwen2_5_vl(**options)
+    else:
+        kernels.apply_liger_kernel_to_qwen3_vl(**options)
+
+
+def _need(feature: str, package: str, install: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackageError(feature, package, install)

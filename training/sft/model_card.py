@@ -1,0 +1,117 @@
+"""The model card: what a judge was trained on and how, what it overlaps with, how to ask it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import yaml
+from videojudge_bench.training.sft.facts import Facts
+from videojudge_bench.training.sft.recipe import Recipe
+
+from videojudge_bench.hashing import Json
+
+_WHAT = (
+    "It rates an answer to an instruction about a video, or names the better of two. Trained by "
+    "`videojudge train`."
+)
+
+
+def model_card(recipe: Recipe, facts: Facts) -> str:
+    """Return the card in Markdown, in the form of the Hugging Face hub."""
+    front: dict[str, object] = {
+        "base_model": recipe.model.pretrained,
+        "library_name": "transformers",
+        "pipeline_tag": "video-text-to-text",
+        "tags": ["videojudge", *(f"overlap:{name}" for name in facts.overlap)],
+    }
+    lines = [
+        "---",
+        yaml.safe_dump(front, sort_keys=False).rstrip(),
+        "---",
+        "",
+        "# A judge of video understanding",
+        "",
+        _WHAT,
+        "",
+        *_asking(recipe),
+        *_data(recipe, facts),
+        *_results(facts),
+        *_recipe(recipe),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _asking(recipe: Recipe) -> Iterator[str]:
+    judge, frames = recipe.judge, recipe.frames
+    options: dict[str, object] = {
+        "judge": "videojudge",
+        "pretrained": "THIS_FOLDER",
+        "preset": "r-3b" if judge.rubric == "write" else "7b",
+        "score": judge.score,
+        "feedback": str(judge.feedback).lower(),
+        "prompt": judge.prompt,
+        "pair_prompt": judge.pair_prompt,
+        "max_frames": frames.max_frames,
+        "fps": "none" if frames.fps is None else frames.fps,
+        "min_pixels": frames.min_pixels,
+        "max_pixels": frames.max_pixels,
+        "total_pixels": frames.total_pixels,
+    }
+    given = ",".join(f"{name}={value}" for name, value in options.items() if value is not None)
+    yield from (
+        "## Ask it as it was trained",
+        "",
+        "```",
+        f"lmms_eval --model videojudge --model_args {given} --tasks 'videojudge_*'",
+        "```",
+        "",
+    )
+
+
+def _data(recipe: Recipe, facts: Facts) -> Iterator[str]:
+    yield from ("## Data", "", f"Hash of all rows: `{facts.data_hash}`.", "")
+    yield from ("| stage | rows | left out | steps |", "| --- | --- | --- | --- |")
+    for name, done in facts.stages.items():
+        yield f"| {name} | {done.get('rows')} | {done.get('dropped')} | {done.get('steps')} |"
+    yield ""
+    if not facts.overlap:
+        yield "No gold set is known to overlap with them."
+    for name in facts.overlap:
+        yield (
+            f"**`overlap:{name}`**: the rows hold videos or texts of the gold set `{name}`, so its "
+            "results there stay off the main table."
+        )
+    yield ""
+
+
+def _results(facts: Facts) -> Iterator[str]:
+    yield from (
+        "## Evaluations while training",
+        "",
+        "| stage | step | result |",
+        "| --- | --- | --- |",
+    )
+    for name, done in facts.stages.items():
+        log = done.get("log")
+        for entry in log if isinstance(log, list) else ():
+            if isinstance(entry, Mapping) and any(key.startswith("eval_") for key in entry):
+                yield f"| {name} | {entry.get('step')} | {_metrics(entry)} |"
+    yield from (
+        "",
+        "On the validation part of the training rows: not a measurement of quality.",
+        "",
+    )
+
+
+def _metrics(entry: Mapping[str, Json]) -> str:
+    found = {
+        key.removeprefix("eval_"): value
+        for key, value in entry.items()
+        if key.startswith("eval_") and isinstance(value, (int, float))
+    }
+    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+
+
+def _recipe(recipe: Recipe) -> Iterator[str]:
+    yield from ("## Recipe", "", "```json", json.dumps(recipe.to_json(), indent=1), "```")

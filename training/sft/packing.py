@@ -1,0 +1,147 @@
+"""Rows of one video in one row: what they share stands there once.
+
+    video --+-- instruction 1 --+-- response, reply
+            |                   +-- response, reply
+            +-- instruction 2 --+-- response, reply
+
+A response sees the video, its instruction and itself, and has the positions that it would have
+alone, so that its loss and its gradients are those of a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from videojudge_bench.judges.engines.prefix_tree import (
+    Branch,
+    common_prefix,
+    pack_nested,
+    positions,
+)
+from videojudge_bench.training.sft.encode import Encoded, groups
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from videojudge_bench.judges.engines._prompt_inputs import Inputs
+    from videojudge_bench.judges.engines._rules import Rule
+
+IGNORED = -100
+"""The label of tokens that are not to be learnt; torch's own choice."""
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Rows of one video as one.
+
+    Attributes:
+        tokens: (n,) int64.
+        positions: (3, n) int64: M-RoPE positions.
+        until: (n,) int64: see `prefix_tree.nested_mask`.
+        labels: (n,) int64: the token itself where it is to be learnt, else `IGNORED`.
+        weights: (n,) float32: of each label in the loss.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    until: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What rows of one video share, counted behind the video.
+
+    Attributes:
+        prefix: tokens that all of them begin with.
+        groups: rows of one instruction each, with the tokens that they share behind `prefix`.
+    """
+
+    prefix: tuple[int, ...]
+    groups: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+
+    def tokens(self, rows: Sequence[Encoded]) -> int:
+        """How many tokens the packed row has behind the video."""
+        inner = sum(
+            len(shared) + sum(rows[n].tokens - len(self.prefix) - len(shared) for n in members)
+            for members, shared in self.groups
+        )
+        return len(self.prefix) + inner
+
+
+def shared_by(rows: Sequence[Encoded]) -> Shared:
+    """Return what rows share; at least one token of a prompt stays each row's own."""
+    prompts = [row.prompt for row in rows]
+    prefix = prompts[0][: common_prefix(prompts)]
+    found = []
+    for members in groups(rows):
+        rests = [prompts[n][len(prefix) :] for n in members]
+        found.append((tuple(members), rests[0][: common_prefix(rests)]))
+    return Shared(prefix, tuple(found))
+
+
+def pack(
+    rows: Sequence[Encoded], video: Inputs, *, rule: Rule, tokens_per_second: float
+) -> PackedRows:
+    """Return rows of one video as one.
+
+    Args:
+        rows: of the same video and system message.
+        video: what all of them begin with, as `PromptReader.video_part` gives it.
+        rule: whose positions.
+        tokens_per_second: of the model.
+    """
+    shared = shared_by(rows)
+    begin = (*video.prompts[0], *shared.prefix)
+    placed = positions(len(begin), video.blocks, rule=rule, tokens_per_second=tokens_per_second)
+    branches = [_branch(rows, members, part, len(shared.prefix)) for members, part in shared.groups]
+    made = pack_nested(begin, branches, placed)
+    labels = torch.full_like(made.tokens, IGNORED)
+    weights = torch.zeros(len(made.tokens))
+    order = [n for members, _ in shared.groups for n in members]
+    own = {n: len(shared.prefix) + len(part) for members, part in shared.groups for n in members}
+    for n, leaf in zip(order, made.leaves, strict=True):
+        start = leaf + len(rows[n].prompt) - own[n]
+        end = start + len(rows[n].reply)
+        labels[start:end] = torch.tensor(rows[n].reply)
+        weights[start:end] = torch.tensor(rows[n].weights)
+    return PackedRows(made.tokens, made.positions, made.until, labels, weights)
+
+
+def _branch(
+    rows: Sequence[Encoded], members: Sequence[int], part: tuple[int, ...], begin: int
+) -> Branch:
+    start = begin + len(part)
+    leaves = [Branch((*rows[n].prompt[start:], *rows[n].reply)) for n in members]
+    return Branch(part, tuple(leaves)) if part else Branch((), tuple(leaves))
+
+
+def bundles(rows: Sequence[Encoded], *, video_tokens: int, most: int) -> Iterator[list[Encoded]]:
+    """Yield rows of one video in bundles whose packed rows have at most `most` tokens.
+
+    Rows of one instruction stay together where they fit. A single row that does not fit is a bundle
+    of its own.
+    """
+    bundle: list[Encoded] = []
+    for members in groups(rows):
+        for piece in _pieces([rows[n] for n in members], most - video_tokens):
+            fits = video_tokens + shared_by([*bundle, *piece]).tokens([*bundle, *piece]) <= most
+            if bundle and not fits:
+                yield bundle
+                bundle = []
+            bundle += piece
+    if bundle:
+        yield bundle
+
+
+def _pieces(rows: Sequence[Encoded], most: int) -> Iterator[list[Encoded]]:
+    piece: list[Encoded] = []
+    for row in rows:
+        if piece and shared_by([*piece, row]).tokens([*piece, row]) > most:
+            yield piece
+            piece = []
+        piece.append(row)
+    yield piece

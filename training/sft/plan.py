@@ -1,0 +1,200 @@
+"""Which rows are trained on, and how they are packed: known before any video is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.encode import Encoded, RowEncoder
+from videojudge_bench.training.sft.packing import bundles, shared_by
+from videojudge_bench.training.sft.recipe import DataOptions
+from videojudge_bench.training.sft.rows import SftRow, video_path
+
+from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.goldsets.border import find_videos
+from videojudge_bench.video import FramePolicy
+from videojudge_bench.video.probe import Size, probe
+
+_THREADS = 8
+_QWEN3_STEP_TOKENS = 10
+"""Qwen3-VL writes a time and two marks before each step of a video; there are rarely more."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Rows of one video that go through the model together.
+
+    Attributes:
+        video: the file.
+        rows: the rows.
+        tokens: of the packed row.
+        video_tokens: of them, up to the end of the video.
+        size: what is taken of the video.
+    """
+
+    video: Path
+    rows: tuple[Encoded, ...]
+    tokens: int
+    video_tokens: int
+    size: Size
+
+    @property
+    def separate_tokens(self) -> int:
+        """Tokens that the same rows have without packing."""
+        return sum(self.video_tokens + row.tokens for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that is left out."""
+
+    row: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained on.
+
+    Attributes:
+        bundles: in the order of their rows.
+        dropped: rows that are left out.
+    """
+
+    bundles: tuple[Bundle, ...]
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(len(bundle.rows) for bundle in self.bundles)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens go through the model in one epoch."""
+        return sum(bundle.tokens for bundle in self.bundles)
+
+    @property
+    def separate_tokens(self) -> int:
+        """How many there were without packing."""
+        return sum(bundle.separate_tokens for bundle in self.bundles)
+
+
+def make_plan(
+    rows: Sequence[SftRow],
+    base: BaseModel,
+    data: DataOptions,
+    *,
+    on_row: Callable[[], object] = lambda: None,
+) -> Plan:
+    """Return how rows are trained on; what does not fit or has no video is left out and listed.
+
+    Args:
+        rows: all of one part.
+        base: the model.
+        data: how they are packed.
+        on_row: called after each row.
+
+    Raises:
+        ConfigError: there is no folder of videos, or no row is left.
+    """
+    folder = Path(data.videos) if data.videos is not None else None
+    files = _files_of(rows, folder)
+    sizes, dropped = _sizes(files.values(), base.policy)
+    encoder = RowEncoder(base.reader, verdict_weight=data.verdict_weight)
+    by_video: dict[tuple[Path, str], list[Encoded]] = {}
+    left_out: list[Dropped] = []
+    for row in rows:
+        path = files[row.id]
+        if path in dropped:
+            left_out.append(Dropped(row.id, dropped[path]))
+        else:
+            encoded = encoder.encode(row)
+            length = video_tokens(base, encoded, sizes[path]) + encoded.tokens
+            if reason := _too_long(length, base, data):
+                left_out.append(Dropped(row.id, reason))
+            else:
+                by_video.setdefault((path, row.system), []).append(encoded)
+        on_row()
+    made = [
+        bundle
+        for (path, _), members in by_video.items()
+        for bundle in _bundles(path, members, sizes[path], base, data)
+    ]
+    if not made:
+        raise ConfigError(
+            f"none of {len(rows)} rows can be trained on; the first: "
+            + "; ".join(f"{d.row}: {d.reason}" for d in left_out[:3])
+        )
+    return Plan(tuple(made), tuple(left_out))
+
+
+def video_tokens(base: BaseModel, row: Encoded, size: Size) -> int:
+    """Return how many tokens a prompt has up to the end of its video.
+
+    Exact for Qwen2.5-VL; for Qwen3-VL, which writes the time of each step in words, an upper
+    estimate.
+    """
+    steps = -(-size.frames // int(base.vision.temporal_patch_size))
+    seen = steps * (size.height // base.side) * (size.width // base.side)
+    text = len(base.reader.before_video(row.begins))
+    return seen + text + (steps * _QWEN3_STEP_TOKENS if base.checkpoint.kind == "qwen3_vl" else 0)
+
+
+def _too_long(length: int, base: BaseModel, data: DataOptions) -> str:
+    most = min(base.context, data.context)
+    if length <= most:
+        return ""
+    whose = "the model takes" if most == base.context else "data.context allows"
+    return f"{length} tokens, and {whose} {most}"
+
+
+def _bundles(
+    path: Path, rows: Sequence[Encoded], size: Size, base: BaseModel, data: DataOptions
+) -> Iterable[Bundle]:
+    of_video = video_tokens(base, rows[0], size)
+    if data.packing == "none":
+        packed = [[row] for row in rows]
+    else:
+        packed = list(bundles(rows, video_tokens=of_video, most=data.row_tokens))
+    for members in packed:
+        tokens = of_video + shared_by(members).tokens(members)
+        yield Bundle(path, tuple(members), tokens, of_video, size)
+
+
+def _files_of(rows: Sequence[SftRow], folder: Path | None) -> dict[str, Path]:
+    """Where each row's video lies; a row that does not say has the file `<video id>.<ext>`."""
+    by_id = find_videos(folder) if folder is not None else {}
+    return {
+        row.id: by_id.get(row.video_id, video_path(row, folder))
+        if row.video is None
+        else video_path(row, folder)
+        for row in rows
+    }
+
+
+def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
+    """What is taken of each video, and why nothing can be taken of the others."""
+    unique = list(dict.fromkeys(paths))
+    found: dict[Path, Size] = {}
+    failed: dict[Path, str] = {}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for path, size in zip(
+            unique, pool.map(partial(_probed, policy=policy), unique), strict=True
+        ):
+            if isinstance(size, Size):
+                found[path] = size
+            else:
+                failed[path] = size
+    return found, failed
+
+
+def _probed(path: Path, *, policy: FramePolicy) -> Size | str:
+    try:
+        return probe(path, policy)
+    except VideoError as error:
+        return str(error)

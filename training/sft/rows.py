@@ -1,0 +1,183 @@
+"""Training rows as they are read: of `videojudge bootstrap`, or of one's own file.
+
+A row is one conversation about one video: system message, user message and the reply that is to be
+learnt. `videojudge bootstrap` writes more beside that (who said what, and why), of which the
+evaluation needs the responses and their ratings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import jsonlines
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from videojudge_bench.training.bootstrap.export import DATA_FOLDER
+
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.rows import inside_its_folder
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.scale import RatingScale
+
+TRAIN, VALIDATION = "train", "validation"
+
+_Text = Annotated[str, Field(min_length=1)]
+_SCALE = RatingScale()
+
+
+class RowResponse(BaseModel):
+    """A response that a row is about."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    text: str
+    rating: float
+
+
+class SftRow(BaseModel):
+    """One conversation to learn from.
+
+    Attributes:
+        id: unique.
+        kind: pointwise, pairwise, rubric, or a name of one's own.
+        part: `train` or `validation`.
+        video_id: names the video; rows of one video are packed together.
+        video: the file, relative to the folder of videos.
+        system: the system message.
+        user: the user message, without the video, which stands before it.
+        reply: what the model is to write.
+        verdict: what the reply decides, where it is a judgement.
+        instruction: what the responses answer.
+        responses: what is judged, with the ratings deserved.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    id: _Text
+    kind: _Text
+    part: str = TRAIN
+    video_id: _Text
+    video: Annotated[str, AfterValidator(inside_its_folder)] | None = None
+    system: str = ""
+    user: _Text
+    reply: _Text
+    verdict: str | None = None
+    instruction: str | None = None
+    responses: tuple[RowResponse, ...] = Field((), strict=False)
+
+
+def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[SftRow]:
+    """Return the rows of some kinds and one part, in the order of the sources.
+
+    Args:
+        sources: folders that `videojudge bootstrap` has written, or `.jsonl` files.
+        kinds: which.
+        part: `train` or `validation`.
+
+    Raises:
+        ConfigError: a source is missing, or holds no rows at all.
+        DataError: a line is malformed, or an id is there twice; with file, line and field.
+    """
+    rows: list[SftRow] = []
+    seen: set[str] = set()
+    for source in sources:
+        for path in _files(Path(source), kinds, part):
+            for row in _read(path, seen):
+                if row.kind in kinds and row.part == part:
+                    rows.append(row)
+    return rows
+
+
+def check_balance(rows: Sequence[SftRow]) -> None:
+    """Check that rows can teach anything at all.
+
+    Raises:
+        ConfigError: there are none, or all of them have one verdict.
+    """
+    if not rows:
+        raise ConfigError(
+            "there are no rows to train on: data.rows holds none of data.kinds whose part is train"
+        )
+    verdicts = Counter(row.verdict for row in rows if row.verdict is not None)
+    if sum(verdicts.values()) > 1 and len(verdicts) == 1:
+        (verdict,) = verdicts
+        raise ConfigError(
+            f"all {len(rows)} rows have the verdict {verdict}: a judge would learn to always "
+            "say it. Give rows with all verdicts"
+        )
+
+
+def imbalance(rows: Sequence[SftRow], *, allowed: float = 2.0) -> str:
+    """Return a warning about verdicts that are much rarer than others; "" when none is."""
+    found = Counter(row.verdict for row in rows if row.verdict is not None)
+    if len(found) < 2 or max(found.values()) <= allowed * min(found.values()):
+        return ""
+    counts = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(found.items()))
+    return f"the verdicts are unbalanced ({counts}); a judge learns what is frequent"
+
+
+def share_of(rows: Sequence[SftRow], share: float, seed: int) -> list[SftRow]:
+    """Return a share of rows, drawn by the hash of video and instruction."""
+    if share >= 1:
+        return list(rows)
+    return [
+        row
+        for row in rows
+        if unit_interval(f"share-{seed}", row.video_id, row.instruction or row.id) < share
+    ]
+
+
+def video_path(row: SftRow, folder: Path | None) -> Path:
+    """Return where a row's video lies."""
+    return (folder or Path()) / (row.video or row.video_id)
+
+
+def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
+    if source.is_file():
+        return [source]
+    data = source / DATA_FOLDER
+    if not data.is_dir():
+        found = "it is not there" if not source.exists() else f"it has no folder {DATA_FOLDER}/"
+        raise ConfigError(
+            f"data.rows: {source}: {found}; give a folder that `videojudge bootstrap` has written, "
+            "or a .jsonl file of rows"
+        )
+    return [path for kind in kinds if (path := data / f"{kind}_{part}.jsonl").is_file()]
+
+
+def _read(path: Path, seen: set[str]) -> Iterator[SftRow]:
+    try:
+        with jsonlines.open(path) as file:
+            for number, data in enumerate(file.iter(type=dict, skip_empty=True), start=1):
+                yield _checked(data, path, number, seen)
+    except jsonlines.InvalidLineError as error:
+        raise DataError("not a JSON object", path=path, line=error.lineno) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read ({error})", path=path) from error
+
+
+def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> SftRow:
+    try:
+        row = SftRow.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(first["msg"], path=path, line=line, field=place) from error
+    problem = _problem(row, seen)
+    if problem:
+        raise DataError(problem[1], path=path, line=line, field=problem[0])
+    seen.add(row.id)
+    return row
+
+
+def _problem(row: SftRow, seen: set[str]) -> tuple[str, str] | None:
+    if row.id in seen:
+        return "id", f"{row.id!r} is there twice"
+    if row.part not in (TRAIN, VALIDATION):
+        return "part", f"it is {TRAIN} or {VALIDATION}, found {row.part!r}"
+    off = [r.rating for r in row.responses if r.rating not in _SCALE]
+    if off:
+        return "responses", f"rating {off[0]:g} is outside the scale {_SCALE}"
+    return None

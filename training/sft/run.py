@@ -1,0 +1,253 @@
+"""A whole training: rows checked and packed, stages one after another, the result exported."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.plan import Plan, make_plan
+from videojudge_bench.training.sft.recipe import Recipe, Stage
+from videojudge_bench.training.sft.rows import (
+    TRAIN,
+    VALIDATION,
+    SftRow,
+    check_balance,
+    imbalance,
+    read_rows,
+    share_of,
+)
+from videojudge_bench.training.sft.run_folder import (
+    DONE_FILE,
+    DROPPED_FILE,
+    LOG_FILE,
+    MODEL_FOLDER,
+    VIDEOS_FILE,
+    SftFolder,
+    write_json,
+)
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json, content_hash
+
+if TYPE_CHECKING:
+    from videojudge_bench.training.sft.evaluation import Validation
+    from videojudge_bench.training.sft.trainer import JudgeTrainer
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a stage is trained and measured on.
+
+    Attributes:
+        train: packed rows.
+        validation: packed rows; None without evaluation.
+        judged: the same for the judge; None where no row holds a judgement.
+        warnings: what the user should know.
+        data_hash: of the rows that are trained on.
+    """
+
+    train: Plan
+    validation: Plan | None
+    judged: Validation | None
+    warnings: tuple[str, ...]
+    data_hash: str
+
+
+def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Path:
+    """Train by a recipe in a folder, going on where an earlier run stopped; return the model.
+
+    Started by torchrun or `accelerate launch`, all processes call this with the same arguments.
+
+    Args:
+        recipe: what to do.
+        output: the folder; see `run_folder`.
+        say: told what is done, a line each.
+
+    Raises:
+        ConfigError: options that cannot work, or not those that the folder was begun with.
+        DataError: rows are malformed.
+        JournalBusyError: another run writes the folder.
+        RunStoppedError: the disk is full; the checkpoint before is whole.
+    """
+    folder = SftFolder(output.absolute(), main=int(os.environ.get("RANK", "0")) == 0)
+    base = BaseModel(recipe.model, recipe.frames)
+    with folder.locked():
+        base.check()
+        folder.begin(recipe)
+        return _Training(recipe, base, folder, say).run()
+
+
+class _Training:
+    """The stages of one run."""
+
+    def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
+        self._recipe, self._base, self._folder, self._say = recipe, base, folder, say
+
+    def run(self) -> Path:
+        """Go through the stages that are not through yet; return the exported model."""
+        from videojudge_bench.training.sft.export import export
+
+        weights: Path | None = None
+        done: dict[str, dict[str, Json]] = {}
+        for stage in self._recipe.stages:
+            found = self._folder.done(stage.name)
+            if found is None:
+                prepared = prepare(self._recipe, stage, self._base)
+                self._tell(stage, prepared)
+                found = self._train(stage, prepared, weights)
+            else:
+                self._say(f"{stage.name}: done already")
+            done[stage.name] = found
+            weights = self._folder.stage(stage.name) / str(found["best"])
+        assert weights is not None, "a recipe has a stage"
+        model = self._folder.path / MODEL_FOLDER
+        if self._folder.main and not (model / "config.json").exists():
+            export(self._base, self._recipe, weights, model, facts=self._facts(done))
+            self._say(f"wrote {model}")
+        return model
+
+    def _tell(self, stage: Stage, prepared: Prepared) -> None:
+        plan = prepared.train
+        for warning in prepared.warnings:
+            logger.warning("stage %s: %s", stage.name, warning)
+        self._say(
+            f"{stage.name}: {plan.rows:,} rows in {len(plan.bundles):,} bundles, "
+            f"{plan.tokens:,} tokens ({plan.separate_tokens / plan.tokens:.1f} times fewer than "
+            "apart)"
+        )
+        if plan.dropped and self._folder.main:
+            path = self._folder.stage(stage.name) / DROPPED_FILE
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [json.dumps({"row": d.row, "reason": d.reason}) for d in plan.dropped]
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            self._say(f"{stage.name}: {len(plan.dropped):,} rows are left out, see {path}")
+
+    def _train(self, stage: Stage, prepared: Prepared, weights: Path | None) -> dict[str, Json]:
+        from videojudge_bench.training.sft import trainer as training
+
+        path = self._folder.stage(stage.name)
+        path.mkdir(parents=True, exist_ok=True)
+        trainer = self._trainer(stage, prepared, weights)
+        if self._folder.main:
+            training.remove_cut_off(path)
+        trainer.accelerator.wait_for_everyone()
+        last = training.last_checkpoint(path)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.finish()
+        log = list(trainer.state.log_history)
+        done: dict[str, Json] = {
+            "best": training.best_checkpoint(path).name,
+            "steps": trainer.state.global_step,
+            "data_hash": prepared.data_hash,
+            "rows": prepared.train.rows,
+            "dropped": len(prepared.train.dropped),
+            "log": log,
+        }
+        if self._folder.main:
+            lines = [json.dumps(entry) for entry in log]
+            (path / LOG_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+            write_json(path / DONE_FILE, done)
+        return done
+
+    def _trainer(self, stage: Stage, prepared: Prepared, weights: Path | None) -> JudgeTrainer:
+        from videojudge_bench.training.sft import trainer as training
+        from videojudge_bench.training.sft.dataset import BundleDataset
+        from videojudge_bench.training.sft.model import load_model
+
+        from videojudge_bench.video import FrameStore
+
+        recipe, base, path = self._recipe, self._base, self._folder.stage(stage.name)
+        bundles = prepared.train.bundles
+        arguments = training.trainer_arguments(
+            stage, base, path, rows=len(bundles), seed=recipe.seed
+        )
+        training.set_seed(recipe.seed)
+        store = FrameStore()
+        held = prepared.validation.bundles if prepared.validation else ()
+        made = training.JudgeTrainer(
+            load_model(base, weights=None if weights is None else str(weights)),
+            base=base,
+            stage=stage,
+            judge=recipe.judge,
+            train=BundleDataset(bundles, base, store=store, problems=path / VIDEOS_FILE),
+            measured=training.Measured(
+                BundleDataset(held, base, store=store) if held else None,
+                prepared.judged,
+                path / "evaluations",
+            ),
+            arguments=arguments,
+        )
+        evaluation = stage.evaluation
+        if evaluation.stop_above is not None:
+            made.add_callback(training.StopAbove(evaluation.metric, evaluation.stop_above))
+        return made
+
+    def _facts(self, done: Mapping[str, Mapping[str, Json]]) -> Facts:
+        sources = {source for stage in self._recipe.stages for source in stage.data.rows}
+        return Facts(
+            data_hash=content_hash([str(found["data_hash"]) for found in done.values()])[:12],
+            overlap=overlaps_of(sources),
+            stages=done,
+        )
+
+
+def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
+    """Return what a stage is trained and measured on, without decoding a video.
+
+    Raises:
+        ConfigError: no rows, rows with one verdict, rows of other prompts, or none that fits.
+        DataError: rows are malformed.
+    """
+    from videojudge_bench.training.sft.evaluation import (
+        check_prompts,
+        chosen_videos,
+        validation_of,
+    )
+
+    data, evaluation = stage.data, stage.evaluation
+    rows = _rows(stage, TRAIN)
+    rows = share_of(rows, data.share, recipe.seed)
+    check_balance(rows)
+    check_prompts(rows, recipe.judge)
+    warnings = [warning] if (warning := imbalance(rows)) else []
+    validation: Plan | None = None
+    judged: Validation | None = None
+    if evaluation.videos:
+        held = chosen_videos(_rows(stage, VALIDATION), evaluation.videos, recipe.seed)
+        if not held:
+            raise ConfigError(
+                f"stage {stage.name}: there are no rows to evaluate on (part: validation); give "
+                "evaluation.videos=0, or rows with a validation part"
+            )
+        judged = validation_of(held, Path(data.videos) if data.videos else None, recipe.judge)
+        if evaluation.metric == "spearman" and judged is None:
+            raise ConfigError(
+                f"stage {stage.name}: evaluation.metric=spearman needs validation rows with "
+                "responses and ratings; give token_accuracy or loss"
+            )
+        validation = make_plan(held, base, data)
+    plan = make_plan(rows, base, data)
+    return Prepared(plan, validation, judged, tuple(warnings), _hash(rows))
+
+
+def _rows(stage: Stage, part: str) -> list[SftRow]:
+    data = stage.data
+    rows = read_rows(data.rows, data.kinds, part)
+    if data.verdicts is None:
+        return rows
+    return [row for row in rows if row.verdict is None or row.verdict in data.verdicts]
+
+
+def _hash(rows: Sequence[SftRow]) -> str:
+    return content_hash([[row.id, row.video_id, row.system, row.user, row.reply] for row in rows])

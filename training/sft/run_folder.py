@@ -1,0 +1,141 @@
+"""The folder of a training run, and who may write it.
+
+recipe.json                all options, and what the rows are: a hash of them
+<stage>/dropped.jsonl      rows that were left out, with the reason
+<stage>/checkpoint-N/      weights, optimiser and random states; whole when `complete.json` is there
+<stage>/log.jsonl          losses and evaluations by step
+<stage>/evaluations/       the verdicts of each evaluation
+<stage>/done.json          the stage is through: which checkpoint is the best, and its numbers
+model/                     what came out, in the form of the Hugging Face hub
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from videojudge_bench.training.sft.recipe import Recipe
+
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
+from videojudge_bench.hashing import Json
+
+RECIPE_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "done.json", "model"
+DROPPED_FILE, LOG_FILE, VIDEOS_FILE = "dropped.jsonl", "log.jsonl", "videos_left_out.jsonl"
+
+_MAY_DIFFER = ("workers", "log_every", "report_to", "save_every")
+
+
+class SftFolder:
+    """The files of one training run.
+
+    Args:
+        path: the folder.
+        main: whether this process is the one, of those that train together, that writes.
+    """
+
+    def __init__(self, path: Path, *, main: bool) -> None:
+        self.path, self.main = path, main
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs from writing to the folder.
+
+        Raises:
+            JournalBusyError: another run does.
+            ConfigError: the folder cannot be made, or holds something else.
+        """
+        if not self.main:
+            yield
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be made ({error.strerror})") from error
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise JournalBusyError(
+                f"another run is writing {self.path}. Wait for it, or give another folder"
+            ) from error
+        try:
+            self._refuse_strangers()
+            yield
+        finally:
+            lock.release()
+
+    def _refuse_strangers(self) -> None:
+        there = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        if there and RECIPE_FILE not in there:
+            raise ConfigError(
+                f"{self.path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no "
+                f"{RECIPE_FILE}, so it is no training run's. Give an empty folder, or a new one"
+            )
+
+    def begin(self, recipe: Recipe) -> None:
+        """Write the recipe down; one that is there already must be the same.
+
+        Raises:
+            ConfigError: it is not; names what differs.
+        """
+        if not self.main:
+            return
+        path = self.path / RECIPE_FILE
+        new = recipe.to_json()
+        if path.exists():
+            try:
+                earlier = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise DataError(f"not JSON ({error})", path=path) from error
+            one, other = _flat(earlier), _flat(new)
+            differing = [
+                f"{key} was {one.get(key)!r} and is {other.get(key)!r}"
+                for key in sorted({*one, *other})
+                if one.get(key) != other.get(key) and key.split(".")[-1] not in _MAY_DIFFER
+            ]
+            if differing:
+                raise ConfigError.all_of(
+                    f"{self.path} was begun in another way; give its options, or another folder",
+                    differing,
+                )
+        write_json(path, new)
+
+    def stage(self, name: str) -> Path:
+        """Return the folder of a stage."""
+        return self.path / name
+
+    def done(self, name: str) -> dict[str, Json] | None:
+        """Return what is written of a stage that is through, else None."""
+        path = self.stage(name) / DONE_FILE
+        if not path.exists():
+            return None
+        found: dict[str, Json] = json.loads(path.read_bytes())
+        return found
+
+
+def write_json(path: Path, value: Mapping[str, Json]) -> None:
+    """Write a JSON file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _flat(value: Json, place: str = "") -> dict[str, Json]:
+    if isinstance(value, dict):
+        inner = [(f"{place}.{key}".lstrip("."), each) for key, each in value.items()]
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        inner = [(f"{place}.{number}", each) for number, each in enumerate(value)]
+    else:
+        return {place: value}
+    found: dict[str, Json] = {}
+    for key, each in inner:
+        found |= _flat(each, key)
+    return found

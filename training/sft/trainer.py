@@ -1,0 +1,326 @@
+"""transformers' Trainer with our loss, our evaluation, and checkpoints that are whole or not there.
+
+Not TRL's: its SFTTrainer knows no videos, and nothing of what it adds (chat templates, packing,
+masks of prompts) could be kept for rows that are trees on a video.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.dataset import BundleDataset, collate
+from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
+from videojudge_bench.training.sft.loss import score_batch
+from videojudge_bench.training.sft.recipe import JudgeOptions, Stage, steps_of
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from videojudge_bench.judges.engines._checkpoint import Untyped
+
+COMPLETE = "complete.json"
+"""The file that is written last into a checkpoint: one without it was cut off."""
+
+_PREFIX = "checkpoint-"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a stage is evaluated on.
+
+    Attributes:
+        dataset: validation rows, for the loss; None without any.
+        validation: the same for the judge; None where no row holds a judgement.
+        journals: the folder that verdicts go to.
+    """
+
+    dataset: BundleDataset | None
+    validation: Validation | None
+    journals: Path
+
+
+class JudgeTrainer(Trainer):
+    """Trains a judge.
+
+    Args:
+        model: as `load_model` gives it.
+        base: what is known of it.
+        stage: how it is trained.
+        judge: how it is asked.
+        train: the rows.
+        measured: what it is evaluated on.
+        arguments: of the Trainer.
+    """
+
+    def __init__(
+        self,
+        model: Untyped,
+        *,
+        base: BaseModel,
+        stage: Stage,
+        judge: JudgeOptions,
+        train: BundleDataset,
+        measured: Measured,
+        arguments: TrainingArguments,
+    ) -> None:
+        self._base, self._stage, self._judge = base, stage, judge
+        self._measured = measured
+        self._tree = stage.data.packing == "tree"
+        super().__init__(
+            model=model,
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=measured.dataset,
+            data_collator=collate,
+            processing_class=base.checkpoint.processor,
+        )
+        # The number of labelled tokens of the whole batch is counted for us, over all processes.
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: Untyped,
+        inputs: Mapping[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Untyped:
+        """Return the loss of a part of a batch, so that the parts add up to the batch's mean."""
+        scored = score_batch(model, inputs, tree=self._tree)
+        total = scored.tokens if num_items_in_batch is None else num_items_in_batch
+        loss = scored.loss / total
+        if num_items_in_batch is not None and self.args.average_tokens_across_devices:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over processes
+        return (loss, {}) if return_outputs else loss
+
+    def evaluate(
+        self,
+        eval_dataset: object = None,
+        ignore_keys: Sequence[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Return loss and token accuracy on validation rows, and what the judge makes of them.
+
+        Every process works on all of it, in step with the others, as models that are dealt out
+        over processes need it.
+        """
+        model: Untyped = self.model
+        model.eval()
+        found = self._token_metrics()
+        if self._measured.validation is not None:
+            judge = live_judge(model, self._base, self._judge)
+            step = self._measured.journals / f"step-{self.state.global_step:06}"
+            rank = self.accelerator.process_index
+            journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
+            with torch.no_grad():
+                found |= measure(self._measured.validation, judge, journal)
+        model.train()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _token_metrics(self) -> dict[str, float]:
+        if self._measured.dataset is None:
+            return {}
+        loss, tokens, right = 0.0, 0, 0
+        context = self.compute_loss_context_manager
+        for start in range(0, len(self._measured.dataset), self._stage.training.micro_batch):
+            end = min(start + self._stage.training.micro_batch, len(self._measured.dataset))
+            batch = collate([self._measured.dataset[n] for n in range(start, end)])
+            with torch.no_grad(), context():
+                scored = score_batch(self.model, self._prepare_inputs(batch), tree=self._tree)
+            loss += float(scored.loss)
+            tokens += int(scored.tokens)
+            right += int(scored.right)
+        return {"loss": loss / tokens, "token_accuracy": right / tokens}
+
+    def finish(self) -> None:
+        """Write a checkpoint of the last step, where none has been written."""
+        if not self._checkpoint_path().joinpath(COMPLETE).is_file():
+            self._save_checkpoint(self.model, None)
+        self.accelerator.wait_for_everyone()
+
+    def _checkpoint_path(self) -> Path:
+        return Path(str(self.args.output_dir)) / f"{_PREFIX}{self.state.global_step}"
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: object) -> bool:
+        """An evaluation whose metric is undefined (all verdicts are equal, say) is no best."""
+        if f"eval_{self._stage.evaluation.metric}" not in metrics:
+            return False
+        return bool(super()._determine_best_metric(metrics, trial))
+
+    def _save_checkpoint(self, model: Untyped, trial: object) -> None:
+        """Write a checkpoint and, when all of it is there, the file that says so."""
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                text = json.dumps({"step": self.state.global_step})
+                self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
+        except (OSError, RuntimeError) as error:
+            # torch's writer and safetensors' wrap what the system says.
+            if not _disk_is_full(error):
+                raise
+            raise RunStoppedError(
+                f"the disk is full: checkpoint {self.state.global_step} could not be written. The "
+                "one before is whole: make room, and the same command goes on with it"
+            ) from error
+
+
+class StopAbove(TrainerCallback):
+    """Ends a training when a metric is high enough.
+
+    Args:
+        metric: which.
+        above: the value.
+    """
+
+    def __init__(self, metric: str, above: float) -> None:
+        self._metric, self._above = f"eval_{metric}", above
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: Untyped,
+        control: Untyped,
+        metrics: Mapping[str, float] | None = None,
+        **_others: object,
+    ) -> None:
+        """Stop after this evaluation, and keep the weights."""
+        if metrics is not None and metrics.get(self._metric, -math.inf) > self._above:
+            control.should_training_stop = True
+            control.should_save = True
+
+
+def trainer_arguments(
+    stage: Stage, base: BaseModel, folder: Path, *, rows: int, seed: int
+) -> TrainingArguments:
+    """Return the Trainer's arguments.
+
+    Args:
+        stage: how it is trained.
+        base: the model.
+        folder: that checkpoints go to.
+        rows: packed rows in an epoch.
+        seed: of the order of rows.
+
+    Raises:
+        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
+            there are too few rows.
+    """
+    training, evaluation = stage.training, stage.evaluation
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    at_once = training.micro_batch * processes
+    if rows < at_once:
+        raise ConfigError(
+            f"stage {stage.name}: {rows} packed rows are too few for {processes} processes that "
+            f"take training.micro_batch={training.micro_batch} each"
+        )
+    if training.batch % at_once:
+        raise ConfigError(
+            f"training.batch={training.batch} cannot be dealt out to {processes} processes that "
+            f"take training.micro_batch={training.micro_batch} rows each; give a multiple of "
+            f"{at_once}"
+        )
+    steps = steps_of(stage, rows)
+    evaluated = evaluation.videos > 0
+    device = base.checkpoint.torch_device()
+    values: dict[str, Any] = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": training.micro_batch,
+        "gradient_accumulation_steps": training.batch // at_once,
+        "max_steps": steps,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": training.schedule,
+        "warmup_steps": math.ceil(training.warmup * steps),
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.max_grad_norm,
+        "adam_beta2": training.beta2,
+        "optim": "adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
+        "bf16": training.mixed_precision == "bf16",
+        _checkpointing(): base.options.gradient_checkpointing,
+        f"{_checkpointing()}_kwargs": {"use_reentrant": False},
+        "dataloader_num_workers": training.workers,
+        "dataloader_persistent_workers": training.workers > 0,
+        "dataloader_drop_last": True,
+        "remove_unused_columns": False,
+        "label_names": ["labels"],
+        "logging_steps": training.log_every,
+        "logging_first_step": True,
+        "save_steps": training.save_every,
+        "save_total_limit": 2,
+        "eval_strategy": "steps" if evaluated else "no",
+        "eval_steps": evaluation.every,
+        "load_best_model_at_end": False,
+        "metric_for_best_model": evaluation.metric if evaluated else None,
+        "greater_is_better": evaluation.metric != "loss",
+        "report_to": training.report_to,
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": device.type == "cpu",
+        "ddp_find_unused_parameters": False,
+        "disable_tqdm": None,
+    }
+    return TrainingArguments(**values)
+
+
+def _checkpointing() -> str:
+    """What the argument is called: transformers 5.24 has a new name for it."""
+    new = "activation_checkpointing"
+    known = {field.name for field in fields(TrainingArguments)}
+    return new if new in known else "gradient_checkpointing"
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint in a folder, None where there is none."""
+    found = {
+        int(path.name.removeprefix(_PREFIX)): path
+        for path in folder.glob(f"{_PREFIX}*")
+        if (path / COMPLETE).is_file()
+    }
+    return found[max(found)] if found else None
+
+
+def remove_cut_off(folder: Path) -> None:
+    """Remove checkpoints that a stopped run has left half written."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        if not (path / COMPLETE).is_file():
+            shutil.rmtree(path)
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """Return the checkpoint whose evaluation was the best; the newest where none was evaluated.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    last = last_checkpoint(folder)
+    if last is None:
+        raise ConfigError(f"{folder} holds no checkpoint")
+    state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
+    best = folder / f"{_PREFIX}{state.get('best_global_step')}"
+    return best if (best / COMPLETE).is_file() else last
+
+
+def set_seed(seed: int) -> None:
+    """Seed what transformers seeds: new weights and dropout."""
+    transformers: Any = importlib.import_module("transformers")
+    transformers.set_seed(seed)
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    text = f"{error} {error.__cause__ or ''}".lower()
+    return "no space left" in text or "os error 28" in text or "file too large" in text
