@@ -84,7 +84,7 @@ def _ring(x: Grid, y: Grid) -> Mask:
 
 
 def _cross(x: Grid, y: Grid) -> Mask:
-    return (np.minimum(abs(x), abs(y)) <= 1.5) & (np.maximum(abs(x), abs(y)) <= 7)
+    return (np.minimum(abs(x), abs(y)) <= 1.5) & (np.maximum(abs(x), abs(y)) <= 6)
 
 
 def _triangle(x: Grid, y: Grid) -> Mask:
