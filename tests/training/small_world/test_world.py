@@ -47,11 +47,11 @@ def test_each_text_deserves_each_rating_equally_often_over_all_videos() -> None:
     # Two slots of three values: all 9 right answers, each with all of its wrong ones.
     weights = {wrong: Counter[tuple[int, ...]]() for wrong in range(3)}
     for gold in product(range(3), repeat=2):
-        for wrong in weights:
+        for wrong, found in weights.items():
             ways = n_wrong(2, 3, wrong)
             for number in range(ways):
                 # The weight of a way to be so wrong, in units that keep it whole: 1 / ways.
-                weights[wrong][nth_wrong(gold, 3, wrong, number)] += 12 // ways
+                found[nth_wrong(gold, 3, wrong, number)] += 12 // ways
     every = dict.fromkeys(product(range(3), repeat=2), 12)
     assert [dict(found) for found in weights.values()] == [every] * 3
 
