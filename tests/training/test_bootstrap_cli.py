@@ -138,7 +138,7 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bootstrap", "--recipes"]) == 0
     assert capsys.readouterr().out.split() == [
         *("embedded", "meta_llava", "meta_vcg", "paper_pairwise", "paper_pointwise"),
-        "paper_rubric",
+        *("paper_rubric", "small_world"),
     ]
 
 

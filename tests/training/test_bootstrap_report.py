@@ -15,6 +15,7 @@ from bootstrap_cases import aside, kept
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Outcome, Rated
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.similarity import falls, similarities
 from videojudge_bench.training.bootstrap.tallies import Drawn, Moments, Tallies, read_all
 
@@ -181,7 +182,9 @@ def card(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
         (tmp_path / "seeds.json").write_text(json.dumps(seeds), encoding="utf-8")
         facts = {"rules": {"alpha": 0.5}, "generator": {"prompt": "0123456789ab"}}
         (tmp_path / "bootstrap.json").write_text(json.dumps(facts), encoding="utf-8")
-        path = write_card(tmp_path, {"pointwise_train": 1200, "pairwise_validation": 7})
+        path = write_card(
+            tmp_path, {"pointwise_train": 1200, "pairwise_validation": 7}, RowOptions()
+        )
         text = path.read_text(encoding="utf-8")
         return yaml.safe_load(text.split("---")[1]), text
 

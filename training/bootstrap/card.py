@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
+from videojudge_bench.training.bootstrap.rows import RowOptions
 
 CARD_FILE = "README.md"
 _FACTS_FILE, _COUNTS_FILE = "bootstrap.json", "seeds.json"
@@ -26,12 +25,13 @@ _PARTS = (
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def write_card(folder: Path, rows: Mapping[str, int]) -> Path:
+def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Path:
     """Write `README.md` into a bootstrap folder, in the form of the Hugging Face hub.
 
     Args:
         folder: of a bootstrap that is through: `bootstrap.json` and `seeds.json` are read.
         rows: exported rows by kind and part, as `write_rows` returns them.
+        options: which rows were made.
 
     Returns:
         The file.
@@ -52,7 +52,7 @@ def write_card(folder: Path, rows: Mapping[str, int]) -> Path:
         *_overlap(overlaps),
         *_seeds(counts),
         *_made(facts),
-        *_prompts(),
+        *_prompts(options),
         "",
     ]
     path = folder / CARD_FILE
@@ -148,8 +148,11 @@ def _cell(value: object) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _prompts() -> Iterator[str]:
-    """Rows hold prompts as the judges of this release ask them."""
+def _prompts(options: RowOptions) -> Iterator[str]:
+    """Rows hold prompts as the judges of this release ask them, or those that they were given."""
     yield from ("**prompts of the rows**", "", "| prompt | sha |", "| --- | --- |")
-    for name in ("rate.jinja", "prefer.jinja"):
-        yield f"| {name} | {load_prompt(PROMPTS_FOLDER / name).sha} |"
+    for given, prompt in (
+        (options.prompt, options.rate_prompt),
+        (options.pair_prompt, options.prefer_prompt),
+    ):
+        yield f"| {given or prompt.name} | {prompt.sha} |"

@@ -10,14 +10,16 @@ from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
+_BY_RULE = ("perturb", "small_world")
+
 
 def finish(folder: RunFolder, rows: RowOptions) -> list[Path]:
     """Write `data/`, the report with its plots, and the card; return what was written."""
     counts = write_rows(folder.outcomes(), folder.path, rows)
     generator = folder.facts().get("generator")
     # By rule, a response is as far from the gold answer as its rating says.
-    by_rule = isinstance(generator, dict) and generator.get("generator") == "perturb"
+    by_rule = isinstance(generator, dict) and generator.get("generator") in _BY_RULE
     facts = ReportFacts(folder.path.name, independent=not by_rule)
     report = write_report(folder.outcomes, folder.path, facts)
-    card = write_card(folder.path, counts)
+    card = write_card(folder.path, counts, rows)
     return [*(folder.path / "data" / f"{name}.jsonl" for name in counts), report, card]

@@ -120,6 +120,41 @@ class BiasedEvaluator:
         self._inner.close()
 
 
+class BiasedTruthEvaluator(BiasedEvaluator):
+    """Says what a draft truly deserves, and moves some ratings by a fixed step, at a known rate.
+
+    The share of the label that is wrong in the end is not `rate`: a draft that is moved is accepted
+    only where another target was aimed at, so the generator has to err too (its `noise`).
+
+    Args:
+        when: the ratings that may be moved, with commas between them: `2`, `1,2`.
+        shift: by how much; the result stays between 1 and 5.
+        rate: share of those ratings, 0 to 1, that are moved.
+        error: share of drafts that get another rating for no reason, as of `truth`.
+        seed: other seeds move others.
+
+    Raises:
+        ConfigError: `rate` or `error` is no share, or `when` names other ratings than 1 to 5.
+    """
+
+    def __init__(
+        self,
+        when: int | str = 2,
+        shift: float = 1.0,
+        rate: float = 0.0,
+        error: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        named = [part.strip() for part in str(when).split(",")]
+        if not all(part.isdigit() for part in named):
+            raise ConfigError(
+                f"when={when!r}: ratings from 1 to {GOLD_RATING} with commas between them, "
+                "such as 2 or 1,2"
+            )
+        moved = frozenset(map(int, named))
+        super().__init__(TruthEvaluator(error, seed), moved, shift=shift, rate=rate, seed=seed)
+
+
 def _share(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise ConfigError(f"{name}={value}: it is a share, from 0 to 1")

@@ -15,10 +15,12 @@ from videojudge_bench.signature import Scalar
 GENERATORS = {
     "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedGenerator",
     "perturb": "videojudge_bench.training.bootstrap.perturb:Perturb",
+    "small_world": "videojudge_bench.training.small_world.generator:Degrade",
 }
 EVALUATORS = {
     "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedEvaluator",
     "truth": "videojudge_bench.training.bootstrap.known_error:TruthEvaluator",
+    "biased": "videojudge_bench.training.bootstrap.known_error:BiasedTruthEvaluator",
 }
 
 CORPUS = "corpus"

@@ -11,14 +11,19 @@ from typing import Literal
 
 from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
 
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.hashing import Json, unit_interval
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, Wanted, load_prompt
 from videojudge_bench.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
 
 Kind = Literal["pointwise", "pairwise", "rubric"]
 KINDS: tuple[Kind, ...] = ("pointwise", "pairwise", "rubric")
+
+PARTS = ("train", "validation")
+
+_TRAINING_FOLDER = Path(__file__).parents[1]
 
 PAIRS_SHARE = 0.5
 """Of all pairs of an instruction's responses: the paper's 103,825 are half of 10 x 20,765."""
@@ -113,17 +118,59 @@ class RowOptions:
         validation: share of the videos whose rows are for validation, 0 to 1.
         feedback: the judge reasons before its verdict, with the evaluator's feedback.
         seed: draws pairs, their order and the rows with a rubric.
+        part_label: label of the seeds that says `train` or `validation`; None: parts are drawn.
+        prompt: file to rate with, as the judge's option of this name; None: ours. A path of a file
+            below `training/` of this package, `small_world/prompts/rate.jinja`, means that one.
+        pair_prompt: the same to compare with.
+
+    Raises:
+        ConfigError: a prompt cannot be read.
     """
 
     kinds: Sequence[Kind] = ("pointwise",)
     validation: float = 0.05
     feedback: bool = True
     seed: int = 0
+    part_label: str | None = None
+    prompt: str | None = None
+    pair_prompt: str | None = None
 
-    def part(self, video_id: str) -> str:
-        """Return `train` or `validation`: all rows of a video are in one of them."""
-        drawn = unit_interval(f"validation-{self.seed}", video_id)
-        return "validation" if drawn < self.validation else "train"
+    def __post_init__(self) -> None:
+        _ = self.rate_prompt, self.prefer_prompt
+
+    @property
+    def rate_prompt(self) -> PromptTemplate:
+        """What rows with one response ask."""
+        return _prompt(self.prompt, "rate.jinja")
+
+    @property
+    def prefer_prompt(self) -> PromptTemplate:
+        """What rows with two responses ask."""
+        return _prompt(self.pair_prompt, "prefer.jinja")
+
+    def part(self, seed: Seed) -> str:
+        """Return `train` or `validation`: all rows of a video are in one of them.
+
+        Raises:
+            ConfigError: the seed's label is neither.
+        """
+        if self.part_label is None:
+            drawn = unit_interval(f"validation-{self.seed}", seed.video_id)
+            return "validation" if drawn < self.validation else "train"
+        part = seed.labels.get(self.part_label, "")
+        if part not in PARTS:
+            raise ConfigError(
+                f"export.part_label={self.part_label!r}: the label of seed {seed.id!r} is "
+                f"{part!r}; it is one of {', '.join(PARTS)}"
+            )
+        return part
+
+
+def _prompt(path: str | None, ours: str) -> PromptTemplate:
+    if path is None:
+        return load_prompt(PROMPTS_FOLDER / ours)
+    beside_recipes = _TRAINING_FOLDER / path
+    return load_prompt(beside_recipes if beside_recipes.is_file() else Path(path))
 
 
 def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
@@ -194,11 +241,11 @@ def _rated_row(
 ) -> TrainingRow:
     kind, wanted, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
-    prompt = load_prompt(PROMPTS_FOLDER / "rate.jinja").render(item, RatingScale(), wanted)
+    prompt = options.rate_prompt.render(item, RatingScale(), wanted)
     return TrainingRow(
         id=f"{seed.id}/{kind}/{response.rating}",
         kind=kind,
-        part=options.part(seed.video_id),
+        part=options.part(seed),
         seed=seed,
         responses=(response,),
         prompt=(prompt.system, prompt.shared + prompt.response),
@@ -229,12 +276,12 @@ def _pair_row(
         seed.id, seed.video_id, seed.instruction, shown[0].text, shown[1].text, video=_video(seed)
     )
     wanted = Wanted(feedback=options.feedback)
-    prompt = load_prompt(PROMPTS_FOLDER / "prefer.jinja").render(pair, RatingScale(), wanted)
+    prompt = options.prefer_prompt.render(pair, RatingScale(), wanted)
     said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
     return TrainingRow(
         id=f"{seed.id}/pairwise/{_name(shown)}",
         kind="pairwise",
-        part=options.part(seed.video_id),
+        part=options.part(seed),
         seed=seed,
         responses=shown,
         prompt=(prompt.system, prompt.shared + prompt.response),

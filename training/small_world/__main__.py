@@ -1,0 +1,113 @@
+"""`python -m videojudge_bench.training.small_world`: writes the small world into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from videojudge_bench.training.small_world.files import Made, WorldOptions, make
+from videojudge_bench.training.small_world.world import DOMAINS, Domain
+
+from videojudge_bench.errors import VideoJudgeError
+from videojudge_bench.terminal import Parser, say
+
+_HELP = """\
+Makes a small world: procedural videos whose truth is exact, questions about them, and responses
+that deserve a rating from 1 to 5 by construction. It is a working scale model that a tiny model
+learns on a CPU, and no claim about real video.
+
+  python -m videojudge_bench.training.small_world make out/small_world --workers 2
+      videos, seeds, rows that teach to look, and held-out gold sets of three domains
+  videojudge bootstrap --recipe small_world --output out/small_world_rows \\
+      --set 'seeds.sources=[jsonl=out/small_world/seeds.jsonl]'
+      five rated responses a question, as rows to train on
+  videojudge data add out/small_world/gold.jsonl --name small_world \\
+      --videos out/small_world/videos --kind constructed
+      the task videojudge_small_world, to judge held-out videos with lmms_eval
+
+Stopped by Ctrl-C or kill -9, the same command goes on: videos that are there are not made again.
+A folder holds one world: other options need another folder.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make a world; return 0 when done, 1 when it cannot be written, 2 when used wrongly."""
+    arguments = _parser().parse_args(argv)
+    try:
+        options = WorldOptions(
+            arguments.train,
+            arguments.validation,
+            arguments.test,
+            cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
+            arguments.seed,
+        )
+        made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
+    except VideoJudgeError as error:
+        sys.stderr.write(f"small_world: error: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(
+            f"small_world: error: {arguments.folder} cannot be written ({error}). Make room, and "
+            "run the same command again: what is there is kept\n"
+        )
+        return 1
+    say(_lines(arguments.folder, made))
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m videojudge_bench.training.small_world",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verb = verbs.add_parser(
+        "make",
+        help="write a world into a folder",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = WorldOptions()
+    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
+    for name, what in (
+        ("train", "videos to train on"),
+        ("validation", "videos like those, to watch the training by"),
+        ("test", "held-out videos of each domain, whose properties go together as in no other"),
+        ("seed", "other seeds give other videos"),
+    ):
+        verb.add_argument(
+            f"--{name}", type=int, default=getattr(default, name), metavar="N",
+            help=f"{what}; default: %(default)s",
+        )  # fmt: skip
+    verb.add_argument(
+        "--domains", default=",".join(DOMAINS), metavar="D,D",
+        help="of the held-out videos: seen (as in training), unseen (other shapes, background and "
+        "speeds), longer (24 frames); default: %(default)s",
+    )  # fmt: skip
+    verb.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N",
+        help="processes that render; default: one per CPU, here %(default)s",
+    )  # fmt: skip
+    return parser
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        sys.stderr.write(f"\r{done} of {total} videos{end}")
+
+
+def _lines(folder: Path, made: Made) -> list[str]:
+    if made.was_there:
+        return [f"{folder}: this world is there already, nothing to do"]
+    files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
+    return [f"{folder}: {made.rendered} videos rendered; in all {files}"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Writes the small world into a folder: videos, seeds, rows that teach to look, gold sets.
+
+The folder gets
+
+- `videos/<video id>.mp4`;
+- `seeds.jsonl`: what `videojudge bootstrap` starts from (`seeds.sources=[jsonl=…]`);
+- `language.jsonl`: descriptions and right answers, to learn to look by before learning to judge;
+- `gold.jsonl`, `gold_pairs.jsonl`: held-out responses with the ratings that they deserve, and pairs
+  of 2 against 3, for `videojudge data add`; of the other domains `gold_unseen.jsonl` and so on;
+- `world.json`: how it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from videojudge_bench.training.small_world.language import (
+    SOURCE,
+    describing_rows,
+    file_of,
+    seed_of,
+)
+from videojudge_bench.training.small_world.render import render, whole_file
+from videojudge_bench.training.small_world.world import (
+    DOMAINS,
+    INSTRUCTIONS,
+    KINDS,
+    VERSION,
+    Domain,
+    Kind,
+    Part,
+    Scene,
+    responses,
+    rng_of,
+    scene_of,
+    video_id,
+)
+
+from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.hashing import Json
+
+RECORD = "world.json"
+VIDEOS = "videos"
+_AT_ONCE = 16
+
+Progress = Callable[[int, int], None]
+"""Called with videos written so far, and how many there are to write."""
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """How large a world is.
+
+    Attributes:
+        train: videos to train on.
+        validation: videos like those, to watch the training by.
+        test: held-out videos of each domain: their properties go together as in no other video.
+        domains: of the held-out videos.
+        seed: other seeds give other videos.
+
+    Raises:
+        ConfigError: values that cannot be, all of them in one message.
+    """
+
+    train: int = 4_000
+    validation: int = 200
+    test: int = 200
+    domains: tuple[Domain, ...] = DOMAINS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name}={value}: it is a number from 0 up"
+            for name in ("train", "validation", "test")
+            if (value := getattr(self, name)) < 0
+        ]
+        problems += [unknown_name("domain", d, DOMAINS) for d in self.domains if d not in DOMAINS]
+        if len(set(self.domains)) < len(self.domains):
+            problems.append(f"domains={','.join(self.domains)}: each is named once")
+        if problems:
+            raise ConfigError.all_of("small world", problems)
+
+    def videos(self) -> Iterator[str]:
+        """Yield the ids of all videos."""
+        yield from _ids("train", self.train)
+        yield from _ids("validation", self.validation)
+        for domain in self.domains:
+            yield from _ids("test", self.test, domain)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a folder holds now.
+
+    Attributes:
+        rendered: videos that were not there before.
+        counts: videos in all, and lines by file.
+        was_there: whether nothing was left to do.
+    """
+
+    rendered: int
+    counts: Mapping[str, int]
+    was_there: bool
+
+
+def make(
+    folder: Path,
+    options: WorldOptions = WorldOptions(),
+    *,
+    workers: int = 1,
+    on_progress: Progress = lambda _done, _all: None,
+) -> Made:
+    """Write a world into a folder; go on where an earlier call with the same options stopped.
+
+    Args:
+        folder: made when missing.
+        options: how large the world is.
+        workers: processes that render.
+        on_progress: called now and then while videos are rendered.
+
+    Raises:
+        ConfigError: the folder holds a world of other options, or something else.
+        DataError: its record cannot be read.
+        OSError: it cannot be written; what is there is whole, and the same call goes on.
+    """
+    if workers < 1:
+        raise ConfigError(f"workers={workers}: it is a number from 1 up")
+    was_whole = _begin(folder, options)
+    videos = folder / VIDEOS
+    videos.mkdir(exist_ok=True)
+    there = {path.name for path in videos.iterdir()}
+    missing = [video for video in options.videos() if file_of(video) not in there]
+    _render(missing, videos, options.seed, workers, on_progress)
+    if was_whole is not None:
+        return Made(len(missing), was_whole, not missing)
+    counts = {VIDEOS: sum(1 for _ in options.videos())}
+    for name, rows in _files(options):
+        counts[name] = _write(folder / name, rows)
+    _note(folder, options, counts)
+    return Made(len(missing), counts, was_there=False)
+
+
+def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
+    """Note what the folder is for; return the counts of a world that was whole before.
+
+    Raises:
+        ConfigError: the folder is for something else.
+        DataError: its record cannot be read.
+    """
+    record = folder / RECORD
+    if not record.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} holds something else; name a new or an empty folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        _note(folder, options, None)
+        return None
+    try:
+        found = json.loads(record.read_bytes())
+        made_of, counts = found["made_of"], found["counts"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"no record of a small world ({error!r}); remove the folder and make it anew",
+            path=record,
+        ) from error
+    wanted = _made_of(options)
+    if made_of != wanted:
+        other = [f"{k}: {v!r} there, {wanted.get(k)!r} asked" for k, v in made_of.items()
+                 if v != wanted.get(k)]  # fmt: skip
+        raise ConfigError(
+            f"{folder} holds a small world of other options ({'; '.join(other)}); name another "
+            "folder, or remove this one"
+        )
+    whole = counts is not None and all((folder / name).exists() for name in counts)
+    return counts if whole else None
+
+
+def _note(folder: Path, options: WorldOptions, counts: Mapping[str, int] | None) -> None:
+    record = {"made_of": _made_of(options), "counts": counts}
+    whole_file(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def _made_of(options: WorldOptions) -> dict[str, Json]:
+    values = asdict(options)
+    return {"world": SOURCE, "version": VERSION, **values, "domains": list(options.domains)}
+
+
+def _render(
+    missing: Sequence[str], folder: Path, seed: int, workers: int, on_progress: Progress
+) -> None:
+    draw = partial(render, seed=seed, folder=folder)
+    if workers == 1 or len(missing) <= _AT_ONCE:
+        _follow(map(draw, missing), len(missing), on_progress)
+        return
+    # A forked child would inherit the threads' locks of whoever calls this.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        _follow(pool.map(draw, missing, chunksize=_AT_ONCE), len(missing), on_progress)
+
+
+def _follow(work: Iterator[None], total: int, on_progress: Progress) -> None:
+    for done, _ in enumerate(work, start=1):
+        if done % _AT_ONCE == 0 or done == total:
+            on_progress(done, total)
+
+
+def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, Json]]]]:
+    """The files of texts, by name."""
+
+    def scenes(part: Part, number: int, domain: Domain = "seen") -> Iterator[Scene]:
+        return (scene_of(video, options.seed) for video in _ids(part, number, domain))
+
+    def to_learn() -> Iterator[Scene]:
+        yield from scenes("train", options.train)
+        yield from scenes("validation", options.validation)
+
+    yield "seeds.jsonl", (_seed_row(scene, kind) for scene in to_learn() for kind in KINDS)
+    yield "language.jsonl", (row for scene in to_learn() for row in describing_rows(scene))
+    for domain in options.domains:
+        ending = "" if domain == "seen" else f"_{domain}"
+        rated = (row for s in scenes("test", options.test, domain) for row in rated_rows(s))
+        yield f"gold{ending}.jsonl", rated
+        pairs = (row for s in scenes("test", options.test, domain) for row in pair_rows(s))
+        yield f"gold_pairs{ending}.jsonl", pairs
+
+
+def _ids(part: Part, number: int, domain: Domain = "seen") -> Iterator[str]:
+    return (video_id(part, index, domain) for index in range(number))
+
+
+def _seed_row(scene: Scene, kind: Kind) -> dict[str, Json]:
+    seed = seed_of(scene, kind)
+    names = ("source", "video_id", "instruction", "gold", "video", "labels")
+    return {name: getattr(seed, name) for name in names}
+
+
+def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
+    """Yield the five responses to each question with the rating that each deserves."""
+    for kind in KINDS:
+        for rating, response in responses(scene, kind).items():
+            yield {**_asked(scene, kind), "response": response, "ratings": [rating]}
+
+
+def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
+    """Yield for each question a response that deserves 3 and one that deserves 2."""
+    for kind in KINDS:
+        made = responses(scene, kind)
+        better = str(rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
+        first, second = (made[3], made[2]) if better == "a" else (made[2], made[3])
+        pair = {"response_a": first, "response_b": second, "preferences": [better]}
+        yield {**_asked(scene, kind), **pair}
+
+
+def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
+    return {
+        "video_id": scene.video_id,
+        "video": file_of(scene.video_id),
+        "instruction": INSTRUCTIONS[kind],
+        "labels": {"kind": kind, "domain": scene.domain},
+    }
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    whole_file(path, "".join(f"{line}\n" for line in lines).encode())
+    return len(lines)

@@ -1,0 +1,124 @@
+"""What the small world says: its prompts, rows that teach a model to look, and all of its texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Evaluation,
+    Outcome,
+    Rated,
+    Seed,
+)
+from videojudge_bench.training.bootstrap.rows import KINDS as ROW_KINDS
+from videojudge_bench.training.bootstrap.rows import RowOptions, rows_of
+from videojudge_bench.training.small_world.generator import Degrade
+from videojudge_bench.training.small_world.world import (
+    INSTRUCTIONS,
+    KINDS,
+    Kind,
+    Scene,
+    answer,
+    scene_of,
+    video_id,
+)
+
+from videojudge_bench.hashing import Json
+from videojudge_bench.items import Item
+from videojudge_bench.prompts import load_prompt
+from videojudge_bench.scale import RatingScale
+
+RATE_PROMPT = Path(__file__).parent / "prompts" / "rate.jinja"
+PREFER_PROMPT = Path(__file__).parent / "prompts" / "prefer.jinja"
+
+DESCRIBE = "Describe the video."
+
+SOURCE = "small_world"
+"""What the bootstrap calls the source of this world's seeds."""
+
+_SCENES = 100
+_TIMES = 20
+_ROWS = tuple(
+    RowOptions(
+        ROW_KINDS, feedback=feedback, prompt=str(RATE_PROMPT), pair_prompt=str(PREFER_PROMPT)
+    )
+    for feedback in (False, True)
+)
+
+
+def system_text() -> str:
+    """Return the system message of the prompts: the same in all rows of this world."""
+    item = Item("", "", "", "")
+    return load_prompt(RATE_PROMPT).render(item, RatingScale()).system
+
+
+def file_of(video: str) -> str:
+    """Return the name of a video's file in the folder of videos."""
+    return f"{video}.mp4"
+
+
+def seed_of(scene: Scene, kind: Kind) -> Seed:
+    """Return a question with its right answer as a seed of the bootstrap."""
+    return Seed(
+        id=f"{scene.video_id}/{kind}",
+        source=SOURCE,
+        video_id=scene.video_id,
+        instruction=INSTRUCTIONS[kind],
+        gold=answer(scene, kind),
+        video=file_of(scene.video_id),
+        labels={"kind": kind, "part": scene.part},
+    )
+
+
+def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
+    """Yield what a model learns to look by: the whole description, then each answer by itself."""
+    asked = {"describe": (DESCRIBE, " ".join(answer(scene, kind) for kind in KINDS))}
+    asked |= {kind: (INSTRUCTIONS[kind], answer(scene, kind)) for kind in KINDS}
+    system = system_text()
+    for name, (user, reply) in asked.items():
+        yield {
+            "id": f"{scene.video_id}/{name}",
+            "kind": "chat",
+            "part": scene.part,
+            "video_id": scene.video_id,
+            "video": file_of(scene.video_id),
+            "system": system,
+            "user": user,
+            "reply": reply,
+        }
+
+
+def texts() -> list[str]:
+    """Return texts with all that is said in this world: what a tokenizer is trained on.
+
+    They are those of real rows, with and without reasoning and rubrics, of a hundred videos; what
+    every row has comes more often, so that it becomes few tokens.
+    """
+    made: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
+    for number in range(_SCENES):
+        scene = scene_of(video_id("train", number))
+        for row in describing_rows(scene):
+            made += [str(row["user"]), str(row["reply"])]
+        for kind in KINDS:
+            made += _judging(_outcome(scene, kind))
+    return made
+
+
+def _judging(outcome: Outcome) -> Sequence[str]:
+    return [text for o in _ROWS for row in rows_of(outcome, o) for text in (*row.prompt, row.reply)]
+
+
+def _outcome(scene: Scene, kind: Kind) -> Outcome:
+    """What the bootstrap makes of a question when nobody errs."""
+    seed, generator = seed_of(scene, kind), Degrade()
+    rated: list[Rated] = []
+    for target in TARGETS:
+        draft = generator.draft(seed, target)
+        assert isinstance(draft, Draft), "a seed of this world can be degraded"
+        said = Evaluation(float(target), "; ".join(draft.changes))
+        rated.append(Rated(target, (Attempt(draft, said),), accepted=True))
+    return Outcome(seed, tuple(rated), kept=True)

@@ -1,0 +1,175 @@
+"""What the small world looks like: a scene in, real frames out, a real mp4 on disk."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from videojudge_bench.training.small_world.world import (
+    COLOURS,
+    SLOTS,
+    VALUES,
+    VERSION,
+    Domain,
+    Scene,
+    rng_of,
+    scene_of,
+)
+
+if TYPE_CHECKING:
+    from videojudge_bench.video.batch import Pixels
+
+SIDE = 56
+"""Of a frame, in pixels: four patches of 28, as Qwen2.5-VL merges them."""
+
+FPS = 1
+TILE, BAR, PITCH = 12, 3, 4
+"""Side of a corner's tile, width of a bar, and from one bar to the next."""
+
+CORNERS = tuple((y, x) for y in (0, SIDE - TILE) for x in (0, SIDE - TILE))
+"""Top and left of each tile, row by row."""
+
+NOISE = 6.0
+_STEP: Mapping[str, tuple[int, int]] = {
+    "up": (0, -1),
+    "down": (0, 1),
+    "left": (-1, 0),
+    "right": (1, 0),
+}
+_ENCODER = {"crf": "12", "preset": "veryfast", "threads": "1", "g": "4", "bf": "0"}
+
+Grid = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a domain looks.
+
+    Attributes:
+        shapes: masks of the three shapes, from pixels' distances to the centre; areas differ.
+        top: colour of the background at the top of the frame.
+        bottom: the same at the bottom.
+        speed: least and most, in pixels a frame.
+        frames: of a step.
+    """
+
+    shapes: tuple[Callable[[Grid, Grid], Mask], ...]
+    top: tuple[float, float, float] = (20, 20, 20)
+    bottom: tuple[float, float, float] = (20, 20, 20)
+    speed: tuple[float, float] = (8.0, 10.5)
+    frames: int = 4
+
+
+def _dot(x: Grid, y: Grid) -> Mask:
+    return x**2 + y**2 <= 25
+
+
+def _square(x: Grid, y: Grid) -> Mask:
+    return (abs(x) <= 6) & (abs(y) <= 6)
+
+
+def _bar(x: Grid, y: Grid) -> Mask:
+    return (abs(x) <= 2) & (abs(y) <= 7)
+
+
+def _ring(x: Grid, y: Grid) -> Mask:
+    return (x**2 + y**2 <= 49) & (x**2 + y**2 >= 16)
+
+
+def _cross(x: Grid, y: Grid) -> Mask:
+    return (np.minimum(abs(x), abs(y)) <= 1.5) & (np.maximum(abs(x), abs(y)) <= 6)
+
+
+def _triangle(x: Grid, y: Grid) -> Mask:
+    return (abs(y) <= 6) & (abs(x) <= (y + 6) / 2)
+
+
+_SEEN = (_dot, _square, _bar)
+LOOKS: Mapping[Domain, Look] = {
+    "seen": Look(_SEEN),
+    "unseen": Look((_ring, _cross, _triangle), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
+    "longer": Look(_SEEN, frames=6),
+}
+
+
+def frames_of(scene: Scene) -> Pixels:
+    """Return the frames of a scene: (4 x frames of a step, 56, 56, 3) uint8 RGB."""
+    look = LOOKS[scene.domain]
+    rng = rng_of("frames", VERSION, scene.seed, scene.video_id)
+    still = np.linspace(look.top, look.bottom, SIDE)[:, None, :].repeat(SIDE, axis=1)
+    colours = np.array(list(COLOURS.values()), dtype=np.float64)
+    for (y, x), colour, count in zip(
+        CORNERS, scene.words["attribute"], scene.words["count"], strict=True
+    ):
+        for left in range(x, x + PITCH * (count + 1), PITCH):
+            still[y : y + TILE, left : left + BAR] = colours[colour]
+    made = np.repeat(still[None], SLOTS * look.frames, axis=0)
+    for step in range(SLOTS):
+        masks = _moving(scene, step, look, rng)
+        for frame, mask in enumerate(masks, start=step * look.frames):
+            made[frame][mask] = colours[scene.words["order"][step]]
+    made += NOISE * rng.standard_normal(made.shape, dtype=np.float32)
+    pixels: Pixels = np.clip(made, 0, 255).round().astype(np.uint8)
+    return pixels
+
+
+def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
+    """Where the thing of a step is in each of its frames; it crosses the centre."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
+    shape = look.shapes[scene.shapes[step]]
+    speed = rng.uniform(*look.speed)
+    masks: list[Mask] = []
+    for frame in range(look.frames):
+        along, aside = (frame - (look.frames - 1) / 2) * speed, rng.uniform(-1, 1)
+        centre_x = SIDE / 2 + (right * along if right else aside)
+        centre_y = SIDE / 2 + (down * along if down else aside)
+        masks.append(shape(x - centre_x, y - centre_y))
+    return masks
+
+
+def write_video(path: Path, frames: Pixels) -> None:
+    """Write frames as H.264 in mp4, one a second; the file appears whole or not at all.
+
+    The same frames give the same bytes, as long as PyAV's x264 is the same.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import av
+
+    made = io.BytesIO()
+    with av.open(made, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=FPS, options=_ENCODER)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    whole_file(path, made.getvalue())
+
+
+def whole_file(path: Path, data: bytes) -> None:
+    """Write a file, all of it or nothing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def render(video_id: str, seed: int, folder: Path) -> None:
+    """Write the video of a scene into a folder, as `<video id>.mp4`; raises as `write_video`."""
+    write_video(folder / f"{video_id}.mp4", frames_of(scene_of(video_id, seed)))

@@ -1,0 +1,225 @@
+"""What is true in the small world: scenes, questions, right answers and wrong ones.
+
+A video has four corners and four steps. In every corner stand one to three bars of one colour; in
+every step one thing of one colour moves in one direction. Each of four kinds of questions asks for
+four words, and each of the four is drawn on its own, every value as often as any other. A response
+that deserves the rating r has 5 - r wrong words. So over all videos a text is as often right as any
+other, and says nothing of what it deserves: only looking does.
+
+Everything depends on names alone (a video's id, a seed): no order of work, no global state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Literal, cast
+
+import numpy as np
+
+from videojudge_bench.errors import ConfigError
+
+Kind = Literal["attribute", "count", "motion", "order"]
+Part = Literal["train", "validation", "test"]
+Domain = Literal["seen", "unseen", "longer"]
+
+VERSION = 1
+"""Raised whenever the same names would give other videos or other answers."""
+
+KINDS: tuple[Kind, ...] = ("attribute", "count", "motion", "order")
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+DOMAINS: tuple[Domain, ...] = ("seen", "unseen", "longer")
+"""`seen`: as in training. `unseen`: other shapes, background and speeds. `longer`: 24 frames."""
+
+SLOTS = 4
+"""Corners of a video (row by row), steps of a video (in order), words of an answer."""
+
+BEST = 5
+
+COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "red": (220, 40, 40),
+    "green": (40, 190, 60),
+    "blue": (50, 80, 230),
+    "yellow": (230, 220, 50),
+    "purple": (170, 60, 200),
+    "white": (235, 235, 235),
+}
+SHAPES = 3
+"""How many shapes a domain has; see `render` for what they look like."""
+
+VALUES: Mapping[Kind, tuple[str, ...]] = {
+    "attribute": tuple(COLOURS),
+    "count": ("one", "two", "three"),
+    "motion": ("up", "down", "left", "right"),
+    "order": tuple(COLOURS),
+}
+INSTRUCTIONS: Mapping[Kind, str] = {
+    "attribute": "Which colour has each corner?",
+    "count": "How many bars has each corner?",
+    "motion": "Which way does it move in each step?",
+    "order": "Which colour has it in each step?",
+}
+
+_ORDINALS = ("first", "second", "third", "fourth")
+_VIDEO_ID = re.compile(r"(train|validation|test)(?:-(unseen|longer))?-\d{5,}")
+
+Words = tuple[int, ...]
+"""An answer: the index of each of its words in `VALUES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is true of a video.
+
+    Attributes:
+        video_id: part, domain and number; nothing that was asked.
+        seed: of the world.
+        part: `test` has the pairs of properties that the others never show together; see `pairs`.
+        domain: how it looks and how long it is.
+        words: the right answers.
+        shapes: of the thing in each step, from 0 to `SHAPES` - 1.
+    """
+
+    video_id: str
+    seed: int
+    part: Part
+    domain: Domain
+    words: Mapping[Kind, Words]
+    shapes: tuple[int, ...]
+
+
+def rng_of(*names: str | int) -> np.random.Generator:
+    """Return a generator of numbers that depends on names alone."""
+    digest = hashlib.sha256("\x1f".join(map(str, names)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
+    """Return the id of a video: `train-00012`, `test-unseen-00003`."""
+    return "-".join([part, *([] if domain == "seen" else [domain]), f"{number:05d}"])
+
+
+def scene_of(video: str, seed: int = 0) -> Scene:
+    """Return what is true of a video.
+
+    Args:
+        video: its id.
+        seed: of the world.
+
+    Raises:
+        ConfigError: it is no id of this world.
+    """
+    found = _VIDEO_ID.fullmatch(video)
+    if found is None:
+        raise ConfigError(
+            f"{video!r} is no video of the small world; its ids are {', '.join(PARTS)}, then "
+            "-unseen or -longer for these domains, then - and five digits: test-unseen-00003"
+        )
+    part, domain = cast("Part", found[1]), cast("Domain", found[2] or "seen")
+    rng = rng_of("scene", VERSION, seed, video)
+    corners, colours = (rng.integers(len(COLOURS), size=SLOTS) for _ in range(2))
+    words: dict[Kind, Words] = {
+        "attribute": _plain(corners),
+        "count": pairs(corners, rng, held_out=part == "test"),
+        "motion": _plain(rng.integers(len(VALUES["motion"]), size=SLOTS)),
+        "order": _plain(colours),
+    }
+    shapes = pairs(colours, rng, held_out=part == "test")
+    return Scene(video, seed, part, domain, words, shapes)
+
+
+def pairs(
+    colours: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]],
+    rng: np.random.Generator,
+    *,
+    held_out: bool,
+) -> Words:
+    """Return for each colour what goes with it: one of three counts of bars, or of three shapes.
+
+    Colour i never goes with i mod 3 in training and validation, and always in test. Two of the six
+    colours leave out each of the three, so all are equally frequent in every part.
+    """
+    made = np.asarray(colours) % SHAPES
+    if not held_out:
+        made = (made + rng.integers(1, SHAPES, size=len(made))) % SHAPES
+    return _plain(made)
+
+
+def text_of(kind: Kind, words: Sequence[int]) -> str:
+    """Return an answer as it is written: `red blue green white`."""
+    return " ".join(VALUES[kind][word] for word in words)
+
+
+def answer(scene: Scene, kind: Kind) -> str:
+    """Return the right answer to a question."""
+    return text_of(kind, scene.words[kind])
+
+
+def responses(scene: Scene, kind: Kind) -> dict[int, str]:
+    """Return a response by each rating that it deserves, 1 to 5; the last is the right answer."""
+    made: dict[int, str] = {}
+    for rating in range(1, BEST + 1):
+        rng = rng_of("response", VERSION, scene.seed, scene.video_id, kind, rating)
+        made[rating] = text_of(
+            kind, drawn_wrong(scene.words[kind], len(VALUES[kind]), BEST - rating, rng)
+        )
+    return made
+
+
+def drawn_wrong(gold: Sequence[int], values: int, wrong: int, rng: np.random.Generator) -> Words:
+    """Return an answer with so many wrong words: which and what they are, all as likely."""
+    return nth_wrong(gold, values, wrong, int(rng.integers(n_wrong(len(gold), values, wrong))))
+
+
+def n_wrong(slots: int, values: int, wrong: int) -> int:
+    """Return how many answers have so many wrong words.
+
+    Args:
+        slots: words of an answer.
+        values: how many values a word can have.
+        wrong: how many words are wrong.
+    """
+    others: int = (values - 1) ** wrong
+    return comb(slots, wrong) * others
+
+
+def nth_wrong(gold: Sequence[int], values: int, wrong: int, number: int) -> Words:
+    """Return the answer of this number, from 0 up, among those with so many wrong words."""
+    which, other = divmod(number, (values - 1) ** wrong)
+    made = list(gold)
+    for slot in list(combinations(range(len(gold)), wrong))[which]:
+        other, value = divmod(other, values - 1)
+        made[slot] = value + (value >= gold[slot])
+    return tuple(made)
+
+
+def read_answer(kind: Kind, text: str) -> Words | None:
+    """Return the words of an answer; None when it is not four words of its kind."""
+    said = text.split()
+    known = {name: index for index, name in enumerate(VALUES[kind])}
+    if len(said) != SLOTS or not known.keys() >= set(said):
+        return None
+    return tuple(known[word] for word in said)
+
+
+def kind_of(instruction: str) -> Kind | None:
+    """Return what a question asks for; None when it is none of this world's."""
+    return next((kind for kind, asked in INSTRUCTIONS.items() if asked == instruction), None)
+
+
+def changes(kind: Kind, gold: Sequence[int], words: Sequence[int]) -> tuple[str, ...]:
+    """Return what is wrong with an answer, one phrase a word: `second is red, not blue`."""
+    named = VALUES[kind]
+    return tuple(
+        f"{place} is {named[right]}, not {named[said]}"
+        for place, right, said in zip(_ORDINALS, gold, words, strict=True)
+        if right != said
+    )
+
+
+def _plain(values: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Words:
+    return tuple(int(value) for value in values)
