@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from videojudge_bench.judges.engines._hub_format import asked_as_trained
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.prompted import NO_RUBRIC, WRITE, PromptedJudge
@@ -37,11 +40,13 @@ class VideoJudge(PromptedJudge):
 
     Args:
         preset: 3b, 7b or r-3b: whether a rubric is written and how long replies get. The frames
-            are the paper's in all of them: one per second, at most 180.
+            are the paper's in all of them: one per second, at most 180. A folder that `videojudge
+            train` has made says itself how it was trained to be asked (prompts, frames, score),
+            and that holds before the preset.
         pretrained: folder or hub id of the weights. The paper's authors have published no address
             that could be found, so none is built in; `videojudge train` makes such weights.
-        rubric: as `PromptedJudge`; None is the preset's.
-        max_tokens: as `PromptedJudge`; None is the preset's.
+        rubric: as `PromptedJudge`; None is as it was trained, or the preset's.
+        max_tokens: as `PromptedJudge`; None is as it was trained, or the preset's.
         options: those of `PromptedJudge` and of `TransformersEngine`.
 
     Raises:
@@ -71,9 +76,13 @@ class VideoJudge(PromptedJudge):
                 f"{chosen.base} trained to judge; no public address of the paper's own weights "
                 "was found. The untrained model is judge=qwen2_5_vl"
             )
-        super().__init__(
-            rubric=chosen.rubric if rubric is None else rubric,
-            max_tokens=chosen.max_tokens if max_tokens is None else max_tokens,
-            pretrained=pretrained,
-            **options,  # type: ignore[arg-type] # checked by name
-        )
+        trained = asked_as_trained(Path(pretrained).expanduser())
+        own = {"rubric": chosen.rubric, "max_tokens": chosen.max_tokens, **trained, **options}
+        given = {"rubric": rubric, "max_tokens": max_tokens}
+        own |= {name: value for name, value in given.items() if value is not None}
+        super().__init__(pretrained=pretrained, **own)  # type: ignore[arg-type] # checked by name
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what `PromptedJudge` does, and how it is asked where its folder has said so."""
+        score = "expected" if self._expected else "text"
+        return {**super().settings(), "feedback": self._wanted.feedback, "score": score}

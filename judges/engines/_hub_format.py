@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.hashing import Json
@@ -20,6 +20,10 @@ from videojudge_bench.signature import Scalar
 TRAINED_FILE = "videojudge.json"
 """What `videojudge train` writes into a model's folder: the rows that it comes from."""
 
+PROMPT_OPTIONS: Mapping[str, str] = {"prompt": "rate.jinja", "pair_prompt": "prefer.jinja"}
+"""Options of a judge that name a prompt file, and what the file is called in a model's folder."""
+
+_Part = TypeVar("_Part", list[Any], dict[str, Any])
 _PROCESSORS: Mapping[str, tuple[str, str]] = {
     "image_processor": ("preprocessor_config.json", "image_processor_type"),
     "video_processor": ("video_preprocessor_config.json", "video_processor_type"),
@@ -33,15 +37,34 @@ def trained_on(folder: Path | None) -> dict[str, Scalar]:
     Raises:
         ConfigError: the note cannot be read.
     """
+    overlap = "+".join(map(str, _noted(folder, "overlap", list)))
+    return {"overlap": overlap} if overlap else {}
+
+
+def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
+    """Return how a trained judge is to be asked, as options of a judge; {} where nothing is noted.
+
+    Raises:
+        ConfigError: the note cannot be read.
+    """
+    found: dict[str, Scalar] = _noted(folder, "judge", dict)
+    return {
+        name: str(Path(folder or "") / str(value)) if name in PROMPT_OPTIONS else value
+        for name, value in found.items()
+    }
+
+
+def _noted(folder: Path | None, part: str, kind: type[_Part]) -> _Part:
     path = folder / TRAINED_FILE if folder is not None else None
     if path is None or not path.is_file():
-        return {}
+        return kind()
     try:
-        note = json.loads(path.read_bytes())
-        overlap = "+".join(note.get("overlap", ()))
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{path} is not what `videojudge train` writes ({error})") from error
-    return {"overlap": overlap} if overlap else {}
+        found = json.loads(path.read_bytes())[part]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not what `videojudge train` writes ({error!r})") from error
+    if not isinstance(found, kind):
+        raise ConfigError(f"{path} is not what `videojudge train` writes ({part}: {found!r})")
+    return found
 
 
 def hub_name(name: str, family: str) -> str:

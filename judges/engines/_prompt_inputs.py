@@ -150,8 +150,12 @@ class PromptReader:
         A special token ends the video, and no token reaches across a special one, so that the
         parts of a text have the tokens of the whole.
         """
-        marker = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
-        return self._tokens(text.rpartition(marker)[2])
+        return self._tokens(self.text_behind_video(text))
+
+    def text_behind_video(self, text: str) -> str:
+        """Return what of a prompt, as `rendered` gives it, stands behind its video."""
+        marker: str = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
+        return text.rpartition(marker)[2]
 
     def before_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt up to the end of its video, those of the video left out."""
@@ -160,18 +164,22 @@ class PromptReader:
         tokens = self._tokens("".join(text.rpartition(marker)[:2]))
         return tuple(token for token in tokens if token != pad)
 
-    def reply_tokens(self, group: PromptGroup, number: int, reply: str) -> tuple[str, list[int]]:
+    def reply_tokens(self, group: PromptGroup, prompt: str, reply: str) -> tuple[str, list[int]]:
         """Return what the chat template makes of a reply, as text and as tokens, its end included.
 
         That is what stands behind the prompt in the conversation with the reply: what a model
         that is trained to write the reply has to write.
 
+        Args:
+            group: with one continuation.
+            prompt: as `rendered` gives it.
+            reply: what is to be written.
+
         Raises:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
         """
-        prompt = self.rendered(group, number, True)
-        whole = self.rendered(group, number, True, reply=self._plain(reply))
+        whole = self.rendered(group, 0, True, reply=self._plain(reply))
         if not whole.startswith(prompt):
             raise ConfigError(
                 "the model's chat template writes another prompt where a reply follows, so what "

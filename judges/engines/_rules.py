@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -15,6 +16,7 @@ video has ended. In both a reply goes on where its prompt ends.
 """
 
 
+@cache
 def installed_rule() -> Rule:
     """Return the rule of the transformers that is installed."""
     return 4 if version("transformers").startswith("4.") else 5

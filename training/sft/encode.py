@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.training.sft.rows import SftRow
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup
+from videojudge_bench.scale import RatingScale
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._prompt_inputs import PromptReader
@@ -26,6 +27,8 @@ class Encoded:
         reply: tokens that are to be written, the one that ends the reply included.
         weights: of each of them in the loss; their mean is 1.
         verdict: which of them state the verdict.
+        answer: weights of tokens of the prompt in the loss, by their place: those of a response
+            that is wholly right, where it is to be learnt too.
     """
 
     row: SftRow
@@ -34,6 +37,7 @@ class Encoded:
     reply: tuple[int, ...]
     weights: tuple[float, ...]
     verdict: tuple[int, ...]
+    answer: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -47,10 +51,13 @@ class RowEncoder:
     Args:
         reader: of the model that is trained: the one that judges use.
         verdict_weight: of the tokens of the verdict, where others count 1.
+        answer_weight: of the tokens of a response that deserves the highest rating.
     """
 
-    def __init__(self, reader: PromptReader, *, verdict_weight: float = 1.0) -> None:
-        self._reader, self._weight = reader, verdict_weight
+    def __init__(
+        self, reader: PromptReader, *, verdict_weight: float = 1.0, answer_weight: float = 0.0
+    ) -> None:
+        self._reader, self._weight, self._answer = reader, verdict_weight, answer_weight
 
     def encode(self, row: SftRow) -> Encoded:
         """Return the tokens of a row.
@@ -64,7 +71,7 @@ class RowEncoder:
             (Continuation(row.id, row.user),),
         )
         begins = self._reader.rendered(asked, 0, True)
-        text, reply = self._reader.reply_tokens(asked, 0, row.reply)
+        text, reply = self._reader.reply_tokens(asked, begins, row.reply)
         verdict = self._verdict_tokens(text, row.verdict, len(reply))
         raw = [self._weight if n in verdict else 1.0 for n in range(len(reply))]
         mean = sum(raw) / len(raw)
@@ -75,7 +82,26 @@ class RowEncoder:
             tuple(reply),
             tuple(weight / mean for weight in raw),
             verdict,
+            self._answer_tokens(begins, row) if self._answer else {},
         )
+
+    def _answer_tokens(self, begins: str, row: SftRow) -> dict[int, float]:
+        """The tokens of the response, where it is one and the best; counted behind the video."""
+        if len(row.responses) != 1 or row.responses[0].rating < RatingScale().high:
+            return {}
+        text = self._reader.text_behind_video(begins)
+        at = text.rfind(row.responses[0].text)
+        if at < 0:  # a special token in it was broken up
+            return {}
+        found = self._places(text, at, at + len(row.responses[0].text))
+        return dict.fromkeys(found, self._answer)
+
+    def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
+        """Which tokens of a text hold some of its characters."""
+        offsets = self._reader.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True
+        )["offset_mapping"]
+        return tuple(n for n, (a, b) in enumerate(offsets) if a < end and b > begin)
 
     def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
         """Which tokens of a reply hold what its last tag says.
@@ -85,11 +111,8 @@ class RowEncoder:
         at = -1 if verdict is None else text.rfind(f">{verdict}<")
         if verdict is None or at < 0:
             return ()
-        begin, end = at + 1, at + 1 + len(verdict)
-        offsets = self._reader.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True
-        )["offset_mapping"]
-        return tuple(n for n, (a, b) in enumerate(offsets[:length]) if a < end and b > begin)
+        places = self._places(text, at + 1, at + 1 + len(verdict))
+        return tuple(n for n in places if n < length)
 
 
 def groups(rows: Sequence[Encoded]) -> list[list[int]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.training.bootstrap.rows import KINDS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.recipe import JudgeOptions
+from videojudge_bench.training.sft.recipe import JudgeOptions, prompt_path
 from videojudge_bench.training.sft.rows import SftRow
 
 from videojudge_bench.errors import ConfigError
@@ -174,7 +175,9 @@ def live_judge(model: Untyped, base: BaseModel, options: JudgeOptions) -> LiveJu
         total_pixels=policy.total_pixels,
     )
     asked: dict[str, Scalar] = {
-        name: value for name, value in options.model_dump(mode="json").items() if value is not None
+        name: str(prompt_path(value)) if name in PROMPT_OPTIONS else value
+        for name, value in options.model_dump(mode="json").items()
+        if value is not None
     }
     return LiveJudge(engine, **asked)
 
@@ -210,7 +213,9 @@ def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions, *, rows_checked: 
     known = [row for row in rows if row.kind in KINDS and row.responses and row.instruction]
     for row in known[:rows_checked]:
         ability = "prefer" if row.kind == _PAIRS else "rate"
-        template = load_prompt(Path(own[ability] or PROMPTS_FOLDER / f"{ability}.jinja"))
+        chosen = own[ability]
+        path = prompt_path(chosen) if chosen else PROMPTS_FOLDER / f"{ability}.jinja"
+        template = load_prompt(path)
         item = _pair(row)[0].item if row.kind == _PAIRS else _rated(row).item
         seen = replace(item, video=Path(item.video_id))
         shown = template.render(seen, RatingScale(), wanted)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videojudge_bench.judges.engines._hub_format import (
+    PROMPT_OPTIONS,
     TRAINED_FILE,
     config_for_both,
     hub_name,
@@ -20,7 +21,7 @@ from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.model_card import model_card
-from videojudge_bench.training.sft.recipe import Recipe
+from videojudge_bench.training.sft.recipe import Recipe, prompt_path
 from videojudge_bench.training.sft.run_folder import write_json
 
 from videojudge_bench.errors import ConfigError
@@ -68,8 +69,13 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
             if source is not None and not (made / name).exists():
                 shutil.copyfile(source, made / name)
         _write_weights(load_model(base, weights=str(weights)), base, made)
+        for option, name in PROMPT_OPTIONS.items():
+            prompt = getattr(recipe.judge, option)
+            if prompt is not None:
+                shutil.copyfile(prompt_path(prompt), made / name)
         write_json(made / TRAINED_FILE, _note(recipe, facts))
-        (made / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
+        card = model_card(recipe, facts, asking(recipe))
+        (made / "README.md").write_text(card, encoding="utf-8")
         made.chmod(0o755)  # a temporary folder is closed to others
         shutil.rmtree(folder, ignore_errors=True)
         made.replace(folder)
@@ -84,7 +90,18 @@ def _note(recipe: Recipe, facts: Facts) -> dict[str, Json]:
         "recipe": recipe.to_json(),
         "data_hash": facts.data_hash,
         "overlap": list(facts.overlap),
+        "judge": asking(recipe),
     }
+
+
+def asking(recipe: Recipe) -> dict[str, Json]:
+    """Return how a judge is to be asked as it was trained: options of `judge=videojudge`."""
+    options: dict[str, Json] = {
+        **recipe.judge.model_dump(mode="json"),
+        **recipe.frames.model_dump(mode="json"),
+    }
+    options |= {name: file for name, file in PROMPT_OPTIONS.items() if options[name] is not None}
+    return {name: value for name, value in options.items() if value is not None or name == "fps"}
 
 
 def _json_files(base: BaseModel) -> Iterator[tuple[str, dict[str, Json]]]:

@@ -16,9 +16,20 @@ _WHAT = (
     "`videojudge train`."
 )
 
+_COMMAND = (
+    "lmms_eval --model videojudge --model_args judge=videojudge,pretrained=THIS_FOLDER "
+    "--tasks 'videojudge_*'"
+)
 
-def model_card(recipe: Recipe, facts: Facts) -> str:
-    """Return the card in Markdown, in the form of the Hugging Face hub."""
+
+def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
+    """Return the card in Markdown, in the form of the Hugging Face hub.
+
+    Args:
+        recipe: how the model was trained.
+        facts: of the rows.
+        asked: how it is to be asked.
+    """
     front: dict[str, object] = {
         "base_model": recipe.model.pretrained,
         "library_name": "transformers",
@@ -34,42 +45,30 @@ def model_card(recipe: Recipe, facts: Facts) -> str:
         "",
         _WHAT,
         "",
-        *_asking(recipe),
-        *_data(recipe, facts),
+        *_asking(asked),
+        *_data(facts),
         *_results(facts),
         *_recipe(recipe),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _asking(recipe: Recipe) -> Iterator[str]:
-    judge, frames = recipe.judge, recipe.frames
-    options: dict[str, object] = {
-        "judge": "videojudge",
-        "pretrained": "THIS_FOLDER",
-        "preset": "r-3b" if judge.rubric == "write" else "7b",
-        "score": judge.score,
-        "feedback": str(judge.feedback).lower(),
-        "prompt": judge.prompt,
-        "pair_prompt": judge.pair_prompt,
-        "max_frames": frames.max_frames,
-        "fps": "none" if frames.fps is None else frames.fps,
-        "min_pixels": frames.min_pixels,
-        "max_pixels": frames.max_pixels,
-        "total_pixels": frames.total_pixels,
-    }
-    given = ",".join(f"{name}={value}" for name, value in options.items() if value is not None)
+def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
     yield from (
         "## Ask it as it was trained",
         "",
         "```",
-        f"lmms_eval --model videojudge --model_args {given} --tasks 'videojudge_*'",
+        _COMMAND,
         "```",
+        "",
+        "How it was trained to be asked is in `videojudge.json`, and the judge heeds it:",
+        "",
+        *(f"- `{name}={value}`" for name, value in asked.items()),
         "",
     )
 
 
-def _data(recipe: Recipe, facts: Facts) -> Iterator[str]:
+def _data(facts: Facts) -> Iterator[str]:
     yield from ("## Data", "", f"Hash of all rows: `{facts.data_hash}`.", "")
     yield from ("| stage | rows | left out | steps |", "| --- | --- | --- | --- |")
     for name, done in facts.stages.items():

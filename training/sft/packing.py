@@ -73,13 +73,20 @@ class Shared:
 
 
 def shared_by(rows: Sequence[Encoded]) -> Shared:
-    """Return what rows share; at least one token of a prompt stays each row's own."""
+    """Return what rows share.
+
+    At least one token of a prompt stays each row's own, and so does the one before an answer that
+    is to be learnt: what follows it differs from row to row.
+    """
     prompts = [row.prompt for row in rows]
-    prefix = prompts[0][: common_prefix(prompts)]
+    most = min((min(row.answer) - 1 for row in rows if row.answer), default=len(prompts[0]))
+    prefix = prompts[0][: min(common_prefix(prompts), most)]
     found = []
     for members in groups(rows):
         rests = [prompts[n][len(prefix) :] for n in members]
-        found.append((tuple(members), rests[0][: common_prefix(rests)]))
+        starts = [min(rows[n].answer) - 1 - len(prefix) for n in members if rows[n].answer]
+        end = min(common_prefix(rests), *starts) if starts else common_prefix(rests)
+        found.append((tuple(members), rests[0][:end]))
     return Shared(prefix, tuple(found))
 
 
@@ -108,6 +115,9 @@ def pack(
         end = start + len(rows[n].reply)
         labels[start:end] = torch.tensor(rows[n].reply)
         weights[start:end] = torch.tensor(rows[n].weights)
+        for place, weight in rows[n].answer.items():
+            labels[leaf + place - own[n]] = rows[n].prompt[place]
+            weights[leaf + place - own[n]] = weight
     return PackedRows(made.tokens, made.positions, made.until, labels, weights)
 
 

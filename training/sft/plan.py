@@ -105,7 +105,9 @@ def make_plan(
     folder = Path(data.videos) if data.videos is not None else None
     files = _files_of(rows, folder)
     sizes, dropped = _sizes(files.values(), base.policy)
-    encoder = RowEncoder(base.reader, verdict_weight=data.verdict_weight)
+    encoder = RowEncoder(
+        base.reader, verdict_weight=data.verdict_weight, answer_weight=data.answer_weight
+    )
     by_video: dict[tuple[Path, str], list[Encoded]] = {}
     left_out: list[Dropped] = []
     for row in rows:

@@ -21,7 +21,8 @@ from videojudge_bench.hashing import Json
 from videojudge_bench.prompted import SCORES
 from videojudge_bench.video import FramePolicy
 
-RECIPES_FOLDER = Path(__file__).parents[1] / "recipes" / "sft"
+_TRAINING_FOLDER = Path(__file__).parents[1]
+RECIPES_FOLDER = _TRAINING_FOLDER / "recipes" / "sft"
 
 Part = Literal["vision", "projector", "language"]
 PARTS: tuple[Part, ...] = ("vision", "projector", "language")
@@ -126,7 +127,8 @@ class FrameOptions(_Strict):
 class JudgeOptions(_Strict):
     """How the judge that is trained will be asked: as `PromptedJudge` has it.
 
-    The rows must have been written with the same prompts; that is checked before training.
+    The rows must have been written with the same prompts; that is checked before training. A prompt
+    of this package is named from `training/`: `small_world/prompts/rate.jinja`.
     """
 
     feedback: bool = True
@@ -141,6 +143,12 @@ class JudgeOptions(_Strict):
         if self.score not in SCORES:
             raise ValueError(f"score={self.score!r}: it is one of {', '.join(SCORES)}")
         return self
+
+
+def prompt_path(path: str) -> Path:
+    """Return where a prompt lies; a file below `training/` of this package is named from there."""
+    beside_recipes = _TRAINING_FOLDER / path
+    return beside_recipes if beside_recipes.is_file() else Path(path)
 
 
 class DataOptions(_Strict):
@@ -158,6 +166,9 @@ class DataOptions(_Strict):
         context: a row longer than so many tokens is left out and listed.
         row_tokens: a tree with more tokens is cut into several.
         verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
+        answer_weight: of the tokens of responses that deserve the highest rating, as if the model
+            had answered so; 0: they are only read. It keeps alive, where the model reads a
+            response, the sense of what would be right there.
     """
 
     rows: tuple[str, ...]
@@ -169,6 +180,7 @@ class DataOptions(_Strict):
     context: _Whole = 131_072
     row_tokens: _Whole = 32_768
     verdict_weight: _Above = 1.0
+    answer_weight: float = Field(default=0.0, ge=0)
 
 
 class TrainingOptions(_Strict):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from videojudge_bench.training.small_world.base import build_base
 from videojudge_bench.training.small_world.files import Made, WorldOptions, make
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
 
@@ -38,8 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make a world; return 0 when done, 1 when it cannot be written, 2 when used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.verb == "model":
+            say([str(build_base(arguments.folder, arguments.seed))])
+            return 0
         options = WorldOptions(
             arguments.train,
+            arguments.lessons,
             arguments.validation,
             arguments.test,
             cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
@@ -65,7 +70,17 @@ def _parser() -> Parser:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
+    base = verbs.add_parser(
+        "model",
+        help="write a tiny Qwen2.5-VL with random weights, for this world",
+        description="Writes a Qwen2.5-VL of 0.6 million random weights, whose tokenizer knows the "
+        "words of this world: what `videojudge train --recipe small_world` begins with.",
+    )
+    base.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
+    base.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
+    )
     verb = verbs.add_parser(
         "make",
         help="write a world into a folder",
@@ -76,6 +91,7 @@ def _parser() -> Parser:
     verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
     for name, what in (
         ("train", "videos to train on"),
+        ("lessons", "easier videos beside those, to learn to look by"),
         ("validation", "videos like those, to watch the training by"),
         ("test", "held-out videos of each domain, whose properties go together as in no other"),
         ("seed", "other seeds give other videos"),

@@ -59,6 +59,7 @@ class WorldOptions:
 
     Attributes:
         train: videos to train on.
+        lessons: easier videos beside those, to learn to look by.
         validation: videos like those, to watch the training by.
         test: held-out videos of each domain: their properties go together as in no other video.
         domains: of the held-out videos.
@@ -69,6 +70,7 @@ class WorldOptions:
     """
 
     train: int = 4_000
+    lessons: int = 1_000
     validation: int = 200
     test: int = 200
     domains: tuple[Domain, ...] = DOMAINS
@@ -77,7 +79,7 @@ class WorldOptions:
     def __post_init__(self) -> None:
         problems = [
             f"{name}={value}: it is a number from 0 up"
-            for name in ("train", "validation", "test")
+            for name in ("train", "lessons", "validation", "test")
             if (value := getattr(self, name)) < 0
         ]
         problems += [unknown_name("domain", d, DOMAINS) for d in self.domains if d not in DOMAINS]
@@ -89,6 +91,7 @@ class WorldOptions:
     def videos(self) -> Iterator[str]:
         """Yield the ids of all videos."""
         yield from _ids("train", self.train)
+        yield from _ids("lesson", self.lessons)
         yield from _ids("validation", self.validation)
         for domain in self.domains:
             yield from _ids("test", self.test, domain)
@@ -220,7 +223,11 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
         yield from scenes("validation", options.validation)
 
     yield "seeds.jsonl", (_seed_row(scene, kind) for scene in to_learn() for kind in KINDS)
-    yield "language.jsonl", (row for scene in to_learn() for row in describing_rows(scene))
+    lessons = scenes("lesson", options.lessons)
+    looked = (
+        row for made in (lessons, to_learn()) for scene in made for row in describing_rows(scene)
+    )
+    yield "language.jsonl", looked
     for domain in options.domains:
         ending = "" if domain == "seen" else f"_{domain}"
         rated = (row for s in scenes("test", options.test, domain) for row in rated_rows(s))

@@ -83,7 +83,7 @@ def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
         yield {
             "id": f"{scene.video_id}/{name}",
             "kind": "chat",
-            "part": scene.part,
+            "part": "train" if scene.part == "lesson" else scene.part,
             "video_id": scene.video_id,
             "video": file_of(scene.video_id),
             "system": system,

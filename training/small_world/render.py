@@ -30,7 +30,8 @@ SIDE = 56
 
 FPS = 1
 TILE, BAR, PITCH = 12, 3, 4
-"""Side of a corner's tile, width of a bar, and from one bar to the next."""
+"""Side of a corner's tile, width of a bar, and from one bar to the next. The tile's upper half has
+its colour, and the bars below are white, so that a count looks the same in every colour."""
 
 CORNERS = tuple((y, x) for y in (0, SIDE - TILE) for x in (0, SIDE - TILE))
 """Top and left of each tile, row by row."""
@@ -68,27 +69,27 @@ class Look:
 
 
 def _dot(x: Grid, y: Grid) -> Mask:
-    return x**2 + y**2 <= 25
+    return x**2 + y**2 <= 49
 
 
 def _square(x: Grid, y: Grid) -> Mask:
-    return (abs(x) <= 6) & (abs(y) <= 6)
+    return (abs(x) <= 8) & (abs(y) <= 8)
 
 
 def _bar(x: Grid, y: Grid) -> Mask:
-    return (abs(x) <= 2) & (abs(y) <= 7)
+    return (abs(x) <= 3) & (abs(y) <= 9)
 
 
 def _ring(x: Grid, y: Grid) -> Mask:
-    return (x**2 + y**2 <= 49) & (x**2 + y**2 >= 16)
+    return (x**2 + y**2 <= 81) & (x**2 + y**2 >= 16)
 
 
 def _cross(x: Grid, y: Grid) -> Mask:
-    return (np.minimum(abs(x), abs(y)) <= 1.5) & (np.maximum(abs(x), abs(y)) <= 6)
+    return (np.minimum(abs(x), abs(y)) <= 2) & (np.maximum(abs(x), abs(y)) <= 9)
 
 
 def _triangle(x: Grid, y: Grid) -> Mask:
-    return (abs(y) <= 6) & (abs(x) <= (y + 6) / 2)
+    return (abs(y) <= 9) & (abs(x) <= (y + 9) / 2)
 
 
 _SEEN = (_dot, _square, _bar)
@@ -108,8 +109,9 @@ def frames_of(scene: Scene) -> Pixels:
     for (y, x), colour, count in zip(
         CORNERS, scene.words["attribute"], scene.words["count"], strict=True
     ):
+        still[y : y + TILE // 2, x : x + TILE] = colours[colour]
         for left in range(x, x + PITCH * (count + 1), PITCH):
-            still[y : y + TILE, left : left + BAR] = colours[colour]
+            still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = COLOURS["white"]
     made = np.repeat(still[None], SLOTS * look.frames, axis=0)
     for step in range(SLOTS):
         masks = _moving(scene, step, look, rng)

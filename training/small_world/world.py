@@ -1,6 +1,6 @@
 """What is true in the small world: scenes, questions, right answers and wrong ones.
 
-A video has four corners and four steps. In every corner stand one to three bars of one colour; in
+A video has four corners and four steps. In every corner lies one colour above one to three bars; in
 every step one thing of one colour moves in one direction. Each of four kinds of questions asks for
 four words, and each of the four is drawn on its own, every value as often as any other. A response
 that deserves the rating r has 5 - r wrong words. So over all videos a text is as often right as any
@@ -24,14 +24,16 @@ import numpy as np
 from videojudge_bench.errors import ConfigError
 
 Kind = Literal["attribute", "count", "motion", "order"]
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "lesson"]
 Domain = Literal["seen", "unseen", "longer"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same names would give other videos or other answers."""
 
 KINDS: tuple[Kind, ...] = ("attribute", "count", "motion", "order")
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+PARTS: tuple[Part, ...] = ("train", "validation", "test", "lesson")
+"""In a `lesson` all steps are the same: an easier video to learn to look by."""
+
 DOMAINS: tuple[Domain, ...] = ("seen", "unseen", "longer")
 """`seen`: as in training. `unseen`: other shapes, background and speeds. `longer`: 24 frames."""
 
@@ -65,7 +67,7 @@ INSTRUCTIONS: Mapping[Kind, str] = {
 }
 
 _ORDINALS = ("first", "second", "third", "fourth")
-_VIDEO_ID = re.compile(r"(train|validation|test)(?:-(unseen|longer))?-\d{5,}")
+_VIDEO_ID = re.compile(r"(train|validation|test|lesson)(?:-(unseen|longer))?-\d{5,}")
 
 Words = tuple[int, ...]
 """An answer: the index of each of its words in `VALUES`."""
@@ -79,6 +81,7 @@ class Scene:
         video_id: part, domain and number; nothing that was asked.
         seed: of the world.
         part: `test` has the pairs of properties that the others never show together; see `pairs`.
+            A `lesson` is of those others, and all of its steps are the same.
         domain: how it looks and how long it is.
         words: the right answers.
         shapes: of the thing in each step, from 0 to `SHAPES` - 1.
@@ -122,13 +125,17 @@ def scene_of(video: str, seed: int = 0) -> Scene:
     part, domain = cast("Part", found[1]), cast("Domain", found[2] or "seen")
     rng = rng_of("scene", VERSION, seed, video)
     corners, colours = (rng.integers(len(COLOURS), size=SLOTS) for _ in range(2))
+    ways = rng.integers(len(VALUES["motion"]), size=SLOTS)
+    shapes = pairs(colours, rng, held_out=part == "test")
+    if part == "lesson":
+        colours, ways = colours[:1].repeat(SLOTS), ways[:1].repeat(SLOTS)
+        shapes = shapes[:1] * SLOTS
     words: dict[Kind, Words] = {
         "attribute": _plain(corners),
         "count": pairs(corners, rng, held_out=part == "test"),
-        "motion": _plain(rng.integers(len(VALUES["motion"]), size=SLOTS)),
+        "motion": _plain(ways),
         "order": _plain(colours),
     }
-    shapes = pairs(colours, rng, held_out=part == "test")
     return Scene(video, seed, part, domain, words, shapes)
 
 
