@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
+from videojudge_bench.cli_groups import add_by
 from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
@@ -98,6 +99,7 @@ def _add_leaderboard(verbs: Verbs) -> None:
     # No default of its own: it would replace what was given before the verb.
     add.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=f"default: {RESULTS}")
     add.set_defaults(verb=_leaderboard_add)
+    add_by(parts, RESULTS)
 
 
 def _tasks_path(_: argparse.Namespace) -> int:
