@@ -12,6 +12,7 @@ from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
 from videojudge_bench.cli_groups import add_by
 from videojudge_bench.cli_judges import add_judges
+from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bootstrap(verbs)
     add_experiments(verbs)
     _add_leaderboard(verbs)
+    add_look(verbs)
     path = verbs.add_parser(
         "tasks-path",
         help="print the folder of our task files",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from videojudge_bench.verdicts import Judgement
 
 logger = logging.getLogger(__name__)
 
+MOST_TOLD = 3
+"""Settings that a name says, of those in which runs of one name differ."""
+
 
 @dataclass(frozen=True)
 class OpenRun:
@@ -32,10 +35,12 @@ class OpenRun:
     Attributes:
         found: the run; its judgements have replies where it is a journal.
         gold_set: what was judged.
+        kept: as the leaderboard keeps it; None for a journal.
     """
 
     found: FoundRun
     gold_set: GoldSet
+    kept: StoredRun | None = None
 
     @property
     def name(self) -> str:
@@ -86,11 +91,12 @@ def open_runs(folder: Path) -> list[OpenRun]:
             its judgements are about another version of the set.
     """
     stored = [path.parent for path in sorted(folder.rglob(VERDICTS_FILE))]
-    found = [_as_found(read_run(path)) for path in stored] if stored else find_runs(folder)
+    found: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]
+    found = found or [(run, None) for run in find_runs(folder)]
     runs, problems = list[OpenRun](), list[VideoJudgeError]()
-    for run in found:
+    for run, kept in found:
         try:
-            runs.append(_opened(run, folder))
+            runs.append(_opened(run, kept, folder))
         except (NoDataError, UnknownNameError, DataError) as error:
             problems.append(error)
     if not runs:
@@ -120,14 +126,48 @@ def open_run(folder: Path, *, what: str) -> OpenRun:
     return runs[0]
 
 
+def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
+    """Return the runs, those of one name on one measurement told apart by what differs in them.
+
+    `random` twice becomes `random, seed=0` and `random, seed=1`; runs that say the same of
+    themselves are numbered.
+    """
+    alike: dict[tuple[str, str, int, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        key = (run.info.name, run.info.data, run.found.references, run.name)
+        alike.setdefault(key, []).append(place)
+    named = list(runs)
+    for places in alike.values():
+        if len(places) < 2:
+            continue
+        names = _told_apart([runs[place] for place in places])
+        for place, name in zip(places, names, strict=True):
+            named[place] = replace(runs[place], found=replace(runs[place].found, name=name))
+    return named
+
+
+def _told_apart(runs: Sequence[OpenRun]) -> list[str]:
+    halves = [run.found.judge for run in runs]
+    keys = dict.fromkeys(key for half in halves for key in half)
+    differing = [k for k in keys if len({str(half.get(k)) for half in halves}) > 1][:MOST_TOLD]
+    names = [
+        ", ".join([run.name, *(f"{key}={half.get(key)}" for key in differing)])
+        for run, half in zip(runs, halves, strict=True)
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
 def listed(runs: Sequence[OpenRun], *, most: int = 8) -> str:
     """Return the titles of some runs for a message."""
     titles = [run.title for run in runs[:most]]
     return "; ".join([*titles, *(["…"] if len(runs) > most else [])])
 
 
-def _as_found(run: StoredRun) -> FoundRun:
-    return FoundRun(
+def _kept(folder: Path) -> tuple[FoundRun, StoredRun]:
+    run = read_run(folder)
+    found = FoundRun(
         name=run.name,
         gold_set=run.gold_set,
         data=run.info.data,
@@ -137,9 +177,10 @@ def _as_found(run: StoredRun) -> FoundRun:
         judge=run.signature.judge,
         judgements=run.judgements,
     )
+    return found, run
 
 
-def _opened(run: FoundRun, folder: Path) -> OpenRun:
+def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:
     gold_set = goldsets.load(run.gold_set, run.data)
     if not run.judgements:
         raise DataError(
@@ -155,4 +196,4 @@ def _opened(run: FoundRun, folder: Path) -> OpenRun:
             "another version of the set",
             path=folder,
         )
-    return OpenRun(run, gold_set)
+    return OpenRun(run, gold_set, kept)
