@@ -82,7 +82,8 @@ def _add_leaderboard(verbs: Verbs) -> None:
     board = verbs.add_parser(
         "leaderboard",
         help="build the leaderboard, or add a run to it",
-        description="Without a verb: builds leaderboard.md, .csv and .json from the stored runs.",
+        description="Without a verb: builds leaderboard.md, .csv and .json from the stored runs, "
+        "and index.html, a page to look at.",
     )
     board.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of the results; default: %(default)s"
@@ -113,6 +114,7 @@ def _tasks_path(_: argparse.Namespace) -> int:
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
     from videojudge_bench.leaderboard import importing, rows, stored, tables
+    from videojudge_bench.report import making, page
 
     results: Path = arguments.results
     runs = stored.read_all(results / "runs")
@@ -131,7 +133,8 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         published=rows.read_published(results / "published" / "figures.json"),
         known_tests=rows.read_tests(results / tables.TESTS),
     )
-    written = tables.write_tables(board, results)
+    written = [*tables.write_tables(board, results), results / making.INDEX]
+    page.write(making.board_page(board), written[-1])
     for group in tables.by_table(board.rows):
         _leaderboard_table(group)
     say(f"wrote {path}" for path in written)

@@ -17,6 +17,7 @@ RUN_HELP = "folder with one run: its journal, or a folder of results/runs"
 def add_look(verbs: Verbs) -> None:
     """Add `compare` and `report` to a parser's verbs."""
     _add_compare(verbs)
+    _add_report(verbs)
 
 
 def _add_compare(verbs: Verbs) -> None:
@@ -43,6 +44,65 @@ def _add_compare(verbs: Verbs) -> None:
         help="how many of the items that flipped most to show; default: %(default)s",
     )
     compare.set_defaults(verb=_compare)
+
+
+def _add_report(verbs: Verbs) -> None:
+    report = verbs.add_parser(
+        "report",
+        help="one HTML page to look at: a run, two beside each other, or a leaderboard",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Writes one self-contained page that loads nothing: numbers with intervals,\n"
+        "plots, and every item with its reply, verdict and gold, worst disagreements first.\n"
+        "Of two runs the items that flipped can be shown. A folder with many runs gives their\n"
+        "leaderboard.\n\n"
+        "  videojudge report results/runs/vatex/minilm-9ref -o report.html\n"
+        "  videojudge report runs/mine runs/other --videos DIR -o report.html",
+    )
+    report.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="a journal, a folder of results/runs, or a folder with many runs",
+    )
+    report.add_argument("other", type=Path, nargs="?", metavar="RUN2", help="another run, beside")
+    report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html")
+    report.add_argument(
+        "--worst",
+        type=int,
+        default=24,
+        metavar="N",
+        help="how many of the worst disagreements to show with frames and prompt; "
+        "default: %(default)s",
+    )
+    report.add_argument(
+        "--videos", type=Path, metavar="DIR", help="folder with the video files, for the frames"
+    )
+    report.set_defaults(verb=_report)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.errors import ConfigError
+    from videojudge_bench.leaderboard.opening import open_run, open_runs
+    from videojudge_bench.report import making, page
+
+    output: Path = arguments.output
+    if not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise ConfigError(f"--output {output}: it is a folder; name a file, as report.html")
+    if arguments.other is None:
+        runs = open_runs(arguments.run)
+    else:
+        folders = (arguments.run, arguments.other)
+        runs = [open_run(folder, what="Beside another stands") for folder in folders]
+    say(f"{run.title}: {len(run.judgements):,} items" for run in runs)
+    if arguments.other is None and len(runs) > 1:
+        made = making.many_page(runs)
+    else:
+        made = making.runs_page(runs, worst=arguments.worst, videos=arguments.videos)
+    page.write(made, output)
+    say([f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)"])
+    return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -76,14 +76,14 @@ def _of_ratings(parsed: _Answers, *, on_scale: bool) -> dict[str, float]:
     scores = np.array([cast(Rating, verdict).value for _, verdict in parsed])
     gold = np.array([cast(RatingGold, example.gold).mean for example, _ in parsed])
     if not on_scale:
-        scores, gold = _share_below(scores), _share_below(np.round(gold, _DECIMALS))
+        scores, gold = share_below(scores), share_below(np.round(gold, _DECIMALS))
     far = np.abs(np.round(scores - gold, _DECIMALS))
     ids = (example.item.id for example, _ in parsed)
     return dict(zip(ids, far.tolist(), strict=True))
 
 
-def _share_below(values: Floats) -> Floats:
-    """The share of values below each one, ties half."""
+def share_below(values: Floats) -> Floats:
+    """Return the share of values below each one, ties half; shape as given, within 0..1."""
     from scipy.stats import rankdata
 
     return np.asarray((rankdata(values) - 0.5) / len(values), dtype=np.float64)
