@@ -77,7 +77,7 @@ check: $(STAMP)  ## lint, types, layers
 bench: $(STAMP)  ## measure speed; writes results/benchmarks/
 	$(BIN)/python tests/benchmarks
 
-leaderboard: $(STAMP)  ## build results/leaderboard.{md,csv,json} from results/runs/
+leaderboard: $(STAMP)  ## build results/leaderboard.{md,csv,json} and index.html from results/runs/
 	$(BIN)/videojudge leaderboard
 
 clean:  ## remove what the other targets made

@@ -16,6 +16,7 @@ from videojudge_bench.leaderboard.stored import (
     kept_info,
 )
 from videojudge_bench.metrics.compare import compare
+from videojudge_bench.report import making, page
 
 RESULTS = Path(__file__).parents[1] / "results"
 FOLDERS = sorted(path.parent for path in (RESULTS / "runs").glob("*/*/run.json"))
@@ -92,7 +93,8 @@ def test_the_tables_follow_from_the_runs(tmp_path: Path) -> None:
         published=rows.read_published(RESULTS / "published" / "figures.json"),
         known_tests=rows.read_tests(RESULTS / tables.TESTS),
     )
-    for path in tables.write_tables(board, tmp_path):
+    page.write(making.board_page(board), tmp_path / making.INDEX)
+    for path in [*tables.write_tables(board, tmp_path), tmp_path / making.INDEX]:
         assert path.read_text("utf-8") == (RESULTS / path.name).read_text("utf-8"), path.name
 
 

@@ -11,7 +11,7 @@ import pytest
 from measured_runs import board_set
 from registered import registered
 
-from videojudge_bench import sweep
+from videojudge_bench import sheets, sweep
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item
@@ -244,6 +244,6 @@ def test_names_are_checked_too(board: GoldSet) -> None:
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must end in \.csv or \.json"):
-        sweep.check_output(tmp_path / "table.txt")
+        sheets.check_output(tmp_path / "table.txt")
     with pytest.raises(ConfigError, match="there is no folder"):
-        sweep.check_output(tmp_path / "missing" / "table.csv")
+        sheets.check_output(tmp_path / "missing" / "table.csv")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
+from videojudge_bench.cli_groups import add_by
 from videojudge_bench.cli_judges import add_judges
+from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_experiments(verbs)
     add_train(verbs)
     _add_leaderboard(verbs)
+    add_look(verbs)
     path = verbs.add_parser(
         "tasks-path",
         help="print the folder of our task files",
@@ -81,7 +84,8 @@ def _add_leaderboard(verbs: Verbs) -> None:
     board = verbs.add_parser(
         "leaderboard",
         help="build the leaderboard, or add a run to it",
-        description="Without a verb: builds leaderboard.md, .csv and .json from the stored runs.",
+        description="Without a verb: builds leaderboard.md, .csv and .json from the stored runs, "
+        "and index.html, a page to look at.",
     )
     board.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of the results; default: %(default)s"
@@ -100,6 +104,7 @@ def _add_leaderboard(verbs: Verbs) -> None:
     # No default of its own: it would replace what was given before the verb.
     add.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=f"default: {RESULTS}")
     add.set_defaults(verb=_leaderboard_add)
+    add_by(parts, RESULTS)
 
 
 def _tasks_path(_: argparse.Namespace) -> int:
@@ -111,6 +116,7 @@ def _tasks_path(_: argparse.Namespace) -> int:
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
     from videojudge_bench.leaderboard import importing, rows, stored, tables
+    from videojudge_bench.report import making, page
 
     results: Path = arguments.results
     runs = stored.read_all(results / "runs")
@@ -129,7 +135,8 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         published=rows.read_published(results / "published" / "figures.json"),
         known_tests=rows.read_tests(results / tables.TESTS),
     )
-    written = tables.write_tables(board, results)
+    written = [*tables.write_tables(board, results), results / making.INDEX]
+    page.write(making.board_page(board), written[-1])
     for group in tables.by_table(board.rows):
         _leaderboard_table(group)
     say(f"wrote {path}" for path in written)

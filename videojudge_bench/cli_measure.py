@@ -140,11 +140,11 @@ def _metric(metric: Metric) -> str:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from videojudge_bench import sweep
+    from videojudge_bench import sheets, sweep
 
     output: Path | None = arguments.output
     if output is not None:
-        sweep.check_output(output)
+        sheets.check_output(output)
     plan = _plan(arguments)
     cells = sweep.prepare(plan)
     title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"

@@ -113,7 +113,7 @@ class PromptedJudge(Judge):
             )
         own = {"rate": prompt, "prefer": pair_prompt}
         self._templates = {
-            ability: load_prompt(Path(own[ability] or _find_prompt(type(self), name)))
+            ability: load_prompt(Path(own[ability] or find_prompt(type(self), name)))
             for ability, name in self.prompts.items()
         }
         # Whoever rates can also prefer: the higher of two ratings wins.
@@ -375,7 +375,8 @@ def _prefix_key(item: Item | Pair) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _find_prompt(cls: type, name: str) -> Path:
+def find_prompt(cls: type, name: str) -> Path:
+    """Return the file of a judge's prompt; raises ConfigError where there is none."""
     tried: list[Path] = []
     for owner in cls.__mro__:
         if owner is PromptedJudge:

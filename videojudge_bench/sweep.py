@@ -6,8 +6,6 @@ setting that was measured before costs nothing.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,12 +20,12 @@ from videojudge_bench.leaderboard.stored import Number, rounded
 from videojudge_bench.options import scalar, without_secrets
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.sheets import write_rows
 from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Usage
 from videojudge_bench.view import checked_references
 
 REFERENCES = "references"
-OUTPUTS = (".csv", ".json")
 
 Settings = Mapping[str, Scalar]
 
@@ -186,31 +184,9 @@ def run_sweep(
     return [rows[place] for place in sorted(rows)]
 
 
-def check_output(path: Path) -> None:
-    """Check that `write` can write a file, before hours of work.
-
-    Raises:
-        ConfigError: it ends neither in .csv nor in .json, or its folder does not exist.
-    """
-    if path.suffix not in OUTPUTS:
-        raise ConfigError(f"--output {path}: the name must end in {' or '.join(OUTPUTS)}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--output {path}: there is no folder {path.parent}")
-
-
 def write(rows: Sequence[SweepRow], path: Path) -> None:
     """Write rows with all their numbers: a CSV line or a JSON object for each run."""
-    objects = [row.to_json() for row in rows]
-    if path.suffix == ".json":
-        text = json.dumps(objects, ensure_ascii=False, indent=1) + "\n"
-    else:
-        names = dict.fromkeys(name for row in objects for name in row)
-        sheet = io.StringIO()
-        writer = csv.DictWriter(sheet, list(names), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(objects)
-        text = sheet.getvalue()
-    path.write_text(text, encoding="utf-8")
+    write_rows([row.to_json() for row in rows], path)
 
 
 def _check(plan: SweepPlan) -> None:

@@ -24,8 +24,8 @@ from videojudge_bench.items import (
 from videojudge_bench.metrics.compare import (
     _STATISTICS,
     Comparison,
-    _joint_units,
     compare,
+    joint_units,
 )
 from videojudge_bench.metrics.permutation import permuted_differences
 from videojudge_bench.statistics import Bools, Floats
@@ -97,7 +97,7 @@ def judged(gold_set: GoldSet, scores: Sequence[float] | Floats) -> dict[str, Jud
 
 
 def differences(gold_set: GoldSet, a: Floats, b: Floats, *, statistic: str, swaps: Bools) -> Floats:
-    units, starts = _joint_units(gold_set, judged(gold_set, a), judged(gold_set, b), "all")
+    units, starts = joint_units(gold_set, judged(gold_set, a), judged(gold_set, b), "all")
     mix = _STATISTICS[gold_set.info.shape][statistic](units, starts)
     return permuted_differences(mix, swaps)
 

@@ -121,7 +121,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         part=found.part,
         resamples=resamples,
     )
-    half = _measurement(gold_set, found.judgements, references=found.references, part=found.part)
+    half = measurement_of(gold_set, found.judgements, references=found.references, part=found.part)
     return StoredRun(
         name=name or found.name,
         info=kept_info(gold_set.info),
@@ -183,6 +183,26 @@ def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
     return replace(run, numbers=rounded(card.flat()), confusion=card.confusion)
 
 
+def measurement_of(
+    gold_set: GoldSet, judged: Collection[str], *, references: int, part: Part
+) -> dict[str, Scalar]:
+    """Return the measurement half of the signature of judgements of a set.
+
+    Args:
+        gold_set: what was judged.
+        judged: the ids of the items that were asked.
+        references: how many were shown.
+        part: what the numbers are about.
+    """
+    asked = [e for e in gold_set.examples if e.item.id in judged]
+    if part == "test":
+        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
+    # The hash of the whole set is kept; over many runs of one set that is most of the work.
+    is_whole = len(asked) == len(gold_set.examples)
+    items = gold_set.content_hash if is_whole else examples_hash(asked)
+    return measurement_half(gold_set, references=references, part=part, items=items[:12])
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the packages that numbers depend on."""
     packages = ("videojudge-bench", "lmms-eval", "numpy", "scipy", "torch", "transformers")
@@ -235,25 +255,13 @@ def _forms(name: str) -> Iterator[GoldSet]:
         return
 
 
-def _measurement(
-    gold_set: GoldSet, judged: Collection[str], *, references: int, part: Part
-) -> dict[str, Scalar]:
-    asked = [e for e in gold_set.examples if e.item.id in judged]
-    if part == "test":
-        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
-    # The hash of the whole set is kept; over many runs of one set that is most of the work.
-    is_whole = len(asked) == len(gold_set.examples)
-    items = gold_set.content_hash if is_whole else examples_hash(asked)
-    return measurement_half(gold_set, references=references, part=part, items=items[:12])
-
-
 def _check_set(run: StoredRun, gold_set: GoldSet) -> None:
     """Check that a run was measured on the set that is here, and tells the truth about it.
 
     The title may differ, it only heads a table; so may the version of the metrics, because the
     numbers are worked out again.
     """
-    half = _measurement(gold_set, run.verdicts, references=run.references, part=run.part)
+    half = measurement_of(gold_set, run.verdicts, references=run.references, part=run.part)
     wanted = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
     found = {key: run.signature.measurement.get(key.partition(".")[2]) for key in wanted}
     here = {**vars(kept_info(gold_set.info)), "examples": len(gold_set.examples)}

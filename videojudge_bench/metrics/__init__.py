@@ -1,20 +1,15 @@
-"""Statistics of judgements against gold: `score` turns judgements into a score card."""
+"""Statistics of judgements against gold: `score` turns judgements into a score card.
+
+`by_label` gives a card for each value of a label, `by_system` the means of each answering system.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.metrics.asked import PARTS
 from videojudge_bench.metrics.card import Metric, ScoreCard, undefined_card
+from videojudge_bench.metrics.grouping import SystemMeans, by_label, by_system
 from videojudge_bench.metrics.humans import agreement, human_cards
 from videojudge_bench.metrics.keys import all_keys, higher_is_better, metric_keys, primary_key
-from videojudge_bench.metrics.options import option_card
-from videojudge_bench.metrics.pairs import pair_card
-from videojudge_bench.metrics.ratings import rated_card
-from videojudge_bench.statistics import Resampling
-from videojudge_bench.verdicts import Judgement
+from videojudge_bench.metrics.scoring import score
 
 METRIC_VERSION: str = "1"
 
@@ -22,8 +17,11 @@ __all__ = [
     "METRIC_VERSION",
     "Metric",
     "ScoreCard",
+    "SystemMeans",
     "agreement",
     "all_keys",
+    "by_label",
+    "by_system",
     "higher_is_better",
     "human_cards",
     "metric_keys",
@@ -31,53 +29,3 @@ __all__ = [
     "score",
     "undefined_card",
 ]
-
-
-def score(
-    gold_set: GoldSet,
-    judgements: Mapping[str, Judgement],
-    *,
-    on_scale: bool,
-    part: str = "all",
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> ScoreCard:
-    """Return the numbers of one judge on one gold set.
-
-    Unparsed items are excluded and seen in `coverage`; the `_all` twins impute the end of the scale
-    farthest from gold (off the scale, of the judge's own scores), or a lost question or pair. Items
-    whose video is missing are excluded everywhere. Intervals are 95 %, by resampling videos. The
-    order of examples and judgements does not matter.
-
-    Args:
-        gold_set: the examples.
-        judgements: by item id, of the items that were asked: all, or fewer under a limit.
-        on_scale: whether ratings are on the gold set's scale; False where numbers only rank.
-        part: `all`, or `test` to report test videos only. What is fitted (`skill`, `acc_eq_cal`) is
-            fitted on dev videos and reported on test videos in either case.
-        resamples: how many resamples of videos.
-        seed: of the resamples.
-
-    Raises:
-        ConfigError: unknown part, a part of a set without parts, no resamples, judgements of items
-            that are not in the set, or verdicts of the wrong kind.
-        DataError: a question with two correct options, a pair whose ids name no order.
-    """
-    _check(gold_set, part, resamples)
-    resampling = Resampling(resamples, seed)
-    if gold_set.info.shape == "pairs":
-        return pair_card(gold_set, judgements, part=part, resampling=resampling)
-    card = rated_card if gold_set.info.shape == "ratings" else option_card
-    return card(gold_set, judgements, on_scale=on_scale, part=part, resampling=resampling)
-
-
-def _check(gold_set: GoldSet, part: str, resamples: int) -> None:
-    info = gold_set.info
-    if part not in PARTS:
-        raise ConfigError(f"unknown part {part!r}; scoring reports {' or '.join(PARTS)}")
-    if part != "all" and not info.has_dev:
-        raise ConfigError(
-            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
-        )
-    if resamples < 1:
-        raise ConfigError(f"resamples must be at least 1, got {resamples}; 10000 is usual")

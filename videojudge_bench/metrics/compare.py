@@ -94,7 +94,7 @@ def compare(
     """
     shape = gold_set.info.shape
     _check(gold_set.info, statistic, part, permutations)
-    units, starts = _joint_units(gold_set, a, b, part)
+    units, starts = joint_units(gold_set, a, b, part)
     mix = _STATISTICS[shape][statistic](units, starts)
     first, second, p_value = permutation_test(
         mix, len(starts), permutations=permutations, seed=seed
@@ -151,7 +151,7 @@ def rank_clusters(
     return ranks
 
 
-def _least_p_value(units: Sequence[_Unit]) -> float:
+def _least_p_value(units: Sequence[JointUnit]) -> float:
     """The smallest p-value that the videos on which the judges differ can give.
 
     With m of them there are 2^(m-1) ways to swap that differ by more than the sign. Ranks need this
@@ -163,8 +163,14 @@ def _least_p_value(units: Sequence[_Unit]) -> float:
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """A rated response, a question or a pair with the verdicts of both judges, all parsed."""
+class JointUnit:
+    """A rated response, a question or a pair with the verdicts of both judges, all parsed.
+
+    Attributes:
+        examples: one of a rated response, all options of a question, both orders of a pair.
+        a: the first judge's verdicts on them.
+        b: the second judge's.
+    """
 
     examples: tuple[Example, ...]
     a: tuple[Verdict, ...]
@@ -172,10 +178,11 @@ class _Unit:
 
     @property
     def video_id(self) -> str:
+        """The video that it is about."""
         return self.examples[0].item.video_id
 
 
-_Builder = Callable[[Sequence[_Unit], Ints], Mix]
+_Builder = Callable[[Sequence[JointUnit], Ints], Mix]
 """From units sorted by video, and the index of each video's first, to a `Mix`."""
 
 
@@ -193,10 +200,14 @@ def _check(info: GoldSetInfo, statistic: str, part: str, permutations: int) -> N
         raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
 
 
-def _joint_units(
+def joint_units(
     gold_set: GoldSet, a: Mapping[str, Judgement], b: Mapping[str, Judgement], part: str
-) -> tuple[list[_Unit], Ints]:
-    """Return what both judged and parsed, sorted by video, and where each video starts."""
+) -> tuple[list[JointUnit], Ints]:
+    """Return what both judged and parsed, sorted by video, and where each video starts.
+
+    Raises:
+        ConfigError: as `compare`.
+    """
     of_a, of_b = (asked(gold_set, judgements).only(part).answers for judgements in (a, b))
     verdicts_b = {example.item.id: verdict for example, verdict in of_b}
     both: dict[str, list[tuple[Example, Verdict, Verdict]]] = {}
@@ -205,7 +216,7 @@ def _joint_units(
         if item_id in verdicts_b:
             key = item_id if gold_set.info.shape == "ratings" else example.unit
             both.setdefault(key, []).append((example, verdict, verdicts_b[item_id]))
-    units = [_Unit(*zip(*answers, strict=True)) for answers in both.values()]
+    units = [JointUnit(*zip(*answers, strict=True)) for answers in both.values()]
     units = sorted(filter(_is_complete, units), key=lambda unit: unit.video_id)
     videos = [unit.video_id for unit in units]
     starts = [k for k, video in enumerate(videos) if k == 0 or video != videos[k - 1]]
@@ -218,7 +229,7 @@ def _joint_units(
     return units, np.array(starts, dtype=np.int64)
 
 
-def _is_complete(unit: _Unit) -> bool:
+def _is_complete(unit: JointUnit) -> bool:
     """Whether all is parsed, and there are both orders of a pair, or options to choose from."""
     if any(isinstance(verdict, Unparsed) for verdict in (*unit.a, *unit.b)):
         return False
@@ -230,10 +241,13 @@ def _is_complete(unit: _Unit) -> bool:
     return True
 
 
-def _mean_of(value: Callable[[Sequence[Example], Sequence[Verdict]], float]) -> _Builder:
+UnitValue = Callable[[Sequence[Example], Sequence[Verdict]], float]
+
+
+def _mean_of(value: UnitValue) -> _Builder:
     """Return the builder of a mean over units of their values."""
 
-    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
+    def build(units: Sequence[JointUnit], starts: Ints) -> Mix:
         a = np.array([[value(unit.examples, unit.a)] for unit in units])
         b = np.array([[value(unit.examples, unit.b)] for unit in units])
         return sums_mix(a, b, starts, lambda means: means[:, 0])
@@ -241,13 +255,13 @@ def _mean_of(value: Callable[[Sequence[Example], Sequence[Verdict]], float]) -> 
     return build
 
 
-def _of_question(key: str) -> _Builder:
+def _of_question(key: str) -> UnitValue:
     def value(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> float:
         scores = [cast(Rating, verdict).value for verdict in verdicts]
         correct = [cast(OptionGold, example.gold).correct for example in examples].index(True)
         return question_scores(scores.pop(correct), scores)[key]
 
-    return _mean_of(value)
+    return value
 
 
 def _pair_accuracy(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> float:
@@ -257,24 +271,32 @@ def _pair_accuracy(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> 
     return pair_scores(ab, ba, a_is_better=gold.p_first > 0.5)["accuracy"]
 
 
-def _rated(units: Sequence[_Unit]) -> tuple[Rated, Rated]:
+UNIT_VALUES: Mapping[str, UnitValue] = {
+    **{key: _of_question(key) for key in ("psup", "psup_strict", "top1")},
+    "accuracy": _pair_accuracy,
+}
+"""By statistic, the value of one question or pair, whose mean the statistic is."""
+
+
+def rated_by_both(units: Sequence[JointUnit]) -> tuple[Rated, Rated]:
+    """Return the arrays of rated responses with the first and with the second judge's scores."""
     examples = [unit.examples[0] for unit in units]
     a = Rated.of(examples, [cast(Rating, unit.a[0]).value for unit in units])
     return a, Rated.of(examples, [cast(Rating, unit.b[0]).value for unit in units])
 
 
-def _mae(units: Sequence[_Unit], starts: Ints) -> Mix:
-    a, b = (np.abs(rated.scores - rated.gold)[:, None] for rated in _rated(units))
+def _mae(units: Sequence[JointUnit], starts: Ints) -> Mix:
+    a, b = (np.abs(rated.scores - rated.gold)[:, None] for rated in rated_by_both(units))
     return sums_mix(a, b, starts, lambda means: means[:, 0])
 
 
-def _rmse(units: Sequence[_Unit], starts: Ints) -> Mix:
-    a, b = ((rated.scores - rated.gold)[:, None] ** 2 for rated in _rated(units))
+def _rmse(units: Sequence[JointUnit], starts: Ints) -> Mix:
+    a, b = ((rated.scores - rated.gold)[:, None] ** 2 for rated in rated_by_both(units))
     return sums_mix(a, b, starts, lambda means: np.sqrt(means[:, 0]))
 
 
-def _pearson(units: Sequence[_Unit], starts: Ints) -> Mix:
-    a, b = _rated(units)
+def _pearson(units: Sequence[JointUnit], starts: Ints) -> Mix:
+    a, b = rated_by_both(units)
     _refuse_constants(a.scores, b.scores, a.gold_levels[:, None])
     z_a, z_b, z_gold = ((x - x.mean()) / x.std() for x in (a.scores, b.scores, a.gold))
 
@@ -288,8 +310,8 @@ def _pearson(units: Sequence[_Unit], starts: Ints) -> Mix:
 
 
 def _rank_correlation(exponent: int) -> _Builder:
-    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
-        a, b = _rated(units)
+    def build(units: Sequence[JointUnit], starts: Ints) -> Mix:
+        a, b = rated_by_both(units)
         gold = a.gold_levels[:, None]
         _refuse_constants(a.scores, b.scores, gold)
         return rank_mix(a.scores, b.scores, gold, starts=starts, exponent=exponent)
@@ -298,8 +320,8 @@ def _rank_correlation(exponent: int) -> _Builder:
 
 
 def _emscore(exponent: int) -> _Builder:
-    def build(units: Sequence[_Unit], starts: Ints) -> Mix:
-        rated, _ = pair = _rated(units)
+    def build(units: Sequence[JointUnit], starts: Ints) -> Mix:
+        rated, _ = pair = rated_by_both(units)
         a, b = (np.round(judge.scores, EMSCORE_DECIMALS) for judge in pair)
         _refuse_constants(a, b, rated.raters)
         return rank_mix(a, b, rated.raters, starts=starts, exponent=exponent)
@@ -329,6 +351,6 @@ _STATISTICS: Mapping[Shape, Mapping[str, _Builder]] = {
         "mae": _mae,
         "rmse": _rmse,
     },
-    "options": {key: _of_question(key) for key in ("psup", "psup_strict", "top1")},
-    "pairs": {"accuracy": _mean_of(_pair_accuracy)},
+    "options": {key: _mean_of(UNIT_VALUES[key]) for key in ("psup", "psup_strict", "top1")},
+    "pairs": {"accuracy": _mean_of(UNIT_VALUES["accuracy"])},
 }

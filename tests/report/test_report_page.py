@@ -1,0 +1,185 @@
+"""The page by parsing it: whole, self-contained, and inert whatever the texts of a run hold."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from measured_runs import board_set
+from pages import HOSTILE, Parsed, hostile_set, judged, with_replies
+from registered import registered
+
+from videojudge_bench import goldsets
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.leaderboard.opening import open_run, open_runs
+from videojudge_bench.report import making, page
+from videojudge_bench.report.page import Page, embedded, render
+
+RESAMPLES = 50
+
+
+def made(*folders: Path, worst: int = 3) -> Parsed:
+    """Return the page of one run, or of two, taken apart."""
+    runs = [open_run(folder, what="A test takes") for folder in folders]
+    return Parsed(render(making.runs_page(runs, worst=worst, resamples=RESAMPLES)))
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Iterator[tuple[GoldSet, Path]]:
+    """A set of hostile texts, and a journal of a judge whose replies are as hostile."""
+    with registered(hostile_set()) as gold_set:
+        journal = with_replies(
+            gold_set,
+            tmp_path / "journal",
+            lambda e: f"<thinking>{e.labels['kind']}</thinking>\n<score>3</score>",
+        )
+        yield gold_set, journal
+
+
+def test_no_text_of_a_run_becomes_markup(hostile: tuple[GoldSet, Path]) -> None:
+    gold_set, journal = hostile
+    parsed = made(journal)
+    tags = {tag for tag, _ in parsed.elements}
+    assert not tags & {"img", "iframe", "object", "embed", "link", "form", "base"}
+    assert len(parsed.tags("script")) == 2  # the data and our own
+    assert len(parsed.tags("style")) == 1
+    handlers = [
+        name for _, attributes in parsed.elements for name in attributes if name[:2] == "on"
+    ]
+    assert handlers == []
+    links = {attributes.get("href") for attributes in parsed.tags("a")}
+    assert links == {"#main"}
+    shown = parsed.data["items"]
+    assert {item[2][0] for item in shown} == {e.item.response for e in _items(gold_set)}
+    replies = {item[6][2] for item in shown}
+    assert all(any(text in reply for reply in replies) for text in HOSTILE)
+
+
+def _items(gold_set: GoldSet) -> Iterator:  # type: ignore[type-arg]
+    yield from gold_set.examples
+
+
+def test_the_policy_allows_this_style_and_script_and_nothing_else(
+    hostile: tuple[GoldSet, Path],
+) -> None:
+    parsed = made(hostile[1])
+    first, second = parsed.tags("meta")[:2]
+    assert first == {"charset": "utf-8"}
+    assert second["http-equiv"] == "Content-Security-Policy"
+    policy = dict(part.split(" ", 1) for part in str(second["content"]).split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": f"'{_sha(parsed.texts['script'][-1])}'",
+        "style-src": f"'{_sha(parsed.texts['style'][0])}'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert not [attributes for _, attributes in parsed.elements if "style" in attributes]
+    assert not [a for _, a in parsed.elements if "src" in a or "srcset" in a]
+
+
+def _sha(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def test_what_is_embedded_cannot_end_its_element() -> None:
+    text = str(embedded({"a": ["</script>", "<!--", "&amp;", "\u2028\u2029", "]]>"]}))
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert Parsed(f'<script id="data">{text}</script>').data["a"][1] == "<!--"
+
+
+def test_a_name_of_half_a_character_is_written(tmp_path: Path) -> None:
+    page.write(Page(title="half \ud800", lead="x"), tmp_path / "page.html")
+    assert "<h1>half ?</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_parts_of_a_run_on_the_scale(tmp_path: Path) -> None:
+    with registered(board_set(25)) as gold_set:
+        parsed = made(judged(gold_set, tmp_path, "random", {}))
+    assert parsed.texts["h1"] == ["random on videojudge_tinyboard"]
+    titles = [text.strip() for text in parsed.texts["h3"]]
+    assert titles[1:] == ["Scores against gold", "Calibration", "Confusion", "Bias by length"]
+    assert len(parsed.tags("svg")) == 5  # and the one of the leaderboard
+    heads = ["".join(text.split("\u200b")) for text in parsed.texts["th"]]
+    assert heads[:3] == ["random", "items judged", "replies read"]
+    assert "75 of 75" in parsed.texts["td"]
+
+
+def test_the_parts_of_a_run_off_the_scale(tmp_path: Path) -> None:
+    with registered(board_set(25)) as gold_set:
+        parsed = made(judged(gold_set, tmp_path, "longest", {}))
+    titles = [text.strip() for text in parsed.texts["h3"]][1:]
+    assert titles == ["Scores against gold", "Gold by score", "Bias by length"]
+
+
+@pytest.mark.parametrize(
+    ("name", "judge", "titles"),
+    [
+        ("longvideobench", "longest", ["Correct options by score", "Bias by length"]),
+        ("pairwise", "random", ["Calibration", "Bias by position", "Bias by length"]),
+    ],
+)
+def test_the_parts_of_options_and_pairs(
+    name: str, judge: str, titles: list[str], tmp_path: Path
+) -> None:
+    parsed = made(judged(goldsets.load(name), tmp_path, judge, {}), worst=1)
+    assert [text.strip() for text in parsed.texts["h3"]][1:] == titles
+    data = parsed.data
+    assert (len(data["prompts"]), len(data["videos"])) == (1, 1)
+    ((pictures, times, problem),) = data["videos"].values()
+    assert problem == ""
+    assert len(pictures) == len(times) == 4
+    assert all(picture.startswith("data:image/webp;base64,") for picture in pictures)
+    assert "A sample: its gold was written by a model." in " ".join(parsed.texts["p"])
+
+
+def test_two_runs_stand_beside_each_other(tmp_path: Path) -> None:
+    with registered(board_set(25)) as gold_set:
+        folders = [judged(gold_set, tmp_path, "random", {"seed": seed}) for seed in (0, 1)]
+        parsed = made(*folders)
+        runs = [open_run(folder, what="A test takes") for folder in folders]
+    data = parsed.data
+    assert data["runs"] == ["random, seed=0", "random, seed=1"]
+    by_id = {item[0]: item for item in data["items"]}
+    for place, run in enumerate(runs):
+        for item_id, judgement in run.judgements.items():
+            gold = float(by_id[item_id][3])
+            assert by_id[item_id][6 + place][1] == abs(judgement.verdict.value - gold)  # type: ignore[union-attr]
+    worst = [max(item[6][1], item[7][1]) for item in data["items"]]
+    assert worst == sorted(worst, reverse=True)
+    facts = dict(zip(parsed.texts["th"], parsed.texts["th"], strict=True))
+    assert {"spearman", "difference", "nearer to gold on"} <= facts.keys()
+
+
+def test_a_half_finished_run_says_so(tmp_path: Path) -> None:
+    with registered(board_set(25)) as gold_set:
+        parsed = made(judged(gold_set, tmp_path, "random", {}, limit=30))
+    assert "30 of 75: not the whole set, or not finished yet" in parsed.texts["td"]
+    assert len(parsed.data["items"]) == 30
+
+
+def test_a_run_of_which_nothing_could_be_read(tmp_path: Path) -> None:
+    with registered(board_set(3)) as gold_set:
+        parsed = made(with_replies(gold_set, tmp_path, lambda _: "I cannot say."))
+    assert "0; 9 without a verdict" in parsed.texts["td"]
+    assert [item[6][:2] for item in parsed.data["items"]] == [["unparsed", None]] * 9
+    assert all(item[6][3] for item in parsed.data["items"])
+    assert "How it judges" not in parsed.texts["h2"]
+
+
+def test_many_runs_are_a_leaderboard(tmp_path: Path) -> None:
+    with registered(board_set(25)) as gold_set:
+        for judge in ("random", "longest"):
+            judged(gold_set, tmp_path, judge, {})
+        runs = open_runs(tmp_path)
+        parsed = Parsed(render(making.many_page(runs)))
+    assert parsed.texts["h1"] == ["Judges of video understanding"]
+    assert [a for a in parsed.tags("script") if a.get("id") == "data"] == []
+    rows = [a for a in parsed.tags("tr") if str(a.get("class")).startswith("judge")]
+    assert len(rows) == 2
+    assert all("||judge:" in str(row["title"]) for row in rows)
+    assert len(parsed.tags("svg")) == 1

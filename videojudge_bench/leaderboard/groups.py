@@ -1,0 +1,135 @@
+"""The leaderboard by groups of items: question types, topics, durations, systems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from videojudge_bench import metrics
+from videojudge_bench.errors import UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.labels import groups_of, label_names
+from videojudge_bench.hashing import Json
+from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.leaderboard.stored import rounded
+from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
+from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """The numbers of one run on one group of items.
+
+    Attributes:
+        run: the run.
+        label: by which the items are grouped.
+        value: the group.
+        n_videos: the videos of the items that were asked.
+        card: the numbers.
+    """
+
+    run: OpenRun
+    label: str
+    value: str
+    n_videos: int
+    card: ScoreCard
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the row as a flat object; the numbers come last."""
+        return {
+            "gold_set": self.run.info.name,
+            "data": self.run.info.data,
+            "judge": self.run.name,
+            "references": self.run.found.references,
+            "part": self.run.found.part,
+            "label": self.label,
+            "value": self.value,
+            "n_videos": self.n_videos,
+            **rounded(self.card.flat()),
+        }
+
+    def cells(self, columns: Sequence[str]) -> list[str]:
+        """Return the row as text: group, judge, references, items, videos, then the metrics."""
+        counts = (self.run.found.references, self.card.n, self.n_videos)
+        shown = [cell_of(self.card.metrics[key]) for key in columns if key in self.card.metrics]
+        covered = "undefined" if self.card.coverage is None else f"{self.card.coverage:.3f}"
+        return [self.value, self.run.name, *map(str, counts), *shown, covered]
+
+
+def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
+    """Return the runs on sets that have a label.
+
+    Raises:
+        UnknownNameError: no set has it.
+    """
+    names = {id(run.gold_set): label_names(run.gold_set) for run in runs}
+    kept = [run for run in runs if label in names[id(run.gold_set)]]
+    if not kept:
+        known = {name for found in names.values() for name in found}
+        tasks = ", ".join(sorted({run.info.task for run in runs}))
+        raise UnknownNameError(f"label of {tasks}", label, known)
+    return kept
+
+
+def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) -> list[GroupRow]:
+    """Return a row for each run and group, in the order of the groups, then of the runs.
+
+    Args:
+        runs: on one form of one set.
+        label: as `metrics.by_label` takes it.
+        resamples: of videos, for the 95 % intervals.
+
+    Raises:
+        UnknownNameError: the set has no such label.
+        ConfigError: the label names items, and no groups.
+    """
+    rows: list[GroupRow] = []
+    order: dict[str, int] = {}
+    for run in runs:
+        groups = groups_of(run.gold_set, label)
+        order = {value: place for place, value in enumerate(groups)}
+        cards = metrics.by_label(
+            run.gold_set,
+            run.judgements,
+            label,
+            on_scale=run.found.on_scale,
+            part=run.found.part,
+            resamples=resamples,
+        )
+        for value, card in cards.items():
+            asked = groups[value] & run.judgements.keys()
+            rows.append(GroupRow(run, label, value, _videos(run.gold_set, asked), card))
+    return sorted(rows, key=lambda row: order[row.value])
+
+
+def system_cells(means: SystemMeans, run: OpenRun) -> list[str]:
+    """Return one answering system as text: judge, references, system, n, means, ranks."""
+    return [
+        run.name,
+        str(run.found.references),
+        means.system,
+        str(means.n),
+        cell_of(means.gold),
+        cell_of(means.judge),
+        str(means.gold_rank),
+        str(means.judge_rank),
+    ]
+
+
+def cell_of(metric: Metric) -> str:
+    """Return a metric as text: three places and its interval, or why it has none."""
+    if metric.value is None:
+        return "undefined"
+    if metric.low is None or metric.high is None:
+        few = metric.no_interval == TOO_FEW_VIDEOS
+        return f"{metric.value:.3f}{' *' if few else ''}"
+    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+
+
+FEW = f"* {TOO_FEW_VIDEOS}: no interval"
+
+
+def _videos(gold_set: GoldSet, item_ids: Iterable[str]) -> int:
+    return len({gold_set.by_id[item_id].item.video_id for item_id in item_ids})

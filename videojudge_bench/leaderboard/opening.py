@@ -1,0 +1,199 @@
+"""A run to look at, wherever it lies: in a journal, or in a folder that the leaderboard keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import (
+    ConfigError,
+    DataError,
+    NoDataError,
+    UnknownNameError,
+    VideoJudgeError,
+)
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.leaderboard.importing import FoundRun, find_runs, measurement_of
+from videojudge_bench.leaderboard.stored import VERDICTS_FILE, StoredRun, read_run
+from videojudge_bench.signature import Signature
+from videojudge_bench.verdicts import Judgement
+
+logger = logging.getLogger(__name__)
+
+MOST_TOLD = 3
+"""Settings that a name says, of those in which runs of one name differ."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """One judge on one gold set, both on this machine.
+
+    Attributes:
+        found: the run; its judgements have replies where it is a journal.
+        gold_set: what was judged.
+        kept: as the leaderboard keeps it; None for a journal.
+    """
+
+    found: FoundRun
+    gold_set: GoldSet
+    kept: StoredRun | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the judge."""
+        return self.found.name
+
+    @property
+    def info(self) -> GoldSetInfo:
+        """What is known of the gold set."""
+        return self.gold_set.info
+
+    @property
+    def judgements(self) -> Mapping[str, Judgement]:
+        """By item id."""
+        return self.found.judgements
+
+    @property
+    def title(self) -> str:
+        """The judge, the set and what was shown."""
+        shown = self.found.references
+        return f"{self.name} on {self.info.task}, {shown} reference{'' if shown == 1 else 's'}" + (
+            f" ({self.info.data})" if self.info.data != "full" else ""
+        )
+
+    @cached_property
+    def signature(self) -> Signature:
+        """How the run's numbers are made."""
+        run = self.found
+        half = measurement_of(
+            self.gold_set, run.judgements, references=run.references, part=run.part
+        )
+        return Signature(half, run.judge)
+
+
+def open_runs(folder: Path) -> list[OpenRun]:
+    """Return the runs in a folder, sorted by set and judge.
+
+    Of several runs, one that cannot be opened is left out, and the log says why.
+
+    Args:
+        folder: a journal or a folder of journals, what `lmms_eval --log_samples` wrote, a folder of
+            `results/runs/`, or a whole folder of results.
+
+    Raises:
+        ConfigError: there is no run in it.
+        NoDataError: the set of every run, or that form of it, is not on this machine.
+        DataError: a file is not what it should be; or of every run: it has no judgement yet, or
+            its judgements are about another version of the set.
+    """
+    stored = [path.parent for path in sorted(folder.rglob(VERDICTS_FILE))]
+    found: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]
+    found = found or [(run, None) for run in find_runs(folder)]
+    runs, problems = list[OpenRun](), list[VideoJudgeError]()
+    for run, kept in found:
+        try:
+            runs.append(_opened(run, kept, folder))
+        except (NoDataError, UnknownNameError, DataError) as error:
+            problems.append(error)
+    if not runs:
+        raise problems[0]
+    for problem in problems:
+        logger.warning("left out: %s", problem)
+    return sorted(
+        runs, key=lambda run: (run.info.name, run.info.data, run.found.references, run.name)
+    )
+
+
+def open_run(folder: Path, *, what: str) -> OpenRun:
+    """Return the one run in a folder; raises as `open_runs`.
+
+    Args:
+        folder: as `open_runs` takes it.
+        what: what needs a single run, for the message.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    runs = open_runs(folder)
+    if len(runs) > 1:
+        raise ConfigError(
+            f"{folder} holds {len(runs)} runs: {listed(runs)}. {what} one; give its folder"
+        )
+    return runs[0]
+
+
+def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
+    """Return the runs, those of one name on one measurement told apart by what differs in them.
+
+    `random` twice becomes `random, seed=0` and `random, seed=1`; runs that say the same of
+    themselves are numbered.
+    """
+    alike: dict[tuple[str, str, int, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        key = (run.info.name, run.info.data, run.found.references, run.name)
+        alike.setdefault(key, []).append(place)
+    named = list(runs)
+    for places in alike.values():
+        if len(places) < 2:
+            continue
+        names = _told_apart([runs[place] for place in places])
+        for place, name in zip(places, names, strict=True):
+            named[place] = replace(runs[place], found=replace(runs[place].found, name=name))
+    return named
+
+
+def _told_apart(runs: Sequence[OpenRun]) -> list[str]:
+    halves = [run.found.judge for run in runs]
+    keys = dict.fromkeys(key for half in halves for key in half)
+    differing = [k for k in keys if len({str(half.get(k)) for half in halves}) > 1][:MOST_TOLD]
+    names = [
+        ", ".join([run.name, *(f"{key}={half.get(key)}" for key in differing)])
+        for run, half in zip(runs, halves, strict=True)
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def listed(runs: Sequence[OpenRun], *, most: int = 8) -> str:
+    """Return the titles of some runs for a message."""
+    titles = [run.title for run in runs[:most]]
+    return "; ".join([*titles, *(["…"] if len(runs) > most else [])])
+
+
+def _kept(folder: Path) -> tuple[FoundRun, StoredRun]:
+    run = read_run(folder)
+    found = FoundRun(
+        name=run.name,
+        gold_set=run.gold_set,
+        data=run.info.data,
+        references=run.references,
+        part=run.part,
+        on_scale=run.on_scale,
+        judge=run.signature.judge,
+        judgements=run.judgements,
+    )
+    return found, run
+
+
+def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:
+    gold_set = goldsets.load(run.gold_set, run.data)
+    if not run.judgements:
+        raise DataError(
+            f"the run of {run.name} on {gold_set.info.task} has no judgement yet; it has just "
+            "begun, or it failed. The command that made it goes on with it",
+            path=folder,
+        )
+    unknown = run.judgements.keys() - gold_set.by_id.keys()
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} of {len(run.judgements)} judgements are about items that "
+            f"{gold_set.info.task} does not have, such as {min(unknown)!r}; they were made with "
+            "another version of the set",
+            path=folder,
+        )
+    return OpenRun(run, gold_set, kept)

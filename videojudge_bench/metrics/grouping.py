@@ -1,0 +1,155 @@
+"""The same statistics per group: by a label of the examples, and by answering system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.labels import groups_of
+from videojudge_bench.items import Example, RatingGold
+from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.card import Metric, ScoreCard, measure
+from videojudge_bench.metrics.scoring import score
+from videojudge_bench.statistics import Resampling, codes, means
+from videojudge_bench.verdicts import Judgement, Rating
+
+_DECIMALS = 9  # differences of means below are rounding errors
+
+
+def by_label(
+    gold_set: GoldSet,
+    judgements: Mapping[str, Judgement],
+    label: str,
+    *,
+    on_scale: bool,
+    part: str = "all",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> dict[str, ScoreCard]:
+    """Return a score card for each value of a label, made as `score` makes that of the whole set.
+
+    `by_label(gold_set, judgements, "kind", on_scale=True)["order"].metrics["spearman"].value` is a
+    number, `.n` how many items it is about. Every group is scored as if nothing else had been
+    asked; a group of fewer than 20 videos has values and no intervals (`no_interval` says so). A
+    question of an option set is left out (`n_left_out`) where the label tells its options apart.
+
+    Args:
+        gold_set: the examples.
+        judgements: by item id, of the items that were asked; a group without any has no card.
+        label: a label of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
+            (`goldsets.labels`). Examples without it are the group `(none)`.
+        on_scale: whether ratings are on the gold set's scale.
+        part: `all`, or `test` for test videos only.
+        resamples: how many resamples of videos.
+        seed: of the resamples.
+
+    Raises:
+        UnknownNameError: no example has that label.
+        ConfigError: the label has more than 100 values; else as `score`.
+        DataError: as `score`.
+    """
+    asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen
+    cards: dict[str, ScoreCard] = {}
+    for value, item_ids in groups_of(gold_set, label).items():
+        group = {i: judgement for i, judgement in judgements.items() if i in item_ids}
+        if group:
+            cards[value] = score(
+                gold_set, group, on_scale=on_scale, part=part, resamples=resamples, seed=seed
+            )
+    return cards
+
+
+@dataclass(frozen=True)
+class SystemMeans:
+    """What raters and a judge say of one answering system.
+
+    Attributes:
+        system: its name.
+        n: responses of it with a verdict.
+        gold: mean gold rating of these.
+        judge: mean of the judge's ratings of the same responses.
+        gold_rank: 1 + the number of systems with a higher mean gold.
+        judge_rank: 1 + the number of systems with a higher mean of the judge.
+    """
+
+    system: str
+    n: int
+    gold: Metric
+    judge: Metric
+    gold_rank: int
+    judge_rank: int
+
+
+def by_system(
+    gold_set: GoldSet,
+    judgements: Mapping[str, Judgement],
+    *,
+    part: str = "all",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[SystemMeans]:
+    """Return the means and ranks of the answering systems, best gold first.
+
+    `system_accuracy` of a score card is the share of pairs of systems that both rankings order
+    alike. Responses without a verdict are left out of both means. Intervals are 95 %, by resampling
+    videos; a system with fewer than 20 videos has none.
+
+    Raises:
+        ConfigError: the set does not name the systems, or no response has a verdict; else as
+            `score`.
+    """
+    if not gold_set.info.systems:
+        raise ConfigError(
+            f"{gold_set.info.task} does not name the answering systems; give every row of your set "
+            "the field 'system'"
+        )
+    rated = [
+        (example, verdict.value)
+        for example, verdict in asked(gold_set, judgements).only(part).answers
+        if isinstance(verdict, Rating)
+    ]
+    if not rated:
+        raise ConfigError(f"{gold_set.info.task}: no response has a verdict, so no system is rated")
+    found = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples, seed))
+    return sorted(found, key=lambda means: (means.gold_rank, means.system))
+
+
+def _means(
+    examples: Sequence[Example], scores: Sequence[float], resampling: Resampling
+) -> list[SystemMeans]:
+    systems = np.array([e.system or "" for e in examples])
+    names = np.unique(systems)
+    videos = codes(np.array([e.item.video_id for e in examples]))
+    gold = np.array([cast(RatingGold, e.gold).mean for e in examples])
+    columns = {
+        f"{who}{number}": np.where(systems == name, values, np.nan)
+        for number, name in enumerate(names)
+        for who, values in (("gold", gold), ("judge", np.array(scores)))
+    }
+    n_videos = int(videos.max()) + 1
+    found = measure([means(columns, videos, n_videos)], n_videos, str, resampling, shares=())
+    ranks = {who: _ranks([found[f"{who}{k}"] for k in range(len(names))]) for who in _WHO}
+    return [
+        SystemMeans(
+            system=str(name),
+            n=int(np.sum(systems == name)),
+            gold=found[f"gold{k}"],
+            judge=found[f"judge{k}"],
+            gold_rank=ranks["gold"][k],
+            judge_rank=ranks["judge"][k],
+        )
+        for k, name in enumerate(names)
+    ]
+
+
+_WHO = ("gold", "judge")
+
+
+def _ranks(metrics: Sequence[Metric]) -> list[int]:
+    values = [round(cast(float, metric.value), _DECIMALS) for metric in metrics]
+    return [1 + sum(other > value for other in values) for value in values]

@@ -1,0 +1,77 @@
+"""The interval of a difference between two judges, on what both judged and parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.metrics import rating_statistics as stats
+from videojudge_bench.metrics.card import FEWEST_VIDEOS
+from videojudge_bench.metrics.compare import UNIT_VALUES, joint_units, rated_by_both
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.statistics import (
+    Floats,
+    Resampling,
+    Statistic,
+    bootstrap,
+    codes,
+    means,
+    percentile_interval,
+)
+from videojudge_bench.verdicts import Judgement
+
+
+def difference_interval(
+    gold_set: GoldSet,
+    a: Mapping[str, Judgement],
+    b: Mapping[str, Judgement],
+    *,
+    statistic: str,
+    part: str = "all",
+    resampling: Resampling,
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of the statistic of `a` less that of `b`, by resampling videos.
+
+    Both judges see the same resamples of the videos on which both have verdicts, so that what is
+    hard for both does not widen the interval. Resamples in which either is undefined are dropped.
+    None with fewer than 20 such videos, or where no resample is left.
+
+    Args:
+        gold_set: what was judged.
+        a: the first judge's judgements by item id.
+        b: the second judge's.
+        statistic: as `compare` takes it.
+        part: `all`, or `test` for test videos only.
+        resampling: how many resamples, and their seed.
+
+    Raises:
+        ConfigError: judgements of another set, or fewer than 2 videos that both judged.
+    """
+    units, starts = joint_units(gold_set, a, b, part)
+    n_videos = len(starts)
+    if n_videos < FEWEST_VIDEOS:
+        return None
+    if statistic in UNIT_VALUES:
+        value = UNIT_VALUES[statistic]
+        gains = [value(unit.examples, unit.a) - value(unit.examples, unit.b) for unit in units]
+        videos = codes(np.array([unit.video_id for unit in units]))
+        found = bootstrap([means({"": np.array(gains)}, videos, n_videos)], n_videos, resampling)
+        return percentile_interval(found[""])
+    # One seed, one number of videos: both see the same resamples.
+    of_a, of_b = (
+        bootstrap(_of_ratings(rated, statistic, gold_set.info.scale), n_videos, resampling)
+        for rated in rated_by_both(units)
+    )
+    differences: Floats = of_a[statistic] - of_b[statistic]
+    return percentile_interval(differences)
+
+
+def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
+    """What the statistic is among, and as little else as can be."""
+    if statistic.startswith("emscore_"):
+        return stats.emscore(rated)[:1]
+    if statistic in ("mae", "rmse"):
+        return stats.errors(rated, scale)
+    return [stats.correlations(rated)]

@@ -1,0 +1,152 @@
+"""What only the worst disagreements are shown with: the frames of the video and the prompt."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench import registry
+from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.hashing import Json
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.prompted import WRITE, PromptedJudge, find_prompt
+from videojudge_bench.prompts import PromptTemplate, RenderedPrompt, Wanted, load_prompt
+from videojudge_bench.report.items import cut
+from videojudge_bench.video import FramePolicy, load_frames
+from videojudge_bench.view import view_of
+
+if TYPE_CHECKING:
+    from videojudge_bench.video.batch import Pixels
+
+FRAMES = 4
+POLICY = FramePolicy(max_frames=FRAMES, fps=None, min_pixels=0, max_pixels=240 * 135, factor=4)
+QUALITY = 60
+PROMPT_CHARACTERS = 20_000
+
+
+def thumbnails(run: OpenRun, item_ids: Sequence[str], videos: Path | None) -> dict[str, Json]:
+    """Return by video id what there is to see of the videos of some items.
+
+    Args:
+        run: the run.
+        item_ids: the items.
+        videos: folder with the video files, beside the set's own.
+
+    Returns:
+        By video id [data URIs, seconds of each frame, what is wrong or ""].
+
+    Raises:
+        ConfigError: the folder does not exist.
+    """
+    files = view_of(run.gold_set, run.found.references, videos).videos
+    ids = dict.fromkeys(run.gold_set.by_id[item_id].item.video_id for item_id in item_ids)
+    return {video_id: _seen(files.get(video_id)) for video_id in ids}
+
+
+def _seen(path: Path | None) -> Json:
+    if path is None:
+        return [[], [], "the video is not on this machine; give its folder with --videos DIR"]
+    try:
+        batch = load_frames(path, POLICY)
+    except VideoError as error:
+        return [[], [], f"{path.name}: {error.found}"]
+    times: list[Json] = [round(time, 1) for time in batch.times_seconds]
+    return [[_uri(frame) for frame in batch.frames], times, ""]
+
+
+def _uri(frame: Pixels) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, format="WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+class Prompts:
+    """Renders a run's prompts again, from its signature and the templates that are here.
+
+    Attributes:
+        problem: why there is none to show; empty where there is.
+        is_asked: whether the judge asks a model at all.
+    """
+
+    def __init__(self, run: OpenRun) -> None:
+        self._run, self._settings = run, run.found.judge
+        self.problem, self.is_asked = "", True
+        self._templates: dict[str, PromptTemplate] = {}
+        try:
+            self._cls = registry.judge_class(str(self._settings.get("judge")))
+            self._templates = self._found()
+        except ConfigError as error:
+            self.problem = f"the prompt cannot be rendered here: {error}"
+
+    def _found(self) -> dict[str, PromptTemplate]:
+        if not issubclass(self._cls, PromptedJudge):
+            self.is_asked = False
+            return {}
+        if str(self._settings.get("rubric", "")).startswith("sha256:"):
+            raise ConfigError("it was shown rubrics from a file")
+        found: dict[str, PromptTemplate] = {}
+        for ability, name in self._cls.prompts.items():
+            template = load_prompt(find_prompt(self._cls, name))
+            made_with = self._settings.get(f"prompt_{ability}")
+            if made_with != template.sha:
+                raise ConfigError(
+                    f"the run used another version of it ({made_with}, here {template.sha})"
+                )
+            found[ability] = template
+        return found
+
+    def of(self, item_id: str) -> str:
+        """Return the prompt of an item as text, or why there is none.
+
+        Empty where no model is asked. A judge without a prompt for pairs was asked about each
+        response: both prompts are given.
+        """
+        if self.problem or not self.is_asked:
+            return self.problem
+        item = self._shown(item_id)
+        parts: Sequence[Item | Pair] = [item]
+        if isinstance(item, Pair) and "prefer" not in self._templates:
+            parts = item.sides()
+        try:
+            prompts = [self._rendered(part) for part in parts]
+        except ConfigError as error:
+            return f"the prompt cannot be rendered here: {error}"
+        return cut("\n\n".join(map(_text, prompts)), PROMPT_CHARACTERS)
+
+    def _rendered(self, part: Item | Pair) -> RenderedPrompt:
+        template = self._templates["rate" if isinstance(part, Item) else "prefer"]
+        wanted = Wanted(
+            feedback=bool(self._settings.get("feedback", True)),
+            write_rubric=self._settings.get("rubric") == WRITE,
+        )
+        return template.render(part, self._run.info.scale, wanted)
+
+    def _shown(self, item_id: str) -> Item | Pair:
+        """The item as the judge saw it, by the setting `video`."""
+        item = self._run.gold_set.by_id[item_id].item
+        setting = self._settings.get("video")
+        looks = setting in ("frames", "shuffled")
+        return replace(
+            item,
+            references=item.references[: self._run.found.references],
+            video=Path(item.video_id) if looks else None,
+            description=item.description if setting in ("all", "description") else None,
+        )
+
+
+def prompts_of(runs: Sequence[OpenRun], item_ids: Sequence[str]) -> Mapping[str, Json]:
+    """Return by item id the prompts of each run, as text."""
+    sources = [Prompts(run) for run in runs]
+    return {item_id: [source.of(item_id) for source in sources] for item_id in item_ids}
+
+
+def _text(prompt: RenderedPrompt) -> str:
+    system = f"[system]\n{prompt.system}\n\n[user]\n" if prompt.system else ""
+    return f"{system}{prompt.shared}{prompt.response}".strip()

@@ -1,0 +1,173 @@
+"""From runs to a page: one run, two beside each other, or the leaderboard of many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json
+from videojudge_bench.leaderboard import rows
+from videojudge_bench.leaderboard.comparing import Compared, compare_runs
+from videojudge_bench.leaderboard.importing import check_numbers, to_stored
+from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
+from videojudge_bench.leaderboard.stored import Number, StoredRun
+from videojudge_bench.report.figures import figures_of
+from videojudge_bench.report.items import disagreements_of, payload, worst_first
+from videojudge_bench.report.looking import prompts_of, thumbnails
+from videojudge_bench.report.page import Fact, Page
+from videojudge_bench.report.standings import standings_of
+from videojudge_bench.verdicts import Unparsed
+
+INDEX = "index.html"
+
+ON_RANKS = (
+    "A judge opens a new rank when it is significantly below every judge of the rank above: paired "
+    "permutation test by video, Holm's correction over all pairs of the set, p < 0.05."
+)
+ON_INTERVALS = (
+    "Intervals are 95 %, by resampling videos; they leave out the variance of decoding and of "
+    "training. Fewer than 20 videos: no interval, no rank. Nothing is averaged across sets."
+)
+
+
+def board_page(board: rows.Board) -> Page:
+    """Return the page of a leaderboard."""
+    return Page(
+        title="Judges of video understanding",
+        lead="How well each judge agrees with people, or finds the correct answer. Every number is "
+        "worked out from stored verdicts.",
+        standings=standings_of(board),
+        notes=(ON_RANKS, ON_INTERVALS),
+    )
+
+
+def many_page(runs: Sequence[OpenRun]) -> Page:
+    """Return the leaderboard of the runs in a folder.
+
+    Raises:
+        DataError: numbers that the leaderboard keeps do not follow from their verdicts.
+    """
+    return board_page(rows.build([_numbered(run) for run in with_distinct_names(runs)]))
+
+
+def runs_page(
+    runs: Sequence[OpenRun], *, worst: int, videos: Path | None = None, resamples: int = 10_000
+) -> Page:
+    """Return the page of one run, or of two beside each other.
+
+    Args:
+        runs: one run, or two that were measured in the same way.
+        worst: how many of the worst disagreements are shown with frames and prompt.
+        videos: folder with the video files, beside the set's own.
+        resamples: of videos, for the intervals.
+
+    Raises:
+        ConfigError: two runs that were measured differently, or no folder of videos.
+        DataError: numbers that the leaderboard keeps do not follow from their verdicts.
+    """
+    runs = with_distinct_names(runs)
+    compared = compare_runs(*runs, resamples=resamples) if len(runs) == 2 else None
+    stored = [_numbered(run, resamples) for run in runs]
+    names = [run.name for run in runs]
+    info = runs[0].info
+    lead = f"{info.title}. Gold: {info.kind}."
+    if info.kind == "model":
+        lead += " A sample: its gold was written by a model."
+    return Page(
+        title=f"{' and '.join(names)} on {info.task}",
+        lead=lead,
+        runs=names,
+        facts=[*_facts(runs), *([] if compared is None else _difference(compared))],
+        standings=standings_of(rows.build(stored)),
+        figures=figures_of(runs),
+        numbers=_numbers(stored),
+        items=_items(runs, worst, videos),
+        notes=(ON_RANKS, ON_INTERVALS),
+    )
+
+
+def _numbered(run: OpenRun, resamples: int = 10_000) -> StoredRun:
+    """The run with its numbers: those that the leaderboard keeps, checked, or worked out."""
+    if run.kept is None:
+        return to_stored(run.found, resamples=resamples)
+    check_numbers(run.kept)
+    return replace(run.kept, name=run.name)
+
+
+def _facts(runs: Sequence[OpenRun]) -> list[Fact]:
+    facts = {
+        "items judged": [_progress(run) for run in runs],
+        "replies read": [_read(run) for run in runs],
+        "references shown": [str(run.found.references) for run in runs],
+    }
+    return [Fact(name, values) for name, values in facts.items()]
+
+
+def _progress(run: OpenRun) -> str:
+    done, there = len(run.judgements), len(run.gold_set.examples)
+    unfinished = "" if done == there else ": not the whole set, or not finished yet"
+    return f"{done:,} of {there:,}{unfinished}"
+
+
+def _read(run: OpenRun) -> str:
+    unread = sum(isinstance(j.verdict, Unparsed) for j in run.judgements.values())
+    return f"{len(run.judgements) - unread:,}; {unread:,} without a verdict"
+
+
+def _difference(compared: Compared) -> list[Fact]:
+    test, interval = compared.test, "no interval: fewer than 20 videos"
+    if compared.interval is not None:
+        interval = "95 %: {:+.3f} to {:+.3f}".format(*compared.interval)
+    nearer = [sum(flip.gain < 0 for flip in compared.flips)]
+    nearer.append(len(compared.flips) - nearer[0])
+    return [
+        Fact(test.statistic, [f"{test.a:.3f}", f"{test.b:.3f}"]),
+        Fact(
+            "difference",
+            [f"{test.difference:+.3f} ({interval})", f"p = {test.p_value:.4f}, paired, by video"],
+        ),
+        Fact("nearer to gold on", [f"{n:,} items" for n in nearer]),
+    ]
+
+
+def _numbers(stored: Sequence[StoredRun]) -> list[Fact]:
+    keys = [key for key in stored[0].numbers if not key.endswith(("_low", "_high"))]
+    return [Fact(key, [_number(run, key) for run in stored]) for key in keys]
+
+
+def _number(run: StoredRun, key: str) -> str:
+    value, low, high = (run.numbers.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}{_between(low, high)}"
+
+
+def _between(low: Number, high: Number) -> str:
+    if isinstance(low, float) and isinstance(high, float):
+        return f" ({low:.3f} to {high:.3f})"
+    return ""
+
+
+def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str, Json]:
+    if worst < 0:
+        raise ConfigError(f"--worst {worst}: it is a number from 0 up")
+    far = disagreements_of(runs)
+    order = worst_first(runs, far)
+    chosen = order[:worst]
+    return {
+        "runs": [run.name for run in runs],
+        "shape": runs[0].info.shape,
+        "unit": _unit(runs),
+        **payload(runs, far, order),
+        "videos": thumbnails(runs[0], chosen, videos),
+        "prompts": dict(prompts_of(runs, chosen)),
+    }
+
+
+def _unit(runs: Sequence[OpenRun]) -> str:
+    """What a disagreement is counted in."""
+    if runs[0].info.shape == "ratings":
+        return "points" if all(run.found.on_scale for run in runs) else "places, 0 to 1"
+    return "0 to 1"

@@ -1,0 +1,52 @@
+"""What the plots of a page are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from videojudge_bench.metrics.card import measure
+from videojudge_bench.report.charts import Mark
+from videojudge_bench.statistics import Floats, Ints, Resampling, means
+
+RESAMPLING = Resampling(1000)
+KINDS = ("a", "b")
+"""Classes of the marks of the first and of the second run."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot with what it shows.
+
+    Attributes:
+        title: what it is.
+        caption: how to read it.
+        svg: the plot.
+        run: the run that it is of, empty where it shows all.
+    """
+
+    title: str
+    caption: str
+    svg: Markup
+    run: str = ""
+
+
+def mean_marks(places: Floats, values: Floats, videos: Ints) -> list[Mark]:
+    """Return the mean of the values at each place, with 95 % intervals by resampling videos.
+
+    Args:
+        places: of each item, on the horizontal axis; shape (items,).
+        values: shape (items,).
+        videos: codes; shape (items,).
+    """
+    n_videos = int(videos.max()) + 1
+    at = np.unique(places)
+    columns = {str(k): np.where(places == place, values, np.nan) for k, place in enumerate(at)}
+    found = measure([means(columns, videos, n_videos)], n_videos, str, RESAMPLING, shares=())
+    return [
+        Mark(float(place), metric.value, int(np.sum(places == place)), metric.low, metric.high)
+        for place, metric in zip(at, found.values(), strict=True)
+        if metric.value is not None
+    ]

@@ -1,0 +1,111 @@
+"""The page: its parts as HTML, with the one style sheet, the one script and a policy for both."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from videojudge_bench.hashing import Json
+from videojudge_bench.report.marks import Figure
+from videojudge_bench.report.standings import Standing
+from videojudge_bench.version import __version__
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line about the page's runs: a name, and what is said of it by run."""
+
+    name: str
+    values: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows; parts that are empty are left out.
+
+    Attributes:
+        title: of the page.
+        lead: one paragraph below it.
+        runs: names of the runs that the items were judged by.
+        facts: of these runs.
+        standings: the leaderboard, a table for each form of a set.
+        figures: plots of the runs.
+        numbers: all metrics of the runs: name, then the text of each run.
+        items: as `items.payload` gives it, with `media` and `prompts`.
+        notes: what a reader should know of how numbers are made.
+    """
+
+    title: str
+    lead: str
+    runs: Sequence[str] = ()
+    facts: Sequence[Fact] = ()
+    standings: Sequence[Standing] = ()
+    figures: Sequence[Figure] = ()
+    numbers: Sequence[Fact] = ()
+    items: dict[str, Json] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML that needs nothing else and runs nothing but its own script."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (
+        (_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    )
+    text = environment.get_template("page.html").render(
+        page=page,
+        version=__version__,
+        policy=_policy(style, script),
+        # Our own two files, which hold no `</`.
+        style=Markup(style),
+        script=Markup(script),
+        data=embedded(page.items) if page.items else "",
+    )
+    return text + "\n"
+
+
+def write(page: Page, path: Path) -> None:
+    """Write a page to a file; what is no text (half a surrogate pair) becomes `?`."""
+    path.write_bytes(render(page).encode("utf-8", "replace"))
+
+
+def embedded(value: Json) -> Markup:
+    """Return JSON that can stand in a script element: no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _policy(style: str, script: str) -> str:
+    """What a browser may load and run: this very style and script, and pictures in the page."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_sha(script)}'",
+            f"style-src '{_sha(style)}'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _sha(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

@@ -1,0 +1,136 @@
+"""The leaderboard as a page shows it: a table and a plot for each form of a gold set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from videojudge_bench import metrics
+from videojudge_bench.leaderboard.rows import Board, Row
+from videojudge_bench.leaderboard.tables import by_table, columns_of, title_of
+from videojudge_bench.report.charts import Bar, intervals
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as a table shows it: its text, its interval, what it is sorted by, why it lacks."""
+
+    text: str
+    interval: str
+    sort: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table.
+
+    Attributes:
+        rank: the rank cluster, or empty.
+        opens: whether it is the first of its cluster.
+        begins: whether the rows above are of another role, or were shown other references.
+        judge: name.
+        role: `judge`, `human` or `published`.
+        note: why it has no rank.
+        references: how many were shown, or empty.
+        cells: the metrics.
+        signature: how the numbers were made.
+    """
+
+    rank: str
+    opens: bool
+    begins: bool
+    judge: str
+    role: str
+    note: str
+    references: str
+    cells: Sequence[Cell]
+    signature: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The table of one form of a gold set.
+
+    Attributes:
+        name: for links inside the page.
+        title: of the table.
+        about: the kind of gold, and by what is ranked.
+        columns: keys of the metrics.
+        lines: the rows.
+        sources: where the published figures stand.
+        plot: the primary statistic with its intervals.
+        primary: name of that statistic.
+    """
+
+    name: str
+    title: str
+    about: str
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    sources: Sequence[str]
+    plot: Markup
+    primary: str
+
+
+def standings_of(board: Board) -> list[Standing]:
+    """Return a table for each form of a gold set, samples last."""
+    return [_standing(rows) for rows in by_table(board.rows)]
+
+
+def _standing(rows: Sequence[Row]) -> Standing:
+    info = rows[0].info
+    columns, primary = columns_of(info), metrics.primary_key(info)
+    about = f"Gold: {info.kind}. Ranked by {primary}."
+    if rows[0].is_sample:
+        about = f"A sample, gold written by a model: not ranked. Ordered by {primary}."
+    lines = [_line(row, columns, above) for row, above in zip(rows, (None, *rows), strict=False)]
+    sources = sorted({row.source for row in rows if row.source})
+    name = f"{info.name}-{info.data}"
+    bars = [bar for row in rows if (bar := _bar(row, primary)) is not None]
+    plot = intervals(bars, primary) if bars else Markup()
+    return Standing(name, title_of(info), about, columns, lines, sources, plot, primary)
+
+
+def _line(row: Row, columns: Sequence[str], above: Row | None) -> Line:
+    marks = {"published": " †"}.get(row.role, " (test half)" if row.part == "test" else "")
+    begins = above is not None and (above.role, above.references) != (row.role, row.references)
+    return Line(
+        rank="" if row.rank is None else str(row.rank),
+        opens=above is not None and row.rank != above.rank and not begins,
+        begins=begins,
+        judge=f"{row.judge}{marks}",
+        role=row.role,
+        note="" if row.role == "published" else row.unranked,
+        references="" if row.role == "human" else str(row.references),
+        cells=[_cell(row, key) for key in columns],
+        signature=row.signature,
+    )
+
+
+def _cell(row: Row, key: str) -> Cell:
+    value = row.numbers.get(key)
+    if not isinstance(value, (int, float)):
+        return Cell("" if value is None else "–", "", "", why=str(value or ""))
+    low, high = row.numbers.get(f"{key}_low"), row.numbers.get(f"{key}_high")
+    interval = ""
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+        interval = f"{low:.3f} to {high:.3f}"
+    return Cell(f"{value:.3f}", interval, f"{value:.6f}")
+
+
+def _bar(row: Row, key: str) -> Bar | None:
+    value = row.numbers.get(key)
+    if not isinstance(value, (int, float)):
+        return None
+    low, high = (row.numbers.get(f"{key}_{end}") for end in ("low", "high"))
+    shown = "" if row.role == "human" else f" · {row.references} ref"
+    return Bar(
+        f"{row.judge}{shown}",
+        float(value),
+        float(low) if isinstance(low, (int, float)) else None,
+        float(high) if isinstance(high, (int, float)) else None,
+        row.role,
+    )
