@@ -29,8 +29,8 @@ def add_doctor(verbs: Verbs) -> None:
         description="Without options: what is installed, which decoders decode sample videos, "
         "which judges can run here and why the others cannot, GPUs, memory and room, and how many "
         "videos of each gold set are here. With --judge, --server or --videos: only that. Nothing "
-        "is downloaded. Exit status: 0, all of it is usable; 1, something is broken. A line with "
-        "– is no fault: it says what is not here.",
+        "is downloaded but the configuration of a --judge on the hub. Exit status: 0, all of it "
+        "is usable; 1, something is broken. A line with – is no fault: it says what is not here.",
     )
     doctor.add_argument(
         "--judge",
