@@ -9,6 +9,19 @@ from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.signature import Scalar
 
+WEIGHTS: Mapping[str, int] = {
+    "Qwen2.5-VL-3B-Instruct": 3_754_622_976,
+    "Qwen2.5-VL-7B-Instruct": 8_292_166_656,
+    "Qwen2.5-VL-32B-Instruct": 33_448_292_352,
+    "Qwen2.5-VL-72B-Instruct": 73_406_351_360,
+    "Qwen3-VL-2B-Instruct": 2_127_532_032,
+    "Qwen3-VL-4B-Instruct": 4_437_815_808,
+    "Qwen3-VL-8B-Instruct": 8_767_123_696,
+    "Qwen3-VL-32B-Instruct": 33_357_390_064,
+}
+"""How many weights a model has, the encoder of vision included: whether it fits is known before it
+is fetched."""
+
 
 class QwenVL(PromptedJudge):
     """Shows the video's frames and the response to a model of Qwen, and reads its verdict.

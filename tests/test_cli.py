@@ -85,6 +85,7 @@ def verbs_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
     """None of the verbs to come is named before it works."""
     assert verbs_of(capsys) == [
+        "doctor",
         "judges",
         "data",
         "describe",

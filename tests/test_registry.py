@@ -13,6 +13,7 @@ from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Judge
+from videojudge_bench.options import without_secrets
 from videojudge_bench.registry import BuiltJudge, build, build_engine, check_options, judge_class
 from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Rating
@@ -332,3 +333,10 @@ class Hosted(Judge):
 def test_a_key_is_no_part_of_a_signature() -> None:
     built = build(f"{HERE}:Hosted", {"api_key": "sk-1", "address": "http://me:sk-2@host/v1"})
     assert built.signature() == {"judge": f"{HERE}:Hosted", "address": "http://…@host/v1"}
+
+
+def test_the_query_of_an_address_is_not_written_down() -> None:
+    shown = without_secrets(
+        {"base_url": "http://anna:pw@host/v1?key=sk-1&v=2", "prompt": "why? so"}
+    )
+    assert shown == {"base_url": "http://…@host/v1?…", "prompt": "why? so"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
 from videojudge_bench.cli_groups import add_by
+from videojudge_bench.cli_doctor import add_doctor
 from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    add_doctor(verbs)
     add_judges(verbs)
     add_data(verbs)
     add_describe(verbs)

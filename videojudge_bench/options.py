@@ -22,6 +22,7 @@ _KINDS = {
 }
 _SECRET_WORDS = {"key", "keys", "apikey", "token", "secret", "secrets", "password", "auth"}
 _URL_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_URL_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
 
 
 def parse_options(text: str) -> dict[str, str]:
@@ -101,7 +102,8 @@ def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar:
 def without_secrets(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return options fit to be written down: no key, token or password, none in a URL either."""
     return {
-        name: HIDDEN if is_secret(name) else _without_user(value) for name, value in options.items()
+        name: HIDDEN if is_secret(name) else _without_url_secrets(value)
+        for name, value in options.items()
     }
 
 
@@ -116,5 +118,8 @@ def is_secret(name: str) -> bool:
     return not _SECRET_WORDS.isdisjoint(name.lower().split("_"))
 
 
-def _without_user(value: Scalar) -> Scalar:
-    return _URL_USER.sub(f"{HIDDEN}@", value) if isinstance(value, str) else value
+def _without_url_secrets(value: Scalar) -> Scalar:
+    """Without the user and the query of a URL (`?key=…`)."""
+    if not isinstance(value, str):
+        return value
+    return _URL_QUERY.sub(rf"\g<1>{HIDDEN}", _URL_USER.sub(f"{HIDDEN}@", value))

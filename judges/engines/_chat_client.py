@@ -215,7 +215,7 @@ class ChatClient:
         if 300 <= answer.status < 400:
             raise self.endpoint.moved(answer.status, answer.location)
         if self._is_no_such_model(answer):
-            known = await self._models()
+            known = await self.models()
             raise self.endpoint.no_such_model(answer.status, answer.said, known)
 
     def _is_no_such_model(self, answer: _Answer) -> bool:
@@ -245,7 +245,7 @@ class ChatClient:
         logger.info("%s; trying again in %.1f s", answer.reason, delay)
         await asyncio.sleep(delay)
 
-    async def _models(self) -> list[str]:
+    async def models(self) -> list[str]:
         """Return the models that the server lists; empty where it lists none."""
         timeout = aiohttp.ClientTimeout(total=_LIST_SECONDS)
         try:

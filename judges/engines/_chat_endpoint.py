@@ -80,9 +80,10 @@ class Endpoint:
         return {"Content-Type": "application/json", **key}
 
     def redacted(self, text: str) -> str:
-        """Return a text without the key, and without what stands before the `@` of the address."""
-        user = self.base_url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-        secrets = {self.api_key, user, user.partition(":")[2]} - {""}
+        """Return a text without the key, and without the address's user and query (`?key=…`)."""
+        address, _, query = self.base_url.partition("?")
+        user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+        secrets = {self.api_key, user, user.partition(":")[2], query} - {""}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text

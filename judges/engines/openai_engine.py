@@ -188,6 +188,15 @@ class OpenAIEngine:
             for task in tasks:  # when one has ended the run, the others are of no use
                 task.cancel()
 
+    async def models(self) -> list[str]:
+        """Return the models that the server lists; empty where there is no list."""
+        return await self._client.models()
+
+    @property
+    def address(self) -> str:
+        """Where the server is, without secrets."""
+        return self._client.endpoint.shown
+
     def settings(self) -> Mapping[str, Scalar]:
         """Return the model, and what it is shown: not where it runs, nor how fast it is asked."""
         return {

@@ -140,6 +140,11 @@ def add_our_tasks(host_tasks: ModuleType, *, ours_only: bool = False) -> None:
     manager.initialize_tasks = _with_our_tasks(original, ours_only=ours_only)
 
 
+def is_hooked(manager: type) -> bool:
+    """Return whether a `TaskManager` indexes our folder too."""
+    return hasattr(getattr(manager, "initialize_tasks", None), _HOOKED)
+
+
 def _with_our_tasks(
     original: Callable[..., dict[str, object]], *, ours_only: bool
 ) -> Callable[..., dict[str, object]]:

@@ -114,6 +114,34 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, _video_stream(path, container)
 
 
+@dataclass(frozen=True)
+class StreamFacts:
+    """What a file says of its video.
+
+    Attributes:
+        codec: by FFmpeg's name.
+        width: of the pictures as they are stored, in pixels.
+        height: likewise.
+        frames: that are in the file.
+        duration_seconds: by its header where the file was cut off.
+    """
+
+    codec: str
+    width: int
+    height: int
+    frames: int
+    duration_seconds: float
+
+
+def read_facts(path: Path) -> StreamFacts:
+    """Return what a file says of its video, without decoding; raises as `read_index`."""
+    with opened(path) as (_, stream):
+        codec = stream.codec_context
+        name, width, height = codec.codec.canonical_name, codec.width, codec.height
+    clock = read_index(path).clock
+    return StreamFacts(name, width, height, clock.available, clock.duration_seconds)
+
+
 def read_index(path: Path) -> Index:
     """Return the frames of a video file.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.signature import Scalar
@@ -14,9 +14,9 @@ MAX_ASPECT_RATIO = 200
 """Qwen's own limit: a picture more oblong than this has no size within the budget."""
 
 RESAMPLING = ("bicubic", "bilinear", "area", "lanczos")
-DECODERS = ("pyav", "decord", "torchcodec")
 
 DecoderName = Literal["pyav", "decord", "torchcodec"]
+DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 ResamplingName = Literal["bicubic", "bilinear", "area", "lanczos"]
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameFacts
+from videojudge_bench.video.container import StreamFacts
 from videojudge_bench.video.decoding import FileSink, decode
 from videojudge_bench.video.policy import FramePolicy
 
@@ -56,23 +58,40 @@ def decode_to_file(
             return decode(path, policy, FileSink(file))
     if not timeout_seconds > 0:
         raise ConfigError(f"timeout_seconds={timeout_seconds}: it is above 0, or none for no limit")
+    wanted = {"policy": asdict(policy), "target": str(target.absolute())}
+    facts = _facts(path, target, _ask(path, wanted, timeout_seconds))
+    return FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
+
+
+def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> StreamFacts:
+    """Return what a file says of its video, read in a process that is killed when it hangs.
+
+    Raises:
+        VideoError: it is no video, reading took too long, or the process crashed.
+        ConfigError: no process can be started.
+    """
+    return StreamFacts(**_facts(path, path, _ask(path, {}, timeout_seconds)))
+
+
+def _ask(path: Path, wanted: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
+    """The answer of a worker; one that failed is not used again."""
     worker = POOL.take()
     sound = False
     try:
-        reply = worker.ask(path, policy, target, timeout_seconds)
+        reply = worker.ask(path, wanted, timeout_seconds)
         sound = True
     finally:
         if sound:
             POOL.give_back(worker)
         else:
             worker.kill()
-    return _facts(path, target, reply)
+    return reply
 
 
-def _facts(path: Path, target: Path, reply: dict[str, Any]) -> FrameFacts:
+def _facts(path: Path, target: Path, reply: dict[str, Any]) -> dict[str, Any]:
     if "facts" in reply:
-        facts = reply["facts"]
-        return FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
+        facts: dict[str, Any] = reply["facts"]
+        return facts
     if reply["error"] == "config":
         raise ConfigError(reply["found"])
     if reply["error"] == "video":
@@ -111,9 +130,14 @@ class Worker:
         return self._process.poll() is None
 
     def ask(
-        self, path: Path, policy: FramePolicy, target: Path, timeout_seconds: float
+        self, path: Path, wanted: Mapping[str, object], timeout_seconds: float
     ) -> dict[str, Any]:
         """Return the answer for one video; after an error the process is not to be used again.
+
+        Args:
+            path: the video.
+            wanted: policy and target of its frames; nothing: what the file says of its video.
+            timeout_seconds: before the number of its frames is known.
 
         Raises:
             VideoError: no answer came in time, or the process died.
@@ -125,8 +149,7 @@ class Worker:
             self._ready = True
         request = {
             "path": str(path.absolute()),
-            "policy": asdict(policy),
-            "target": str(target.absolute()),
+            **wanted,
             "limit_seconds": timeout_seconds,
             "limit_per_frame_seconds": TIMEOUT_PER_FRAME_SECONDS,
         }

@@ -2,7 +2,8 @@
 
 It reads one request per line from its standard input and answers in lines of JSON: `{"frames": …}`
 when it knows how many the video has, then `{"facts": …}` or `{"error": …}`. Pictures go to the file
-that the request names. It ends when its standard input does.
+that the request names; a request without a policy asks what the file says of its video. It ends
+when its standard input does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import BinaryIO
 
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.hashing import Json
+from videojudge_bench.video.container import read_facts
 from videojudge_bench.video.decoding import FileSink, decode
 from videojudge_bench.video.policy import FramePolicy
 
@@ -40,8 +42,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, object], replies: BinaryIO) -> Json:
-    path, target = Path(str(request["path"])), Path(str(request["target"]))
-    policy = FramePolicy(**request["policy"])  # type: ignore[arg-type] # made from a policy
+    path = Path(str(request["path"]))
     limit, per_frame = request["limit_seconds"], request["limit_per_frame_seconds"]
     assert isinstance(limit, (int, float)), "a number of seconds"
     assert isinstance(per_frame, (int, float)), "a number of seconds"
@@ -52,7 +53,10 @@ def _answer(request: dict[str, object], replies: BinaryIO) -> Json:
 
     _set_alarm(limit)
     try:
-        with target.open("w+b") as file:
+        if "policy" not in request:
+            return {"facts": asdict(read_facts(path))}
+        policy = FramePolicy(**request["policy"])  # type: ignore[arg-type] # made from a policy
+        with Path(str(request["target"])).open("w+b") as file:
             facts = decode(path, policy, FileSink(file), on_length)
     except VideoError as error:
         return {"error": "video", "found": error.found, "fix": error.fix}

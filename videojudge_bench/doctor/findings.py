@@ -1,0 +1,56 @@
+"""What an examination finds: plain values that a terminal and a machine can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from videojudge_bench.signature import Scalar
+
+Status = Literal["ok", "note", "broken"]
+"""`note`: not to be had, or scarce; nobody asked for it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: of the thing.
+        status: `ok`, `note` or `broken`; only the last makes the command fail.
+        found: what it is like, and why it does not work.
+        fix: what to do about it; empty where there is nothing to do, or `found` says it.
+        values: the numbers behind `found`, by name.
+    """
+
+    name: str
+    status: Status
+    found: str
+    fix: str = ""
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Findings that belong together.
+
+    Attributes:
+        name: a word, the key in JSON.
+        title: for people.
+        findings: in the order in which they are shown.
+    """
+
+    name: str
+    title: str
+    findings: Sequence[Finding]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing in it is broken."""
+        return all(finding.status != "broken" for finding in self.findings)
+
+
+def gigabytes(count_bytes: float) -> str:
+    """Return a number of bytes for people, in GB of 10^9."""
+    return f"{count_bytes / 1e9:.1f} GB"

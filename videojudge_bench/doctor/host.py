@@ -1,0 +1,121 @@
+"""What the probe reports: torch, GPUs, lmms-eval with our plug-in, judges that need no options."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel
+
+SECONDS = 300.0
+"""How long the probe may take: importing torch from a slow network disk takes minutes."""
+
+
+class Gpu(BaseModel):
+    """A GPU that torch can use."""
+
+    name: str
+    free_bytes: int
+    total_bytes: int
+
+
+class Torch(BaseModel):
+    """What torch says of itself.
+
+    Attributes:
+        version: its own.
+        cuda: the version of CUDA that it was built for; None: for none.
+        gpus: those that it can use.
+        mps: whether it can use an Apple GPU.
+    """
+
+    version: str
+    cuda: str | None
+    gpus: list[Gpu]
+    mps: bool
+
+
+class Plugin(BaseModel):
+    """Whether lmms-eval has our model, and whether its task manager is hooked."""
+
+    model: bool
+    tasks: bool
+
+
+class Host(BaseModel):
+    """What the probe found.
+
+    Attributes:
+        torch: None where it cannot be imported.
+        plugin: None where lmms-eval cannot be imported.
+        judges: problem by name of judge, empty where it can be made; judges that need options are
+            not in it.
+        died: the last words of a probe that did not come to its end; empty where it did.
+    """
+
+    torch: Torch | None = None
+    plugin: Plugin | None = None
+    judges: Mapping[str, str] = {}
+    died: str = ""
+
+    @property
+    def gpus(self) -> list[Gpu]:
+        """GPUs that torch can use."""
+        return self.torch.gpus if self.torch else []
+
+
+class Probe:
+    """A probe at work; `result` waits for its end."""
+
+    def __init__(self) -> None:
+        # The parent's own search path: this package may be on it by no installation.
+        start = "import sys; sys.path[:] = sys.argv[1:]; from videojudge_bench.doctor import probe"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"{start}; probe.main()", *sys.path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},  # looking is not downloading
+        )
+
+    def result(self) -> Host:
+        """Return what it found."""
+        died = ""
+        try:
+            out, errors = self._process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            out, errors = self._process.communicate()
+            died = f"it took more than {SECONDS:g} s"
+        if self._process.returncode and not died:
+            last = errors.strip().splitlines()[-1:]
+            died = last[0] if last else f"exit status {self._process.returncode}"
+        return read_lines(out.splitlines(), died)
+
+    def close(self) -> None:
+        """End it, if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def read_lines(lines: Iterable[str], died: str) -> Host:
+    """Return what the lines of a probe say."""
+    judges: dict[str, str] = {}
+    torch: Torch | None = None
+    plugin: Plugin | None = None
+    for line in lines:
+        ((kind, found),) = json.loads(line).items()
+        if kind == "torch":
+            torch = Torch.model_validate(found)
+        elif kind == "host":
+            plugin = Plugin.model_validate(found)
+        else:
+            judges[found["name"]] = found["problem"]
+    return Host(torch=torch, plugin=plugin, judges=judges, died=died)

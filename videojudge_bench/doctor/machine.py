@@ -1,0 +1,132 @@
+"""Section `machine`: GPUs, memory, room on the disks that we write to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from videojudge_bench.doctor.findings import Finding, Section, gigabytes
+from videojudge_bench.doctor.host import Host
+from videojudge_bench.goldsets import store
+from videojudge_bench.runner import default_journal_root
+from videojudge_bench.video.frames import ROOM_BYTES
+from videojudge_bench.video.store import FOLDER_VARIABLE, default_frame_folder
+
+SCARCE_BYTES = 5_000_000_000
+"""Less room on a disk than this does not last for a run with videos."""
+
+_NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+
+
+def machine(host: Host) -> Section:
+    """Return what the machine has."""
+    found = [*_gpus(host), _memory(), _shared_memory(), *_folders()]
+    return Section("machine", "Machine", found)
+
+
+def free_memory_bytes() -> int:
+    """Return how much memory is free."""
+    psutil: Any = import_module("psutil")  # without types
+    return int(psutil.virtual_memory().available)
+
+
+def cpu_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpus(host: Host) -> Iterator[Finding]:
+    for gpu in host.gpus:
+        found = f"{gpu.name}, {gigabytes(gpu.free_bytes)} of {gigabytes(gpu.total_bytes)} free"
+        values = {"free_bytes": gpu.free_bytes, "total_bytes": gpu.total_bytes}
+        yield Finding("gpu", "ok", found, values=values)
+    if host.gpus:
+        return
+    if host.torch is not None and host.torch.mps:
+        yield Finding("gpu", "ok", "Apple's, which shares the memory")
+        return
+    seen = _seen_by_driver()
+    if not seen:
+        found, fix = "none", "Judges that run a model want one; judge=openai takes a server's"
+    elif host.torch is None:
+        found, fix = f"{seen}, and torch does not run", "Mend torch first"
+    elif host.torch.cuda is None:
+        found = f"{seen}, and the installed torch is built for the CPU alone"
+        fix = "Install a torch built for CUDA: https://pytorch.org/get-started"
+    else:
+        found = f"{seen}, and torch (CUDA {host.torch.cuda}) cannot use it"
+        fix = "Look at CUDA_VISIBLE_DEVICES, and whether the driver is new enough for that CUDA"
+    yield Finding("gpu", "note", found, fix)
+
+
+def _seen_by_driver() -> str:
+    """What NVIDIA's driver shows; empty without one."""
+    program = shutil.which(_NVIDIA_SMI[0])
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, *_NVIDIA_SMI[1:]], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi fails ({type(error).__name__})"
+    lines = done.stdout.strip().splitlines()
+    if done.returncode:
+        return f"nvidia-smi fails ({lines[0] if lines else done.returncode})"
+    return f"the driver shows {'; '.join(lines)}" if lines else ""
+
+
+def _memory() -> Finding:
+    psutil: Any = import_module("psutil")
+    memory = psutil.virtual_memory()
+    cores = cpu_cores()
+    found = f"{gigabytes(memory.available)} of {gigabytes(memory.total)} free; {cores} CPU cores"
+    values = {"free_bytes": memory.available, "total_bytes": memory.total, "cores": cores}
+    return Finding("memory", "ok", found, values=values)
+
+
+def _shared_memory() -> Finding:
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK):
+        return Finding("/dev/shm", "note", "not here; frames go through the temporary folder")
+    free = shutil.disk_usage(folder).free
+    values = {"free_bytes": free}
+    if free > ROOM_BYTES:
+        return Finding("/dev/shm", "ok", f"{gigabytes(free)} free", values=values)
+    found = f"{gigabytes(free)} free, too little: frames go through the temporary folder, slower"
+    fix = "In a container, start it with more: docker run --shm-size=8g"
+    return Finding("/dev/shm", "note", found, fix, values)
+
+
+def _folders() -> Iterator[Finding]:
+    yield _folder("frames kept", default_frame_folder(), f"{FOLDER_VARIABLE}=DIR")
+    yield _folder("journals", default_journal_root(), "journal=DIR")
+    yield _folder("gold sets added", store.root(), "XDG_DATA_HOME=DIR")
+    yield _folder("models of the hub", hub_folder(), "HF_HOME=DIR")
+
+
+def hub_folder() -> Path:
+    """Return the folder in which the Hugging Face hub's models are kept."""
+    if named := os.environ.get("HF_HUB_CACHE"):
+        return Path(named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub"
+
+
+def _folder(name: str, folder: Path, other: str) -> Finding:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        fix = f"Make it writable, or name another ({other})"
+        return Finding(name, "broken", f"{folder} cannot be written to", fix)
+    free = shutil.disk_usage(there).free
+    found, values = f"{folder}, {gigabytes(free)} free on its disk", {"free_bytes": free}
+    if free < SCARCE_BYTES:
+        return Finding(name, "note", found, f"Make room, or name another folder ({other})", values)
+    return Finding(name, "ok", found, values=values)

@@ -1,0 +1,56 @@
+"""Section `servers`: those that the user names are asked one short question."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from videojudge_bench.doctor.findings import Finding, Section
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
+from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
+from videojudge_bench.options import without_secrets
+from videojudge_bench.signature import Scalar
+
+_MODELS_SHOWN = 5
+
+
+def servers(addresses: Sequence[str], model: str | None) -> Section:
+    """Return what the servers can do, and whether there is a key for them (never which)."""
+    key = "set; it goes with every request" if os.environ.get(KEY_VARIABLE) else "not set"
+    found = [_server(address, model) for address in addresses]
+    return Section("servers", "Servers", [Finding(KEY_VARIABLE, "ok", key), *found])
+
+
+def _server(address: str, model: str | None) -> Finding:
+    try:
+        facts = check_server(address, model)
+    except ConfigError as error:
+        return Finding(_shown(address), "broken", str(error))
+    values: dict[str, Scalar] = {
+        "models": len(facts.models),
+        "model": facts.model,
+        "seconds": round(facts.seconds, 3),
+        "logprobs": facts.logprobs,
+    }
+    found = f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}"
+    fix = "" if facts.logprobs is not False else "Take score=text there, not score=expected"
+    return Finding(facts.address, "ok", found, fix, values)
+
+
+def _shown(address: str) -> str:
+    return str(without_secrets({"address": address})["address"])
+
+
+def _listed(facts: ServerFacts) -> str:
+    if not facts.models:
+        return "it lists no models"
+    more = len(facts.models) - _MODELS_SHOWN
+    shown = ", ".join(facts.models[:_MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"it lists {shown}"
+
+
+def _given(facts: ServerFacts) -> str:
+    if facts.logprobs is None:
+        return "its reply was empty, so whether it gives log-probabilities is not known"
+    return f"it gives {'' if facts.logprobs else 'no '}log-probabilities"
