@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
-from videojudge_bench.cli_groups import add_by
 from videojudge_bench.cli_doctor import add_doctor
+from videojudge_bench.cli_groups import add_by
 from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
