@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
+from videojudge_bench.cli_judge import add_judge
 from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
@@ -53,11 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="videojudge",
         description="Measure, compare and train judges of video understanding. "
+        "To score answers: videojudge judge answers.jsonl --judge NAME -o verdicts.jsonl. "
         "To run a judge on gold sets: lmms_eval --model videojudge "
         "--model_args judge=NAME --tasks 'videojudge_*'",
     )
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    add_judge(verbs)
     add_judges(verbs)
     add_data(verbs)
     add_describe(verbs)
