@@ -85,6 +85,7 @@ def verbs_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
     """None of the verbs to come is named before it works."""
     assert verbs_of(capsys) == [
+        "judge",
         "doctor",
         "judges",
         "data",
@@ -111,7 +112,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["judgs"], "unknown verb 'judgs'. Did you mean 'judges'?"),
+        (["judgs"], "unknown verb 'judgs'. Did you mean 'judges' or 'judge'?"),
         (["data", "verfy"], "unknown verb 'verfy'. Did you mean 'verify'?"),
         (["leaderboard", "ad"], "unknown verb 'ad'. Did you mean 'add'?"),
         (["leaderboard", "add"], "the following arguments are required: RUN"),

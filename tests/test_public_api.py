@@ -39,6 +39,7 @@ def test_the_public_names() -> None:
         "Unparsed",
         "Usage",
         "VideoJudgeError",
+        "judge_answers",
     ]
 
 
@@ -56,6 +57,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     "module",
     [
         "videojudge_bench",
+        "videojudge_bench.answers.judging",
         "videojudge_bench.goldsets",
         "videojudge_bench.journal",
         "videojudge_bench.prompted",

@@ -6,6 +6,7 @@ The contract for a judge of your own is `Judge`; most judges that ask a language
 
 from pathlib import Path as _Path
 
+from videojudge_bench.answers import judge_answers
 from videojudge_bench.engine import (
     Continuation,
     Engine,
@@ -52,4 +53,5 @@ __all__ = [
     "Unparsed",
     "Usage",
     "VideoJudgeError",
+    "judge_answers",
 ]

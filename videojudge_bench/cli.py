@@ -12,6 +12,7 @@ from videojudge_bench.cli_data import add_data
 from videojudge_bench.cli_describe import add_describe
 from videojudge_bench.cli_doctor import add_doctor
 from videojudge_bench.cli_groups import add_by
+from videojudge_bench.cli_judge import add_judge
 from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
@@ -57,11 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="videojudge",
         description="Measure, compare and train judges of video understanding. "
+        "To score answers: videojudge judge answers.jsonl --judge NAME -o verdicts.jsonl. "
         "To run a judge on gold sets: lmms_eval --model videojudge "
         "--model_args judge=NAME --tasks 'videojudge_*'",
     )
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    add_judge(verbs)
     add_doctor(verbs)
     add_judges(verbs)
     add_data(verbs)

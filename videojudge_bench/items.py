@@ -135,7 +135,12 @@ class PreferenceGold:
     p_first: float
 
 
-Gold = Union[RatingGold, OptionGold, PreferenceGold]
+@dataclass(frozen=True, slots=True)
+class NoGold:
+    """Nobody has rated the response: an answer that is to be judged, not a measure of the judge."""
+
+
+Gold = Union[RatingGold, OptionGold, PreferenceGold, NoGold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +168,10 @@ class Example:
             gold: Json = list(self.gold.ratings)
         elif isinstance(self.gold, OptionGold):
             gold = self.gold.correct
-        else:
+        elif isinstance(self.gold, PreferenceGold):
             gold = self.gold.p_first
+        else:
+            gold = None
         system: dict[str, Json] = {} if self.system is None else {"system": self.system}
         return {**self.item.content(), "gold": gold, "unit": self.unit, **system}
 

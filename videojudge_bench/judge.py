@@ -49,6 +49,11 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         Called once per gold set with all its items, whatever `--limit` or the number of processes.
         """
 
+    @property
+    def learns_from_set(self) -> bool:
+        """Whether a verdict can depend on what else is in the set, which `fit` looks at."""
+        return type(self).fit is not Judge.fit or self.fits_on_dev
+
     def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:  # noqa: B027 - optional
         """Learn from the dev part: items with their mean gold rating. See `fits_on_dev`."""
 

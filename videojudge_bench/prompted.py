@@ -228,6 +228,11 @@ class PromptedJudge(Judge):
         if self._book is not None and self._swap_rubrics:
             self._swapped = self._book.swapped([item.group for item in items])
 
+    @property
+    def learns_from_set(self) -> bool:
+        """Whether other items matter: only where videos or rubrics are swapped between them."""
+        return self.fits_on_videos or self._swap_rubrics or type(self).fit is not PromptedJudge.fit
+
     def rate(self, item: Item) -> Rating | Unparsed:
         """Return the rating that the model gives."""
         return cast("Rating | Unparsed", self._only(item).verdict)

@@ -273,7 +273,8 @@ class Run:
         title = f"{self.built.name} on {self.gold_set.info.task}"
         with progress_line(title, total=done + len(items), done=done) as advance:
             for judgement in self._checked(items):
-                advance(parsed=not isinstance(judgement.verdict, Unparsed))
+                parsed = not isinstance(judgement.verdict, Unparsed)
+                advance(parsed=parsed, cost=judgement.usage.cost)
                 yield judgement
 
     def _checked(self, items: Sequence[AnyItem]) -> Iterator[Judgement]:

@@ -207,7 +207,7 @@ def change(**fields: Any) -> None:
     [
         ({"format": 2}, "set.json, field 'format': Input should be 1; found 2"),
         ({"name": "other"}, "field 'name': the set is called 'other', and its folder 'mine'; add"),
-        ({"kind": "guess"}, "field 'kind': Input should be 'human', 'constructed', 'options' or"),
+        ({"kind": "guess"}, "field 'kind': Input should be 'human', 'constructed'"),
         ({"scale": [5, 1]}, "field 'scale': a rating scale needs low < high, got 5 and 1"),
         ({"scale": [1]}, "field 'scale[1]': the field is missing"),
         ({"recipe": "emscore"}, "field 'recipe': the field is unknown"),

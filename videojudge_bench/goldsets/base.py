@@ -10,10 +10,18 @@ from typing import Literal
 
 from videojudge_bench.errors import DataError
 from videojudge_bench.hashing import content_hash
-from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold, RatingGold
+from videojudge_bench.items import (
+    Example,
+    Item,
+    NoGold,
+    OptionGold,
+    Pair,
+    PreferenceGold,
+    RatingGold,
+)
 from videojudge_bench.scale import RatingScale
 
-GoldKind = Literal["human", "constructed", "options", "model"]
+GoldKind = Literal["human", "constructed", "options", "model", "none"]
 Shape = Literal["ratings", "options", "pairs"]
 
 _GOLD = {"ratings": RatingGold, "options": OptionGold, "pairs": PreferenceGold}
@@ -28,7 +36,8 @@ class GoldSetInfo:
         name: short name; the lmms-eval task is `videojudge_<name>`.
         title: one line for tables.
         kind: where the gold comes from. `human`: people rated; `constructed`: made to deserve a
-            rating; `options`: one option is correct; `model`: a model labelled it.
+            rating; `options`: one option is correct; `model`: a model labelled it; `none`: there is
+            no gold, the set is a file of answers to judge.
         shape: `ratings` of single responses, `options` of a question, or `pairs`.
         licence: of the data.
         source: where the data come from.
@@ -56,13 +65,13 @@ class GoldSetInfo:
 
     @property
     def task(self) -> str:
-        """Name of the lmms-eval task."""
-        return f"videojudge_{self.name}"
+        """Name of the lmms-eval task; the title of a file of answers, which is no task."""
+        return self.title if self.kind == "none" else f"videojudge_{self.name}"
 
     @property
     def has_dev(self) -> bool:
         """Whether the set is split into a dev and a test part."""
-        return not self.data.startswith("sample")
+        return self.kind != "none" and not self.data.startswith("sample")
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,8 @@ def _first_problem(info: GoldSetInfo, examples: Sequence[Example]) -> str | None
 
 def _problem(info: GoldSetInfo, example: Example, raters: int) -> str | None:
     item, gold = example.item, example.gold
-    for part, wanted in ((gold, _GOLD[info.shape]), (item, _ITEM[info.shape])):
+    wanted_gold = NoGold if info.kind == "none" else _GOLD[info.shape]
+    for part, wanted in ((gold, wanted_gold), (item, _ITEM[info.shape])):
         if not isinstance(part, wanted):
             return f"has {type(part).__name__}; {info.shape} need {wanted.__name__}"
     if info.systems and not example.system:

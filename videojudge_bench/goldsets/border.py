@@ -24,6 +24,8 @@ VIDEO_EXTENSIONS = ("mp4", "webm", "mkv", "avi", "mov", "m4v", "flv")
 MAX_LINE_BYTES = 1 << 20
 """A longer line is refused: a row has a few kilobytes, so such a file is no JSON lines."""
 
+_ONE_OBJECT = "the file needs one JSON object per line"
+
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 """The configuration of every row type: no unknown field, and "5" is no number."""
 
@@ -60,6 +62,7 @@ def numbered_rows(
     unique: Sequence[str],
     field: str | None = None,
     rule: str | None = None,
+    most_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[tuple[int, RowT]]:
     """Yield line number (from 1) and row of a JSON lines file, each row checked.
 
@@ -73,6 +76,7 @@ def numbered_rows(
             None: rows may be repeated.
         field: the field that the error of a repeated row names; by default the last of `unique`.
         rule: what that error asks for; by default that the fields `unique` differ.
+        most_bytes: of a line.
 
     Raises:
         DataError: with file, line (from 1) and field, when the file cannot be read, is empty, cut
@@ -81,13 +85,16 @@ def numbered_rows(
     """
     # Numbers, not the keys themselves: a file may have millions of rows.
     seen: set[int] = set()
-    for number, line in _lines(path):
+    for number, line in _lines(path, most_bytes):
         row = _parse(line, row_type, path, number)
         if not unique:
             yield number, row
             continue
         key = _key(row, unique)
-        if hash(key) in seen and (earlier := _line_of(key, path, row_type, unique)) < number:
+        if (
+            hash(key) in seen
+            and (earlier := _line_of(key, path, row_type, unique, most_bytes)) < number
+        ):
             rule = rule or f"no two lines may have the same {' and '.join(unique)}, remove one"
             raise DataError(
                 f"duplicate of line {earlier} ({', '.join(map(repr, key))}); {rule}",
@@ -104,23 +111,27 @@ def _key(row: BaseModel, unique: Sequence[str]) -> tuple[object, ...]:
 
 
 def _line_of(
-    key: tuple[object, ...], path: Path, row_type: type[RowT], unique: Sequence[str]
+    key: tuple[object, ...],
+    path: Path,
+    row_type: type[RowT],
+    unique: Sequence[str],
+    most_bytes: int,
 ) -> int:
     """The first line with this key; two keys may share their number, so it is looked for."""
     return next(
         number
-        for number, line in _lines(path)
+        for number, line in _lines(path, most_bytes)
         if _key(_parse(line, row_type, path, number), unique) == key
     )
 
 
-def first_line(path: Path) -> str:
-    """Return the first line of a JSON lines file (`.gz`: compressed).
+def first_line(path: Path, most_bytes: int = MAX_LINE_BYTES) -> str:
+    """Return the first line of a JSON lines file (`.gz`: compressed), of up to so many bytes.
 
     Raises:
         DataError: as `numbered_rows`.
     """
-    return next(_lines(path))[1]
+    return next(_lines(path, most_bytes))[1]
 
 
 def read_object(path: Path, object_type: type[RowT]) -> RowT:
@@ -171,12 +182,15 @@ def find_videos(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with _open(path) as file:
-            while raw := file.readline(MAX_LINE_BYTES + 1):
+            while raw := file.readline(most_bytes + 1):
                 number += 1
+                if len(raw) > most_bytes:
+                    problem = f"longer than {most_bytes} bytes; {_ONE_OBJECT}"
+                    raise DataError(problem, path=path, line=number)
                 yield number, _decode(raw, path, number)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
@@ -195,9 +209,6 @@ def _open(path: Path) -> io.BufferedIOBase:
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:
-    if len(raw) > MAX_LINE_BYTES:
-        problem = f"longer than {MAX_LINE_BYTES} bytes; the file needs one JSON object per line"
-        raise DataError(problem, path=path, line=number)
     if number == 1:
         _refuse_mark(raw, path)
     try:

@@ -38,7 +38,7 @@ from videojudge_bench.items import (
 )
 from videojudge_bench.scale import RatingScale
 
-_Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
 
 _UNIQUE = (
     "no two lines may have the same id, or without an id the same video_id, instruction and "
@@ -64,17 +64,17 @@ class SubtitleRow(BaseModel):
     text: str
 
 
-class _Row(BaseModel):
+class BaseRow(BaseModel):
     """What rows of all kinds have."""
 
     model_config = border.STRICT
 
-    id: _Text | None = None
-    video_id: _Text
-    video: _Text | None = None
-    instruction: _Text
-    references: tuple[_Text, ...] = ()
-    description: _Text | None = None
+    id: Text | None = None
+    video_id: Text
+    video: Text | None = None
+    instruction: Text
+    references: tuple[Text, ...] = ()
+    description: Text | None = None
     subtitles: tuple[SubtitleRow, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
 
@@ -101,12 +101,12 @@ class _Row(BaseModel):
         raise NotImplementedError
 
 
-class RatingRow(_Row):
+class RatingRow(BaseRow):
     """One response with what its raters said."""
 
     response: str
     ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
-    system: _Text | None = None
+    system: Text | None = None
 
     def _judged(self) -> list[str]:
         return [self.response, self.system or ""]
@@ -116,7 +116,7 @@ class RatingRow(_Row):
         item = Item(
             id=opaque_id(self.video_id, self.instruction, self.response, self.identity),
             response=self.response,
-            **_shared(self, cache),
+            **shared_parts(self, cache),
         )
         yield Example(
             item,
@@ -127,10 +127,10 @@ class RatingRow(_Row):
         )
 
 
-class OptionRow(_Row):
+class OptionRow(BaseRow):
     """One question with its options."""
 
-    options: Annotated[tuple[_Text, ...], Field(min_length=2)]
+    options: Annotated[tuple[Text, ...], Field(min_length=2)]
     correct: Annotated[int, Field(ge=0)]
 
     @field_validator("correct")
@@ -157,14 +157,14 @@ class OptionRow(_Row):
             item = Item(
                 id=opaque_id(self.video_id, self.identity, text, str(earlier)),
                 response=text,
-                **_shared(self, cache),
+                **shared_parts(self, cache),
             )
             labels = {**_labels(self), "option": str(index)}
             made.append(Example(item, OptionGold(index == self.correct), unit=unit, labels=labels))
         yield from sorted(made, key=lambda example: example.item.id)
 
 
-class PairRow(_Row):
+class PairRow(BaseRow):
     """Two responses with the preferences of their raters."""
 
     response_a: str
@@ -194,7 +194,7 @@ class PairRow(_Row):
             ("ab", first, second, p_first),
             ("ba", second, first, 1 - p_first),
         ):
-            item = Pair(id=f"{name}/{order}", first=one, second=two, **_shared(self, cache))
+            item = Pair(id=f"{name}/{order}", first=one, second=two, **shared_parts(self, cache))
             yield Example(item, PreferenceGold(gold), unit=name, labels=_labels(self))
 
 
@@ -232,7 +232,9 @@ class Facts:
     systems: bool
 
 
-class _Shared(TypedDict):
+class Shared(TypedDict):
+    """What an item or a pair takes over from its row as it is."""
+
     video_id: str
     instruction: str
     references: tuple[str, ...]
@@ -282,7 +284,7 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
         path, ROW_TYPES[shape], unique=("identity",), field="id", rule=_UNIQUE
     ):
         first = first or row
-        found = _problem(row, first, scale) or _other_file(row, files)
+        found = _problem(row, first, scale) or other_file(row, files)
         if found is not None:
             field, problem = found
             raise DataError(problem, path=path, line=line, field=field)
@@ -326,7 +328,7 @@ def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> Go
     files: dict[str, str] = {}
     for row in found:
         examples += row.examples(cache)
-        if (problem := _other_file(row, files)) is not None:
+        if (problem := other_file(row, files)) is not None:
             raise DataError(problem[1], path=info.task, field=problem[0])
     return GoldSet(info, tuple(examples), videos, files)
 
@@ -348,8 +350,8 @@ def inside_its_folder(path: str) -> str:
     return path
 
 
-def _other_file(row: Row, files: dict[str, str]) -> tuple[str, str] | None:
-    """The field `video` and what is wrong when it differs from that of an earlier row."""
+def other_file(row: BaseRow, files: dict[str, str]) -> tuple[str, str] | None:
+    """Return the field `video` and what is wrong when it differs from that of an earlier row."""
     if row.video is None or files.setdefault(row.video_id, row.video) == row.video:
         return None
     return "video", (
@@ -378,7 +380,8 @@ def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None
     return None
 
 
-def _shared(row: _Row, cache: Subtitles) -> _Shared:
+def shared_parts(row: BaseRow, cache: Subtitles) -> Shared:
+    """Return what an item or a pair takes over from its row as it is."""
     if row.subtitles not in cache:
         cache[row.subtitles] = tuple(
             Subtitle(s.start_seconds, s.end_seconds, s.text) for s in row.subtitles
@@ -392,5 +395,5 @@ def _shared(row: _Row, cache: Subtitles) -> _Shared:
     }
 
 
-def _labels(row: _Row) -> dict[str, str]:
+def _labels(row: BaseRow) -> dict[str, str]:
     return dict(row.labels) if row.id is None else {"row": row.id, **row.labels}

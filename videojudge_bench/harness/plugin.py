@@ -1,7 +1,8 @@
-"""What lmms-eval loads when it starts: the model manifest, and the hook that adds our tasks.
+"""What lmms-eval loads when it starts: the model manifest, and the hooks for all else that we add.
 
-lmms-eval finds models by entry point but has none for tasks, so the same entry point arranges that
-its `TaskManager` indexes our folder of YAML files as well. This module imports nothing heavy and
+lmms-eval finds models by entry point but has none for tasks and none for its judges of answers
+(`lmms_eval.llm_judge`), so the same entry point arranges that its `TaskManager` indexes our folder
+of YAML files, and that its registry of judges has ours. This module imports nothing heavy and
 `manifests` never raises: an entry point that raises would take every other plug-in down with it.
 """
 
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "videojudge"
 HOST_TASKS = "lmms_eval.tasks"
+HOST_JUDGES = "lmms_eval.llm_judge.factory"
 SWITCH_OFF = "VIDEOJUDGE_NO_TASK_HOOK"
 _HOOKED = "_videojudge_hooked"
 _TASK_FILE = """\
@@ -44,6 +46,7 @@ def manifests() -> list[ModelManifest]:
 
     try:
         install_task_hook()
+        when_loaded(HOST_JUDGES, add_our_judges)
     except Exception:  # the entry-point guard: our tasks are missing, all else works
         logger.exception(
             "videojudge_bench could not add its tasks; --include_path \"$(videojudge tasks-path)\" "
@@ -112,10 +115,39 @@ def install_task_hook() -> None:
     """
     if os.environ.get(SWITCH_OFF):
         return
-    if HOST_TASKS in sys.modules:
-        add_our_tasks(sys.modules[HOST_TASKS])
-    elif not any(isinstance(finder, _TasksFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _TasksFinder())
+    when_loaded(HOST_TASKS, add_our_tasks)
+
+
+def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
+    """Run a hook on a module of the host, now or right after it is imported.
+
+    Raises:
+        HostChangedError: the module is loaded, and the hook raises it.
+    """
+    if name in sys.modules:
+        hook(sys.modules[name])
+    elif not any(isinstance(f, _HookingFinder) and f.name == name for f in sys.meta_path):
+        sys.meta_path.insert(0, _HookingFinder(name, hook))
+
+
+def add_our_judges(host_judges: ModuleType) -> None:
+    """Put our judges into lmms-eval's registry of judges, as the provider `videojudge`.
+
+    Args:
+        host_judges: the module `lmms_eval.llm_judge.factory`.
+
+    Raises:
+        HostChangedError: the registry is gone, or takes no providers of others.
+    """
+    factory = getattr(host_judges, "ProviderFactory", None)
+    if not hasattr(factory, "register_provider"):
+        raise HostChangedError(
+            "lmms_eval.llm_judge.factory.ProviderFactory.register_provider is gone: this version "
+            'of lmms-eval is not supported; install "lmms-eval>=0.7.3,<0.8"'
+        )
+    from videojudge_bench.harness import llm_judge_provider
+
+    llm_judge_provider.register()
 
 
 def add_our_tasks(host_tasks: ModuleType, *, ours_only: bool = False) -> None:
@@ -169,29 +201,32 @@ def _with_our_tasks(
     return initialize_tasks
 
 
-class _TasksFinder(importlib.abc.MetaPathFinder):
-    """Finds `lmms_eval.tasks` as Python would, and hooks it once it is loaded."""
+class _HookingFinder(importlib.abc.MetaPathFinder):
+    """Finds one module as Python would, and runs a hook on it once it is loaded."""
+
+    def __init__(self, name: str, hook: Callable[[ModuleType], None]) -> None:
+        self.name, self._hook = name, hook
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != HOST_TASKS:
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            _hook_after_loading(spec.loader)
+            _hook_after_loading(spec.loader, self._hook)
         return spec
 
 
-def _hook_after_loading(loader: importlib.abc.Loader) -> None:
+def _hook_after_loading(loader: importlib.abc.Loader, hook: Callable[[ModuleType], None]) -> None:
     load = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
         del loader.exec_module  # a loader may serve other modules too
         load(module)
         try:
-            add_our_tasks(module)
+            hook(module)
         except HostChangedError as error:
             logger.warning("%s", error)
 

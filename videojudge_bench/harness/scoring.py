@@ -12,7 +12,7 @@ from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness.documents import Documents, StockSettings
 from videojudge_bench.harness.envelope import open_reply
 from videojudge_bench.hashing import Json
-from videojudge_bench.items import Example, OptionGold, RatingGold
+from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.verdicts import Judgement, Unparsed
 
 JUDGEMENT_KEY = "judgement"
@@ -85,7 +85,9 @@ def gold_text(example: Example) -> str:
         return " ".join(f"{rating:g}" for rating in gold.ratings)
     if isinstance(gold, OptionGold):
         return "correct" if gold.correct else "distractor"
-    return "first" if gold.p_first > 0.5 else "second"
+    if isinstance(gold, PreferenceGold):
+        return "first" if gold.p_first > 0.5 else "second"
+    return "none"
 
 
 def _headline(info: GoldSetInfo, card: metrics.ScoreCard) -> str:

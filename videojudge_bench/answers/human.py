@@ -1,0 +1,108 @@
+"""Human ratings of some of the answers: read, and matched to the answers that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, cast
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from videojudge_bench.answers.reading import MOST_LINE_BYTES, Unit
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets import border, rows
+from videojudge_bench.items import Item
+
+_RULE = "an answer has one line with the ratings of all its raters; remove one"
+
+
+class HumanRow(BaseModel):
+    """What people said of one answer, named by its id or by all of its content.
+
+    What else a row of answers has may stay in it: it is not looked at.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    id: rows.Text | None = None
+    video_id: rows.Text | None = None
+    video: rows.Text | None = None
+    instruction: rows.Text | None = None
+    response: str | None = None
+    system: rows.Text | None = None
+    ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_an_answer(self) -> HumanRow:
+        if self.id is None and self.content is None:
+            raise ValueError(
+                "which answer is it? Give its id, or video_id, instruction, response (and system)"
+            )
+        return self
+
+    @property
+    def content(self) -> tuple[str, str, str] | None:
+        """Video, instruction and response; None where one is not given."""
+        video_id = self.video_id or self.video
+        if video_id is None or self.instruction is None or self.response is None:
+            return None
+        return video_id, self.instruction, self.response
+
+    @property
+    def name(self) -> tuple[str | None, ...]:
+        """What no other row may have."""
+        return (self.id,) if self.id is not None else (*(self.content or ()), self.system)
+
+
+@dataclass(frozen=True)
+class HumanRatings:
+    """Mean human rating by the id of the answer, and how many rows were about no answer here."""
+
+    means: Mapping[str, float]
+    unmatched: int
+
+
+def read_human(path: Path, units: Sequence[Unit]) -> HumanRatings:
+    """Return the ratings in a JSON Lines file that are about the given answers.
+
+    A row without `system` is about that answer of every system: it is the same text.
+
+    Raises:
+        ConfigError: no such file, or the units are pairs.
+        DataError: with file, line and field, when a row is not what it should be, when an answer
+            is rated in two rows, or when no row is about any of the answers.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of human ratings")
+    if len(units[0].systems) > 1:
+        raise ConfigError(
+            f"{path.name} has ratings of single answers, which do not say who wins a pair; leave "
+            "--gold-subset out, or judge single answers"
+        )
+    by_id = {unit.id: [unit.id] for unit in units}
+    by_content: dict[tuple[str | None, ...], list[str]] = {}
+    for unit in units:
+        item = cast(Item, unit.item)
+        content = (item.video_id, item.instruction, item.response)
+        by_content.setdefault((*content, unit.systems[0]), []).append(unit.id)
+        by_content.setdefault((*content, None), []).append(unit.id)
+    means: dict[str, float] = {}
+    unmatched = 0
+    for line, row in border.numbered_rows(
+        path, HumanRow, unique=("name",), rule=_RULE, most_bytes=MOST_LINE_BYTES
+    ):
+        found = by_id.get(row.id, []) if row.id else by_content.get(row.name, [])
+        unmatched += not found
+        for unit_id in found:
+            if unit_id in means:
+                raise DataError(f"the answer is rated in two lines; {_RULE}", path=path, line=line)
+            means[unit_id] = fmean(row.ratings)
+    if not means:
+        raise DataError(
+            f"none of its {unmatched} rows is about one of the {len(units)} answers: ids, or "
+            "video_id, instruction, response and system, must be the same in both files",
+            path=path,
+        )
+    return HumanRatings(means, unmatched)

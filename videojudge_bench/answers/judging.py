@@ -1,0 +1,249 @@
+"""Answers and a judge in, verdicts out: thin over the runner, whose journal is the resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from videojudge_bench import registry
+from videojudge_bench.answers.human import HumanRatings, read_human
+from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
+from videojudge_bench.answers.reading import (
+    Answers,
+    Source,
+    Unit,
+    gold_set_of,
+    read_answers,
+    units_of,
+)
+from videojudge_bench.answers.summary import Summary, summarise
+from videojudge_bench.answers.tables import Sheet, sheets_of
+from videojudge_bench.answers.verdict_lines import line_of, verdict_of
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json
+from videojudge_bench.journal import read_journal
+from videojudge_bench.options import parse_options, scalar
+from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.signature import Scalar
+from videojudge_bench.verdicts import Judgement, Unparsed, Usage
+
+
+@dataclass(frozen=True)
+class JudgingOptions:
+    """How answers are judged.
+
+    Attributes:
+        versus: a system that all others are compared with, or `all`; None rates single answers.
+        limit: the first so many answers or pairs.
+        human: a file with human ratings of some of the answers.
+        run: what the judge is shown and where the journal is; by default every reference that an
+            answer has is shown.
+    """
+
+    versus: str | None = None
+    limit: int | None = None
+    human: Path | None = None
+    run: RunOptions = field(default_factory=RunOptions)
+
+
+class AnswersRun(Run):
+    """A run whose journal belongs to a file of answers, not to one state of it.
+
+    Answers that are added to the file later are asked for, and the others are there already, unless
+    the judge learns from the whole set.
+    """
+
+    def __init__(
+        self, built: BuiltJudge, answers: Answers, units: Sequence[Unit], options: RunOptions
+    ) -> None:
+        self._source = "" if answers.path is None else str(answers.path.resolve())
+        super().__init__(built, gold_set_of(answers, units), options)
+
+    def _identity(self) -> dict[str, Scalar]:
+        identity = super()._identity()
+        if self._source and not self.built.judge.learns_from_set:
+            # Ids and texts may be the same in another project, about other videos.
+            identity["set_hash"] = f"{self._source}|{self.options.videos}"
+        return identity
+
+    def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements that the journal has, failures too."""
+        kept = read_journal(self.folder)
+        keys = {item_id: self._key(self.view.item(item_id)) for item_id in item_ids}
+        return {item_id: kept[key] for item_id, key in keys.items() if key in kept}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers with what was decided of them.
+
+    `print` it for the tables.
+
+    Attributes:
+        judge: its name.
+        answers: the file's name.
+        scale: of the judge's scores; "" when they only rank.
+        units: in the order of the answers.
+        judgements: by item id; of a run that was interrupted, not all.
+        human: ratings of some of the answers, where given.
+    """
+
+    judge: str
+    answers: str
+    scale: str
+    units: tuple[Unit, ...]
+    judgements: Mapping[str, Judgement]
+    human: HumanRatings | None = None
+
+    @property
+    def lines(self) -> list[dict[str, Json]]:
+        """One object per answer or pair that is judged, in the order of the answers."""
+        found = (line_of(unit, self.judgements) for unit in self.units)
+        return [line for line in found if line is not None]
+
+    @property
+    def usage(self) -> Usage:
+        """What all judgements cost, those from the journal too."""
+        return sum((judgement.usage for judgement in self.judgements.values()), Usage())
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why units have no verdict, and how many for each reason, the most frequent first."""
+        verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
+        reasons = [v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed)]
+        return {r: reasons.count(r) for r in sorted(set(reasons), key=lambda r: -reasons.count(r))}
+
+    @property
+    def n_not_judged(self) -> int:
+        """Units that could not be judged: no video, a judge that failed, an answer too long."""
+        failed = {item_id for item_id, judged in self.judgements.items() if judged.failed}
+        return sum(
+            bool(unit.refused) or not failed.isdisjoint(unit.item_ids) for unit in self.units
+        )
+
+    @property
+    def n_parsed(self) -> int:
+        """Units with a verdict."""
+        verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
+        return sum(v is not None and not isinstance(v, Unparsed) for v in verdicts)
+
+    def summary(self, *, resamples: int = 10_000) -> Summary | PairSummary:
+        """Return the numbers of each system, or of each two against each other."""
+        if len(self.units[0].systems) == 2:
+            return summarise_pairs(self.units, self.judgements, resamples=resamples)
+        means = None if self.human is None else self.human.means
+        return summarise(self.units, self.judgements, means, resamples=resamples)
+
+    def sheets(self) -> list[Sheet]:
+        """Return the tables that say what came of it."""
+        return sheets_of(self.summary(), judge=self.judge, answers=self.answers, scale=self.scale)
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(sheet) for sheet in self.sheets())
+
+
+class Judging:
+    """A judge and answers, checked and ready.
+
+    Args:
+        source: a JSON Lines file, or a list of its objects.
+        judge: `NAME[,option=value…]`, as in `--model_args judge=NAME,option=value`.
+        options: how.
+
+    Attributes:
+        answers: as they were read.
+        units: what is judged, cut to the limit.
+        run: the judge on all of them.
+        human: ratings of some of the answers, where given.
+
+    Raises:
+        UnknownNameError: no such judge, or no such system.
+        ConfigError: options that cannot work, or a judge that does not suit the answers.
+        DataError: with file, line and field, when a row is not what it should be.
+    """
+
+    def __init__(self, source: Source, judge: str, options: JudgingOptions | None = None) -> None:
+        options = options or JudgingOptions()
+        if options.limit is not None and options.limit < 1:
+            raise ConfigError(f"--limit {options.limit}: at least 1 answer is needed")
+        self.answers = read_answers(source)
+        everything = units_of(self.answers, options.versus)
+        self.units = everything[: options.limit]
+        self.human = None if options.human is None else read_human(options.human, everything)
+        shown = options.run
+        run_options = replace(
+            shown,
+            references="all" if shown.references is None else shown.references,
+            videos=shown.videos or self.answers.folder,
+        )
+        built = build(judge)
+        self.run = AnswersRun(built, self.answers, everything, run_options)
+        if self.run.refusal is not None:
+            raise ConfigError(self.run.refusal)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """What the judge is asked, the journal aside; a pair in both orders."""
+        return [item_id for unit in self.units for item_id in unit.item_ids]
+
+    @property
+    def videos_missing(self) -> list[str]:
+        """The videos of the units of which there is no file, in the order of the answers."""
+        known = dict.fromkeys(unit.item.video_id for unit in self.units)
+        return [video_id for video_id in known if video_id not in self.run.view.videos]
+
+    def check_videos(self) -> None:
+        """Check that a judge that looks at videos has at least one to look at.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        missing = self.videos_missing
+        videos = {unit.item.video_id for unit in self.units}
+        if "video" not in self.run.built.judge.requires or len(missing) < len(videos):
+            return
+        where = f"in {self.run.options.videos}" if self.run.options.videos else "(no --videos DIR)"
+        raise ConfigError(
+            f"judge {self.run.built.name} looks at videos, and no file of any of the {len(videos)} "
+            f"videos was found {where}; the first would be called {missing[0]}.mp4, or another "
+            "extension. Give --videos DIR, or say in `video` what the files are called"
+        )
+
+    def judge(self) -> Judged:
+        """Judge what the journal does not have, and return everything.
+
+        Raises:
+            ConfigError: no video was found, or the judge finds that its options cannot work.
+            JudgeFailedError: the judge failed on every item.
+            JournalBusyError: another process judges the same answers.
+        """
+        self.check_videos()
+        ids = self.item_ids
+        return self._judged(self.run.judge(ids) if ids else {})
+
+    def so_far(self) -> Judged:
+        """Return what the journal has: all that there is of a run that was stopped."""
+        return self._judged(self.run.so_far(self.item_ids))
+
+    def close(self) -> None:
+        """Give back what the judge holds."""
+        self.run.built.judge.close()
+
+    def _judged(self, judgements: Mapping[str, Judgement]) -> Judged:
+        built = self.run.built
+        scale = "" if built.judge.scale is None else str(built.judge.scale)
+        return Judged(built.name, self.answers.name, scale, self.units, judgements, self.human)
+
+
+def build(judge: str) -> BuiltJudge:
+    """Return the judge that a text such as `openai,base_url=…,model=…` names.
+
+    Raises:
+        UnknownNameError: there is no such judge.
+        ConfigError: as `registry.build`.
+    """
+    options = parse_options(f"judge={judge.removeprefix('judge=')}")
+    name = options.pop("judge")
+    return registry.build(name, {key: scalar(value) for key, value in options.items()})

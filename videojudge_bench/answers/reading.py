@@ -1,0 +1,350 @@
+"""Answers to judge: a file (or list) of them becomes units, one judgement each.
+
+A row is one answer (`response`) or two against each other (`response_a`, `response_b`), in the
+schema of ratings and pairs without their gold: see `videojudge_bench.goldsets.rows`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from pathlib import Path
+from typing import TypeAlias, Union, cast
+
+from pydantic import ValidationError, model_validator
+
+from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
+from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.hashing import content_hash
+from videojudge_bench.items import Example, Item, NoGold, Pair, opaque_id
+
+MOST_LINE_BYTES = 64 << 20
+"""A runaway answer may have megabytes; a file without line breaks is still refused."""
+
+MOST_ANSWER_BYTES = 1 << 20
+"""No model reads more; a longer answer is recorded as such, and the others are judged."""
+
+ALL = "all"
+
+_RULE = "no two answers may have the same id, or without ids all the same; remove one, or give ids"
+
+Source: TypeAlias = "Union[str, Path, Sequence[Mapping[str, object]]]"
+
+
+class AnswerRow(rows.BaseRow):
+    """One answer of a system, or two against each other."""
+
+    video_id: rows.Text = ""
+    response: str | None = None
+    system: rows.Text | None = None
+    response_a: str | None = None
+    response_b: str | None = None
+    system_a: rows.Text | None = None
+    system_b: rows.Text | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> AnswerRow:
+        problem = _problem_of(self)
+        if problem:
+            raise ValueError(problem)
+        # A row that names a file needs no other name for its video.
+        return self if self.video_id else self.model_copy(update={"video_id": self.video})
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The answer, or the two of a pair."""
+        return tuple(
+            text for text in (self.response, self.response_a, self.response_b) if text is not None
+        )
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it holds two answers."""
+        return self.response is None
+
+    @property
+    def systems(self) -> tuple[str | None, ...]:
+        """Who gave each of `texts`."""
+        return (self.system_a, self.system_b) if self.is_pair else (self.system,)
+
+    def _judged(self) -> list[str]:
+        return [*self.texts, *(system or "" for system in self.systems)]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a user wants to have judged.
+
+    Attributes:
+        name: of the file.
+        rows: in the order given, all of one kind.
+        path: the file; None for a list.
+    """
+
+    name: str
+    rows: tuple[AnswerRow, ...]
+    path: Path | None
+
+    @property
+    def are_pairs(self) -> bool:
+        """Whether every row holds two answers."""
+        return self.rows[0].is_pair
+
+    @property
+    def systems(self) -> list[str]:
+        """The systems that answered, in the order of their first answer."""
+        named = (system for row in self.rows for system in row.systems if system)
+        return list(dict.fromkeys(named))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files that rows name in `video` lie, unless a folder is given."""
+        named = any(row.video for row in self.rows)
+        return self.path.parent if named and self.path is not None else None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One line of the output: an answer, or two answers against each other.
+
+    Attributes:
+        id: the user's, or made from the content.
+        examples: the answer; of a pair both orders, `/ab` first.
+        systems: who answered; "" where that is not said.
+        answers: the ids of the two answers that were paired, when they were answers of a file.
+        refused: why the judge is not asked; "" when it is.
+        identical: the two answers are the same text: a tie, and the judge is not asked.
+    """
+
+    id: str
+    examples: tuple[Example, ...]
+    systems: tuple[str, ...]
+    answers: tuple[str, ...] = ()
+    refused: str = ""
+    identical: bool = False
+
+    @property
+    def item(self) -> Item | Pair:
+        """What is judged; of a pair in the order a, b."""
+        return self.examples[0].item
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """What the judge is to be asked."""
+        asked = not self.refused and not self.identical
+        return tuple(example.item.id for example in self.examples) if asked else ()
+
+
+def read_answers(source: Source) -> Answers:
+    """Return the answers in a JSON Lines file (`.gz`: compressed), or in a list of such objects.
+
+    Raises:
+        ConfigError: there is no such file.
+        DataError: with file, line and field, when a row is not what it should be, repeats an
+            earlier one or is of another kind than the first, when only some rows name a system,
+            or when two name different files of one video.
+    """
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.is_file():
+            raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of answers")
+        name, found = path.name, _rows_of_file(path)
+    else:
+        path, name, found = None, "answers", _rows_of_list(source)
+    files: dict[str, str] = {}
+    kept: list[AnswerRow] = []
+    for line, row in found:
+        problem = rows.other_file(row, files) or _problem_among(row, kept[0] if kept else row)
+        if problem is not None:
+            raise DataError(problem[1], path=path or name, line=line, field=problem[0])
+        kept.append(row)
+    if not kept:
+        raise DataError("there is no answer; give at least one", path=name)
+    return Answers(name, tuple(kept), path)
+
+
+def units_of(answers: Answers, versus: str | None) -> tuple[Unit, ...]:
+    """Return what is to be judged, in the order of the answers.
+
+    Args:
+        answers: read from a file.
+        versus: None judges every row as it is. A system's name pairs each other system's answer
+            with that system's answer to the same video and instruction; `all` pairs all systems.
+
+    Raises:
+        ConfigError: `versus` for rows that are pairs or name no systems, or no two answers belong
+            together.
+        UnknownNameError: there is no such system.
+    """
+    cache: rows.Subtitles = {}
+    if answers.are_pairs:
+        if versus is not None:
+            raise ConfigError(
+                f"--versus {versus}: the rows of {answers.name} are pairs already; leave it out"
+            )
+        return tuple(_pair_unit(row, cache) for row in answers.rows)
+    single = [_single_unit(row, cache) for row in answers.rows]
+    return tuple(single) if versus is None else _paired(answers, single, versus)
+
+
+def gold_set_of(answers: Answers, units: Sequence[Unit]) -> GoldSet:
+    """Return units as the runner takes them: a set without gold."""
+    pairs = isinstance(units[0].item, Pair)
+    info = GoldSetInfo(
+        name="answers",
+        title=answers.name,
+        kind="none",
+        shape="pairs" if pairs else "ratings",
+        licence="not stated",
+        source=answers.name,
+        how_to_get="",
+        systems=not pairs and bool(answers.systems),
+    )
+    files = {row.video_id: row.video for row in answers.rows if row.video}
+    examples = tuple(example for unit in units for example in unit.examples)
+    return GoldSet(info, examples, video_files=files)
+
+
+def _rows_of_file(path: Path) -> Iterator[tuple[int, AnswerRow]]:
+    return border.numbered_rows(
+        path,
+        AnswerRow,
+        unique=("identity",),
+        field="id",
+        rule=_RULE,
+        most_bytes=MOST_LINE_BYTES,
+    )
+
+
+def _rows_of_list(source: Sequence[Mapping[str, object]]) -> Iterator[tuple[int, AnswerRow]]:
+    """As a file's: lines are counted from 1."""
+    path, seen = Path("answers"), dict[str, int]()
+    for number, given in enumerate(source, start=1):
+        try:
+            line = json.dumps(given)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"not JSON ({error})", path=path, line=number) from error
+        try:
+            row = AnswerRow.model_validate_json(line)
+        except ValidationError as error:
+            raise border.data_error(error, path, number) from error
+        if (earlier := seen.setdefault(row.identity, number)) != number:
+            problem = f"duplicate of line {earlier} ({row.identity!r}); {_RULE}"
+            raise DataError(problem, path=path, line=number, field="id")
+        yield number, row
+
+
+def _problem_of(row: AnswerRow) -> str:
+    """What is wrong with a row in itself, "" when nothing is."""
+    pair = (row.response_a, row.response_b)
+    if not row.video_id and not row.video:
+        return "which video? Give video_id, or in video the path of its file"
+    if row.response is None and None in pair:
+        return "there is no answer; give response, or response_a and response_b"
+    if row.response is not None and pair != (None, None):
+        return "a row has response, or response_a and response_b; make two rows of it"
+    if (row.system_a, row.system_b) != (None, None) and row.system_a == row.system_b:
+        return "system_a and system_b are the same; a system cannot meet itself"
+    others = (row.system,) if row.is_pair else (row.system_a, row.system_b)
+    if others != (None,) * len(others):
+        return "response goes with system, response_a and response_b with system_a and system_b"
+    return ""
+
+
+def _problem_among(row: AnswerRow, first: AnswerRow) -> tuple[str, str] | None:
+    """The field and what is wrong with a row beside the first one, or None."""
+    if row.is_pair != first.is_pair:
+        kinds = ("a single answer", "a pair (response_a, response_b)")
+        problem = (
+            f"{kinds[row.is_pair]}, and the first row is {kinds[first.is_pair]}; a file holds rows "
+            "of one kind, so make two files of it"
+        )
+        return "response_a" if row.is_pair else "response", problem
+    if len({system is not None for system in (*first.systems, *row.systems)}) > 1:
+        field = "system_a, system_b" if row.is_pair else "system"
+        return field, "only some answers name their system; name it in all or in none"
+    return None
+
+
+def _single_unit(row: AnswerRow, cache: rows.Subtitles) -> Unit:
+    name = row.id or opaque_id(row.video_id, row.identity)
+    (response,) = row.texts
+    item = Item(id=name, response=response, **rows.shared_parts(row, cache))
+    unit = f"{row.video_id}/{content_hash(row.instruction)[:10]}"
+    example = Example(item, NoGold(), unit, row.system, row.labels)
+    return Unit(name, (example,), (row.system or "",), refused=_too_long(response))
+
+
+def _pair_unit(row: AnswerRow, cache: rows.Subtitles) -> Unit:
+    name = row.id or opaque_id(row.video_id, row.identity)
+    first, second = row.texts
+    pair = Pair(id=name, first=first, second=second, **rows.shared_parts(row, cache))
+    return _unit_of_pair(pair, (row.system_a or "a", row.system_b or "b"), (), row.labels)
+
+
+def _unit_of_pair(
+    pair: Pair, systems: tuple[str, str], answers: tuple[str, ...], labels: Mapping[str, str]
+) -> Unit:
+    there = replace(pair, id=f"{pair.id}/ab")
+    back = replace(pair, id=f"{pair.id}/ba", first=pair.second, second=pair.first)
+    return Unit(
+        pair.id,
+        tuple(Example(item, NoGold(), unit=pair.id, labels=labels) for item in (there, back)),
+        systems,
+        answers,
+        refused=_too_long(pair.first) or _too_long(pair.second),
+        identical=pair.first == pair.second,
+    )
+
+
+def _paired(answers: Answers, single: Sequence[Unit], versus: str) -> tuple[Unit, ...]:
+    systems = answers.systems
+    if not systems:
+        raise ConfigError(f"--versus {versus}: the answers of {answers.name} name no `system`")
+    if versus not in (ALL, *systems):
+        raise UnknownNameError("system", versus, [*systems, ALL])
+    asked: dict[tuple[str, str], dict[str, list[Unit]]] = {}
+    for unit in single:
+        by_system = asked.setdefault(unit.item.group, {})
+        by_system.setdefault(unit.systems[0], []).append(unit)
+    couples = list(combinations(systems, 2))
+    if versus != ALL:
+        couples = [(system, versus) for system in systems if system != versus]
+    made = tuple(
+        _against(one, two)
+        for by_system in asked.values()
+        for a, b in couples
+        for one, two in product(by_system.get(a, ()), by_system.get(b, ()))
+    )
+    if not made:
+        raise ConfigError(
+            f"--versus {versus}: no two of the systems {', '.join(systems)} answered the same "
+            "instruction about the same video, so there is nothing to compare"
+        )
+    return made
+
+
+def _against(one: Unit, two: Unit) -> Unit:
+    a, b = cast(Item, one.item), cast(Item, two.item)
+    pair = Pair(
+        id=opaque_id(a.video_id, one.id, two.id),
+        video_id=a.video_id,
+        instruction=a.instruction,
+        first=a.response,
+        second=b.response,
+        references=a.references or b.references,
+        description=a.description or b.description,
+        subtitles=a.subtitles or b.subtitles,
+    )
+    systems = (one.systems[0], two.systems[0])
+    return _unit_of_pair(pair, systems, (one.id, two.id), one.examples[0].labels)
+
+
+def _too_long(response: str) -> str:
+    size = len(response.encode("utf-8", "surrogatepass"))
+    if size <= MOST_ANSWER_BYTES:
+        return ""
+    return f"answer too long: {size} bytes; answers of up to {MOST_ANSWER_BYTES} bytes are judged"

@@ -1,0 +1,262 @@
+"""What the verdicts say of each system: means, intervals by video, paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key, filled
+from videojudge_bench.answers.reading import Unit
+from videojudge_bench.answers.verdict_lines import verdict_of
+from videojudge_bench.metrics.asked import is_missing_video
+from videojudge_bench.metrics.card import Metric, coverage, measure
+from videojudge_bench.metrics.compare import holm
+from videojudge_bench.metrics.permutation import permutation_test, sums_mix
+from videojudge_bench.statistics import (
+    Bools,
+    Floats,
+    Ints,
+    Resampling,
+    Statistic,
+    codes,
+    means,
+)
+from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
+
+PERMUTATIONS = 10_000
+
+NO_HUMAN = "no human rating"
+
+
+@dataclass(frozen=True)
+class SystemScore:
+    """One system's answers.
+
+    Attributes:
+        system: its name; "" where the answers name none.
+        n: answers asked about.
+        n_videos: they are about.
+        coverage: share with a verdict, of those whose video is there; None where that is 0 / 0.
+        score: the judge's mean score.
+        n_human: answers that people have rated too.
+        human: mean human rating of those; None without human ratings.
+        corrected: prediction-powered mean human rating of all answers; None without.
+    """
+
+    system: str
+    n: int
+    n_videos: int
+    coverage: float | None
+    score: Metric
+    n_human: int = 0
+    human: Metric | None = None
+    corrected: Metric | None = None
+
+
+@dataclass(frozen=True)
+class SystemDifference:
+    """Two systems on what both answered, the judge's scores paired.
+
+    Attributes:
+        a: a system.
+        b: another.
+        difference: mean score of a minus that of b; None where they cannot be compared.
+        n: questions (a video and an instruction) that both have a score for.
+        n_videos: they are about: what the test swaps.
+        p_value: two-sided, by permutation, not corrected; None where there is none.
+        p_holm: corrected by Holm for the number of comparisons.
+        problem: why there is no comparison.
+        corrected: difference of the prediction-powered means; None without human ratings.
+    """
+
+    a: str
+    b: str
+    difference: float | None
+    n: int
+    n_videos: int
+    p_value: float | None = None
+    p_holm: float | None = None
+    problem: str = ""
+    corrected: Metric | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What single answers got.
+
+    Attributes:
+        systems: in the order of their first answer.
+        differences: of every two of them.
+    """
+
+    systems: tuple[SystemScore, ...]
+    differences: tuple[SystemDifference, ...]
+
+
+def summarise(
+    units: Sequence[Unit],
+    judgements: Mapping[str, Judgement],
+    human: Mapping[str, float] | None = None,
+    *,
+    resamples: int = 10_000,
+) -> Summary:
+    """Return the mean score of each system, and the paired tests between them.
+
+    Intervals are 95 %, percentile, from resamples of videos; fewer than 20 videos give none. Human
+    means and corrected means need 20 videos with human ratings for theirs.
+
+    Args:
+        units: single answers.
+        judgements: by item id; a unit without one is left out.
+        human: mean human rating by the unit's id, of answers that were chosen at random.
+        resamples: of videos.
+    """
+    judged = [(unit, verdict_of(unit, judgements)) for unit in units]
+    table = _Table.of([(unit, v) for unit, v in judged if v is not None], human or {})
+    if not table.units:
+        return Summary((), ())
+    resampling = Resampling(resamples)
+    scores = table.measured(means(table.by_system(table.scores), *table.clustered), resampling)
+    humans = table.measured(means(table.by_system(table.human), *table.clustered), resampling)
+    corrected = table.measured(table.corrected(), resampling) if human is not None else {}
+    systems = [
+        replace(
+            table.counted(system),
+            score=scores[system],
+            human=humans[system] if human is not None else None,
+            corrected=corrected.get(system),
+        )
+        for system in table.systems
+    ]
+    found = [table.difference(a, b) for a, b in combinations(table.systems, 2)]
+    found = [replace(d, corrected=corrected.get(difference_key(d.a, d.b))) for d in found]
+    return Summary(tuple(systems), tuple(with_holm(found)))
+
+
+def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, float]:
+    """Return mean(a) - mean(b) and the two-sided p-value of swapping the two per video.
+
+    p is at least 2^(1-m), m the videos on which they differ: so few ways there are to swap.
+
+    Args:
+        a: one value per question, (questions,).
+        b: the same of the other.
+        videos: of the questions; at least two distinct ones.
+    """
+    order = np.argsort(np.array(videos), kind="stable")
+    clusters = codes(np.array(videos))[order]
+    starts = np.flatnonzero(np.diff(clusters, prepend=-1)).astype(np.int64)
+    mix = sums_mix(a[order, None], b[order, None], starts, lambda means: means[:, 0])
+    first, second, p_value = permutation_test(mix, len(starts), permutations=PERMUTATIONS, seed=0)
+    differing = len({v for v, x, y in zip(videos, a, b, strict=True) if x != y})
+    return first - second, max(p_value, 2.0 ** (1 - max(1, differing)))
+
+
+def with_holm(found: Sequence[SystemDifference]) -> list[SystemDifference]:
+    """Return the differences with their p-values corrected for how many there are."""
+    corrected = iter(holm([d.p_value for d in found if d.p_value is not None]))
+    return [replace(d, p_holm=None if d.p_value is None else next(corrected)) for d in found]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Units with their verdicts as columns.
+
+    Attributes:
+        units: one a row.
+        verdicts: of the units.
+        scores: NaN where there is none.
+        human: NaN where nobody has rated.
+        clusters: the video of each unit, from 0.
+    """
+
+    units: Sequence[Unit]
+    verdicts: Sequence[Verdict]
+    scores: Floats
+    human: Floats
+    clusters: Ints
+
+    @classmethod
+    def of(cls, judged: Sequence[tuple[Unit, Verdict]], human: Mapping[str, float]) -> _Table:
+        units = [unit for unit, _ in judged]
+        scores = [v.value if isinstance(v, Rating) else np.nan for _, v in judged]
+        return cls(
+            units,
+            [verdict for _, verdict in judged],
+            np.array(scores, dtype=np.float64),
+            np.array([human.get(unit.id, np.nan) for unit in units], dtype=np.float64),
+            codes(np.array([unit.item.video_id for unit in units])),
+        )
+
+    @property
+    def systems(self) -> list[str]:
+        return list(dict.fromkeys(unit.systems[0] for unit in self.units))
+
+    @property
+    def n_videos(self) -> int:
+        return int(self.clusters.max()) + 1
+
+    @property
+    def clustered(self) -> tuple[Ints, int]:
+        return self.clusters, self.n_videos
+
+    def of_system(self, system: str) -> Bools:
+        return np.array([unit.systems[0] == system for unit in self.units], dtype=np.bool_)
+
+    def by_system(self, values: Floats) -> dict[str, Floats]:
+        return {s: np.where(self.of_system(s), values, np.nan) for s in self.systems}
+
+    def measured(self, statistic: Statistic, resampling: Resampling) -> dict[str, Metric]:
+        return measure([statistic], self.n_videos, self._why, resampling, shares=())
+
+    def _why(self, key: str) -> str:
+        parsed = ~np.isnan(self.scores)
+        names = key.split("\x1f")
+        if all(bool(parsed[self.of_system(name)].any()) for name in names):
+            return NO_HUMAN
+        return "no verdict"
+
+    def corrected(self) -> Statistic:
+        rated = {}
+        for system in self.systems:
+            mine = self.of_system(system)
+            scores = [None if np.isnan(x) else float(x) for x in self.scores[mine]]
+            rated[system] = Rated(filled(scores), self.human[mine], self.clusters[mine])
+        return corrected_means(rated, self.n_videos)
+
+    def counted(self, system: str) -> SystemScore:
+        mine = np.flatnonzero(self.of_system(system)).tolist()
+        verdicts = [self.verdicts[i] for i in mine]
+        parsed = sum(not isinstance(verdict, Unparsed) for verdict in verdicts)
+        missing = sum(is_missing_video(verdict) for verdict in verdicts)
+        return SystemScore(
+            system,
+            n=len(mine),
+            n_videos=len(set(self.clusters[mine].tolist())),
+            coverage=coverage(len(mine), parsed, missing),
+            score=Metric(None),
+            n_human=int((~np.isnan(self.human[mine])).sum()),
+        )
+
+    def _by_question(self, system: str) -> dict[tuple[str, str], float]:
+        """Mean score of each question; a system may have answered it several times."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for i in np.flatnonzero(self.of_system(system)).tolist():
+            if not np.isnan(self.scores[i]):
+                found.setdefault(self.units[i].item.group, []).append(float(self.scores[i]))
+        return {group: sum(values) / len(values) for group, values in found.items()}
+
+    def difference(self, a: str, b: str) -> SystemDifference:
+        of_a, of_b = self._by_question(a), self._by_question(b)
+        both = sorted(of_a.keys() & of_b.keys())
+        videos = [video_id for video_id, _ in both]
+        n_videos = len(set(videos))
+        if n_videos < 2:
+            problem = f"scores for the same questions on {n_videos} videos; 2 are needed"
+            return SystemDifference(a, b, None, len(both), n_videos, problem=problem)
+        one, two = (np.array([scores[group] for group in both]) for scores in (of_a, of_b))
+        difference, p_value = paired_test(one, two, videos)
+        return SystemDifference(a, b, difference, len(both), n_videos, p_value)

@@ -1,0 +1,144 @@
+"""The file of verdicts: one JSON object per answer or pair, in the order of the answers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from videojudge_bench.answers.reading import Unit
+from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.hashing import Json
+from videojudge_bench.verdicts import (
+    FIRST,
+    TIE,
+    Judgement,
+    Preference,
+    Rating,
+    Unparsed,
+    Usage,
+    Verdict,
+)
+
+IDENTICAL = "the two answers are the same text"
+
+
+def verdict_of(unit: Unit, judgements: Mapping[str, Judgement]) -> Verdict | None:
+    """Return what was decided of a unit; None when not all of it has been judged yet.
+
+    A pair is judged in both orders: p(a) = (P(first | a, b) + P(second | b, a)) / 2. One order
+    without a verdict leaves the pair without one.
+    """
+    if unit.refused:
+        return Unparsed(unit.refused)
+    if unit.identical:
+        return Preference(0.5)
+    found = [judgements[item_id].verdict for item_id in unit.item_ids if item_id in judgements]
+    if len(found) < len(unit.examples):
+        return None
+    for verdict in found:
+        if isinstance(verdict, Unparsed):
+            return verdict
+    if len(found) == 1:
+        return found[0]
+    there, back = (v.p_first for v in found if isinstance(v, Preference))
+    return Preference((there + 1 - back) / 2)
+
+
+def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] | None:
+    """Return the line of a unit; None when not all of it has been judged yet."""
+    verdict = verdict_of(unit, judgements)
+    if verdict is None:
+        return None
+    line: dict[str, Json] = {"id": unit.id, "video_id": unit.item.video_id}
+    made = [judgements[item_id] for item_id in unit.item_ids]
+    if len(unit.systems) == 2:
+        return {**line, **_pair_fields(unit, verdict, made)}
+    if unit.systems[0]:
+        line["system"] = unit.systems[0]
+    line["score"] = verdict.value if isinstance(verdict, Rating) else None
+    return {**line, **_reason(verdict), **(_made_fields(made[0]) if made else {})}
+
+
+def check_output(output: Path, answers: Path | None) -> None:
+    """Check that a file can be written, before hours of work.
+
+    Raises:
+        ConfigError: its folder does not exist, or it is the file of answers.
+    """
+    if not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise ConfigError(f"--output {output}: it is a folder; give a file")
+    if answers is not None and output.resolve() == answers.resolve():
+        raise ConfigError(f"--output {output}: it is the file of answers; give another name")
+
+
+def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
+    """Write a file, all of it or nothing; an older one is replaced.
+
+    Raises:
+        VideoJudgeError: it cannot be written.
+    """
+    part = output.with_name(f"{output.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            for line in lines:
+                file.write(_encoded(line))
+        part.replace(output)
+    except OSError as error:
+        raise VideoJudgeError(
+            f"{output} cannot be written ({error.strerror}). Nothing is lost: the journal has all "
+            "judgements, and the same command writes them"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _pair_fields(unit: Unit, verdict: Verdict, made: list[Judgement]) -> dict[str, Json]:
+    fields: dict[str, Json] = {"system_a": unit.systems[0], "system_b": unit.systems[1]}
+    if unit.answers:
+        fields |= {"id_a": unit.answers[0], "id_b": unit.answers[1]}
+    preference = verdict if isinstance(verdict, Preference) else None
+    names = {FIRST: "a", TIE: "tie"}
+    fields["preference"] = names.get(preference.choice, "b") if preference else None
+    fields["p_a"] = preference.p_first if preference else None
+    fields |= _reason(verdict)
+    if unit.identical:
+        fields["note"] = IDENTICAL
+    orders: list[Json] = [
+        {"first": first, **_verdict_fields(judgement), **_made_fields(judgement)}
+        for first, judgement in zip("ab", made, strict=False)
+    ]
+    return {**fields, "orders": orders} if orders else fields
+
+
+def _verdict_fields(judgement: Judgement) -> dict[str, Json]:
+    verdict = judgement.verdict
+    p_first = verdict.p_first if isinstance(verdict, Preference) else None
+    return {"p_first": p_first, **_reason(verdict)}
+
+
+def _reason(verdict: Verdict) -> dict[str, Json]:
+    return {"unparsed": verdict.reason} if isinstance(verdict, Unparsed) else {}
+
+
+def _made_fields(judgement: Judgement) -> dict[str, Json]:
+    fields: dict[str, Json] = {}
+    if judgement.reply:
+        fields["reply"] = judgement.reply
+    if judgement.probabilities:
+        fields["probabilities"] = dict(judgement.probabilities)
+    used = judgement.usage
+    if used != Usage():
+        fields |= {"input_tokens": used.input_tokens, "output_tokens": used.output_tokens}
+        fields |= {"cost": used.cost} if used.cost else {}
+    return fields
+
+
+def _encoded(line: Mapping[str, Json]) -> bytes:
+    try:
+        return f"{json.dumps(line, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 cannot
+        return f"{json.dumps(line)}\n".encode()
