@@ -95,11 +95,14 @@ def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture
         "sweep",
         "bootstrap",
         "bootstrap-experiment",
+        "train",
         "leaderboard",
+        "compare",
+        "report",
         "tasks-path",
     ]
     assert verbs_of(capsys, "data") == ["list", "verify", "ids", "add", "remove", "prepare"]
-    assert verbs_of(capsys, "leaderboard") == ["add"]
+    assert verbs_of(capsys, "leaderboard") == ["add", "by"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.verb == "model":
             say([str(build_base(arguments.folder, arguments.seed))])
             return 0
+        if arguments.verb == "loop":
+            return _loop(arguments.folder, arguments.seed, arguments.results)
         options = WorldOptions(
             arguments.train,
             arguments.lessons,
@@ -64,6 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _loop(folder: Path, seed: int, results: Path | None) -> int:
+    from videojudge_bench.training.small_world.loop import run_loop
+    from videojudge_bench.training.small_world.summary import summarise
+
+    loop = run_loop(folder, seed=seed, say=lambda line: say([line]))
+    page = summarise(loop, results or loop.results / "small_world")
+    say(page.read_text(encoding="utf-8").splitlines())
+    say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
+    return 0
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m videojudge_bench.training.small_world",
@@ -81,6 +94,23 @@ def _parser() -> Parser:
     base.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
     )
+    circle = verbs.add_parser(
+        "loop",
+        help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
+        description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
+        "lmms_eval on held-out videos beside the same judge without the video, with another "
+        "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
+        "half an hour on two cores. Stopped, the same command goes on.",
+    )
+    circle.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
+    circle.add_argument(
+        "--seed", type=int, default=0, metavar="N",
+        help="of the weights and of the order of rows; default: %(default)s",
+    )  # fmt: skip
+    circle.add_argument(
+        "--results", type=Path, metavar="DIR",
+        help="where the summary goes; default: OUT/results/small_world",
+    )  # fmt: skip
     verb = verbs.add_parser(
         "make",
         help="write a world into a folder",

@@ -1,0 +1,272 @@
+"""The whole circle in the small world: videos, rated rows, a trained judge, the leaderboard.
+
+A loop's folder gets
+
+- `world/`: videos, seeds, rows to look by, held-out gold sets;
+- `base/`: the random weights that training begins with;
+- `rows/`: what the bootstrap makes of the seeds;
+- `judge/`: the training, and in `judge/model` the judge;
+- `home/`: the gold set as lmms-eval sees it, apart from the user's own;
+- `journal/`: the verdicts of every judge;
+- `results/`: the leaderboard, and `small_world.md` with what was found.
+
+Every step goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from videojudge_bench.training.bootstrap.card import write_card
+from videojudge_bench.training.bootstrap.export import DATA_FOLDER, write_rows
+from videojudge_bench.training.bootstrap.options import load_options
+from videojudge_bench.training.bootstrap.run import run_bootstrap
+from videojudge_bench.training.bootstrap.run_folder import RunFolder
+from videojudge_bench.training.sft.recipe import load_recipe
+from videojudge_bench.training.sft.run import train
+from videojudge_bench.training.small_world.base import build_base
+from videojudge_bench.training.small_world.files import VIDEOS, WorldOptions, make
+from videojudge_bench.training.small_world.language import PREFER_PROMPT, RATE_PROMPT
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.goldsets import adding
+from videojudge_bench.signature import Scalar
+
+GOLD_SET = "small_world"
+HOME_VARIABLE = "XDG_DATA_HOME"
+
+WORLD = WorldOptions(train=4_000, lessons=1_200, validation=100, test=150)
+"""Of the loop: as many videos as it takes not to learn them by heart."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LoopFolder:
+    """Where the parts of a loop lie."""
+
+    path: Path
+
+    @property
+    def world(self) -> Path:
+        """Videos and what is said of them."""
+        return self.path / "world"
+
+    @property
+    def videos(self) -> Path:
+        """The videos."""
+        return self.world / VIDEOS
+
+    @property
+    def base(self) -> Path:
+        """The model that training begins with."""
+        return self.path / "base"
+
+    @property
+    def rows(self) -> Path:
+        """The bootstrap."""
+        return self.path / "rows"
+
+    @property
+    def judge(self) -> Path:
+        """The training."""
+        return self.path / "judge"
+
+    @property
+    def model(self) -> Path:
+        """The trained judge."""
+        return self.judge / "model"
+
+    @property
+    def journal(self) -> Path:
+        """All verdicts."""
+        return self.path / "journal"
+
+    @property
+    def results(self) -> Path:
+        """The leaderboard."""
+        return self.path / "results"
+
+
+def run_loop(
+    folder: Path, *, world: WorldOptions | None = None, seed: int = 0, say: Say = print
+) -> LoopFolder:
+    """Go through the whole circle; return its folder.
+
+    Args:
+        folder: where everything goes.
+        world: how large the world is; None: `WORLD`.
+        seed: of the model's weights and of the order in which it learns.
+        say: told what is done, a line each.
+
+    Raises:
+        VideoJudgeError: as the steps raise.
+    """
+    loop = LoopFolder(folder.absolute())
+    with _timed(say, "world"):
+        make(loop.world, world or WORLD, workers=os.cpu_count() or 1)
+    build_base(loop.base, seed)
+    with _timed(say, "bootstrap"):
+        bootstrap(loop.rows, loop.world)
+    with _timed(say, "training"):
+        train_judge(loop, loop.judge, loop.rows, seed=seed, say=say)
+    with own_home(loop):
+        add_gold_set(loop)
+        for name, options in judges_of(loop).items():
+            with _timed(say, f"judging, {name}"):
+                _lmms_eval(loop, options)
+        _videojudge(
+            "leaderboard", "add", str(loop.journal), "--results", str(loop.results), "--replace"
+        )
+        _videojudge("leaderboard", "--results", str(loop.results))
+    return loop
+
+
+def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
+    """Make rated rows of a world's seeds, with a card; without the report, which takes minutes.
+
+    Args:
+        output: the folder of the bootstrap.
+        world: the folder of the world.
+        changes: of recipe `small_world`, as `--set` takes them.
+
+    Raises:
+        RunStoppedError: it did not come to an end.
+    """
+    options = load_options(
+        "small_world", [f"seeds.sources=[jsonl={world / 'seeds.jsonl'}]", *changes]
+    )
+    result = run_bootstrap(options, output)
+    if result.budget or result.tally.failed:
+        raise RunStoppedError(f"the bootstrap in {output} did not come to an end; run it again")
+    if not (output / DATA_FOLDER).is_dir():
+        folder = RunFolder(output)
+        write_card(output, write_rows(folder.outcomes(), output, options.export), options.export)
+
+
+def train_judge(
+    loop: LoopFolder,
+    output: Path,
+    rows: Path,
+    *,
+    seed: int = 0,
+    changes: Sequence[str] = (),
+    say: Say = print,
+) -> Path:
+    """Train by recipe `small_world`; return the model.
+
+    Args:
+        loop: whose world and base.
+        output: the folder of the training.
+        rows: of the bootstrap.
+        seed: of the order of rows.
+        changes: of the recipe, as `--set` takes them.
+        say: told what is done.
+    """
+    own = [
+        f"model.pretrained={loop.base}",
+        f"seed={seed}",
+        f"stages.look.data.rows=[{loop.world / 'language.jsonl'}]",
+        f"stages.look.data.videos={loop.videos}",
+        f"stages.judge.data.rows=[{rows}]",
+        f"stages.judge.data.videos={loop.videos}",
+    ]
+    return train(load_recipe("small_world", [*own, *changes]), output, say=say)
+
+
+def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
+    """Return the judges that a loop compares, by name: judge and its options."""
+    trained: dict[str, Scalar] = {
+        "judge": "videojudge",
+        "device": "cpu",
+        "pretrained": str(loop.model),
+    }
+    untrained: dict[str, Scalar] = {
+        **trained,
+        "pretrained": str(loop.base),
+        "score": "expected",
+        "feedback": False,
+        "prompt": str(RATE_PROMPT),
+        "pair_prompt": str(PREFER_PROMPT),
+        "max_frames": 16,
+        "min_pixels": 3136,
+        "max_pixels": 3136,
+    }
+    return {
+        "trained": trained,
+        "blind": {**trained, "video": "none"},
+        "shuffled": {**trained, "video": "shuffled"},
+        "untrained": untrained,
+        "random": {"judge": "random"},
+    }
+
+
+@contextmanager
+def own_home(loop: LoopFolder) -> Iterator[None]:
+    """Let added gold sets be those of the loop, and leave the user's own alone."""
+    before = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(loop.path / "home")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[HOME_VARIABLE]
+        else:
+            os.environ[HOME_VARIABLE] = before
+
+
+def add_gold_set(loop: LoopFolder, file: str = "gold.jsonl", name: str = GOLD_SET) -> None:
+    """Make a gold set of held-out rows, where it is not one already; inside `own_home`."""
+    if name not in goldsets.names():
+        adding.add(
+            adding.Request(
+                loop.world / file,
+                name,
+                videos=loop.videos,
+                kind="constructed",
+                title="the small world: held-out videos and combinations",
+                licence="Apache-2.0",
+            )
+        )
+
+
+def model_arguments(options: Mapping[str, Scalar]) -> str:
+    """Return options as `--model_args` takes them."""
+    return ",".join(f"{name}={value}" for name, value in options.items())
+
+
+def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
+    arguments = model_arguments({**options, "journal": str(loop.journal)})
+    _call(
+        "lmms_eval",
+        *("--model", "videojudge", "--model_args", arguments),
+        *("--tasks", f"videojudge_{GOLD_SET}", "--output_path", str(loop.path / "lmms_eval")),
+    )
+
+
+def _videojudge(*arguments: str) -> None:
+    _call("videojudge", *arguments)
+
+
+def _call(program: str, *arguments: str) -> None:
+    """Run one of our own commands, as a user would."""
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise RunStoppedError(f"`{' '.join(command)}` ended with {done.returncode}:\n{last}")
+
+
+@contextmanager
+def _timed(say: Say, what: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    say(f"{what}: {time.monotonic() - start:.0f} s")

@@ -1,0 +1,127 @@
+"""Writes down what came out of a loop: a table by kind of question, and plots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from videojudge_bench.training.small_world.loop import (
+    GOLD_SET,
+    LoopFolder,
+    judges_of,
+    own_home,
+)
+from videojudge_bench.training.small_world.measure import (
+    ALL,
+    Number,
+    differences,
+    judged,
+    load_set,
+    numbers,
+)
+from videojudge_bench.training.small_world.world import KINDS
+
+from videojudge_bench import plots
+from videojudge_bench.hashing import Json
+from videojudge_bench.metrics import score
+
+Table = Mapping[str, Mapping[str, Number]]
+
+_WHAT = (
+    "Their colours, shapes and counts go together as in no video of the training. A working scale "
+    "model, and no claim about real video. Intervals are 95 %, by resampling videos."
+)
+_KEYS = ("spearman", "mae", "acc_eq")
+_LESS = ("blind", "shuffled")
+
+
+def summarise(loop: LoopFolder, output: Path) -> Path:
+    """Write `README.md`, `numbers.json` and plots of a finished loop; return the first.
+
+    Args:
+        loop: whose verdicts are in its journal; those that are missing are asked for.
+        output: a folder.
+    """
+    with own_home(loop):
+        gold_set = load_set(GOLD_SET)
+        verdicts = {
+            name: judged(gold_set, options, loop.journal)
+            for name, options in judges_of(loop).items()
+        }
+        tables: dict[str, Table] = {
+            key: {name: numbers(gold_set, j, key) for name, j in verdicts.items()} for key in _KEYS
+        }
+        less: Table = {
+            f"trained less {name}": differences(
+                gold_set, verdicts["trained"], verdicts[name], "spearman"
+            )
+            for name in _LESS
+        }
+        card = score(gold_set, verdicts["trained"], on_scale=True, resamples=1)
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Json] = {
+        "items": len(gold_set.examples),
+        **{key: _plain(table) for key, table in tables.items()},
+        "differences": _plain(less),
+        "confusion": [list(row) for row in card.confusion or ()],
+    }
+    (output / "numbers.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    _draw(output, tables["spearman"], card.confusion or ())
+    page = output / "README.md"
+    page.write_text(
+        "\n".join(_lines(len(gold_set.examples), tables, less)) + "\n", encoding="utf-8"
+    )
+    return page
+
+
+def _plain(table: Table) -> dict[str, Json]:
+    return {
+        name: {kind: number.to_json() for kind, number in row.items()}
+        for name, row in table.items()
+    }
+
+
+def _draw(output: Path, table: Table, confusion: object) -> None:
+    values = {
+        kind: {name: round(row[kind].value or 0.0, 3) for name, row in table.items()}
+        for kind in (ALL, *KINDS)
+    }
+    svg = plots.bars(values, label="Spearman with the truth, held-out videos")
+    (output / "spearman.svg").write_text(svg, encoding="utf-8")
+    if isinstance(confusion, (list, tuple)):
+        cells = {
+            (gold, str(said)): int(count)
+            for gold, row in enumerate(confusion, start=1)
+            for said, count in enumerate(row, start=1)
+        }
+        svg = plots.heat(cells, labels=("what the judge says", "what the response deserves"))
+        (output / "confusion.svg").write_text(svg, encoding="utf-8")
+
+
+def _lines(items: int, tables: Mapping[str, Table], less: Table) -> Iterator[str]:
+    yield from (
+        "# A judge of the small world",
+        "",
+        f"{items:,} responses to questions about held-out videos. {_WHAT}",
+        "",
+    )
+    titles = {
+        "spearman": "Spearman with the rating that is deserved",
+        "mae": "Mean absolute error, in points of the scale",
+        "acc_eq": "Pairwise accuracy inside a question, with ties",
+    }
+    for key, table in tables.items():
+        yield from _table(titles[key], table)
+    yield from _table(
+        "Does it look? Spearman of the trained judge less that without the video", less
+    )
+    yield from ("![Spearman](spearman.svg)", "", "![Confusion](confusion.svg)")
+
+
+def _table(title: str, table: Table) -> Iterator[str]:
+    kinds = (ALL, *KINDS)
+    yield from (f"## {title}", "", f"| | {' | '.join(kinds)} |", "| --- " * (1 + len(kinds)) + "|")
+    for name, row in table.items():
+        yield f"| {name} | {' | '.join(str(row[kind]) for kind in kinds)} |"
+    yield ""
