@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from bootstrap_cases import aside, kept
-from videojudge_bench.training.bootstrap.calls import Call, Spent, spent_on
+from videojudge_bench.training.bootstrap.calls import Call, Role, Spent, spent_on
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Outcome, Rated
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
@@ -147,7 +147,7 @@ def test_similarity_falls_when_less_and_less_is_said() -> None:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    spent = {"generator": Spent(1_234, Usage(9_000, 300, 7.0, 1.5))}
+    spent: dict[Role, Spent] = {"generator": Spent(1_234, Usage(9_000, 300, 7.0, 1.5))}
     return write_report(lambda: OUTCOMES, folder, ReportFacts("A run", spent=spent, unit="EUR"))
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
 from videojudge_bench.terminal import Parser, Verbs, say, table
@@ -110,7 +110,8 @@ def _run(arguments: argparse.Namespace) -> int:
     blinds = _drawn(arguments)
     folder = RunFolder(arguments.output / "order" / arguments.data.resolve().name)
     options = options_of_words(arguments.options)
-    orderer = registry.make("order", PromptedOrderer, options) if options else None
+    made = registry.make("order", PromptedOrderer, options) if options else None
+    orderer = cast("PromptedOrderer | None", made)
     shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
     with folder.locked():
         folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
