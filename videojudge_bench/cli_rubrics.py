@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.terminal import Parser, Verbs, say, table
 
 if TYPE_CHECKING:
@@ -138,12 +136,13 @@ def _add_force(parser: Parser) -> None:
 
 
 def _extract(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.people_sheets import write_new
     from videojudge_bench.rubric_measures import extract, only_run
 
     run = only_run(arguments.run)
     found = extract(run)
     lines = [json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in found.rows]
-    _write({arguments.output: "".join(lines)}, force=arguments.force)
+    write_new({arguments.output: "".join(lines)}, force=arguments.force)
     say(
         [
             (
@@ -213,19 +212,14 @@ def _swapped(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.people_sheets import write_sheet
     from videojudge_bench.rubric_sheets import make_sheet
     from videojudge_bench.rubrics import RubricBook
 
     a, b = RubricBook(arguments.a), RubricBook(arguments.b)
     sheet = make_sheet(a, b, limit=arguments.limit, seed=arguments.seed)
-    if arguments.output.resolve() == arguments.key.resolve():
-        raise ConfigError(f"sheet and key are both {arguments.key}; give the key another name")
-    # Spreadsheets know UTF-8 by this mark.
-    texts = {
-        arguments.output: "\ufeff" + sheet.csv_text(),
-        arguments.key: sheet.key.model_dump_json(indent=1) + "\n",
-    }
-    _write(texts, force=arguments.force)
+    key = sheet.key.model_dump_json(indent=1) + "\n"
+    write_sheet(arguments.output, sheet.csv_text(), arguments.key, key, force=arguments.force)
     say(
         [
             (
@@ -264,18 +258,3 @@ def _cells(metric: Metric) -> tuple[str, str]:
     if metric.low is None or metric.high is None:
         return f"{metric.value:.3f}", f"none ({metric.no_interval})"
     return f"{metric.value:.3f}", f"{metric.low:.3f} to {metric.high:.3f}"
-
-
-def _write(texts: Mapping[Path, str], *, force: bool) -> None:
-    """Write new files; a sheet that people have filled is not replaced by accident."""
-    for path in texts:
-        if path.exists() and not force:
-            raise ConfigError(f"{path} is there; give another name, or --force to replace it")
-    for path, text in texts.items():
-        part = path.with_name(f"{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(text.encode())  # lines end as they do in the text
-            part.replace(path)
-        except OSError as error:
-            raise DataError(f"cannot be written ({error.strerror})", path=path) from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +11,8 @@ from pydantic import BaseModel
 
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.border import STRICT, read_object
-from videojudge_bench.hashing import content_hash, unit_interval
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.people_sheets import csv_text, ends_of, read_sheet, texts_hash
 from videojudge_bench.rubrics import Group, RubricBook
 from videojudge_bench.statistics import wilson_interval
 
@@ -21,8 +20,6 @@ COLUMNS = ("id", "video_id", "instruction", "rubric_1", "rubric_2", "better")
 ANSWERS = ("1", "2", "tie")
 
 _TEXTS = ("instruction", "rubric_1", "rubric_2")
-_FORMULA = ("=", "+", "-", "@")
-_DELIMITERS = ",;\t"  # a spreadsheet saves with that of its user's country
 
 
 class _Row(BaseModel):
@@ -74,12 +71,8 @@ class Sheet:
     n_identical: int
 
     def csv_text(self) -> str:
-        """Return the sheet as CSV; cells that a spreadsheet would compute begin with `'`."""
-        file = io.StringIO()
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([_as_text(cell) for cell in row] for row in self.rows)
-        return file.getvalue()
+        """Return the sheet as CSV; see `people_sheets.csv_text`."""
+        return csv_text(COLUMNS, self.rows)
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:
         a_is: Literal[1, 2] = 1 if unit_interval("side", *drawn, *group) < 0.5 else 2
         texts = (group[1], *((one, two) if a_is == 1 else (two, one)))
         rows.append((row_id, group[0], *texts, ""))
-        keys[row_id] = _Row(a_is=a_is, texts=_texts_hash(texts))
+        keys[row_id] = _Row(a_is=a_is, texts=texts_hash(texts))
     sides = [_Side(file=book.path.name, sha256=book.sha) for book in (a, b)]
     key = SheetKey(a=sides[0], b=sides[1], seed=seed, rows=keys)
     return Sheet(tuple(rows), key, len(both), len(both) - len(differing))
@@ -154,7 +147,7 @@ def read_answers(sheet: Path, key_file: Path) -> tuple[Answers, SheetKey]:
     key = read_object(key_file, SheetKey)
     seen: dict[str, int] = {}
     outcomes: list[float] = []
-    for line, row in _rows(sheet):
+    for line, row in read_sheet(sheet, COLUMNS):
         field, problem = _problem(row, key, seen)
         if problem:
             raise DataError(problem, path=sheet, line=line, field=field)
@@ -186,23 +179,14 @@ def _of(book: RubricBook, group: Group) -> str:
     return (book.rubric(group) or "").strip()
 
 
-def _as_text(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell
-
-
-def _texts_hash(texts: Sequence[str]) -> str:
-    """A hash that survives a spreadsheet: line ends, space at the ends, the mark of a text."""
-    return content_hash([" ".join(text.lstrip("'").split()) for text in texts])[:16]
-
-
 def _problem(row: Mapping[str, str], key: SheetKey, seen: Mapping[str, int]) -> tuple[str, str]:
     """What is wrong with a row: the field and the problem, both empty when nothing is."""
     row_id, answer = row["id"].strip(), row["better"].strip()
     if row_id not in key.rows:
-        return "id", f"unknown id {row_id!r}; the key knows {_ends(list(key.rows))}"
+        return "id", f"unknown id {row_id!r}; the key knows {ends_of(list(key.rows))}"
     if row_id in seen:
         return "id", f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
-    if _texts_hash([row[name] for name in _TEXTS]) != key.rows[row_id].texts:
+    if texts_hash([row[name] for name in _TEXTS]) != key.rows[row_id].texts:
         return "rubric_1", (
             f"the texts of row {row_id!r} are not those that the key was written with: it belongs "
             "to another sheet, or a text was edited"
@@ -210,40 +194,3 @@ def _problem(row: Mapping[str, str], key: SheetKey, seen: Mapping[str, int]) -> 
     if answer.lower() not in ("", *ANSWERS):
         return "better", f"found {answer!r}; allowed are 1, 2, tie, or nothing"
     return "", ""
-
-
-def _ends(ids: Sequence[str]) -> str:
-    return f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
-
-
-def _rows(sheet: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line on which each row begins, and the row; empty lines are passed over."""
-    try:
-        text = sheet.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error}); save it as CSV, UTF-8", path=sheet) from error
-    head = text.partition("\n")[0]
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True
-    )
-    line = 1
-    try:
-        names = [name.strip() for name in next(reader, [])]
-        _check_columns(names, sheet)
-        line = reader.line_num + 1
-        for cells in reader:
-            if any(cells):
-                padded = [*cells, *[""] * (len(names) - len(cells))]
-                yield line, dict(zip(names, padded, strict=False))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problem = f"not CSV ({error}); save the sheet as CSV"
-        raise DataError(problem, path=sheet, line=line) from error
-
-
-def _check_columns(names: Sequence[str], sheet: Path) -> None:
-    for name in COLUMNS:
-        if names.count(name) != 1:
-            found = ", ".join(filter(None, names)) or "nothing"
-            problem = f"the column must be there once; the first line has {found}"
-            raise DataError(problem, path=sheet, line=1, field=name)

@@ -29,6 +29,7 @@ from videojudge_bench.training.bootstrap.jsonform import (
 )
 from videojudge_bench.training.bootstrap.loop import Rules
 from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
 from videojudge_bench.errors import DataError
@@ -142,6 +143,7 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path: Path) -> None:
                 Roles(_Plain(), _Plain()),
                 Rules(),
                 Meter(Limits()),
+                rows=RowOptions(),
                 concurrency=8,
                 on_outcome=tally.add,
             )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from bootstrap_cases import aside, kept
+from videojudge_bench.training.bootstrap.calls import Call, Role, Spent, spent_on
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Outcome, Rated
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
@@ -87,9 +88,20 @@ def test_lengths_and_what_stands_twice() -> None:
 
 
 def test_what_it_cost() -> None:
-    tallies = tallied([kept(0, rounds=2)])
-    assert tallies.calls == 16
-    assert tallies.usage == Usage(240, 56, 6.0, 6.0)
+    usage = Usage(10, 5, 0.5, 0.25)
+    written, said = Draft("Text.", usage=usage), Evaluation(2.0, usage=usage)
+    calls = [
+        Call("s1", 2, 1, "generator", written),
+        Call("s1", 2, 1, "evaluator", said),
+        Call("s1", 3, 1, "generator", written),
+        Call("s1", 3, 1, "check", Evaluation(None, "it is empty")),  # nobody was asked
+        Call("s1", 0, 1, "rubric", written),
+    ]
+    assert spent_on(calls) == {
+        "generator": Spent(2, Usage(20, 10, 1.0, 0.5)),
+        "evaluator": Spent(1, usage),
+        "rubric": Spent(1, usage),
+    }
 
 
 def test_moments_are_mean_and_sample_deviation() -> None:
@@ -136,7 +148,8 @@ def test_similarity_falls_when_less_and_less_is_said() -> None:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    return write_report(lambda: OUTCOMES, folder, ReportFacts("A run", unit="EUR"))
+    spent: dict[Role, Spent] = {"generator": Spent(1_234, Usage(9_000, 300, 7.0, 1.5))}
+    return write_report(lambda: OUTCOMES, folder, ReportFacts("A run", spent=spent, unit="EUR"))
 
 
 def test_the_report_says_all_of_it(report: Path) -> None:
@@ -150,10 +163,10 @@ def test_the_report_says_all_of_it(report: Path) -> None:
         "Label noise: 0 of 30 accepted responses (0.00 %)",
         "| aimed at \\ rated | 1 | 2 | 3 | 4 | 5 |",
         "Neither generator nor evaluator uses these measures.",
-        "| money | ",
+        "| generator | 1,234 | 9,000 | 300 | 7 | 1.50 EUR |",
     ):
         assert part in text
-    assert "EUR" in text
+    assert "## Rubrics" not in text
 
 
 def test_its_pictures_are_there(report: Path) -> None:
@@ -162,6 +175,14 @@ def test_its_pictures_are_there(report: Path) -> None:
     assert shown == {"plots/acceptance.svg", "plots/similarity.svg", "plots/confusion.svg"}
     for name in shown:
         assert (report.parent / name).read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_the_report_counts_rubrics(tmp_path: Path) -> None:
+    outcomes = [replace(kept(n), rubric="1: …") for n in range(3)]
+    outcomes.append(replace(kept(3), rubric_problem="it has no line for the rating 4"))
+    text = write_report(lambda: outcomes, tmp_path, ReportFacts("A run")).read_text("utf-8")
+    assert "Written for 3 of 4 (75.0 %) instructions that need one." in text
+    assert "| it has no line for the rating 4 | 1 |" in text
 
 
 def test_measures_that_a_generator_uses_are_no_evidence(tmp_path: Path) -> None:

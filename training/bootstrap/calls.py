@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Evaluation,
     Evaluator,
     Generator,
+    RubricWriter,
     Seed,
     Unable,
 )
@@ -31,11 +32,17 @@ from videojudge_bench.training.bootstrap.jsonform import (
 from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import RunStoppedError
 from videojudge_bench.journal import SYNC_EVERY_SECONDS, cut_torn_line
+from videojudge_bench.verdicts import Usage
 
 logger = logging.getLogger(__name__)
 
-Role = Literal["generator", "evaluator", "check"]
+Role = Literal["generator", "evaluator", "check", "rubric", "order"]
 """Who was asked; `check` is nobody: such a line says why a draft is no response."""
+
+NO_TARGET = 0
+"""In lines that are about an instruction, and not about one of its responses."""
+
+_RATED: Sequence[str] = ("evaluator", "check")
 
 ReplyT = TypeVar("ReplyT", Draft, Evaluation)
 
@@ -159,9 +166,9 @@ class CallJournal:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._synced_at = time.monotonic()
 
-    def draft(self, seed: Seed, target: int, number: int) -> Draft | None:
-        """Return the draft of a round; None when none is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, "generator"))
+    def draft(self, seed: Seed, target: int, number: int, role: Role = "generator") -> Draft | None:
+        """Return what was written in a round; None when nothing is recorded."""
+        found = self._known.get((seed.id, target), {}).get((number, role))
         return found if isinstance(found, Draft) else None
 
     def evaluation(self, seed: Seed, target: int, number: int, role: Role) -> Evaluation | None:
@@ -237,20 +244,44 @@ def read_calls(path: Path) -> Iterator[Call]:
         for number, line in enumerate(file, start=1):
             try:
                 data = json.loads(line)
-                read = draft_from_json if data["role"] == "generator" else evaluation_from_json
+                read = evaluation_from_json if data["role"] in _RATED else draft_from_json
                 reply = read(data["reply"])
                 yield Call(data["seed"], data["target"], data["round"], data["role"], reply)
             except (ValueError, KeyError, TypeError) as error:
                 logger.warning("%s, line %d left out: %r", path, number, error)
 
 
+@dataclass
+class Spent:
+    """How many calls there were, and what they cost."""
+
+    calls: int = 0
+    usage: Usage = Usage()
+
+
+def spent_on(calls: Iterable[Call]) -> dict[Role, Spent]:
+    """Return what was spent on each role; notes of nobody (`check`) are left out."""
+    found: dict[Role, Spent] = {}
+    for call in calls:
+        if call.role != "check":
+            spent = found.setdefault(call.role, Spent())
+            spent.calls += 1
+            spent.usage += call.reply.usage
+    return found
+
+
 class JournalledCalls:
     """Makes the calls of a shard's seeds, unless the journal has their replies."""
 
     def __init__(
-        self, generator: Generator, evaluator: Evaluator, meter: Meter, journal: CallJournal
+        self,
+        generator: Generator,
+        evaluator: Evaluator,
+        meter: Meter,
+        journal: CallJournal,
+        rubrics: RubricWriter | None = None,
     ) -> None:
-        self._generator, self._evaluator = generator, evaluator
+        self._generator, self._evaluator, self._rubrics = generator, evaluator, rubrics
         self._meter, self._journal = meter, journal
 
     async def draft(
@@ -288,6 +319,25 @@ class JournalledCalls:
         """Note why the draft of round `number` is no response."""
         if self._journal.evaluation(seed, target, number, "check") is None:
             self._journal.add(seed, target, number, "check", Evaluation(None, why))
+
+    async def rubric(
+        self, seed: Seed, number: int, problem: str
+    ) -> Union[Draft, EngineError, None]:
+        """Return the rubric of round `number`, None when there is nobody to write one.
+
+        Raises as `draft` does.
+        """
+        writer = self._rubrics
+        if writer is None:
+            return None
+        known = self._journal.draft(seed, NO_TARGET, number, "rubric")
+        if known is not None:
+            return known
+        self._journal.forget_from(seed, NO_TARGET, number)
+        rubric = await self._ask(lambda: writer.rubric(seed, number, problem))
+        if isinstance(rubric, Draft):
+            self._journal.add(seed, NO_TARGET, number, "rubric", rubric)
+        return rubric
 
     async def _ask(
         self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]

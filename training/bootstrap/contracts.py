@@ -135,6 +135,23 @@ class Evaluator(Protocol):
         """Give back what it holds."""
 
 
+class RubricWriter(Protocol):
+    """Says what a response must say to deserve each rating, for one instruction about one video."""
+
+    async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
+        """Return five lines, one a rating from 1 to 5, each beginning with its rating.
+
+        `number` counts the rounds from 1, and `problem` says what was wrong with the last one, ""
+        in the first. Equal arguments give equal rubrics.
+        """
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the rubrics depend on: model, prompt's hash, decoding."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rated:
     """What became of one target rating of a seed.
@@ -161,9 +178,14 @@ class Outcome:
         rated: one entry per target, in the order of `TARGETS`.
         kept: whether all targets were accepted.
         problem: why the seed is kept aside; empty otherwise.
+        rubric: what deserves each rating, in the words of a `RubricWriter`; empty where none was
+            asked, or none wrote one.
+        rubric_problem: why a writer that was asked wrote none.
     """
 
     seed: Seed
     rated: tuple[Rated, ...]
     kept: bool
     problem: str = ""
+    rubric: str = ""
+    rubric_problem: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from videojudge_bench.training.bootstrap.contracts import (
+    GOLD_RATING,
     TARGETS,
     Attempt,
     Draft,
@@ -14,7 +15,11 @@ from videojudge_bench.training.bootstrap.contracts import (
     Seed,
 )
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, RoleOptions
-from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, PromptedGenerator
+from videojudge_bench.training.bootstrap.prompted import (
+    PromptedEvaluator,
+    PromptedGenerator,
+    PromptedRubrics,
+)
 
 from videojudge_bench import registry
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
@@ -25,6 +30,12 @@ CHARACTERS_PER_TOKEN = 4.0
 """Of English text, with the tokenizers in use; within a fifth or so."""
 
 _LOOKED_AT = 200
+_PROBLEM = "it has no line for the rating 3"
+_PROMPTED = {
+    "generator": PromptedGenerator,
+    "evaluator": PromptedEvaluator,
+    "rubric": PromptedRubrics,
+}
 _FEEDBACK = "The answer names the wrong person, and leaves out what happens after that. " * 2
 
 
@@ -73,17 +84,20 @@ class _Counting:
 
 
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
-    """Return what generator and evaluator will ask for; None for one that asks no model.
+    """Return what each role will ask for; None for one that asks no model.
 
     Prompts are made for up to 200 of the seeds, spread evenly, and their characters counted.
     """
     some = seeds[:: max(1, len(seeds) // _LOOKED_AT)][:_LOOKED_AT]
-    found: dict[str, Estimate | None] = {"generator": None, "evaluator": None}
-    least, most = len(seeds) * len(TARGETS), len(seeds) * len(TARGETS) * options.max_rounds
-    for role, spec in (("generator", options.generator), ("evaluator", options.evaluator)):
+    found: dict[str, Estimate | None] = {}
+    for role, spec in options.roles.items():
+        found[role] = None
         if spec.kind == "prompted" and some:
+            calls = len(seeds) * len(TARGETS)
+            if role == "rubric":
+                calls = sum(options.export.need_rubric(seed.id) for seed in seeds)
             lengths = asyncio.run(_lengths(role, spec, some))
-            found[role] = _estimate(spec, lengths, Range(least, most))
+            found[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
     return found
 
 
@@ -107,6 +121,11 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
             first += _tokens(await generator.write(seed, 2, ()))
             later += _tokens(await generator.write(seed, 2, (attempt,)))
             reply += len(f"<answer>{seed.gold}</answer>") / CHARACTERS_PER_TOKEN
+        elif role == "rubric":
+            writer = PromptedRubrics(engine=_Counting(), **options)  # type: ignore[arg-type]
+            first += _tokens(await writer.rubric(seed, 1, ""))
+            later += _tokens(await writer.rubric(seed, 2, _PROBLEM))
+            reply += GOLD_RATING * len(seed.gold) / CHARACTERS_PER_TOKEN
         else:
             evaluator = PromptedEvaluator(engine=_Counting(), **options)  # type: ignore[arg-type]
             first += _tokens(await evaluator.rate(seed, attempt.draft))
@@ -124,8 +143,7 @@ def _own_options(spec: RoleOptions) -> dict[str, Scalar]:
 
 
 def _default(role: str) -> object:
-    cls = PromptedGenerator if role == "generator" else PromptedEvaluator
-    return registry.options_of(cls)["max_tokens"].default
+    return registry.options_of(_PROMPTED[role])["max_tokens"].default
 
 
 def _tokens(reply: Draft | Evaluation | EngineError) -> float:

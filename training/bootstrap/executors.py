@@ -18,8 +18,9 @@ from videojudge_bench.training.bootstrap.calls import (
     Meter,
 )
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstrap_seed
+from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstrap_seed, with_rubric
 from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 
 from videojudge_bench.errors import VideoJudgeError
@@ -63,7 +64,9 @@ class _OpenShard:
     ) -> None:
         self.shard = shard
         self.journal = CallJournal(folder.journal_path(shard), disk)
-        self.calls = JournalledCalls(roles.generator, roles.evaluator, meter, self.journal)
+        self.calls = JournalledCalls(
+            roles.generator, roles.evaluator, meter, self.journal, roles.rubrics
+        )
         self._folder = folder
         self._outcomes: dict[int, Outcome] = {}
 
@@ -89,6 +92,7 @@ class ShardWork:
         roles: who writes and who rates.
         rules: when a response counts.
         meter: counts, and stops the work.
+        rows: say which instructions need a rubric.
         concurrency: seeds in flight, each with one call at a time.
         on_outcome: called with each seed's outcome.
     """
@@ -100,9 +104,11 @@ class ShardWork:
         rules: Rules,
         meter: Meter,
         *,
+        rows: RowOptions,
         concurrency: int,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
+        self._rows = rows
         self._folder, self._roles, self._rules, self._meter = folder, roles, rules, meter
         self._concurrency, self._on_outcome = concurrency, on_outcome
         self._open: dict[int, _OpenShard] = {}
@@ -145,6 +151,8 @@ class ShardWork:
         try:
             for work, place, seed in feed:
                 outcome = await bootstrap_seed(seed, work.calls, self._rules)
+                if outcome.kept and self._rows.need_rubric(seed.id):
+                    outcome = await with_rubric(outcome, work.calls, self._rules)
                 if work.put(place, outcome):
                     del self._open[work.shard.number]
                     await asyncio.wrap_future(self._disk.submit(work.finish))

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench.training.bootstrap.order_cli import add_order
+
 from videojudge_bench.terminal import Verbs, say
 
 if TYPE_CHECKING:
@@ -25,30 +27,34 @@ FIRST: Mapping[str, Sequence[str]] = {
 }
 """Experiments that are one run of the embedded recipe, and what they change in it."""
 
-_HELP = """\
-first         the embedded recipe on VATEX: yield, acceptance by round, confusion, similarity
-              to the gold answer, what the text alone gives away
-first_nextqa  the same on NExT-QA, question and answer made one sentence
-refine        one round against three and five, with a generator and an evaluator that err in 0,
-              0.1 and 0.3 of what they do: seeds kept, label noise, calls
-bias          evaluators that move chosen ratings up or down: acceptance and label noise
-
-No model is asked. Writes DIR/NAME/report.md and a JSON file beside it; 1,000 seeds take minutes.
-"""
+_MEASURED: Mapping[str, str] = {
+    "first": "the embedded recipe on VATEX: yield, acceptance by round, confusion, similarity to "
+    "the gold answer, what the text alone gives away",
+    "first_nextqa": "the same on NExT-QA, question and answer made one sentence",
+    "refine": "one round against three and five, with a generator and an evaluator that err in 0, "
+    "0.1 and 0.3 of what they do: seeds kept, label noise, calls",
+    "bias": "evaluators that move chosen ratings up or down: acceptance and label noise",
+}
 
 
 def add_experiments(verbs: Verbs) -> None:
     """Add `bootstrap-experiment` to a parser's verbs."""
     verb = verbs.add_parser(
         "bootstrap-experiment",
-        help="measure what the bootstrap loop does with errors of known rate",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_HELP,
+        help="measure what the bootstrap loop does, and what its labels are worth",
+        description="Measures what the loop does with errors of known rate, and whether others "
+        "see the order that its labels say. Writes DIR/NAME/report.md and a JSON file beside it.",
     )
-    verb.add_argument("name", choices=(*FIRST, "refine", "bias"), metavar="NAME")
-    verb.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
-    verb.add_argument("--seeds", type=int, metavar="N", default=1_000, help="default: %(default)s")
-    verb.set_defaults(verb=_experiment)
+    parts = verb.add_subparsers(title="experiments", required=True, metavar="NAME", dest="name")
+    for name, what in _MEASURED.items():
+        description = f"Measures {what}. No model is asked; 1,000 seeds take minutes."
+        part = parts.add_parser(name, help=what, description=description)
+        part.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
+        part.add_argument(
+            "--seeds", type=int, metavar="N", default=1_000, help="default: %(default)s"
+        )
+        part.set_defaults(verb=_experiment)
+    add_order(parts)
 
 
 def _experiment(arguments: argparse.Namespace) -> int:
@@ -61,6 +67,7 @@ def _experiment(arguments: argparse.Namespace) -> int:
 
 def _first(name: str, n: int, folder: Path) -> list[Path]:
     """Run the recipe in a folder that is thrown away, and keep the report and the counts."""
+    from videojudge_bench.training.bootstrap.calls import read_calls, spent_on
     from videojudge_bench.training.bootstrap.options import load_options
     from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
     from videojudge_bench.training.bootstrap.run import run_bootstrap
@@ -73,7 +80,10 @@ def _first(name: str, n: int, folder: Path) -> list[Path]:
         run_bootstrap(options, Path(scratch))
         made, tallies = RunFolder(Path(scratch)), Tallies()
         read_all(made.outcomes(), tallies.add)
-        report = write_report(made.outcomes, folder, ReportFacts(name))
+        spent = spent_on(call for path in made.journals() for call in read_calls(path))
+        # By rule, a response is as far from the gold answer as its rating says.
+        facts = ReportFacts(name, independent=False, spent=spent)
+        report = write_report(made.outcomes, folder, facts)
     return [report, _write_json(folder / "tallies.json", tallies_to_json(tallies))]
 
 
@@ -169,7 +179,6 @@ def tallies_to_json(tallies: Tallies) -> dict[str, Json]:
         "words": {str(rating): _moments(m) for rating, m in sorted(tallies.words.items())},
         "problems": dict(tallies.problems),
         "repeated": _share(tallies.repeated),
-        "calls": tallies.calls,
     }
 
 

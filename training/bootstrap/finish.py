@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from videojudge_bench.training.bootstrap.calls import read_calls, spent_on
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.export import write_rows
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
@@ -19,7 +20,8 @@ def finish(folder: RunFolder, rows: RowOptions) -> list[Path]:
     generator = folder.facts().get("generator")
     # By rule, a response is as far from the gold answer as its rating says.
     by_rule = isinstance(generator, dict) and generator.get("generator") in _BY_RULE
-    facts = ReportFacts(folder.path.name, independent=not by_rule)
+    spent = spent_on(call for path in folder.journals() for call in read_calls(path))
+    facts = ReportFacts(folder.path.name, independent=not by_rule, spent=spent)
     report = write_report(folder.outcomes, folder.path, facts)
     card = write_card(folder.path, counts, rows)
     return [*(folder.path / "data" / f"{name}.jsonl" for name in counts), report, card]

@@ -104,7 +104,12 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Json]:
         "rated": [_rated_to_json(rated) for rated in outcome.rated],
         "kept": outcome.kept,
     }
-    return {**data, "problem": outcome.problem} if outcome.problem else data
+    texts = {
+        "problem": outcome.problem,
+        "rubric": outcome.rubric,
+        "rubric_problem": outcome.rubric_problem,
+    }
+    return {**data, **{name: text for name, text in texts.items() if text}}
 
 
 def outcome_from_json(data: object) -> Outcome:
@@ -115,6 +120,8 @@ def outcome_from_json(data: object) -> Outcome:
         rated=tuple(_rated_from_json(rated) for rated in found.items("rated")),
         kept=found.truth("kept"),
         problem=found.text_or_none("problem") or "",
+        rubric=found.text_or_none("rubric") or "",
+        rubric_problem=found.text_or_none("rubric_problem") or "",
     )
 
 

@@ -9,7 +9,7 @@ response may not repeat another one's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Union
 
 from videojudge_bench.training.bootstrap.contracts import (
@@ -22,7 +22,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Seed,
     Unable,
 )
-from videojudge_bench.training.bootstrap.usable import problem_of
+from videojudge_bench.training.bootstrap.usable import problem_of, read_rubric
 
 from videojudge_bench.engine import EngineError
 
@@ -69,6 +69,15 @@ class Calls(Protocol):
         """Note why the draft of round `number` is no response."""
 
 
+class RubricCalls(Protocol):
+    """Makes the calls for a rubric, or gives back what they gave before."""
+
+    async def rubric(
+        self, seed: Seed, number: int, problem: str
+    ) -> Union[Draft, EngineError, None]:
+        """Return what was written in round `number`; None when nobody writes rubrics."""
+
+
 class _CallFailedError(Exception):
     """A call gave no reply, so that nothing more can be done for the seed now."""
 
@@ -96,6 +105,27 @@ async def bootstrap_seed(seed: Seed, calls: Calls, rules: Rules) -> Outcome:
     except _CallFailedError as error:
         failure = str(error)
     return _outcome(seed, attempts, rules, failure)
+
+
+async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Outcome:
+    """Return a kept outcome with a rubric for its instruction, or with why it has none.
+
+    A text that is no rubric (`usable.read_rubric`) uses up a round, as a draft does. When a call
+    fails, the seed is kept aside until the run goes on.
+    """
+    problem = ""
+    for number in range(1, rules.max_rounds + 1):
+        said = await calls.rubric(outcome.seed, number, problem)
+        if said is None:
+            return outcome
+        if isinstance(said, Unable):
+            return replace(outcome, rubric_problem=said.reason)
+        if isinstance(said, EngineError):
+            return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {said.reason}")
+        rubric, problem = read_rubric(said.text)
+        if rubric:
+            return replace(outcome, rubric=rubric)
+    return replace(outcome, rubric_problem=problem)
 
 
 async def _round(

@@ -79,6 +79,8 @@ class BootstrapOptions(BaseModel):
         seeds: which seeds; see `seeds.SeedOptions`.
         generator: `kind` and options of who writes.
         evaluator: `kind` and options of who rates.
+        rubric: of who writes rubrics for the rows of that kind; without, they are put together
+            from the responses.
         acceptance: `response` or `instruction`; see `loop.Rules`, as for the next two.
         alpha: the largest deviation, or sum of deviations, from 0 up.
         max_rounds: how often a response is written at most.
@@ -94,6 +96,7 @@ class BootstrapOptions(BaseModel):
     seeds: SeedOptions
     generator: RoleOptions
     evaluator: RoleOptions
+    rubric: RoleOptions | None = None
     acceptance: Acceptance = "response"
     alpha: float = Field(0.0, ge=0)
     max_rounds: int = Field(3, ge=1)
@@ -109,17 +112,32 @@ class BootstrapOptions(BaseModel):
         return Rules(self.acceptance, self.alpha, self.max_rounds)
 
     @property
+    def roles(self) -> dict[str, RoleOptions]:
+        """Who is asked, by what for."""
+        roles = {"generator": self.generator, "evaluator": self.evaluator}
+        return {**roles, "rubric": self.rubric} if self.rubric else roles
+
+    @property
     def limits(self) -> Limits:
         """When the run stops by itself."""
-        dearest = max(self.generator.reply_cost, self.evaluator.reply_cost)
+        dearest = max(role.reply_cost for role in self.roles.values())
         return Limits(self.max_requests, self.max_cost, self.max_failures, dearest)
 
     @model_validator(mode="after")
     def _has_prices(self) -> BootstrapOptions:
-        if self.max_cost is not None and not (self.generator.prices or self.evaluator.prices):
+        if self.max_cost is not None and not any(role.prices for role in self.roles.values()):
             raise ValueError(
                 "max_cost needs generator.price_in=…, generator.price_out=…, and those of the "
                 "evaluator: the prices of a million tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_rows_for_rubrics(self) -> BootstrapOptions:
+        if self.rubric is not None and "rubric" not in self.export.kinds:
+            raise ValueError(
+                f"rubric: no row needs one with export.kinds={list(self.export.kinds)}; add "
+                "`rubric` to the kinds, or leave the role out (--set rubric=null)"
             )
         return self
 
@@ -142,7 +160,7 @@ class BootstrapOptions(BaseModel):
         dumped: dict[str, Json] = self.model_dump(mode="json")
         roles: dict[str, Json] = {
             role: dict(without_secrets({"kind": spec.kind, **spec.options}))
-            for role, spec in (("generator", self.generator), ("evaluator", self.evaluator))
+            for role, spec in self.roles.items()
         }
         return {**roles, "export": dumped["export"], **{k: dumped[k] for k in _RUN_ONLY}}
 

@@ -1,6 +1,6 @@
-"""Generator and evaluator that ask a language model, by any engine.
+"""Generator, evaluator and writer of rubrics that ask a language model, by any engine.
 
-Both see the description of the video, the instruction and the gold answer. The evaluator is shown
+All see the description of the video, the instruction and the gold answer. The evaluator is shown
 a response and not what it was meant to deserve.
 """
 
@@ -32,7 +32,7 @@ from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Rating
 
 PROMPTS_FOLDER = Path(__file__).parent / "prompts"
-WRITE_PROMPT, EVALUATE_PROMPT = "write.jinja", "evaluate.jinja"
+WRITE_PROMPT, EVALUATE_PROMPT, RUBRIC_PROMPT = "write.jinja", "evaluate.jinja", "rubric.jinja"
 
 CUT_OFF = "the reply was cut off at max_tokens"
 NO_FEEDBACK = "the evaluator gave no rating"
@@ -40,11 +40,22 @@ NO_FEEDBACK = "the evaluator gave no rating"
 _REASONED = re.compile(r"</\s?think(?:ing)?\s?>", re.IGNORECASE)
 _ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*)</answer>", re.IGNORECASE | re.DOTALL)
 _FEEDBACK = re.compile(r"<feedback>((?:(?!<feedback>).)*)</feedback>", re.IGNORECASE | re.DOTALL)
+_RUBRIC = re.compile(r"<rubric>((?:(?!<rubric>).)*)</rubric>", re.IGNORECASE | re.DOTALL)
 _SCALE = RatingScale()
 
 
-class _Asker:
-    """A prompt and the engine that answers it."""
+class Asker:
+    """A prompt and the engine that answers it.
+
+    Args:
+        engine: its name, `module:Class`, or an engine that is made already.
+        prompt: a `.jinja` file.
+        sampling: of the replies.
+        options: for the engine's constructor.
+
+    Raises:
+        ConfigError: unknown engine or option, or a prompt that cannot be read.
+    """
 
     def __init__(
         self, engine: str | Engine, prompt: Path, sampling: Sampling, options: Mapping[str, Scalar]
@@ -78,6 +89,7 @@ class _Asker:
         return reply
 
     def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
         sampling = self._sampling
         return {
             "engine": self.name,
@@ -89,6 +101,7 @@ class _Asker:
         }
 
     def close(self) -> None:
+        """Close the engine."""
         self._engine.close()
 
 
@@ -121,7 +134,7 @@ class PromptedGenerator:
         **engine_options: Scalar,
     ) -> None:
         path = Path(prompt) if prompt else PROMPTS_FOLDER / WRITE_PROMPT
-        self._asker = _Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
 
     async def write(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
@@ -174,7 +187,7 @@ class PromptedEvaluator:
         **engine_options: Scalar,
     ) -> None:
         path = Path(prompt) if prompt else PROMPTS_FOLDER / EVALUATE_PROMPT
-        self._asker = _Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
 
     async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
         """Return the rating that the model's reply states, 1 to 5, and its feedback."""
@@ -183,6 +196,50 @@ class PromptedEvaluator:
         values = {**_shown(seed), "response": draft.text}
         reply = await self._asker.ask(call_id, values, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
+        return self._asker.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._asker.close()
+
+
+class PromptedRubrics:
+    """Asks a model for a rubric: what deserves each rating, for one instruction about one video.
+
+    The model sees the description, the instruction and the gold answer, and no response. It is to
+    write the rubric between `<rubric>` tags; a reply without them gives an empty one, which the
+    loop refuses with the reason.
+
+    Args are those of `PromptedGenerator`.
+
+    Raises:
+        ConfigError: unknown engine or option, or a prompt that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str | Engine,
+        prompt: str | None = None,
+        temperature: float = 0.7,
+        max_tokens: int = 1024,
+        seed: int = 0,
+        **engine_options: Scalar,
+    ) -> None:
+        path = Path(prompt) if prompt else PROMPTS_FOLDER / RUBRIC_PROMPT
+        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+
+    async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
+        """Return what the model wrote between the tags; an empty text when there is nothing."""
+        values = {**_shown(seed), "round": number, "problem": problem}
+        reply = await self._asker.ask(f"{seed.id}/rubric/{number}", values, "rubrics")
+        if isinstance(reply, EngineError):
+            return reply
+        blocks = _RUBRIC.findall(_REASONED.split(reply.text)[-1])
+        return Draft(str(blocks[-1]).strip() if blocks else "", usage=reply.usage)
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return engine, model, the prompt's hash and the decoding."""

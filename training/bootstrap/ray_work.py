@@ -12,6 +12,7 @@ from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
 from videojudge_bench.training.bootstrap.loop import Rules
 from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import SHARD_SEEDS, RunFolder, Shard
 
 from videojudge_bench.errors import (
@@ -33,6 +34,7 @@ class RayPlan:
         folder: of the run, which every node sees under this path.
         make_roles: makes generator and evaluator; called once per worker.
         rules: when a response counts.
+        rows: say which instructions need a rubric.
         limits: of one worker.
         concurrency: seeds in flight per worker.
     """
@@ -40,6 +42,7 @@ class RayPlan:
     folder: Path
     make_roles: Callable[[], Roles]
     rules: Rules
+    rows: RowOptions
     limits: Limits
     concurrency: int
 
@@ -63,6 +66,7 @@ class ShardWorker:
             self._roles,
             self._plan.rules,
             meter,
+            rows=self._plan.rows,
             concurrency=self._plan.concurrency,
             on_outcome=tally.add,
         )

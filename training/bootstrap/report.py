@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from videojudge_bench.training.bootstrap.calls import Role, Spent
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.rows import responses_of
 from videojudge_bench.training.bootstrap.similarity import falls, similarities
@@ -41,11 +42,13 @@ class ReportFacts:
     Attributes:
         title: what the data set is called.
         independent: whether the measures of similarity are used by neither generator nor evaluator.
+        spent: on each role.
         unit: of money.
     """
 
     title: str
     independent: bool = True
+    spent: Mapping[Role, Spent] = field(default_factory=dict)
     unit: str = "USD"
 
 
@@ -84,12 +87,13 @@ def write_report(
     page = _Page()
     page.say(f"# {facts.title}")
     _yield(page, tallies)
+    _rubrics(page, tallies)
     _rounds(page, tallies)
     _confusions(page, tallies)
     _similarity(page, near, independent=facts.independent)
     _lengths(page, tallies)
     _gives_away(page, given_away)
-    _cost(page, tallies, facts.unit)
+    _cost(page, facts)
     (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
     for name, picture in _plots(tallies, near).items():
         (folder / PLOTS_FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
@@ -112,6 +116,16 @@ def _yield(page: _Page, tallies: Tallies) -> None:
         page.say("Why seeds were kept aside (numbers are written #):")
         common = tallies.problems.most_common(10)
         page.table(("reason", "seeds"), [(reason, str(n)) for reason, n in common])
+
+
+def _rubrics(page: _Page, tallies: Tallies) -> None:
+    if not tallies.rubrics.whole:
+        return
+    page.say("## Rubrics", f"Written for {_words_of(tallies.rubrics)} instructions that need one.")
+    if tallies.rubric_problems:
+        page.say("The others have no rows with a rubric:")
+        common = tallies.rubric_problems.most_common(10)
+        page.table(("reason", "instructions"), [(reason, str(n)) for reason, n in common])
 
 
 def _rounds(page: _Page, tallies: Tallies) -> None:
@@ -212,17 +226,16 @@ def _text_only(outcomes: Sequence[Outcome]) -> TextOnly | None:
     return text_only_accuracy(rows)
 
 
-def _cost(page: _Page, tallies: Tallies, unit: str) -> None:
-    used = tallies.usage
+def _cost(page: _Page, facts: ReportFacts) -> None:
     page.say("## Cost")
-    rows = [
-        ("calls", f"{tallies.calls:,}"),
-        ("tokens of prompts", f"{used.input_tokens:,}"),
-        ("tokens of replies", f"{used.output_tokens:,}"),
-        ("engine seconds", f"{used.seconds:,.0f}"),
-        ("money", f"{used.cost:,.2f} {unit}" if used.cost else "none"),
-    ]
-    page.table(("", ""), rows)
+    head = ("asked", "calls", "tokens of prompts", "tokens of replies", "engine seconds", "money")
+    rows = []
+    for role, spent in facts.spent.items():
+        used = spent.usage
+        numbers = (spent.calls, used.input_tokens, used.output_tokens, round(used.seconds))
+        money = f"{used.cost:,.2f} {facts.unit}" if used.cost else "none"
+        rows.append([role, *(f"{number:,}" for number in numbers), money])
+    page.table(head, rows)
 
 
 def _plots(tallies: Tallies, near: Mapping[str, Mapping[int, Moments]]) -> dict[str, str]:

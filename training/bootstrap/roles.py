@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from videojudge_bench.training.bootstrap.contracts import Evaluator, Generator, Seed
+from videojudge_bench.training.bootstrap.contracts import (
+    Evaluator,
+    Generator,
+    RubricWriter,
+    Seed,
+)
 
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError
@@ -22,33 +27,39 @@ EVALUATORS = {
     "truth": "videojudge_bench.training.bootstrap.known_error:TruthEvaluator",
     "biased": "videojudge_bench.training.bootstrap.known_error:BiasedTruthEvaluator",
 }
+RUBRIC_WRITERS = {
+    "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedRubrics",
+}
 
 CORPUS = "corpus"
 """A generator whose constructor has a parameter of this name gets all seeds of the run by it."""
 
 _PARALLEL = "max_concurrency"
-_NEEDED = {"generator": "write", "evaluator": "rate"}
+_NEEDED = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who writes and who rates."""
+    """Who writes, who rates, and who writes rubrics where somebody does."""
 
     generator: Generator
     evaluator: Evaluator
+    rubrics: RubricWriter | None = None
 
     def close(self) -> None:
-        """Close both."""
+        """Close them."""
         self.generator.close()
         self.evaluator.close()
+        if self.rubrics is not None:
+            self.rubrics.close()
 
 
 @dataclass(frozen=True)
 class RoleSpec:
-    """Who writes, or who rates, by name.
+    """Who writes, who rates, or who writes rubrics, by name.
 
     Attributes:
-        kind: a key of `GENERATORS` or `EVALUATORS`, or `module:Class`.
+        kind: a key of `GENERATORS`, `EVALUATORS` or `RUBRIC_WRITERS`, or `module:Class`.
         options: for the constructor.
     """
 
@@ -59,13 +70,17 @@ class RoleSpec:
 def build_roles(
     generator: RoleSpec,
     evaluator: RoleSpec,
+    rubric: RoleSpec | None,
     *,
     seeds: Callable[[], Iterator[Seed]],
     concurrency: int,
 ) -> Roles:
-    """Return both; see `build_generator`."""
+    """Return them all; see `build_generator`."""
     writes = build_generator(generator, seeds=seeds, concurrency=concurrency)
-    return Roles(writes, build_evaluator(evaluator, concurrency=concurrency))
+    rates = build_evaluator(evaluator, concurrency=concurrency)
+    if rubric is None:
+        return Roles(writes, rates)
+    return Roles(writes, rates, build_rubric_writer(rubric, concurrency=concurrency))
 
 
 def build_generator(
@@ -95,6 +110,14 @@ def build_evaluator(spec: RoleSpec, *, concurrency: int) -> Evaluator:
     options = _in_parallel(spec.options, concurrency)
     made = registry.make(_what("evaluator", spec.kind), cls, options)
     return cast("Evaluator", made)
+
+
+def build_rubric_writer(spec: RoleSpec, *, concurrency: int) -> RubricWriter:
+    """Return a writer of rubrics; arguments and errors are those of `build_generator`."""
+    cls = _class("rubric", spec.kind, RUBRIC_WRITERS)
+    options = _in_parallel(spec.options, concurrency)
+    made = registry.make(_what("rubric", spec.kind), cls, options)
+    return cast("RubricWriter", made)
 
 
 def _class(role: str, kind: str, known: Mapping[str, str]) -> type:

@@ -172,6 +172,15 @@ def _prompt(path: str | None, ours: str) -> PromptTemplate:
     beside_recipes = _TRAINING_FOLDER / path
     return load_prompt(beside_recipes if beside_recipes.is_file() else Path(path))
 
+    def has_rubric_row(self, seed_id: str, rating: int) -> bool:
+        """Return whether the response with this rating gets a row with a rubric."""
+        return unit_interval(f"rubric-{self.seed}", seed_id, str(rating)) < RUBRIC_SHARE
+
+    def need_rubric(self, seed_id: str) -> bool:
+        """Return whether a rubric is needed for the instruction of this seed."""
+        ratings = range(1, GOLD_RATING + 1)
+        return "rubric" in self.kinds and any(self.has_rubric_row(seed_id, r) for r in ratings)
+
 
 def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
     """Yield the rows of one seed; none of one that was kept aside."""
@@ -180,7 +189,7 @@ def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
     responses = responses_of(outcome)
     makers = {"pointwise": _pointwise, "pairwise": _pairwise, "rubric": _with_rubric}
     for kind in options.kinds:
-        yield from makers[kind](outcome.seed, responses, options)
+        yield from makers[kind](outcome, responses, options)
 
 
 def responses_of(outcome: Outcome) -> tuple[Response, ...]:
@@ -205,22 +214,24 @@ def _response(rated: Rated) -> Response:
 
 
 def _pointwise(
-    seed: Seed, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[Response], options: RowOptions
 ) -> Iterator[TrainingRow]:
     wanted = Wanted(feedback=options.feedback)
     for response in responses:
         thinking = response.feedback if options.feedback else ""
         reply = format_rating(response.rating, thinking=thinking)
-        yield _rated_row(seed, response, options, ("pointwise", wanted, reply))
+        yield _rated_row(outcome.seed, response, options, ("pointwise", wanted, reply))
 
 
 def _with_rubric(
-    seed: Seed, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[Response], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    rubric, wanted = rubric_of(responses), Wanted(feedback=options.feedback, write_rubric=True)
+    if outcome.rubric_problem:
+        return
+    rubric = outcome.rubric or rubric_of(responses)
+    seed, wanted = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
     for response in responses:
-        drawn = unit_interval(f"rubric-{options.seed}", seed.id, str(response.rating))
-        if drawn < RUBRIC_SHARE:
+        if options.has_rubric_row(seed.id, response.rating):
             thinking = response.feedback if options.feedback else ""
             reply = format_rating(response.rating, thinking=thinking, rubric=rubric)
             yield _rated_row(seed, response, options, ("rubric", wanted, reply))
@@ -229,7 +240,7 @@ def _with_rubric(
 def rubric_of(responses: Sequence[Response]) -> str:
     """Return a rubric for one instruction: per rating, an answer that deserves it and why.
 
-    The paper has a model write it; this one is put together from what the loop found out.
+    What there is where no model writes it: put together from what the loop found out.
     """
     return "\n".join(
         f"{r.rating}: as in {_quoted(r.text)}. {_one_line(r.feedback)}".rstrip() for r in responses
@@ -255,8 +266,9 @@ def _rated_row(
 
 
 def _pairwise(
-    seed: Seed, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[Response], options: RowOptions
 ) -> Iterator[TrainingRow]:
+    seed = outcome.seed
     pairs = list(combinations(responses, 2))
     pairs.sort(key=lambda pair: unit_interval(f"pairs-{options.seed}", seed.id, _name(pair)))
     for worse, better in sorted(pairs[: round(PAIRS_SHARE * len(pairs))], key=_name):

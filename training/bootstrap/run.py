@@ -9,7 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from videojudge_bench.training.bootstrap.calls import Limits, Meter, read_calls
-from videojudge_bench.training.bootstrap.contracts import Evaluator, Generator, Outcome
+from videojudge_bench.training.bootstrap.contracts import (
+    Evaluator,
+    Generator,
+    Outcome,
+    RubricWriter,
+)
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor
 from videojudge_bench.training.bootstrap.ray_work import RayPlan, run_on_ray
@@ -18,6 +23,7 @@ from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.signature import Scalar
 
 _GO_ON = "{}. What was done is kept: the same command goes on with it"
 
@@ -78,22 +84,33 @@ def run_bootstrap(
             build_roles,
             options.generator.spec,
             options.evaluator.spec,
+            options.rubric.spec if options.rubric else None,
             seeds=folder.seeds,
             concurrency=options.concurrency,
         )
         with nullcontext(roles) if roles is not None else closing(make_roles()) as made:
-            folder.record("generator", {"kind": _kind(made.generator), **made.generator.settings()})
-            folder.record("evaluator", {"kind": _kind(made.evaluator), **made.evaluator.settings()})
+            folder.record("generator", _settings(made.generator))
+            folder.record("evaluator", _settings(made.evaluator))
+            if made.rubrics is not None or "rubric" in folder.facts():
+                folder.record("rubric", _settings(made.rubrics))
             folder.note("run", options.all_else())
-            run = _Run(options, folder, on_progress)
+            run = _Run(options, folder, on_progress, writes_rubrics=made.rubrics is not None)
             return run.on_ray(make_roles, workers) if executor == "ray" else run.here(made)
 
 
 class _Run:
     """What is left to do in a folder, and doing it."""
 
-    def __init__(self, options: BootstrapOptions, folder: RunFolder, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        options: BootstrapOptions,
+        folder: RunFolder,
+        on_progress: Progress,
+        *,
+        writes_rubrics: bool,
+    ) -> None:
         self._options, self._folder, self._on_progress = options, folder, on_progress
+        self._writes_rubrics = writes_rubrics
         shards = folder.shards()
         self._seeds = sum(shard.seeds for shard in shards)
         self._tally = Tally()
@@ -123,6 +140,7 @@ class _Run:
             roles,
             self._options.rules,
             meter,
+            rows=self._options.export,
             concurrency=self._options.concurrency,
             on_outcome=count,
         )
@@ -147,6 +165,7 @@ class _Run:
             self._folder.path,
             make_roles,
             options.rules,
+            options.export,
             _left(options.limits, tally),
             options.concurrency,
         )
@@ -154,17 +173,24 @@ class _Run:
         return Result(tally, self._seeds, budget)
 
     def _is_done(self, shard: Shard) -> bool:
-        """Whether a shard is written and no call failed in it; counts its seeds if so."""
+        """Whether a shard is written and nothing is left to ask for; counts its seeds if so."""
         if not self._folder.has_outcomes(shard):
             return False
         found = Tally()
         for outcome in self._folder.outcomes_of(shard):
             found.add(outcome)
+            if self._lacks_rubric(outcome):
+                return False
         if found.failed:
             return False
         self._tally.seeds += found.seeds
         self._tally.kept += found.kept
         return True
+
+    def _lacks_rubric(self, outcome: Outcome) -> bool:
+        asked = bool(outcome.rubric or outcome.rubric_problem)
+        needs = outcome.kept and self._options.export.need_rubric(outcome.seed.id)
+        return self._writes_rubrics and needs and not asked
 
 
 def _left(limits: Limits, tally: Tally) -> Limits:
@@ -177,5 +203,7 @@ def _left(limits: Limits, tally: Tally) -> Limits:
     )
 
 
-def _kind(role: Generator | Evaluator) -> str:
-    return type(role).__name__
+def _settings(role: Generator | Evaluator | RubricWriter | None) -> dict[str, Scalar]:
+    if role is None:
+        return {"kind": "none: put together from the responses"}
+    return {"kind": type(role).__name__, **role.settings()}

@@ -191,6 +191,10 @@ class RunFolder:
         """Return the file of a shard's replies."""
         return self.path / "journal" / f"{shard.number:05}.jsonl"
 
+    def journals(self) -> Iterator[Path]:
+        """Yield the files of the replies of all shards."""
+        return (self.journal_path(shard) for shard in self.shards())
+
     def write_outcomes(self, shard: Shard, outcomes: Iterable[Outcome]) -> None:
         """Write what became of a shard's seeds, in their order.
 

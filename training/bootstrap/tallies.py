@@ -12,7 +12,6 @@ from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
 from videojudge_bench.training.bootstrap.rows import responses_of
 
 from videojudge_bench.hashing import unit_interval
-from videojudge_bench.verdicts import Usage
 
 UNRATED = "unrated"
 LENGTHS = (5, 10, 20, 40, 80)
@@ -77,8 +76,8 @@ class Tallies:
         words: of responses that are exported, by rating.
         problems: why seeds were kept aside.
         repeated: responses whose text was exported before, of all exported.
-        usage: of all calls.
-        calls: drafts and evaluations.
+        rubrics: written of all that a writer was asked for.
+        rubric_problems: why it wrote none.
     """
 
     seeds: Share = field(default_factory=Share)
@@ -93,8 +92,8 @@ class Tallies:
     words: dict[int, Moments] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     repeated: Share = field(default_factory=Share)
-    usage: Usage = Usage()
-    calls: int = 0
+    rubrics: Share = field(default_factory=Share)
+    rubric_problems: Counter[str] = field(default_factory=Counter)
     _seen: set[bytes] = field(default_factory=set)
 
     def add(self, outcome: Outcome) -> None:
@@ -113,6 +112,10 @@ class Tallies:
         if not outcome.kept:
             self.problems[_kind_of(outcome.problem)] += 1
             return
+        if outcome.rubric or outcome.rubric_problem:
+            self.rubrics.add(bool(outcome.rubric))
+        if outcome.rubric_problem:
+            self.rubric_problems[outcome.rubric_problem] += 1
         for response in responses_of(outcome):
             self.words.setdefault(response.rating, Moments()).add(len(response.text.split()))
             # Eight bytes each: at a hundred thousand responses, one in 10^9 is taken for another.
@@ -135,8 +138,6 @@ class Tallies:
                 self.error[truth, said] += 1
                 if passed:
                     self.truth[rated.target, _label(truth)] += 1
-            self.usage += attempt.draft.usage + attempt.evaluation.usage
-            self.calls += 2
 
     @property
     def label_noise(self) -> Share:

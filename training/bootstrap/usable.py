@@ -1,11 +1,14 @@
-"""Which drafts are no responses: empty ones, copies, and those that say what they deserve."""
+"""Which drafts are no responses: empty ones, copies, and those that say what they deserve.
+
+And which texts are no rubrics: those without a line for each rating.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from videojudge_bench.training.bootstrap.contracts import Seed
+from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Seed
 
 _NUMBER = r"(?:[1-5]|one|two|three|four|five)"
 _JUDGED = (
@@ -59,6 +62,37 @@ def problem_of(text: str, seed: Seed, others: Iterable[str]) -> str:
             if match[0].casefold() not in known:
                 return f"it gives away what it deserves, or speaks of itself: {match[0].strip()!r}"
     return ""
+
+
+_LEVEL = re.compile(r"[\s*#-]*(?:(?:rating|score|level)\s*)?(\d+)[\s*]*[:.)–-][\s*]*(.*)", re.I)
+
+
+def read_rubric(text: str) -> tuple[str, str]:
+    """Return a rubric with one line a rating, `1: …` first, and why a text is none; one is "".
+
+    Args:
+        text: lines that begin with a rating, in any order; what follows in lines without one
+            belongs to the line before, and what stands before the first is left out.
+    """
+    levels: dict[int, list[str]] = {}
+    last: list[str] | None = None
+    for line in text.splitlines():
+        found = _LEVEL.fullmatch(line)
+        if found is None:
+            if last is not None:
+                last.append(line.strip())
+            continue
+        rating = int(found[1])
+        if rating in levels:
+            return "", f"two of its lines are for the rating {rating}"
+        if not 1 <= rating <= GOLD_RATING:
+            return "", f"a line is for the rating {rating}; they are 1 to {GOLD_RATING}"
+        last = levels[rating] = [found[2].strip()]
+    said = {rating: " ".join(filter(None, lines)) for rating, lines in sorted(levels.items())}
+    missing = [str(n) for n in range(1, GOLD_RATING + 1) if not said.get(n, "").strip(" .…")]
+    if missing:
+        return "", f"it has no line for the rating {', '.join(missing)}"
+    return "\n".join(f"{rating}: {line}" for rating, line in said.items()), ""
 
 
 def _plain(text: str) -> str:

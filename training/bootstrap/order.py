@@ -1,0 +1,175 @@
+"""A blind check of the labels: somebody who does not see them puts the responses in order."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
+from videojudge_bench.training.bootstrap.rows import responses_of
+
+from videojudge_bench.hashing import unit_interval
+from videojudge_bench.metrics.card import Metric, measure
+from videojudge_bench.metrics.within import Within
+from videojudge_bench.statistics import Resampling, codes, means
+
+LETTERS = "ABCDE"
+RESAMPLING = Resampling()
+
+TAU, EXACT = "tau", "exact"
+SWAPPED, TIED = "swapped_{}_{}", "tied_{}_{}"
+
+_BETWEEN = re.compile(r"[\s>,;.]+")
+_ORDER = re.compile(r"[A-Z](?:=?[A-Z])*")
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """The responses to one instruction in an order drawn for it: A is the first.
+
+    Attributes:
+        seed: what they answer.
+        texts: the responses.
+        ratings: what each is labelled with; whoever puts them in order is not shown it.
+    """
+
+    seed: Seed
+    texts: tuple[str, ...]
+    ratings: tuple[int, ...]
+
+    def without_gold(self) -> Blind:
+        """Return the same without the gold answer, for those who are shown it to compare with."""
+        left = [(t, r) for t, r in zip(self.texts, self.ratings, strict=True) if r < len(LETTERS)]
+        texts, ratings = zip(*left, strict=True)
+        return Blind(self.seed, texts, ratings)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What was said of the responses to one instruction.
+
+    Attributes:
+        blind: the responses.
+        scores: one a response, higher is better, equal ones are ties; None where there is none.
+        problem: why there is none.
+    """
+
+    blind: Blind
+    scores: tuple[float, ...] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class OrderCheck:
+    """How the blind orders agree with the labels.
+
+    Attributes:
+        metrics: with 95 % intervals over resampled videos: `tau`, the mean over instructions of
+            Kendall's tau-b between order and labels (those that tie all responses have none);
+            `exact`, share of the instructions put in exactly the order of the labels;
+            `swapped_1_2` and so on, share whose worse response of two neighbouring ratings was
+            put before the better one, and `tied_1_2`, share that has the two equal.
+        chance: what an order drawn by lot gives for each, in the mean.
+        n: instructions in order.
+        problems: of those that could not be put in order.
+    """
+
+    metrics: dict[str, Metric]
+    chance: dict[str, float]
+    n: int
+    problems: tuple[str, ...]
+
+
+def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
+    """Return kept instructions with their five responses, instructions and order drawn by hash.
+
+    Args:
+        outcomes: of a bootstrap.
+        most: so many of them, or all where there are fewer.
+        seed: of the draw.
+    """
+    kept = (outcome for outcome in outcomes if outcome.kept)
+    drawn = heapq.nsmallest(
+        most, kept, key=lambda outcome: unit_interval(f"order-{seed}", outcome.seed.id)
+    )
+    return [_blind(outcome, seed) for outcome in drawn]
+
+
+def _blind(outcome: Outcome, seed: int) -> Blind:
+    found = sorted(
+        responses_of(outcome),
+        key=lambda r: unit_interval(f"letters-{seed}", outcome.seed.id, str(r.rating)),
+    )
+    return Blind(outcome.seed, tuple(r.text for r in found), tuple(r.rating for r in found))
+
+
+def read_order(said: str, n: int) -> tuple[float, ...] | str:
+    """Return one score a letter, in the order of the letters, or why a text is no order.
+
+    Args:
+        said: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
+            and no space at all will do as well.
+        n: so many letters, from A.
+    """
+    letters = LETTERS[:n]
+    plain = _BETWEEN.sub("", said.strip().upper())
+    named = plain.replace("=", "")
+    if not _ORDER.fullmatch(plain) or sorted(named) != list(letters):
+        return f"{said.strip()[:40]!r} does not name each of {', '.join(letters)} once"
+    scores: dict[str, float] = {}
+    level = float(n)
+    for place, letter in enumerate(plain):
+        if letter == "=":
+            continue
+        level -= place > 0 and plain[place - 1] != "="
+        scores[letter] = level
+    return tuple(scores[letter] for letter in letters)
+
+
+def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING) -> OrderCheck:
+    """Return how orders agree with the labels.
+
+    Args:
+        ordered: what was said of each instruction.
+        resampling: of the videos.
+    """
+    found = [(each.blind, each.scores) for each in ordered if each.scores is not None]
+    problems = tuple(each.problem for each in ordered if each.scores is None)
+    if not found:
+        return OrderCheck({}, {}, 0, problems)
+    by_rating = [dict(sorted(zip(blind.ratings, scores, strict=True))) for blind, scores in found]
+    videos = codes(np.array([blind.seed.video_id for blind, _ in found]))
+    groups = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
+    within = Within.of(
+        np.array([score for scores in by_rating for score in scores.values()]),
+        np.array([float(rating) for scores in by_rating for rating in scores]),
+        groups,
+        videos[groups],
+    )
+    values = {TAU: within.tau_b(), EXACT: np.array([_is_exact(s) for s in by_rating], dtype=float)}
+    chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(found)}
+    for low, high in pairwise(range(1, len(LETTERS) + 1)):
+        gaps = np.array([s.get(high, np.nan) - s.get(low, np.nan) for s in by_rating])
+        if np.isnan(gaps).all():
+            continue
+        for name, holds, expected in ((SWAPPED, gaps < 0, 0.5), (TIED, gaps == 0, 0.0)):
+            values[name.format(low, high)] = np.where(np.isnan(gaps), np.nan, holds)
+            chance[name.format(low, high)] = expected
+    n_videos = int(videos.max()) + 1
+    metrics = measure(
+        [means(values, videos, n_videos)],
+        n_videos,
+        lambda _: "all responses tie in every order",
+        resampling,
+        shares=values.keys() - {TAU},
+    )
+    return OrderCheck(metrics, chance, len(found), problems)
+
+
+def _is_exact(by_rating: dict[int, float]) -> bool:
+    return all(worse < better for worse, better in pairwise(by_rating.values()))

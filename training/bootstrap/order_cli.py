@@ -1,0 +1,218 @@
+"""`videojudge bootstrap-experiment order`: do others see the order that the labels say?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.terminal import Parser, Verbs, say, table
+
+if TYPE_CHECKING:
+    from videojudge_bench.training.bootstrap.order import Blind, OrderCheck, Ordered
+    from videojudge_bench.training.bootstrap.run_folder import RunFolder
+
+    from videojudge_bench.hashing import Json
+    from videojudge_bench.metrics.card import Metric
+
+EXIT_FAILED = 1
+
+_HELP = """\
+The five responses of 100 instructions of a finished bootstrap are put in order by somebody who
+sees no label, and the order is compared with the labels: Kendall's tau, orders that are exactly
+right, neighbouring ratings that are swapped; with 95 % intervals by video, beside chance.
+
+  videojudge bootstrap-experiment order run data/vatex -o results/bootstrap
+      by MiniLM, the nearness to other right answers: no reader, only a sanity check
+
+  videojudge bootstrap-experiment order run data/vatex -o results/bootstrap \\
+      --set engine=openai --set base_url=http://localhost:8000/v1 --set model=Qwen3-32B
+      by a model that reads all five at once; its replies are kept, and asked for once
+      (exit status 1: calls failed, run it again)
+
+  videojudge bootstrap-experiment order export data/vatex -o sheet.csv --key key.json
+  videojudge bootstrap-experiment order import sheet.csv --key key.json
+      by people
+"""
+_MINILM = (
+    "By MiniLM: the cosine to the nearest reference of the seed, or to its gold answer where it "
+    "has no reference. Neither generator nor evaluator uses it, but it reads nothing: only a "
+    "sanity check."
+)
+
+
+def add_order(experiments: Verbs) -> None:
+    """Add `order` and its verbs to those of `bootstrap-experiment`."""
+    order = experiments.add_parser(
+        "order",
+        help="do others, who see no label, put the responses in the same order?",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_HELP,
+    )
+    parts = order.add_subparsers(title="verbs", required=True, metavar="VERB")
+    run = parts.add_parser("run", help="by a model, or by MiniLM where none is named")
+    _add_draw(run)
+    run.add_argument("-o", "--output", type=Path, metavar="DIR", required=True,
+                     help="writes DIR/order/NAME, with the name of DATA")  # fmt: skip
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="options",
+        help="an option of the model: engine, prompt, temperature, max_tokens, seed, and those of "
+        "the engine",
+    )  # fmt: skip
+    run.set_defaults(verb=_run)
+    export = parts.add_parser("export", help="write a sheet for people, and its key")
+    _add_draw(export)
+    export.add_argument("-o", "--output", type=Path, metavar="SHEET", required=True)
+    export.add_argument("--key", type=Path, required=True, help="keep it from those who fill in")
+    export.add_argument("--force", action="store_true", help="replace what is there")
+    export.set_defaults(verb=_export)
+    imported = parts.add_parser("import", help="compare a filled sheet with the labels")
+    imported.add_argument("sheet", type=Path, metavar="SHEET", help="filled in, as CSV")
+    imported.add_argument("--key", type=Path, required=True, help="what export wrote beside it")
+    imported.set_defaults(verb=_import)
+
+
+def _add_draw(parser: Parser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="the folder of a bootstrap")
+    parser.add_argument("--limit", type=int, default=100, metavar="N",
+                        help="instructions; default: %(default)s")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the draw; default: %(default)s")
+
+
+def _drawn(arguments: argparse.Namespace) -> list[Blind]:
+    from videojudge_bench.training.bootstrap.order import blinded
+    from videojudge_bench.training.bootstrap.run_folder import FACTS_FILE, RunFolder
+
+    data: Path = arguments.data
+    if arguments.limit < 1:
+        raise ConfigError(f"--limit {arguments.limit}: at least 1 instruction is put in order")
+    if not (data / FACTS_FILE).is_file():
+        raise ConfigError(f"{data} has no {FACTS_FILE}; give the output of `videojudge bootstrap`")
+    found = blinded(RunFolder(data).outcomes(), arguments.limit, seed=arguments.seed)
+    if not found:
+        raise ConfigError(f"{data} has no instruction with all five responses to put in order")
+    return found
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.training.bootstrap.order import check_orders
+    from videojudge_bench.training.bootstrap.order_pass import PromptedOrderer, by_minilm, by_model
+    from videojudge_bench.training.bootstrap.run_folder import RunFolder
+
+    from videojudge_bench import registry
+    from videojudge_bench.hashing import content_hash
+    from videojudge_bench.options import options_of_words
+
+    blinds = _drawn(arguments)
+    folder = RunFolder(arguments.output / "order" / arguments.data.resolve().name)
+    options = options_of_words(arguments.options)
+    made = registry.make("order", PromptedOrderer, options) if options else None
+    orderer = cast("PromptedOrderer | None", made)
+    shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
+    with folder.locked():
+        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
+        folder.record("by", orderer.settings() if orderer else {"judge": "minilm"})
+        if orderer is None:
+            ordered = list(by_minilm(blinds))
+        else:
+            try:
+                ordered = by_model(blinds, orderer, folder)
+            except RunStoppedError as error:
+                sys.stderr.write(f"videojudge: error: {error}\n")
+                return EXIT_FAILED
+            finally:
+                orderer.close()
+        found = check_orders(ordered)
+        said = _MINILM if orderer is None else "By a model that read all of them at once."
+        say(f"wrote {path}" for path in _write(folder, ordered, found, said))
+    return 0
+
+
+def _write(
+    folder: RunFolder, ordered: Sequence[Ordered], found: OrderCheck, said: str
+) -> list[Path]:
+    lines = [f"# order: {folder.path.name}", "", said, "", *report_of(ordered, found)]
+    report, rows = folder.path / "report.md", folder.path / "rows.json"
+    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data: Mapping[str, Json] = {
+        "metrics": {k: [m.value, m.low, m.high] for k, m in found.metrics.items()},
+        "rows": [
+            {
+                "seed": each.blind.seed.id,
+                "ratings": list(each.blind.ratings),
+                **({"problem": each.problem} if each.scores is None else {}),
+                **({"scores": list(each.scores)} if each.scores is not None else {}),
+            }
+            for each in ordered
+        ],
+    }
+    rows.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return [report, rows]
+
+
+def report_of(ordered: Sequence[Ordered], found: OrderCheck) -> list[str]:
+    """Return the lines of a report in Markdown."""
+    without = sum(len(each.blind.texts) < 5 for each in ordered)
+    lines = [f"{found.n} of {len(ordered)} instructions were put in order."]
+    if without:
+        lines.append(
+            f"Of {without} nothing is known but the gold answer: the others are compared with it, "
+            "and it is not among those to be put in order."
+        )
+    for problem in sorted(set(found.problems)):
+        lines.append(f"- {found.problems.count(problem)} were not: {problem}")
+    head = ["", "| | found | by lot |", "| --- | --- | --- |"]
+    return [*lines, *head, *(f"| {' | '.join(row)} |" for row in rows_of(found))]
+
+
+def rows_of(found: OrderCheck) -> list[tuple[str, str, str]]:
+    """Return name, value with its interval, and chance of each metric; ties where there are any."""
+    return [
+        (_name(key), _cell(metric), f"{found.chance[key]:.3f}")
+        for key, metric in found.metrics.items()
+        if metric.value or not key.startswith("tied")
+    ]
+
+
+def _name(key: str) -> str:
+    what, _, pair = key.partition("_")
+    if not pair:
+        return {"tau": "Kendall's tau with the labels", "exact": "exactly the labels' order"}[key]
+    low, high = pair.split("_")
+    return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
+
+
+def _cell(metric: Metric) -> str:
+    if metric.value is None:
+        return f"undefined ({metric.undefined})"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.training.bootstrap.order_sheet import COLUMNS, key_of, rows_for
+
+    from videojudge_bench.people_sheets import csv_text, write_sheet
+
+    blinds = _drawn(arguments)
+    text, key = csv_text(COLUMNS, rows_for(blinds)), key_of(blinds).model_dump_json(indent=1)
+    write_sheet(arguments.output, text, arguments.key, f"{key}\n", force=arguments.force)
+    told = f"{arguments.output}: {len(blinds)} rows to fill; {arguments.key} holds the labels"
+    say([told, "order: the letters from the best to the worst, = between equal ones (CA=EBD)"])
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.training.bootstrap.order import check_orders
+    from videojudge_bench.training.bootstrap.order_sheet import read_orders
+
+    ordered = read_orders(arguments.sheet, arguments.key)
+    found = check_orders(ordered)
+    table(("", "found", "by lot"), rows_of(found))
+    say([f"{found.n} of {len(ordered)} rows have an order"])
+    return 0
