@@ -165,13 +165,6 @@ class RowOptions:
             )
         return part
 
-
-def _prompt(path: str | None, ours: str) -> PromptTemplate:
-    if path is None:
-        return load_prompt(PROMPTS_FOLDER / ours)
-    beside_recipes = _TRAINING_FOLDER / path
-    return load_prompt(beside_recipes if beside_recipes.is_file() else Path(path))
-
     def has_rubric_row(self, seed_id: str, rating: int) -> bool:
         """Return whether the response with this rating gets a row with a rubric."""
         return unit_interval(f"rubric-{self.seed}", seed_id, str(rating)) < RUBRIC_SHARE
@@ -180,6 +173,13 @@ def _prompt(path: str | None, ours: str) -> PromptTemplate:
         """Return whether a rubric is needed for the instruction of this seed."""
         ratings = range(1, GOLD_RATING + 1)
         return "rubric" in self.kinds and any(self.has_rubric_row(seed_id, r) for r in ratings)
+
+
+def _prompt(path: str | None, ours: str) -> PromptTemplate:
+    if path is None:
+        return load_prompt(PROMPTS_FOLDER / ours)
+    beside_recipes = _TRAINING_FOLDER / path
+    return load_prompt(beside_recipes if beside_recipes.is_file() else Path(path))
 
 
 def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from videojudge_bench.items import Gold, Item, OptionGold, Pair, RatingGold
+from videojudge_bench.items import Gold, Item, NoGold, OptionGold, Pair, RatingGold
 from videojudge_bench.verdicts import Rating, Unparsed, Verdict
 
 RESPONSE_CHARACTERS = 70
 
 
 def gold_text(gold: Gold) -> str:
-    """Return the mean rating, `correct` or `wrong`, or the better response of a pair."""
+    """Return the mean rating, `correct` or `wrong`, the better of a pair; "" without gold."""
     if isinstance(gold, RatingGold):
         return number_text(gold.mean)
     if isinstance(gold, OptionGold):
         return "correct" if gold.correct else "wrong"
-    return preference_text(gold.p_first)
+    return "" if isinstance(gold, NoGold) else preference_text(gold.p_first)
 
 
 def verdict_text(verdict: Verdict) -> str:
