@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.files import write_whole
 from videojudge_bench.terminal import Parser, Verbs, say, table
 
 if TYPE_CHECKING:
@@ -267,15 +268,16 @@ def _cells(metric: Metric) -> tuple[str, str]:
 
 
 def _write(texts: Mapping[Path, str], *, force: bool) -> None:
-    """Write new files; a sheet that people have filled is not replaced by accident."""
-    for path in texts:
-        if path.exists() and not force:
+    """Write new files; a sheet that people have filled is not replaced by accident.
+
+    What is there with this very content, from a run that was cut short, is in nobody's way.
+    """
+    for path, text in texts.items():
+        if not force and path.exists() and path.read_bytes() != text.encode():
             raise ConfigError(f"{path} is there; give another name, or --force to replace it")
     for path, text in texts.items():
-        part = path.with_name(f"{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(text.encode())  # lines end as they do in the text
-            part.replace(path)
+            write_whole(path, text.encode())  # lines end as they do in the text
         except OSError as error:
             raise DataError(f"cannot be written ({error.strerror})", path=path) from error

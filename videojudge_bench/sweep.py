@@ -16,6 +16,7 @@ from pathlib import Path
 
 from videojudge_bench import goldsets, metrics, registry
 from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.hashing import Json
 from videojudge_bench.leaderboard.stored import Number, rounded
@@ -210,7 +211,7 @@ def write(rows: Sequence[SweepRow], path: Path) -> None:
         writer.writeheader()
         writer.writerows(objects)
         text = sheet.getvalue()
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def _check(plan: SweepPlan) -> None:

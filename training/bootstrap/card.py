@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from videojudge_bench.files import write_whole
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 
 CARD_FILE = "README.md"
@@ -56,7 +57,7 @@ def write_card(folder: Path, rows: Mapping[str, int]) -> Path:
         "",
     ]
     path = folder / CARD_FILE
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_whole(path, "\n".join(lines))
     return path
 
 
