@@ -17,7 +17,7 @@ TINY   := $(OUT)/tiny_qwen
 TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
 SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo tiny-model bootstrap test test-slow check bench leaderboard clean
+.PHONY: help install demo tiny-model bootstrap test test-slow torture check bench leaderboard clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -65,6 +65,9 @@ test: $(STAMP)  ## run the tests (without the slow ones)
 
 test-slow: $(STAMP)  ## run all tests
 	$(BIN)/pytest -n 2 -m "not gpu"
+
+torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
 
 check: $(STAMP)  ## lint, types, layers
 	$(BIN)/ruff check .

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -237,3 +239,22 @@ def test_ctrl_c_prints_no_traceback(tmp_path: Path) -> None:
     )
     assert ended.returncode == 128 + signal.SIGINT
     assert ended.stderr == "videojudge: interrupted\n"
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.jsonl"
+    row = {"video_id": "v", "instruction": "Do.", "ratings": [3]}
+    lines = (json.dumps({**row, "response": os.urandom(40).hex()}) for _ in range(200))
+    rows.write_text("\n".join(lines), encoding="utf-8")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        status = cli.main(["data", "add", str(rows), "--name", "mine"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 1
+    assert capsys.readouterr().err == (
+        "videojudge: error: a file cannot be written (File too large). Make room, and run the same "
+        "command again: what was recorded is kept, and is not asked for again\n"
+    )
+    assert cli.main(["data", "add", str(rows), "--name", "mine"]) == 0

@@ -134,6 +134,18 @@ def test_half_a_character_in_a_reply_spoils_no_file(
     assert RubricBook(tmp_path / "r.jsonl").rubric(("v000", INSTRUCTION)) == "5: an owl é ?"
 
 
+def test_an_export_that_was_cut_short_is_completed_by_the_same_command(
+    scenes: GoldSet, ours: Path, theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet, key = tmp_path / "sheet.csv", tmp_path / "key.json"
+    command = ("export", ours, theirs, "-o", sheet, "--key", key)
+    output_of(capsys, *command)
+    whole = (sheet.read_bytes(), key.read_bytes())
+    key.unlink()  # killed after the first of two files
+    output_of(capsys, *command)
+    assert (sheet.read_bytes(), key.read_bytes()) == whole
+
+
 def test_nothing_is_replaced_by_accident(
     scenes: GoldSet, ours: Path, theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videojudge_bench import journal as journal_module
-from videojudge_bench.errors import JournalBusyError
+from videojudge_bench.errors import JournalBusyError, RunStoppedError
 from videojudge_bench.journal import RUN_FILE, Journal, read_journal
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
@@ -307,6 +308,26 @@ def test_writes_in_small_pieces_are_put_together(
     assert read_journal(tmp_path)["k"].reply == "longer than seven bytes"
 
 
+def test_a_full_disk_is_said_and_what_was_written_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "judgements-0.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path) as journal:
+        journal.append("a", _good("a"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limits[1]))
+        try:
+            with pytest.raises(RunStoppedError) as caught:
+                journal.append("b", _good("b"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value) == (
+        f"{path} cannot be written (File too large). Make room, and run the same command again: "
+        "what was recorded is kept, and is not asked for again"
+    )
+    with Journal(tmp_path) as journal:
+        journal.append("c", _good("c"))
+    assert read_journal(tmp_path) == {"a": _good("a"), "c": _good("c")}
+
+
 @pytest.mark.parametrize(("lines", "syncs"), [(3, 0), (256, 1), (600, 2)])
 def test_lines_go_to_the_disk_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, syncs: int
@@ -326,7 +347,7 @@ def test_run_facts_are_replaced_as_a_whole(tmp_path: Path) -> None:
         journal.write_run({"judge": "a much longer name", "n": 1})
         journal.write_run({"judge": "é"})
     assert json.loads((tmp_path / RUN_FILE).read_text()) == {"judge": "é"}
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
 def test_run_facts_take_any_text(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
@@ -34,7 +35,8 @@ class Pump(Generic[Part, Answer]):
         limit: int,
     ) -> None:
         self._ask, self._groups, self._limit = ask, groups, limit
-        self._out: queue.Queue[tuple[Sequence[Part], Sequence[Answer]] | None] = queue.Queue()
+        # Bounded: what waits here is paid for, and lost when the process is killed.
+        self._out: queue.Queue[tuple[Sequence[Part], Sequence[Answer]] | None] = queue.Queue(limit)
         self._stop = threading.Event()
 
     def __iter__(self) -> Iterator[tuple[Sequence[Part], Sequence[Answer]]]:
@@ -51,7 +53,7 @@ class Pump(Generic[Part, Answer]):
         try:
             asyncio.run(self._run())
         finally:
-            self._out.put(None)
+            self._hand_over(None)
 
     async def _run(self) -> None:
         running: set[asyncio.Task[None]] = set()
@@ -70,7 +72,14 @@ class Pump(Generic[Part, Answer]):
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _one(self, group: Sequence[Part]) -> None:
-        self._out.put((group, await self._ask(group)))
+        self._hand_over((group, await self._ask(group)))
+
+    def _hand_over(self, result: tuple[Sequence[Part], Sequence[Answer]] | None) -> None:
+        """Wait until there is room for a result, or nobody wants it any more."""
+        while not self._stop.is_set():
+            with suppress(queue.Full):
+                self._out.put(result, timeout=0.2)
+                return
 
 
 async def _settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

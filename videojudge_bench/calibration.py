@@ -16,6 +16,7 @@ import numpy as np
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.hashing import Json
 from videojudge_bench.items import Example, RatingGold
@@ -164,7 +165,7 @@ class Calibration:
     def write(self, path: Path) -> None:
         """Write the map as JSON; an older file is replaced."""
         text = json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
 
 
 def run_in(folder: Path) -> FoundRun:

@@ -18,6 +18,7 @@ from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.files import NO_ROOM, cannot_write
 from videojudge_bench.terminal import Parser, Verbs, say, table
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
 from videojudge_bench.training.bootstrap.experiments_cli import add_experiments
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from videojudge_bench.leaderboard.importing import FoundRun
     from videojudge_bench.leaderboard.rows import Row
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -52,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe (head, less) has seen enough.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.stderr.write(f"videojudge: error: {cannot_write(error.filename or 'a file', error)}\n")
+        return EXIT_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ VideoJudgeError
 ├── DataError              a file that is not what it should be: file, line, field
 ├── VideoError             a video that cannot be decoded as asked: file, what was found, the fix
 ├── NoDataError            a gold set whose data are not on this machine, and how to get them
-├── JournalBusyError       another process writes the same journal
+├── JournalBusyError       another process writes the same journal, file or set
 ├── JudgeFailedError       a judge failed on every item of a set
 ├── RunStoppedError        a long run had to stop; what it has done is kept
 └── HostChangedError       lmms-eval is not the version this package was written for
@@ -88,7 +88,7 @@ class NoDataError(VideoJudgeError):
 
 
 class JournalBusyError(VideoJudgeError):
-    """Another process writes the same journal."""
+    """Another process writes the same journal, file or set."""
 
 
 class JudgeFailedError(VideoJudgeError):

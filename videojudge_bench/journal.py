@@ -19,6 +19,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from videojudge_bench.errors import JournalBusyError
+from videojudge_bench.files import cannot_write, write_whole
 from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import Judgement
 
@@ -71,14 +72,28 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.fsync(self._file)
-        os.close(self._file)
-        self._lock.release()
+        try:
+            os.fsync(self._file)
+        except OSError as failed:
+            raise cannot_write(self._path, failed) from failed
+        finally:
+            os.close(self._file)
+            self._lock.release()
 
     def append(self, key: str, judgement: Judgement) -> None:
-        """Record one judgement under its key."""
+        """Record one judgement under its key.
+
+        Raises:
+            RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
+        """
         line = json.dumps({"key": key, **judgement.to_json()}, ensure_ascii=False) + "\n"
-        _write_all(self._file, line.encode("utf-8", "surrogatepass"))
+        try:
+            _write_all(self._file, line.encode("utf-8", "surrogatepass"))
+            self._sync_now_and_then()
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+
+    def _sync_now_and_then(self) -> None:
         self._unsynced += 1
         now = time.monotonic()
         if self._unsynced >= SYNC_EVERY_LINES or now - self._synced_at >= SYNC_EVERY_SECONDS:
@@ -88,9 +103,10 @@ class Journal:
     def write_run(self, facts: Mapping[str, Json]) -> None:
         """Write `run.json`: what this journal is a journal of. Replaced as a whole."""
         text = json.dumps(facts, indent=1) + "\n"
-        replacement = self.folder / f"{RUN_FILE}.{os.getpid()}.tmp"
-        replacement.write_text(text, encoding="utf-8")
-        replacement.replace(self.folder / RUN_FILE)
+        try:
+            write_whole(self.folder / RUN_FILE, text)
+        except OSError as error:
+            raise cannot_write(self.folder / RUN_FILE, error) from error
 
 
 def read_journal(folder: Path) -> dict[str, Judgement]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import content_hash
 
 _FORMULA = ("=", "+", "-", "@")
@@ -39,19 +40,19 @@ def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, force: bool
 def write_new(texts: Mapping[Path, str], *, force: bool) -> None:
     """Write files that are not there; a sheet that people have filled is not replaced by accident.
 
+    What is there with this very content, from a run that was cut short, is in nobody's way.
+
     Raises:
         ConfigError: one of them is there, and `force` is not given.
         DataError: a file cannot be written.
     """
-    for path in texts:
-        if path.exists() and not force:
+    for path, text in texts.items():
+        if not force and path.exists() and path.read_bytes() != text.encode():
             raise ConfigError(f"{path} is there; give another name, or --force to replace it")
     for path, text in texts.items():
-        part = path.with_name(f"{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(text.encode())  # lines end as they do in the text
-            part.replace(path)
+            write_whole(path, text.encode())  # lines end as they do in the text
         except OSError as error:
             raise DataError(f"cannot be written ({error.strerror})", path=path) from error
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 
 OUTPUTS = (".csv", ".json")
@@ -37,4 +38,4 @@ def write_rows(rows: Sequence[Mapping[str, Json]], path: Path) -> None:
         writer.writeheader()
         writer.writerows(rows)
         text = sheet.getvalue()
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)

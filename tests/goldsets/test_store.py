@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError, UnknownNameError
 from videojudge_bench.goldsets import rows, store
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness import plugin
@@ -61,6 +62,11 @@ def rating_rows(*ratings: float) -> list[rows.Row]:
 
 def kept(name: str = "mine") -> Path:
     return store.root() / name
+
+
+def _there() -> list[str]:
+    """What is in the store, locks left out."""
+    return [path.name for path in store.root().iterdir() if path.suffix != ".lock"]
 
 
 def test_what_is_written_is_read_again(videos: Path) -> None:
@@ -109,7 +115,7 @@ def test_a_set_is_found_by_its_name_until_it_is_removed(videos: Path) -> None:
     goldsets.load.cache_clear()
     with pytest.raises(UnknownNameError, match=r"unknown gold set 'mine'.*videojudge data list"):
         goldsets.load("mine")
-    assert list(store.root().iterdir()) == []
+    assert _there() == []
 
 
 def test_a_set_takes_the_place_of_another_whole() -> None:
@@ -121,7 +127,7 @@ def test_a_set_takes_the_place_of_another_whole() -> None:
     ]
     assert store.read("mine").info.title == "New"
     assert sorted(path.name for path in kept().iterdir()) == ["rows.jsonl.gz", "set.json"]
-    assert [path.name for path in store.root().iterdir()] == ["mine"]
+    assert _there() == ["mine"]
 
 
 def test_a_set_that_breaks_off_leaves_what_was_there() -> None:
@@ -132,7 +138,7 @@ def test_a_set_that_breaks_off_leaves_what_was_there() -> None:
     for before in ([], ["mine"]):
         with pytest.raises(DataError, match="a bad row"):
             store.write(INFO, broken(), None)
-        assert [path.name for path in store.root().iterdir()] == before
+        assert _there() == before
         store.write(INFO, rating_rows(1, 2), None)
     assert len(store.load("mine").examples) == 2
 
@@ -146,6 +152,26 @@ def test_half_a_set_is_in_nobodys_way(left: str) -> None:
     store.write(INFO, rating_rows(1), None)
     assert len(store.load("mine").examples) == 1
     assert not (kept() / "other").exists()
+
+
+def test_what_a_killed_process_left_is_removed() -> None:
+    work = store.root() / ".mine" / "new"
+    work.mkdir(parents=True)
+    (work / "rows.jsonl.gz.part").touch()
+    store.write(INFO, rating_rows(1), None)
+    assert _there() == ["mine"]
+
+
+def test_two_writers_of_a_set_do_not_meet() -> None:
+    store.root().mkdir(parents=True)
+    with FileLock(store.root() / ".mine.lock"):
+        with pytest.raises(JournalBusyError) as caught:
+            store.write(INFO, rating_rows(1), None)
+        assert str(caught.value) == (
+            f"another process is writing the set 'mine' in {store.root()}; wait for it"
+        )
+        store.write(replace(INFO, name="other"), rating_rows(1), None)
+    assert _there() == ["other"]
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:

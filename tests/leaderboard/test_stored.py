@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,21 @@ def folder(run: StoredRun, tmp_path: Path) -> Path:
 
 def test_what_is_written_comes_back(run: StoredRun, folder: Path) -> None:
     assert read_run(folder) == run
+
+
+def test_a_run_that_cannot_be_written_leaves_the_one_before(
+    run: StoredRun, folder: Path, tmp_path: Path
+) -> None:
+    before = (folder / RUN_FILE).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_run(run, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (folder / RUN_FILE).read_bytes() == before
+    assert {path.name for path in folder.iterdir()} == {RUN_FILE, VERDICTS_FILE}
 
 
 def test_a_run_has_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:

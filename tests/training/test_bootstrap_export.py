@@ -187,6 +187,15 @@ def test_an_export_replaces_the_one_before_as_a_whole(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["data"]
 
 
+def test_an_export_goes_on_after_one_that_was_killed_at_its_end(folder: Path) -> None:
+    old = folder / "data.old"
+    old.mkdir()
+    (old / "pointwise_train.jsonl").touch()
+    write_rows([kept(1)], folder, RowOptions())
+    assert not old.exists()
+    assert (folder / "data").is_dir()
+
+
 def test_an_export_that_breaks_leaves_the_one_before(folder: Path) -> None:
     before = sorted(path.read_bytes() for path in (folder / "data").iterdir())
 

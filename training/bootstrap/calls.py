@@ -30,7 +30,7 @@ from videojudge_bench.training.bootstrap.jsonform import (
 )
 
 from videojudge_bench.engine import EngineError
-from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.files import cannot_write
 from videojudge_bench.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.verdicts import Usage
 
@@ -211,14 +211,6 @@ class CallJournal:
         is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
         if is_due and (self._sync is None or self._sync.done()):
             self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
-
-
-def cannot_write(path: Path, error: OSError) -> RunStoppedError:
-    """Return what to tell a user whose disk is full, or whose folder may not be written to."""
-    return RunStoppedError(
-        f"{path} cannot be written ({error.strerror}). Make room, and run the same command again: "
-        "what was recorded is kept, and is not asked for again"
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from videojudge_bench.training.bootstrap.rows import RowOptions
 
+from videojudge_bench.files import write_whole
+
 CARD_FILE = "README.md"
 _FACTS_FILE, _COUNTS_FILE = "bootstrap.json", "seeds.json"
 _WHAT = (
@@ -56,7 +58,7 @@ def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Pa
         "",
     ]
     path = folder / CARD_FILE
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_whole(path, "\n".join(lines))
     return path
 
 

@@ -55,6 +55,7 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
         files.close()
     _write_info(part, files.counts)
     old = folder / f"{DATA_FOLDER}.old"
+    shutil.rmtree(old, ignore_errors=True)  # from a run that was killed here
     if target.exists():
         target.rename(old)
     part.rename(target)

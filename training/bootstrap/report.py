@@ -23,6 +23,7 @@ from videojudge_bench.training.bootstrap.tallies import (
 from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_accuracy
 
 from videojudge_bench import plots
+from videojudge_bench.files import write_whole
 
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
@@ -96,9 +97,9 @@ def write_report(
     _cost(page, facts)
     (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
     for name, picture in _plots(tallies, near).items():
-        (folder / PLOTS_FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
+        write_whole(folder / PLOTS_FOLDER / f"{name}.svg", picture)
     path = folder / REPORT_FILE
-    path.write_text("\n".join(page.lines), encoding="utf-8")
+    write_whole(path, "\n".join(page.lines))
     return path
 
 

@@ -22,7 +22,6 @@ from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from videojudge_bench.training.bootstrap.calls import cannot_write
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.jsonform import (
     outcome_from_json,
@@ -32,6 +31,7 @@ from videojudge_bench.training.bootstrap.jsonform import (
 )
 
 from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
+from videojudge_bench.files import cannot_write
 from videojudge_bench.hashing import Json
 from videojudge_bench.version import __version__
 

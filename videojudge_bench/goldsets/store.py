@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
 from videojudge_bench.goldsets import border, rows
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.scale import RatingScale
@@ -128,17 +130,17 @@ def write(info: GoldSetInfo, found: Iterable[rows.Row], videos: Path | None) -> 
     Raises:
         ConfigError: when the folder of videos does not exist.
         DataError: when a row is too long to be read again.
+        JournalBusyError: when another process writes the set.
     """
     if videos is not None and not videos.is_dir():
         raise ConfigError(f"the folder of videos {str(videos)!r} does not exist or is no folder")
     folder = root() / info.name
-    root().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{info.name}.", dir=root()) as work:
-        new = Path(work) / "new"
+    with _work_folder(info.name) as work:
+        new = work / "new"
         new.mkdir()
         border.write_lines(new / ROWS_FILE, map(_line, found))
         (new / INFO_FILE).write_text(_info_file(info, videos), encoding="utf-8")
-        _move_away(folder, Path(work))
+        _move_away(folder, work)
         new.rename(folder)
     return folder
 
@@ -147,9 +149,36 @@ def remove(name: str) -> bool:
     """Remove a set from the store, the videos stay; return whether there was one."""
     there = contains(name)
     if there:
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=root()) as work:
-            _move_away(root() / name, Path(work))
+        with _work_folder(name) as work:
+            _move_away(root() / name, work)
     return there
+
+
+@contextmanager
+def _work_folder(name: str) -> Iterator[Path]:
+    """Yield an empty folder beside a set, for one process at a time.
+
+    What a process that was killed has left there is removed.
+
+    Raises:
+        JournalBusyError: another process adds, prepares or removes the set.
+    """
+    root().mkdir(parents=True, exist_ok=True)
+    work = root() / f".{name}"
+    lock = FileLock(root() / f".{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise JournalBusyError(
+            f"another process is writing the set {name!r} in {root()}; wait for it"
+        ) from error
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        lock.release()
 
 
 def _move_away(folder: Path, work: Path) -> None:

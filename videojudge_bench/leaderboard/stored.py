@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.goldsets.border import STRICT, read_object
 from videojudge_bench.hashing import Json, content_hash
@@ -181,9 +182,9 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
         numbers=dict(run.numbers),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / VERDICTS_FILE).write_bytes(packed)
+    write_whole(folder / VERDICTS_FILE, packed)
     text = json.dumps(facts.model_dump(), ensure_ascii=False, indent=1) + "\n"
-    (folder / RUN_FILE).write_text(text, encoding="utf-8")
+    write_whole(folder / RUN_FILE, text)
     return folder
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench import metrics
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import Number
@@ -68,7 +69,7 @@ def write_tables(board: Board, folder: Path) -> list[Path]:
         TESTS: _dump([test.to_json() for test in board.tests]),
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_whole(folder / name, text)
     return [folder / name for name in texts]
 
 

@@ -1,0 +1,37 @@
+"""Files that are whole or not there, and what to say of a disk without room."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from videojudge_bench.errors import RunStoppedError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that go away when there is room again."""
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file beside its place and rename it: nobody, and no crash, sees half of it.
+
+    Each process writes beside under a name of its own, so that two may write the same file.
+
+    Raises:
+        OSError: it cannot be written; what was there is left as it was.
+    """
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path | str, error: OSError) -> RunStoppedError:
+    """Return what to tell a user whose disk is full, or whose folder may not be written to."""
+    return RunStoppedError(
+        f"{path} cannot be written ({error.strerror}). Make room, and run the same command again: "
+        "what was recorded is kept, and is not asked for again"
+    )
