@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
-from videojudge_bench.training.sft.recipe import FrameOptions, ModelOptions
+from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 
 from videojudge_bench.errors import ConfigError
 

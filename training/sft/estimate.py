@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.options import ModelOptions
 from videojudge_bench.training.sft.plan import Plan
-from videojudge_bench.training.sft.recipe import ModelOptions, Stage, steps_of
+from videojudge_bench.training.sft.recipe import Stage, steps_of
 
 from videojudge_bench.errors import UnknownNameError
 

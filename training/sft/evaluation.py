@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.training.bootstrap.rows import KINDS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.recipe import JudgeOptions
+from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.sft.rows import SftRow
 
 from videojudge_bench.errors import ConfigError

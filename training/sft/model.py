@@ -7,7 +7,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.recipe import PARTS, LoraOptions, Part
+from videojudge_bench.training.sft.options import PARTS, LoraOptions, Part
 
 from videojudge_bench.errors import ConfigError, MissingPackageError
 

@@ -88,11 +88,16 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
         return _Training(recipe, base, folder, say).run()
 
 
+def _silent(_line: str) -> None:
+    """Of the processes that train together, one speaks."""
+
+
 class _Training:
     """The stages of one run."""
 
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
-        self._recipe, self._base, self._folder, self._say = recipe, base, folder, say
+        self._recipe, self._base, self._folder = recipe, base, folder
+        self._say = say if folder.main else _silent
 
     def run(self) -> Path:
         """Go through the stages that are not through yet; return the exported model."""
@@ -231,14 +236,20 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
                 "evaluation.videos=0, or rows with a validation part"
             )
         judged = validation_of(held, Path(data.videos) if data.videos else None, recipe.judge)
-        if evaluation.metric == "spearman" and judged is None:
-            raise ConfigError(
-                f"stage {stage.name}: evaluation.metric=spearman needs validation rows with "
-                "responses and ratings; give token_accuracy or loss"
-            )
+        _check_metric(stage, judged)
         validation = make_plan(held, base, data)
     plan = make_plan(rows, base, data)
     return Prepared(plan, validation, judged, tuple(warnings), _hash(rows))
+
+
+def _check_metric(stage: Stage, judged: Validation | None) -> None:
+    metric, there = stage.evaluation.metric, judged.metric if judged is not None else None
+    if metric in ("spearman", "accuracy") and metric != there:
+        raise ConfigError(
+            f"stage {stage.name}: evaluation.metric={metric} cannot be measured on the validation "
+            f"rows; give {f'{there}, ' if there else ''}token_accuracy or loss (spearman needs "
+            "rows with a response and its rating, accuracy needs pairs)"
+        )
 
 
 def _rows(stage: Stage, part: str) -> list[SftRow]:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.data import RandomSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
 from videojudge_bench.training.sft.loss import score_batch
-from videojudge_bench.training.sft.recipe import JudgeOptions, Stage, steps_of
+from videojudge_bench.training.sft.options import JudgeOptions
+from videojudge_bench.training.sft.recipe import Stage, steps_of
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
 
@@ -88,6 +90,17 @@ class JudgeTrainer(Trainer):
         )
         # The number of labelled tokens of the whole batch is counted for us, over all processes.
         self.model_accepts_loss_kwargs = True
+
+    def _get_train_sampler(self, train_dataset: object = None) -> RandomSampler:
+        """Draw whole batches, so that an epoch's last step is the same on any number of processes.
+
+        Which rows are left out is drawn anew in each epoch.
+        """
+        assert self.train_dataset is not None, "it is given"
+        rows, batch = len(self.train_dataset), self._stage.training.batch
+        at_once = self.args.train_batch_size * self.args.world_size
+        whole = rows // batch * batch or rows // at_once * at_once
+        return RandomSampler(self.train_dataset, num_samples=whole)
 
     def compute_loss(
         self,
@@ -158,10 +171,15 @@ class JudgeTrainer(Trainer):
         return Path(str(self.args.output_dir)) / f"{_PREFIX}{self.state.global_step}"
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: object) -> bool:
-        """An evaluation whose metric is undefined (all verdicts are equal, say) is no best."""
+        """Save the weights of a best evaluation, whichever step it is at.
+
+        An evaluation whose metric is undefined (all verdicts are equal, say) is no best.
+        """
         if f"eval_{self._stage.evaluation.metric}" not in metrics:
             return False
-        return bool(super()._determine_best_metric(metrics, trial))
+        best = bool(super()._determine_best_metric(metrics, trial))
+        self.control.should_save |= best
+        return best
 
     def _save_checkpoint(self, model: Untyped, trial: object) -> None:
         """Write a checkpoint and, when all of it is there, the file that says so."""
@@ -170,6 +188,7 @@ class JudgeTrainer(Trainer):
             if self.args.should_save:
                 text = json.dumps({"step": self.state.global_step})
                 self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
+            self.accelerator.wait_for_everyone()
         except (OSError, RuntimeError) as error:
             # torch's writer and safetensors' wrap what the system says.
             if not _disk_is_full(error):
@@ -274,7 +293,10 @@ def trainer_arguments(
         "ddp_find_unused_parameters": False,
         "disable_tqdm": None,
     }
-    return TrainingArguments(**values)
+    made = TrainingArguments(**values)
+    # Several GPUs in one process would be given parts of one row each: they need processes.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made
 
 
 def _checkpointing() -> str:
