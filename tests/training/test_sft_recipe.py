@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from videojudge_bench.training.sft.recipe import RECIPES_FOLDER, Stage, load_recipe, recipes, steps_of
+from videojudge_bench.training.sft.recipe import (
+    RECIPES_FOLDER,
+    Stage,
+    load_recipe,
+    recipes,
+    steps_of,
+)
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.video import FramePolicy
@@ -163,13 +169,17 @@ def test_problems_of_all_stages_are_told_with_the_stage(tmp_path: Path) -> None:
     [
         (
             ("model.dtype=bfloat16", "training.learning_rate=2.0e-7"),
-            "training.learning_rate=2e-07 with model.dtype=bfloat16: steps this small are rounded "
-            "to nothing; give model.dtype=float32",
+            (
+                "training.learning_rate=2e-07 with model.dtype=bfloat16: steps this small are "
+                "rounded to nothing; give model.dtype=float32"
+            ),
         ),
         (
             ("model.attention=flash_attention_2",),
-            "data.packing=tree with model.attention=flash_attention_2: a tree needs a mask of its "
-            "own, which sdpa and eager take; give one of them, or data.packing=none",
+            (
+                "data.packing=tree with model.attention=flash_attention_2: a tree needs a mask "
+                "of its own, which sdpa and eager take; give one of them, or data.packing=none"
+            ),
         ),
         (("training.micro_batch=3",), "batch=16 is no multiple of micro_batch=3"),
         (("model.train=[]",), "train is empty: name at least one of vision, projector, language"),

@@ -85,6 +85,11 @@ class BaseModel:
         return int(self.vision.patch_size * self.vision.spatial_merge_size)
 
     @property
+    def patches_per_token(self) -> int:
+        """Patches of the vision tower that become one token."""
+        return int(self.vision.spatial_merge_size**2)
+
+    @property
     def rule(self) -> Rule:
         """Whose M-RoPE positions it is trained with: those of the installed transformers."""
         return installed_rule()

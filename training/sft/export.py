@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,10 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
             source = _file(base, name)
             if source is not None and not (made / name).exists():
                 shutil.copyfile(source, made / name)
-        _write_weights(load_model(base, weights=str(weights)), base, made)
+        # In full weights and without other kernels, whatever training was done with.
+        plain = {"quantization": None, "liger": False}
+        whole = replace(base, options=base.options.model_copy(update=plain))
+        _write_weights(load_model(whole, weights=str(weights)), base, made)
         write_json(made / TRAINED_FILE, _note(recipe, facts))
         (made / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
         made.chmod(0o755)  # a temporary folder is closed to others

@@ -30,6 +30,7 @@ from videojudge_bench.training.sft.run_folder import (
     MODEL_FOLDER,
     VIDEOS_FILE,
     SftFolder,
+    stopped_by_a_full_disk,
     write_json,
 )
 
@@ -82,7 +83,7 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """
     folder = SftFolder(output.absolute(), main=int(os.environ.get("RANK", "0")) == 0)
     base = BaseModel(recipe.model, recipe.frames)
-    with folder.locked():
+    with folder.locked(), stopped_by_a_full_disk():
         base.check()
         folder.begin(recipe)
         return _Training(recipe, base, folder, say).run()
@@ -109,6 +110,7 @@ class _Training:
             found = self._folder.done(stage.name)
             if found is None:
                 prepared = prepare(self._recipe, stage, self._base)
+                self._folder.begin_stage(stage.name, prepared.data_hash)
                 self._tell(stage, prepared)
                 found = self._train(stage, prepared, weights)
             else:

@@ -22,11 +22,11 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
-from videojudge_bench.training.sft.loss import score_batch
+from videojudge_bench.training.sft.loss import inner_model, score_batch
 from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.sft.recipe import Stage, steps_of
 
-from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,7 +132,7 @@ class JudgeTrainer(Trainer):
         model.eval()
         found = self._token_metrics()
         if self._measured.validation is not None:
-            judge = live_judge(model, self._base, self._judge)
+            judge = live_judge(inner_model(model), self._base, self._judge)
             step = self._measured.journals / f"step-{self.state.global_step:06}"
             rank = self.accelerator.process_index
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
@@ -183,20 +183,11 @@ class JudgeTrainer(Trainer):
 
     def _save_checkpoint(self, model: Untyped, trial: object) -> None:
         """Write a checkpoint and, when all of it is there, the file that says so."""
-        try:
-            super()._save_checkpoint(model, trial)
-            if self.args.should_save:
-                text = json.dumps({"step": self.state.global_step})
-                self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
-            self.accelerator.wait_for_everyone()
-        except (OSError, RuntimeError) as error:
-            # torch's writer and safetensors' wrap what the system says.
-            if not _disk_is_full(error):
-                raise
-            raise RunStoppedError(
-                f"the disk is full: checkpoint {self.state.global_step} could not be written. The "
-                "one before is whole: make room, and the same command goes on with it"
-            ) from error
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            text = json.dumps({"step": self.state.global_step})
+            self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
+        self.accelerator.wait_for_everyone()
 
 
 class StopAbove(TrainerCallback):
@@ -341,8 +332,3 @@ def set_seed(seed: int) -> None:
     """Seed what transformers seeds: new weights and dropout."""
     transformers: Any = importlib.import_module("transformers")
     transformers.set_seed(seed)
-
-
-def _disk_is_full(error: BaseException) -> bool:
-    text = f"{error} {error.__cause__ or ''}".lower()
-    return "no space left" in text or "os error 28" in text or "file too large" in text
