@@ -39,7 +39,8 @@ class VideoJudge(PromptedJudge):
         preset: 3b, 7b or r-3b: whether a rubric is written and how long replies get. The frames
             are the paper's in all of them: one per second, at most 180.
         pretrained: folder or hub id of the weights. The paper's authors have published no address
-            that could be found, so none is built in; `videojudge train` makes such weights.
+            that could be found, so none is built in; `videojudge train` makes such weights, and its
+            card says with which frames and prompts to ask them.
         rubric: as `PromptedJudge`; None is the preset's.
         max_tokens: as `PromptedJudge`; None is the preset's.
         options: those of `PromptedJudge` and of `TransformersEngine`.

@@ -48,7 +48,7 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
         source, arguments["revision"] = weights, None
     try:
         model = auto.from_pretrained(source, **arguments)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"model.pretrained={source} cannot be loaded: {reason}") from error
     model.config.use_cache = False

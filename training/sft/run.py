@@ -126,7 +126,7 @@ class _Training:
 
     def _tell(self, stage: Stage, prepared: Prepared) -> None:
         plan = prepared.train
-        for warning in prepared.warnings:
+        for warning in prepared.warnings if self._folder.main else ():
             logger.warning("stage %s: %s", stage.name, warning)
         self._say(
             f"{stage.name}: {plan.rows:,} rows in {len(plan.bundles):,} bundles, "

@@ -132,7 +132,8 @@ class JudgeTrainer(Trainer):
         model.eval()
         found = self._token_metrics()
         if self._measured.validation is not None:
-            judge = live_judge(inner_model(model), self._base, self._judge)
+            mixed = self._stage.training.mixed_precision == "bf16"
+            judge = live_judge(inner_model(model), self._base, self._judge, mixed=mixed)
             step = self._measured.journals / f"step-{self.state.global_step:06}"
             rank = self.accelerator.process_index
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
