@@ -168,7 +168,7 @@ def test_after_kill_9_the_same_command_ends_with_the_same_losses(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, check=False, env=environment,
+        capture_output=True, text=True, check=False, env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert {path.name for path in (output / "train").glob("checkpoint-*")} == kill.left

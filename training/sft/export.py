@@ -140,11 +140,10 @@ def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
     if base.options.lora is not None:
         model = model.merge_and_unload()
     dtype = _saved_dtype(base)
-    tied = bool(base.checkpoint.config.get_text_config().tie_word_embeddings)
     tensors: dict[str, Tensor] = {
         hub_name(name, base.checkpoint.kind): tensor.detach().to(dtype).contiguous()
         for name, tensor in model.state_dict().items()
-        if not (tied and name.endswith("lm_head.weight"))
+        if not (base.tied and name.endswith("lm_head.weight"))
     }
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ConfigError(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench.judges.engines._hub_format import hub_name
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import PARTS, LoraOptions, Part
 
@@ -64,6 +66,33 @@ def parts_of(name: str) -> Part:
     if "visual" not in places:
         return "language"
     return "projector" if any(place in places for place in _MERGER) else "vision"
+
+
+def put_weights(model: Untyped, folder: Path, base: BaseModel) -> None:
+    """Give a model the weights of a checkpoint, whose names are those of the hub.
+
+    Raises:
+        ConfigError: the checkpoint has not all of them.
+    """
+    from safetensors.torch import load_file
+
+    own = {hub_name(name, base.checkpoint.kind): name for name in model.state_dict()}
+    found = {
+        own.get(name, name): tensor
+        for path in sorted(folder.glob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
+    missing, unknown = model.load_state_dict(found, strict=False)
+    if (
+        base.checkpoint.text_config.tie_word_embeddings
+        or base.checkpoint.config.tie_word_embeddings
+    ):
+        missing = [name for name in missing if not name.endswith("lm_head.weight")]
+    if missing or unknown:
+        raise ConfigError(
+            f"{folder} does not hold the weights of {base.options.pretrained}: "
+            f"{', '.join([*missing, *unknown][:3])} …; remove it"
+        )
 
 
 def _freeze(model: Untyped, train: tuple[Part, ...]) -> None:

@@ -23,6 +23,7 @@ from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
 from videojudge_bench.training.sft.loss import inner_model, score_batch
+from videojudge_bench.training.sft.model import put_weights
 from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.sft.recipe import Stage, steps_of
 
@@ -167,6 +168,22 @@ class JudgeTrainer(Trainer):
         if not self._checkpoint_path().joinpath(COMPLETE).is_file():
             self._save_checkpoint(self.model, None)
         self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Untyped = None) -> None:
+        """Go on with the weights of a checkpoint.
+
+        transformers looks for the module's names in a file that it has written with the hub's,
+        finds none, and goes on with the weights that the model began with (seen in 5.24).
+        """
+        dealt_out = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        if dealt_out or self._base.options.lora is not None:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        put_weights(
+            inner_model(self.model if model is None else model),
+            Path(resume_from_checkpoint),
+            self._base,
+        )
 
     def _checkpoint_path(self) -> Path:
         return Path(str(self.args.output_dir)) / f"{_PREFIX}{self.state.global_step}"
