@@ -220,17 +220,18 @@ class Checkpoint:
             per_weight = _BITS_BYTES[self.quantization]
         else:
             per_weight = getattr(torch, self.dtype_name).itemsize
-        return int(self._weights() * per_weight)
+        return int(sum(self.weights().values()) * per_weight)
 
-    def _weights(self) -> int:
+    def weights(self) -> dict[str, int]:
+        """Return how many numbers each of its weights has, by name, without loading them."""
         files = sorted(self.folder.glob("*.safetensors")) if self.folder else []
         if files:
-            return sum(_volume(entry) for path in files for entry in _header(path).values())
+            return {n: _volume(entry) for path in files for n, entry in _header(path).items()}
         import torch
 
         with torch.device("meta"):  # shapes without content
             model = self._auto_class().from_config(self.config)
-        return sum(parameter.numel() for parameter in model.parameters())
+        return {name: parameter.numel() for name, parameter in model.named_parameters()}
 
     def load(self) -> Untyped:
         """Return the model on its device, in evaluation mode, decoding greedily unless told.

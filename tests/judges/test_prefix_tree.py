@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videojudge_bench.judges.engines.prefix_tree import (
     PREFIX,
+    Branch,
     VisionBlock,
     additive,
     common_prefix,
+    nested_mask,
     owners_of,
     pack,
+    pack_nested,
     positions,
     tree_mask,
 )
@@ -182,3 +187,73 @@ def _rule() -> Any:
 def test_a_row_may_end_with_its_video() -> None:
     block = VisionBlock(0, 1, 1, 3)
     assert positions(3, [block], rule=5).ids.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 2]]
+
+
+# Trees with more than one level.
+
+_leaves = st.builds(Branch, st.lists(st.integers(10, 99), min_size=1, max_size=4))
+_trees = st.recursive(
+    _leaves,
+    lambda inner: st.builds(
+        Branch,
+        st.lists(st.integers(10, 99), max_size=3),
+        st.lists(inner, min_size=1, max_size=3).map(tuple),
+    ),
+    max_leaves=6,
+)
+
+
+def _ways(branches: Iterable[Branch], way: tuple[int, ...], at: int) -> Iterator[tuple[int, ...]]:
+    """The indices on the way to each leaf, in the order in which the row lays them."""
+    for branch in branches:
+        own = tuple(range(at, at + len(branch.tokens)))
+        at += len(own)
+        if branch.branches:
+            found = list(_ways(branch.branches, (*way, *own), at))
+            yield from found
+            at = max(max(each, default=at - 1) for each in found) + 1
+        else:
+            yield (*way, *own)
+
+
+@given(
+    prefix=st.lists(st.integers(1, 9), max_size=4),
+    branches=st.lists(_trees, min_size=1, max_size=3),
+    following=st.integers(0, 3),
+)
+def test_a_nested_row_is_each_way_to_a_leaf_as_it_stands_alone(
+    prefix: list[int], branches: list[Branch], following: int
+) -> None:
+    placed = positions(len(prefix), [], rule=5)
+    placed = replace(placed, following=placed.following + following)
+    row = pack_nested(prefix, branches, placed)
+    seen = nested_mask(row.until[None])[0, 0]
+    shared = tuple(range(len(prefix)))
+    ways = list(_ways(branches, shared, len(prefix)))
+    assert len(row.leaves) == len(ways)
+    places = [*range(len(prefix)), *range(placed.following, placed.following + len(row.tokens))]
+    for way, leaf in zip(ways, row.leaves, strict=True):
+        assert leaf in way
+        order = torch.tensor(way)
+        alone = torch.ones(len(way), len(way), dtype=torch.bool).tril()
+        assert torch.equal(seen[order][:, order], alone)
+        assert row.positions[:, order].tolist() == [places[: len(way)]] * 3
+        others = sorted(set(range(len(row.tokens))) - set(way))
+        assert not seen[order[len(prefix) :]][:, others].any()
+    assert sorted(set().union(*ways)) == list(range(len(row.tokens)))
+
+
+def test_a_nested_row_by_hand() -> None:
+    tree = [Branch((3,), (Branch((4, 5)), Branch((6,)))), Branch((7,))]
+    row = pack_nested([1, 2], tree, positions(2, [], rule=5))
+    assert row.tokens.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert row.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 2]
+    assert row.until.tolist() == [7, 7, 6, 5, 5, 6, 7]
+    assert row.leaves == (3, 5, 6)
+
+
+def test_what_a_row_is_filled_up_with_sees_itself_alone() -> None:
+    mask = nested_mask(torch.tensor([[2, 2, 0, 0], [4, 4, 4, 4]]))
+    assert mask.shape == (2, 1, 4, 4)
+    assert mask[0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    assert torch.equal(mask[1, 0], torch.ones(4, 4, dtype=torch.bool).tril())

@@ -1,4 +1,4 @@
-"""Training rows about the packaged sample videos, and a tiny model to train on them."""
+"""Training rows about the packaged sample videos, a tiny model and a short recipe for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from videojudge_bench.judges.tiny_qwen import build
+from videojudge_bench.judges.tiny_qwen import Family, build
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
+from videojudge_bench.training.sft.recipe import Recipe, load_recipe
+from videojudge_bench.training.sft.rows import SftRow, read_rows
 
 from videojudge_bench import goldsets
 from videojudge_bench.items import Item, RatingGold
@@ -14,12 +18,58 @@ from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
 from videojudge_bench.reply_format import format_rating
 from videojudge_bench.scale import RatingScale
 
+SMALL = FrameOptions(max_frames=4, min_pixels=3136, max_pixels=6272)
 VIDEOS = Path(goldsets.__file__).parents[1] / "tasks" / "sample" / "videos"
 
 
-def tiny_model(folder: Path) -> Path:
-    """A tiny Qwen2.5-VL, built once for a folder."""
-    return build(folder)
+def tiny_model(folder: Path, family: Family = "qwen2_5_vl") -> Path:
+    """A tiny model, built once for a folder."""
+    return build(folder, family=family)
+
+
+def base_of(model: Path, **options: object) -> BaseModel:
+    """A base model that sees a few small frames."""
+    given: dict[str, object] = {"pretrained": str(model), "gradient_checkpointing": False}
+    return BaseModel(ModelOptions.model_validate({**given, **options}), SMALL)
+
+
+def recipe_for(model: Path, rows: Path, *changes: str) -> Recipe:
+    """Four steps of two rows on the fewest frames, with two evaluations and two checkpoints."""
+    own = (
+        *(f"model.pretrained={model}", f"data.rows=[{rows}]", f"data.videos={VIDEOS}"),
+        *("frames.max_frames=2", "frames.max_pixels=6272", "judge.feedback=false"),
+        *("training.steps=4", "training.save_every=2", "evaluation.every=2"),
+        *("evaluation.videos=1", "evaluation.metric=loss"),
+    )
+    return load_recipe("smoke_cpu", [*own, *changes])
+
+
+def rows_of(path: Path, video: str, part: str = "train") -> list[SftRow]:
+    """The rows about a video."""
+    return [row for row in read_rows([str(path)], ["pointwise"], part) if row.video_id == video]
+
+
+def written_rows(path: Path, rows: list[dict[str, object]]) -> Path:
+    """Write rows as JSON Lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def a_row(number: int = 0, **changes: object) -> dict[str, object]:
+    """A row of one's own about a packaged video, rated 1 to 5 in turn."""
+    rating = number % 5 + 1
+    return {
+        "id": f"r{number}",
+        "kind": "pointwise",
+        "video_id": "mdn_pig",
+        "instruction": "What does the animal do?",
+        "responses": [{"text": f"It eats {number}.", "rating": rating}],
+        "user": f"How good is: It eats {number}.",
+        "reply": f"<score>{rating}</score>",
+        "verdict": str(rating),
+        **changes,
+    }
 
 
 def sample_rows(path: Path, *, feedback: bool = True, validation: int = 2) -> Path:

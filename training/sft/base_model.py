@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
-from videojudge_bench.training.sft.recipe import FrameOptions, ModelOptions
+from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 
 from videojudge_bench.errors import ConfigError
 
@@ -85,6 +85,11 @@ class BaseModel:
         return int(self.vision.patch_size * self.vision.spatial_merge_size)
 
     @property
+    def patches_per_token(self) -> int:
+        """Patches of the vision tower that become one token."""
+        return int(self.vision.spatial_merge_size**2)
+
+    @property
     def rule(self) -> Rule:
         """Whose M-RoPE positions it is trained with: those of the installed transformers."""
         return installed_rule()
@@ -93,6 +98,11 @@ class BaseModel:
     def tokens_per_second(self) -> float:
         """Positions per second of video."""
         return float(getattr(self.vision, "tokens_per_second", 1))
+
+    @property
+    def tied(self) -> bool:
+        """Whether the weights that write tokens are those that read them."""
+        return bool(self.checkpoint.text_config.tie_word_embeddings)
 
     @property
     def context(self) -> int:

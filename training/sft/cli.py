@@ -72,10 +72,11 @@ def _train(arguments: argparse.Namespace) -> int:
     from videojudge_bench.training.sft.run import train
 
     if arguments.recipes:
-        say([*recipes(), *(str(path) for path in _configurations())])
+        say([*recipes(), *(str(path) for path in configurations())])
         return 0
     if arguments.recipe is None:
         raise ConfigError(f"--recipe is missing; it is one of {', '.join(recipes())}, or a file")
+    _check_numbers(arguments)
     recipe = load_recipe(arguments.recipe, arguments.changes)
     if arguments.dry_run:
         return _dry_run(recipe, arguments)
@@ -91,7 +92,20 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _configurations() -> list[Path]:
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    problems = []
+    if arguments.inspect is not None and arguments.inspect < 1:
+        problems.append(f"--inspect {arguments.inspect}: it is a number of packed rows from 1 up")
+    if arguments.gpus < 1:
+        problems.append(f"--gpus {arguments.gpus}: it is a number from 1 up")
+    if arguments.price is not None and arguments.price < 0:
+        problems.append(f"--price {arguments.price:g}: it is 0 or more")
+    if problems:
+        raise ConfigError.all_of("videojudge train", problems)
+
+
+def configurations() -> list[Path]:
+    """Return our configurations of accelerate."""
     return sorted((Path(__file__).parents[1] / "accelerate").glob("*.yaml"))
 
 

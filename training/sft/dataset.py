@@ -31,8 +31,8 @@ class BundleDataset(Dataset[Features]):
         bundles: of the plan.
         base: the model.
         store: keeps decoded frames; None decodes anew each time.
-        problems: a file that gets a line for each video that fails only when it is decoded; the
-            next bundle is given in its place.
+        problems: a file that gets a line for each video that fails only when it is decoded (one
+            from each process that meets it); the next bundle is given in its place.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class BundleDataset(Dataset[Features]):
     ) -> None:
         self._bundles, self._base = list(bundles), base
         self._store, self._problems = store, problems
+        self._noted: set[Path] = set()
 
     def __len__(self) -> int:
         return len(self._bundles)
@@ -82,6 +83,9 @@ class BundleDataset(Dataset[Features]):
         return features
 
     def _note(self, bundle: Bundle, error: VideoError) -> None:
+        if bundle.video in self._noted:
+            return
+        self._noted.add(bundle.video)
         logger.warning("left out: %s", error)
         if self._problems is not None:
             line = json.dumps({"video": bundle.video.name, "reason": error.found})

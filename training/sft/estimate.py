@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.plan import Plan
-from videojudge_bench.training.sft.recipe import ModelOptions, Stage, steps_of
+from videojudge_bench.training.sft.model import parts_of
+from videojudge_bench.training.sft.options import PARTS, LoraOptions
+from videojudge_bench.training.sft.plan import Bundle, Plan
+from videojudge_bench.training.sft.recipe import Stage, steps_of
 
 from videojudge_bench.errors import UnknownNameError
 
@@ -41,12 +43,12 @@ GPUS: Mapping[str, Gpu] = MappingProxyType(
 """Memory and dense bf16 throughput from the makers' data sheets."""
 
 EFFICIENCY = 0.4
-"""Share of the stated throughput that training reaches, an assumption; see README for what was
-measured."""
+"""Share of the stated throughput that training reaches: an assumption, measured on no GPU."""
 
-_ADAM_BYTES = 8  # two float32 numbers a weight
-_GRADIENT_BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2}
-_FORWARD, _BACKWARD, _AGAIN = 2, 4, 2  # operations a weight and token; AGAIN with checkpointing
+_FORWARD, _BACKWARD = 2, 4  # operations a weight and token
+_FOUR_BITS = 0.55  # bytes a weight, with its share of the scales
+_MASK = 3  # bytes a pair of tokens: whether it is seen, and the number to add
+_LOGIT = 12  # bytes: as the model gives it, as float32, and its gradient
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     """Return what a stage needs.
 
     Operations: 2 a weight and token forward, 4 backward, 2 more with gradient checkpointing (Kaplan
-    et al., 2020), and those of attention over the tokens that see each other. Memory: states by
-    count, activations by one number a layer and token with checkpointing.
+    et al., 2020, who leave out embeddings), the vision tower's by the patches that it sees once a
+    packed row; and those of attention over the tokens. Memory: states by count, activations by what
+    is kept of each layer. A frozen part needs no gradients of its weights.
 
     Args:
         plan: the rows.
@@ -92,50 +95,104 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
         stage: how it is trained.
         gpu: on which.
     """
-    bundles = plan.bundles
-    steps = steps_of(stage, len(bundles))
-    shown = steps * stage.training.batch
-    tokens = math.ceil(plan.tokens * shown / len(bundles))
-    weights = base.checkpoint.weights_bytes() / _itemsize(base.checkpoint.dtype_name)
-    per_weight = _FORWARD + _BACKWARD + (_AGAIN if base.options.gradient_checkpointing else 0)
-    if base.options.lora is not None:
-        per_weight -= _FORWARD  # no gradients of the weights themselves
-    config = base.checkpoint.text_config
-    longest = max(bundle.tokens for bundle in bundles)
-    seen = sum(bundle.tokens**2 for bundle in bundles) / 2 / len(bundles) * shown
-    attention = 4 * seen * config.hidden_size * config.num_hidden_layers * per_weight / _FORWARD
-    operations = per_weight * weights * tokens + attention
+    steps = steps_of(stage, len(plan.bundles))
+    epochs = steps * stage.training.batch / len(plan.bundles)
+    once = sum(_operations(base, stage, bundle) for bundle in plan.bundles)
+    largest = max(plan.bundles, key=lambda bundle: bundle.tokens)
     return Estimate(
         steps=steps,
-        tokens=tokens,
-        state_gb=state_bytes(base.options, weights) / 1e9,
-        activations_gb=_activations(base, stage, longest) / 1e9,
-        hours=operations / (gpu.bf16_tflops * 1e12 * EFFICIENCY) / 3600,
+        tokens=math.ceil(plan.tokens * epochs),
+        state_gb=state_bytes(base, stage) / 1e9,
+        activations_gb=_activations(base, stage, largest) / 1e9,
+        hours=once * epochs / (gpu.bf16_tflops * 1e12 * EFFICIENCY) / 3600,
     )
 
 
-def state_bytes(options: ModelOptions, weights: float) -> float:
-    """Return the bytes of weights, gradients and Adam's states."""
+def _operations(base: BaseModel, stage: Stage, bundle: Bundle) -> float:
+    """Of a packed row, forward and backward."""
+    config, trained = base.checkpoint.text_config, _trained(base)
+    again = _FORWARD if base.options.gradient_checkpointing else 0
+    language = _FORWARD + again + (_BACKWARD if "language" in trained else _BACKWARD / 2)
+    vision = _FORWARD + (again + _BACKWARD if "vision" in trained else 0)
+    counts = weights_by_part(base)
+    # A mask of its own is worked out in full; without one, half of the pairs are left out.
+    pairs = bundle.tokens**2 / (1 if stage.data.packing == "tree" else 2)
+    attention = 4 * pairs * config.hidden_size * config.num_hidden_layers
+    seen = counts["vision"] + counts["projector"] / base.patches_per_token
+    return language * (
+        counts["language"] * bundle.tokens + attention / _FORWARD
+    ) + vision * seen * _patches(base, bundle)
+
+
+def weights_by_part(base: BaseModel) -> dict[str, int]:
+    """Return how many weights the parts have, and under `embeddings` those that only look up."""
+    found = dict.fromkeys((*PARTS, "embeddings"), 0)
+    for name, count in base.checkpoint.weights().items():
+        embeds = "embed_tokens" in name or "lm_head" in name
+        found["embeddings" if embeds else parts_of(name)] += count
+    return found
+
+
+def state_bytes(base: BaseModel, stage: Stage) -> float:
+    """Return the bytes of weights, gradients and Adam's states.
+
+    With float32 weights and mixed precision, the copies in bfloat16 that a step works with count
+    too. Adam's two numbers are float32 where the weights are, else bfloat16.
+    """
+    options, counts = base.options, weights_by_part(base)
+    everything = sum(counts.values())
+    size = _itemsize(options.dtype)
     if options.lora is not None:
-        held = 0.55 if options.quantization else _itemsize(options.dtype)
-        adapters = 0.01 * options.lora.rank / 32 * weights  # all linear layers, rank 32: about 1 %
-        return held * weights + adapters * (4 + 4 + _ADAM_BYTES)
-    own = _itemsize(options.dtype)
-    adam = _ADAM_BYTES if options.dtype == "float32" else 4
-    return weights * (own + _GRADIENT_BYTES[options.dtype] + adam)
+        held = _FOUR_BITS if options.quantization else size
+        return held * everything + adapter_weights(base, options.lora) * (4 + 4 + 8)
+    trained = sum(counts[part] for part in options.train)
+    trained += counts["embeddings"] if "language" in options.train else 0
+    copies = 2 if options.dtype == "float32" and stage.training.mixed_precision == "bf16" else 0
+    return everything * (size + copies) + trained * 3 * size
 
 
-def _activations(base: BaseModel, stage: Stage, tokens: int) -> float:
-    """Of the largest batch: one bfloat16 hidden state a layer, and one layer worked out again."""
+def adapter_weights(base: BaseModel, lora: LoraOptions) -> int:
+    """Return how many weights adapters have: rank times the sides of each layer that gets one."""
     config = base.checkpoint.text_config
-    width = 2 if stage.training.mixed_precision == "bf16" else 4
-    rows = stage.training.micro_batch * tokens
-    kept = config.num_hidden_layers * config.hidden_size * width * rows
+    hidden, inner = config.hidden_size, config.intermediate_size
+    head = getattr(config, "head_dim", None) or hidden // config.num_attention_heads
+    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
+    sides = {
+        "q_proj": hidden + queries,
+        "o_proj": hidden + queries,
+        "k_proj": hidden + keys,
+        "v_proj": hidden + keys,
+        **dict.fromkeys(("gate_proj", "up_proj", "down_proj"), hidden + inner),
+    }
+    layer = sum(sides.get(target, 0) for target in lora.targets)
+    return int(lora.rank * config.num_hidden_layers * layer)
+
+
+def _trained(base: BaseModel) -> tuple[str, ...]:
+    return () if base.options.lora is not None else base.options.train
+
+
+def _patches(base: BaseModel, bundle: Bundle) -> int:
+    size = bundle.size
+    steps = -(-size.frames // int(base.vision.temporal_patch_size))
+    tokens = steps * (size.height // base.side) * (size.width // base.side)
+    return tokens * base.patches_per_token
+
+
+def _activations(base: BaseModel, stage: Stage, bundle: Bundle) -> float:
+    """Of the largest batch: a hidden state a layer, one layer at work, the mask and the logits."""
+    config, vision = base.checkpoint.text_config, base.vision
+    width = 2 if stage.training.mixed_precision == "bf16" else _itemsize(base.options.dtype)
+    kept = config.num_hidden_layers * config.hidden_size * bundle.tokens
     # Queries, keys, values, scores' inputs and the three of the feed-forward layer.
-    layer = (8 * config.hidden_size + 3 * config.intermediate_size) * width * rows
-    mask = stage.training.micro_batch * tokens**2 * 3 if stage.data.packing == "tree" else 0
-    whole = layer if base.options.gradient_checkpointing else layer * config.num_hidden_layers
-    return float(kept + whole + mask)
+    layer = (8 * config.hidden_size + 3 * config.intermediate_size) * bundle.tokens
+    if not base.options.gradient_checkpointing:
+        layer *= config.num_hidden_layers
+    if "vision" in _trained(base):
+        kept += vision.depth * vision.hidden_size * _patches(base, bundle)
+    mask = _MASK * bundle.tokens**2 if stage.data.packing == "tree" else 0
+    logits = _LOGIT * config.vocab_size * sum(len(row.reply) for row in bundle.rows)
+    return float(stage.training.micro_batch * ((kept + layer) * width + mask + logits))
 
 
 def _itemsize(dtype: str) -> int:

@@ -11,7 +11,7 @@ from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.training.bootstrap.rows import KINDS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.recipe import JudgeOptions, prompt_path
+from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
 from videojudge_bench.training.sft.rows import SftRow
 
 from videojudge_bench.errors import ConfigError
@@ -27,8 +27,9 @@ from videojudge_bench.scale import RatingScale
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines.transformers_engine import Replies
 
-    from videojudge_bench.engine import Engine
+    from videojudge_bench.engine import Engine, PromptGroup
     from videojudge_bench.signature import Scalar
 
 _RATED = ("pointwise", "rubric")
@@ -41,11 +42,12 @@ class LiveEngine(TransformersEngine):
 
     Args:
         model: the model, on its device.
+        mixed: whether it works in bfloat16 whatever its weights are, as in training.
         options: those of `TransformersEngine`.
     """
 
-    def __init__(self, model: Untyped, **options: Scalar) -> None:
-        self._live = model
+    def __init__(self, model: Untyped, *, mixed: bool, **options: Scalar) -> None:
+        self._live, self._mixed = model, mixed
         super().__init__(**options)  # type: ignore[arg-type] # checked by name
 
     def _check_memory(self) -> None:
@@ -53,6 +55,13 @@ class LiveEngine(TransformersEngine):
 
     def _model(self) -> Untyped:
         return self._live
+
+    def _complete(self, group: PromptGroup) -> Replies:
+        import torch
+
+        # Here, as this is another thread than the trainer's.
+        with torch.autocast(self._live.device.type, torch.bfloat16, enabled=self._mixed):
+            return super()._complete(group)
 
 
 class LiveJudge(PromptedJudge):
@@ -158,11 +167,21 @@ def _gold_set(
     return GoldSet(info, examples, videos, files)
 
 
-def live_judge(model: Untyped, base: BaseModel, options: JudgeOptions) -> LiveJudge:
-    """Return the judge that a model in memory is now."""
+def live_judge(
+    model: Untyped, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
+) -> LiveJudge:
+    """Return the judge that a model in memory is now.
+
+    Args:
+        model: the model, without what distribution and adapters wrap around it.
+        base: what is known of it.
+        options: how it is asked.
+        mixed: whether it works in bfloat16 whatever its weights are, as in training.
+    """
     policy = base.policy
     engine = LiveEngine(
         model,
+        mixed=mixed,
         pretrained=base.options.pretrained,
         revision=base.options.revision,
         dtype=base.options.dtype,

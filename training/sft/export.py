@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.model_card import model_card
-from videojudge_bench.training.sft.recipe import Recipe, prompt_path
+from videojudge_bench.training.sft.options import prompt_path
+from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json
 
 from videojudge_bench.errors import ConfigError
@@ -68,7 +70,10 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
             source = _file(base, name)
             if source is not None and not (made / name).exists():
                 shutil.copyfile(source, made / name)
-        _write_weights(load_model(base, weights=str(weights)), base, made)
+        # In full weights and without other kernels, whatever training was done with.
+        plain = {"quantization": None, "liger": False}
+        whole = replace(base, options=base.options.model_copy(update=plain))
+        _write_weights(load_model(whole, weights=str(weights)), base, made)
         for option, name in PROMPT_OPTIONS.items():
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
@@ -153,11 +158,10 @@ def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
     if base.options.lora is not None:
         model = model.merge_and_unload()
     dtype = _saved_dtype(base)
-    tied = bool(base.checkpoint.config.get_text_config().tie_word_embeddings)
     tensors: dict[str, Tensor] = {
         hub_name(name, base.checkpoint.kind): tensor.detach().to(dtype).contiguous()
         for name, tensor in model.state_dict().items()
-        if not (tied and name.endswith("lm_head.weight"))
+        if not (base.tied and name.endswith("lm_head.weight"))
     }
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ConfigError(

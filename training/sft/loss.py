@@ -68,16 +68,16 @@ def _mask(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Tensor:
     if not tree:
         return (batch["until"] > 0).long()
     mask = nested_mask(batch["until"])
-    inner = _inner(model)
+    inner = inner_model(model)
     return additive(mask, inner.dtype) if inner.config._attn_implementation == "eager" else mask
 
 
 def _takes(model: Untyped, argument: str) -> bool:
-    return argument in inspect.signature(_inner(model).forward).parameters
+    return argument in inspect.signature(inner_model(model).forward).parameters
 
 
-def _inner(model: Untyped) -> Untyped:
-    """The model itself, out of what distribution and adapters wrap around it."""
+def inner_model(model: Untyped) -> Untyped:
+    """Return the model itself, out of what distribution and adapters wrap around it."""
     while hasattr(model, "module"):
         model = model.module
     return model.get_base_model() if hasattr(model, "peft_config") else model

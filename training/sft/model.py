@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench.judges.engines._hub_format import hub_name
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.recipe import PARTS, LoraOptions, Part
+from videojudge_bench.training.sft.options import PARTS, LoraOptions, Part
 
 from videojudge_bench.errors import ConfigError, MissingPackageError
 
@@ -37,7 +39,7 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
         _use_liger(base)
     arguments: dict[str, Any] = {
         "dtype": getattr(torch, options.dtype),
-        "attn_implementation": options.attention,
+        "attn_implementation": _attention(options),
         "revision": options.revision,
     }
     if options.quantization:
@@ -48,7 +50,7 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
         source, arguments["revision"] = weights, None
     try:
         model = auto.from_pretrained(source, **arguments)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"model.pretrained={source} cannot be loaded: {reason}") from error
     model.config.use_cache = False
@@ -58,12 +60,50 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
     return model
 
 
+def _attention(options: ModelOptions) -> str | dict[str, str]:
+    """One implementation for the whole model, or another for its vision tower."""
+    if options.vision_attention is None:
+        return options.attention
+    return {
+        "": options.attention,
+        "text_config": options.attention,
+        "vision_config": options.vision_attention,
+    }
+
+
 def parts_of(name: str) -> Part:
     """Return the part of the model that a parameter belongs to, by its name."""
     places = name.split(".")
     if "visual" not in places:
         return "language"
     return "projector" if any(place in places for place in _MERGER) else "vision"
+
+
+def put_weights(model: Untyped, folder: Path, base: BaseModel) -> None:
+    """Give a model the weights of a checkpoint, whose names are those of the hub.
+
+    Raises:
+        ConfigError: the checkpoint has not all of them.
+    """
+    from safetensors.torch import load_file
+
+    own = {hub_name(name, base.checkpoint.kind): name for name in model.state_dict()}
+    found = {
+        own.get(name, name): tensor
+        for path in sorted(folder.glob("*.safetensors"))
+        for name, tensor in load_file(path).items()
+    }
+    missing, unknown = model.load_state_dict(found, strict=False)
+    if (
+        base.checkpoint.text_config.tie_word_embeddings
+        or base.checkpoint.config.tie_word_embeddings
+    ):
+        missing = [name for name in missing if not name.endswith("lm_head.weight")]
+    if missing or unknown:
+        raise ConfigError(
+            f"{folder} does not hold the weights of {base.options.pretrained}: "
+            f"{', '.join([*missing, *unknown][:3])} …; remove it"
+        )
 
 
 def _freeze(model: Untyped, train: tuple[Part, ...]) -> None:

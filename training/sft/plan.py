@@ -10,8 +10,8 @@ from pathlib import Path
 
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.encode import Encoded, RowEncoder
+from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import bundles, shared_by
-from videojudge_bench.training.sft.recipe import DataOptions
 from videojudge_bench.training.sft.rows import SftRow, video_path
 
 from videojudge_bench.errors import ConfigError, VideoError

@@ -11,255 +11,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 from videojudge_bench.training.recipe_file import checked, make_change, read_recipe, recipes_in
+from videojudge_bench.training.sft.options import (
+    DataOptions,
+    EvaluationOptions,
+    FrameOptions,
+    JudgeOptions,
+    ModelOptions,
+    Strict,
+    TrainingOptions,
+)
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.hashing import Json
-from videojudge_bench.prompted import SCORES
-from videojudge_bench.video import FramePolicy
 
-_TRAINING_FOLDER = Path(__file__).parents[1]
-RECIPES_FOLDER = _TRAINING_FOLDER / "recipes" / "sft"
-
-Part = Literal["vision", "projector", "language"]
-PARTS: tuple[Part, ...] = ("vision", "projector", "language")
+RECIPES_FOLDER = Path(__file__).parents[1] / "recipes" / "sft"
 
 LOST_BELOW = 1e-5
 """Learning rates below this change bfloat16 weights hardly at all. A weight of 0.01 has neighbours
 4e-5 away, and Adam's steps are about as large as the learning rate: most are rounded to nothing."""
 
-_Share = Annotated[float, Field(gt=0, le=1)]
-_Whole = Annotated[int, Field(ge=1)]
-_Above = Annotated[float, Field(gt=0)]
 _Section = TypeVar("_Section", bound=BaseModel)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LoraOptions(_Strict):
-    """Low-rank adapters in place of the full weights (Hu et al., 2021), by PEFT.
-
-    Attributes:
-        rank: of the two matrices.
-        alpha: their product counts alpha / rank.
-        dropout: before them, in training.
-        targets: names of the layers that get them.
-    """
-
-    rank: _Whole = 64
-    alpha: _Whole = 128
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: tuple[str, ...] = (
-        *("q_proj", "k_proj", "v_proj", "o_proj"),
-        *("gate_proj", "up_proj", "down_proj"),
-    )
-
-
-class ModelOptions(_Strict):
-    """The model that training begins with, and which of it is trained.
-
-    Attributes:
-        pretrained: a folder, or a name on the Hugging Face hub: a Qwen2.5-VL or a Qwen3-VL.
-        revision: branch, tag or commit on the hub.
-        dtype: of the weights while they are trained.
-        attention: transformers' name of the implementation; trees need sdpa or eager.
-        train: the parts that are trained, the others are frozen. With `lora`, adapters in the
-            language model are trained and this must stay as it is.
-        lora: adapters instead of full weights; None: none.
-        quantization: `4bit` with `lora`: QLoRA, by bitsandbytes.
-        gradient_checkpointing: work activations out again instead of keeping them: a third more
-            time, a fraction of the memory.
-        liger: the fused kernels of the package liger-kernel.
-    """
-
-    pretrained: str
-    revision: str | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: str = "sdpa"
-    train: tuple[Part, ...] = PARTS
-    lora: LoraOptions | None = None
-    quantization: Literal["4bit"] | None = None
-    gradient_checkpointing: bool = True
-    liger: bool = False
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> ModelOptions:
-        if self.quantization and not self.lora:
-            raise ValueError("quantization=4bit trains adapters alone; give lora: {rank: 64}")
-        if not self.train:
-            raise ValueError(f"train is empty: name at least one of {', '.join(PARTS)}")
-        if self.lora and self.train != PARTS:
-            raise ValueError("train is for full weights; with lora, leave it out")
-        return self
-
-
-class FrameOptions(_Strict):
-    """Which frames of a video are shown; see `FramePolicy`. The judge has to see the same."""
-
-    max_frames: _Whole = 60
-    fps: float | None = Field(default=1.0, gt=0)
-    min_pixels: int | None = None
-    max_pixels: int | None = None
-    total_pixels: int | None = None
-
-    def policy(self, factor: int) -> FramePolicy:
-        """Return the policy for a model whose frames have sides that are multiples of `factor`.
-
-        Raises:
-            ConfigError: the limits contradict each other.
-        """
-        own = FramePolicy()
-        return FramePolicy(
-            max_frames=self.max_frames,
-            fps=self.fps,
-            min_pixels=own.min_pixels if self.min_pixels is None else self.min_pixels,
-            max_pixels=own.max_pixels if self.max_pixels is None else self.max_pixels,
-            total_pixels=self.total_pixels,
-            factor=factor,
-        )
-
-
-class JudgeOptions(_Strict):
-    """How the judge that is trained will be asked: as `PromptedJudge` has it.
-
-    The rows must have been written with the same prompts; that is checked before training. A prompt
-    of this package is named from `training/`: `small_world/prompts/rate.jinja`.
-    """
-
-    feedback: bool = True
-    rubric: Literal["none", "write"] = "none"
-    prompt: str | None = None
-    pair_prompt: str | None = None
-    score: str = "expected"
-    max_tokens: _Whole = 1024
-
-    @model_validator(mode="after")
-    def _is_known(self) -> JudgeOptions:
-        if self.score not in SCORES:
-            raise ValueError(f"score={self.score!r}: it is one of {', '.join(SCORES)}")
-        return self
-
-
-def prompt_path(path: str) -> Path:
-    """Return where a prompt lies; a file below `training/` of this package is named from there."""
-    beside_recipes = _TRAINING_FOLDER / path
-    return beside_recipes if beside_recipes.is_file() else Path(path)
-
-
-class DataOptions(_Strict):
-    """The rows.
-
-    Attributes:
-        rows: folders that `videojudge bootstrap` has written, or `.jsonl` files of rows.
-        videos: the folder that the rows' videos lie in.
-        kinds: which rows.
-        verdicts: of rows that state one, only these; None: all. Responses that are wholly right or
-            wholly wrong alone, `["1", "5"]`, are an easier first lesson.
-        share: of the training rows, drawn by video and instruction: 0.1 is a tenth.
-        packing: `tree` puts the rows of a video into one, with what they share in it once; `none`
-            gives each its own.
-        context: a row longer than so many tokens is left out and listed.
-        row_tokens: a tree with more tokens is cut into several.
-        verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
-        answer_weight: of the tokens of responses that deserve the highest rating, as if the model
-            had answered so; 0: they are only read. It keeps alive, where the model reads a
-            response, the sense of what would be right there.
-    """
-
-    rows: tuple[str, ...]
-    videos: str | None = None
-    kinds: tuple[str, ...] = ("pointwise",)
-    verdicts: tuple[str, ...] | None = None
-    share: _Share = 1.0
-    packing: Literal["tree", "none"] = "tree"
-    context: _Whole = 131_072
-    row_tokens: _Whole = 32_768
-    verdict_weight: _Above = 1.0
-    answer_weight: float = Field(default=0.0, ge=0)
-
-
-class TrainingOptions(_Strict):
-    """Optimisation, by AdamW.
-
-    Attributes:
-        epochs: over all rows.
-        steps: of the optimiser, instead of `epochs`.
-        batch: rows in a step of the optimiser, over all processes; a tree is one row.
-        micro_batch: rows that go through the model at once, per process.
-        learning_rate: the highest.
-        schedule: how it goes down again.
-        warmup: share of the steps in which it goes up.
-        weight_decay: of weights that are no biases or norms.
-        max_grad_norm: longer gradients are shortened to it.
-        beta2: Adam's memory of squares.
-        mixed_precision: `bf16` computes in bfloat16 and keeps weights as they are; `no` does not.
-        workers: processes that make rows ready, per training process.
-        save_every: steps from one checkpoint to the next.
-        log_every: steps from one line of the log to the next.
-        report_to: where the Trainer sends its log beside the folder: `none`, `wandb`,
-            `tensorboard`, `trackio` …
-    """
-
-    epochs: _Above = 2.0
-    steps: _Whole | None = None
-    batch: _Whole = 16
-    micro_batch: _Whole = 1
-    learning_rate: _Above
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
-    warmup: float = Field(default=0.03, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: _Above = 1.0
-    beta2: float = Field(default=0.999, gt=0, lt=1)
-    mixed_precision: Literal["bf16", "no"] = "bf16"
-    workers: int = Field(default=2, ge=0)
-    save_every: _Whole = 200
-    log_every: _Whole = 10
-    report_to: str = "none"
-
-    @model_validator(mode="after")
-    def _divides(self) -> TrainingOptions:
-        if self.batch % self.micro_batch:
-            raise ValueError(f"batch={self.batch} is no multiple of micro_batch={self.micro_batch}")
-        return self
-
-
-class EvaluationOptions(_Strict):
-    """Measuring on the validation rows while training, by the real judge.
-
-    Attributes:
-        every: steps from one evaluation to the next; a multiple or a divisor of `save_every`, so
-            that the best weights are among the saved ones.
-        videos: so many videos, drawn by hash; 0: no evaluation.
-        metric: what decides which weights are the best: the judge's `spearman` with the labels, the
-            share of target tokens that are the likeliest (`token_accuracy`), or the `loss`.
-        stop_above: a stage ends when the metric is above it; None: never.
-    """
-
-    every: _Whole = 200
-    videos: int = Field(default=50, ge=0)
-    metric: Literal["spearman", "token_accuracy", "loss"] = "spearman"
-    stop_above: float | None = None
-
-    @model_validator(mode="after")
-    def _can_stop(self) -> EvaluationOptions:
-        if self.stop_above is not None and (not self.videos or self.metric == "loss"):
-            raise ValueError("stop_above needs videos above 0 and another metric than loss")
-        return self
-
-
-class _Stage(_Strict):
+class _Stage(Strict):
     name: str = Field(default="train", pattern=r"^[a-z0-9_]+$")
     data: DataOptions
     training: TrainingOptions
     evaluation: EvaluationOptions = EvaluationOptions()
 
 
-class _Beside(_Strict):
+class _Beside(Strict):
     model: ModelOptions
     frames: FrameOptions = FrameOptions()
     judge: JudgeOptions = JudgeOptions()

@@ -164,7 +164,8 @@ def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise DataError(first["msg"], path=path, line=line, field=place) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise DataError(said, path=path, line=line, field=place) from error
     problem = _problem(row, seen)
     if problem:
         raise DataError(problem[1], path=path, line=line, field=problem[0])

@@ -30,6 +30,7 @@ from videojudge_bench.training.sft.run_folder import (
     MODEL_FOLDER,
     VIDEOS_FILE,
     SftFolder,
+    stopped_by_a_full_disk,
     write_json,
 )
 
@@ -82,17 +83,22 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """
     folder = SftFolder(output.absolute(), main=int(os.environ.get("RANK", "0")) == 0)
     base = BaseModel(recipe.model, recipe.frames)
-    with folder.locked():
+    with folder.locked(), stopped_by_a_full_disk():
         base.check()
         folder.begin(recipe)
         return _Training(recipe, base, folder, say).run()
+
+
+def _silent(_line: str) -> None:
+    """Of the processes that train together, one speaks."""
 
 
 class _Training:
     """The stages of one run."""
 
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
-        self._recipe, self._base, self._folder, self._say = recipe, base, folder, say
+        self._recipe, self._base, self._folder = recipe, base, folder
+        self._say = say if folder.main else _silent
 
     def run(self) -> Path:
         """Go through the stages that are not through yet; return the exported model."""
@@ -104,6 +110,7 @@ class _Training:
             found = self._folder.done(stage.name)
             if found is None:
                 prepared = prepare(self._recipe, stage, self._base)
+                self._folder.begin_stage(stage.name, prepared.data_hash)
                 self._tell(stage, prepared)
                 found = self._train(stage, prepared, weights)
             else:
@@ -119,7 +126,7 @@ class _Training:
 
     def _tell(self, stage: Stage, prepared: Prepared) -> None:
         plan = prepared.train
-        for warning in prepared.warnings:
+        for warning in prepared.warnings if self._folder.main else ():
             logger.warning("stage %s: %s", stage.name, warning)
         self._say(
             f"{stage.name}: {plan.rows:,} rows in {len(plan.bundles):,} bundles, "
@@ -231,14 +238,20 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
                 "evaluation.videos=0, or rows with a validation part"
             )
         judged = validation_of(held, Path(data.videos) if data.videos else None, recipe.judge)
-        if evaluation.metric == "spearman" and judged is None:
-            raise ConfigError(
-                f"stage {stage.name}: evaluation.metric=spearman needs validation rows with "
-                "responses and ratings; give token_accuracy or loss"
-            )
+        _check_metric(stage, judged)
         validation = make_plan(held, base, data)
     plan = make_plan(rows, base, data)
     return Prepared(plan, validation, judged, tuple(warnings), _hash(rows))
+
+
+def _check_metric(stage: Stage, judged: Validation | None) -> None:
+    metric, there = stage.evaluation.metric, judged.metric if judged is not None else None
+    if metric in ("spearman", "accuracy") and metric != there:
+        raise ConfigError(
+            f"stage {stage.name}: evaluation.metric={metric} cannot be measured on the validation "
+            f"rows; give {f'{there}, ' if there else ''}token_accuracy or loss (spearman needs "
+            "rows with a response and its rating, accuracy needs pairs)"
+        )
 
 
 def _rows(stage: Stage, part: str) -> list[SftRow]:

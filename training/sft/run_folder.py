@@ -1,6 +1,7 @@
 """The folder of a training run, and who may write it.
 
-recipe.json                all options, and what the rows are: a hash of them
+recipe.json                all options
+<stage>/rows.json          what the rows are: a hash of them
 <stage>/dropped.jsonl      rows that were left out, with the reason
 <stage>/checkpoint-N/      weights, optimiser and random states; whole when `complete.json` is there
 <stage>/log.jsonl          losses and evaluations by step
@@ -18,12 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from videojudge_bench.training.sft.recipe import Recipe
 
-from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError, RunStoppedError
 from videojudge_bench.hashing import Json
 
-RECIPE_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "done.json", "model"
+RECIPE_FILE, ROWS_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "rows.json", "done.json", "model"
 DROPPED_FILE, LOG_FILE, VIDEOS_FILE = "dropped.jsonl", "log.jsonl", "videos_left_out.jsonl"
 
 _MAY_DIFFER = ("workers", "log_every", "report_to", "save_every")
@@ -104,6 +106,22 @@ class SftFolder:
                 )
         write_json(path, new)
 
+    def begin_stage(self, name: str, data_hash: str) -> None:
+        """Write down which rows a stage is trained on; they must stay the same.
+
+        Raises:
+            ConfigError: they are others than those that the stage was begun with.
+        """
+        path = self.stage(name) / ROWS_FILE
+        if not self.main:
+            return
+        if path.exists() and json.loads(path.read_bytes()).get("data_hash") != data_hash:
+            raise ConfigError(
+                f"stage {name} was begun with other rows than data.rows holds now; give those rows "
+                "back, or another folder"
+            )
+        write_json(path, {"data_hash": data_hash})
+
     def stage(self, name: str) -> Path:
         """Return the folder of a stage."""
         return self.path / name
@@ -115,6 +133,35 @@ class SftFolder:
             return None
         found: dict[str, Json] = json.loads(path.read_bytes())
         return found
+
+
+@contextmanager
+def stopped_by_a_full_disk() -> Iterator[None]:
+    """Turn errors of a full disk into one that says how to go on.
+
+    Raises:
+        RunStoppedError: the disk is full.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # torch's writer and safetensors' wrap what the system says.
+        if not _is_full(error):
+            raise
+        raise RunStoppedError(
+            "the disk is full. Checkpoints that were whole before are kept: make room, and the "
+            "same command goes on with the last of them"
+        ) from error
+
+
+def _is_full(error: BaseException) -> bool:
+    found: BaseException | None = error
+    while found is not None:
+        text = str(found).lower()
+        if any(sign in text for sign in ("no space left", "file too large", "disk quota")):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def write_json(path: Path, value: Mapping[str, Json]) -> None:

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.data import RandomSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
-from videojudge_bench.training.sft.loss import score_batch
-from videojudge_bench.training.sft.recipe import JudgeOptions, Stage, steps_of
+from videojudge_bench.training.sft.loss import inner_model, score_batch
+from videojudge_bench.training.sft.model import put_weights
+from videojudge_bench.training.sft.options import JudgeOptions
+from videojudge_bench.training.sft.recipe import Stage, steps_of
 
-from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +92,17 @@ class JudgeTrainer(Trainer):
         # The number of labelled tokens of the whole batch is counted for us, over all processes.
         self.model_accepts_loss_kwargs = True
 
+    def _get_train_sampler(self, train_dataset: object = None) -> RandomSampler:
+        """Draw whole batches, so that an epoch's last step is the same on any number of processes.
+
+        Which rows are left out is drawn anew in each epoch.
+        """
+        assert self.train_dataset is not None, "it is given"
+        rows, batch = len(self.train_dataset), self._stage.training.batch
+        at_once = self.args.train_batch_size * self.args.world_size
+        whole = rows // batch * batch or rows // at_once * at_once
+        return RandomSampler(self.train_dataset, num_samples=whole)
+
     def compute_loss(
         self,
         model: Untyped,
@@ -119,7 +133,8 @@ class JudgeTrainer(Trainer):
         model.eval()
         found = self._token_metrics()
         if self._measured.validation is not None:
-            judge = live_judge(model, self._base, self._judge)
+            mixed = self._stage.training.mixed_precision == "bf16"
+            judge = live_judge(inner_model(model), self._base, self._judge, mixed=mixed)
             step = self._measured.journals / f"step-{self.state.global_step:06}"
             rank = self.accelerator.process_index
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
@@ -154,30 +169,43 @@ class JudgeTrainer(Trainer):
             self._save_checkpoint(self.model, None)
         self.accelerator.wait_for_everyone()
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Untyped = None) -> None:
+        """Go on with the weights of a checkpoint.
+
+        transformers looks for the module's names in a file that it has written with the hub's,
+        finds none, and goes on with the weights that the model began with (seen in 5.24).
+        """
+        dealt_out = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        if dealt_out or self._base.options.lora is not None:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        put_weights(
+            inner_model(self.model if model is None else model),
+            Path(resume_from_checkpoint),
+            self._base,
+        )
+
     def _checkpoint_path(self) -> Path:
         return Path(str(self.args.output_dir)) / f"{_PREFIX}{self.state.global_step}"
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: object) -> bool:
-        """An evaluation whose metric is undefined (all verdicts are equal, say) is no best."""
+        """Save the weights of a best evaluation, whichever step it is at.
+
+        An evaluation whose metric is undefined (all verdicts are equal, say) is no best.
+        """
         if f"eval_{self._stage.evaluation.metric}" not in metrics:
             return False
-        return bool(super()._determine_best_metric(metrics, trial))
+        best = bool(super()._determine_best_metric(metrics, trial))
+        self.control.should_save |= best
+        return best
 
     def _save_checkpoint(self, model: Untyped, trial: object) -> None:
         """Write a checkpoint and, when all of it is there, the file that says so."""
-        try:
-            super()._save_checkpoint(model, trial)
-            if self.args.should_save:
-                text = json.dumps({"step": self.state.global_step})
-                self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
-        except (OSError, RuntimeError) as error:
-            # torch's writer and safetensors' wrap what the system says.
-            if not _disk_is_full(error):
-                raise
-            raise RunStoppedError(
-                f"the disk is full: checkpoint {self.state.global_step} could not be written. The "
-                "one before is whole: make room, and the same command goes on with it"
-            ) from error
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            text = json.dumps({"step": self.state.global_step})
+            self._checkpoint_path().joinpath(COMPLETE).write_text(text, encoding="utf-8")
+        self.accelerator.wait_for_everyone()
 
 
 class StopAbove(TrainerCallback):
@@ -274,7 +302,10 @@ def trainer_arguments(
         "ddp_find_unused_parameters": False,
         "disable_tqdm": None,
     }
-    return TrainingArguments(**values)
+    made = TrainingArguments(**values)
+    # Several GPUs in one process would be given parts of one row each: they need processes.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made
 
 
 def _checkpointing() -> str:
@@ -319,8 +350,3 @@ def set_seed(seed: int) -> None:
     """Seed what transformers seeds: new weights and dropout."""
     transformers: Any = importlib.import_module("transformers")
     transformers.set_seed(seed)
-
-
-def _disk_is_full(error: BaseException) -> bool:
-    text = f"{error} {error.__cause__ or ''}".lower()
-    return "no space left" in text or "os error 28" in text or "file too large" in text

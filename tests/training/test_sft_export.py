@@ -1,0 +1,233 @@
+"""The exported folder: loads in transformers, judges, and says what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sft_cases import base_of, recipe_for, sample_rows, tiny_model, written_rows
+from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
+from videojudge_bench.training.sft import export as exporting
+from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.run import train
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.leaderboard.importing import find_runs, to_stored
+from videojudge_bench.registry import build
+from videojudge_bench.runner import Run, RunOptions
+
+FACTS = Facts(
+    "0123456789ab",
+    ("llava", "vatex"),
+    {"train": {"rows": 3, "dropped": 1, "steps": 2, "log": [{"step": 2, "eval_spearman": 0.5}]}},
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {family: tiny_model(root / family, family) for family in FAMILIES}
+
+
+def exported(model: Path, weights: Path, folder: Path, facts: Facts = FACTS) -> Path:
+    recipe = recipe_for(model, folder / "rows.jsonl")
+    return exporting.export(base_of(model), recipe, weights, folder, facts=facts)
+
+
+def loaded(folder: Path) -> Any:
+    from transformers import AutoModelForImageTextToText
+
+    auto: Any = AutoModelForImageTextToText
+    return auto.from_pretrained(folder).eval()
+
+
+def same_logits(one: Any, other: Any) -> bool:
+    ids = torch.arange(10, 40)[None]
+    with torch.no_grad():
+        return torch.equal(one(input_ids=ids).logits, other(input_ids=ids).logits)
+
+
+def json_of(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def saved_by_transformers(model: Path, folder: Path) -> Path:
+    """The same model as the installed transformers writes it down."""
+    from transformers import AutoProcessor
+
+    loaded(model).save_pretrained(folder)
+    AutoProcessor.from_pretrained(model).save_pretrained(folder)
+    return folder
+
+
+def assert_both_forms(folder: Path) -> None:
+    """What transformers 4.57 looks for, and 5 writes no more."""
+    config = json_of(folder / "config.json")
+    text = config["text_config"]
+    assert text.get("rope_scaling", config.get("rope_scaling"))["mrope_section"]
+    assert text.get("rope_theta", config.get("rope_theta")) == 1_000_000.0
+    assert json_of(folder / "tokenizer_config.json")["tokenizer_class"] == "Qwen2Tokenizer"
+    for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
+        assert (folder / name).is_file()
+    assert (folder / "chat_template.jinja").is_file()
+    assert not list(folder.glob("*.bin"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_folder_loads_and_holds_the_files_of_the_hub(
+    tmp_path: Path, models: dict[Family, Path], family: Family
+) -> None:
+    model = models[family]
+    folder = exported(model, model, tmp_path / "model")
+    assert_both_forms(folder)
+    assert same_logits(loaded(folder), loaded(model))
+    one, other = (load_file(path / "model.safetensors") for path in (folder, model))
+    assert one.keys() == other.keys()  # the hub's names, as the base has them
+    names = {path.name for path in model.iterdir()} - {"tiny_qwen.json"}
+    assert names <= {path.name for path in folder.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]  # nothing is left beside it
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_base_that_transformers_5_has_saved_is_written_in_both_forms(
+    tmp_path: Path, models: dict[Family, Path], family: Family
+) -> None:
+    base = saved_by_transformers(models[family], tmp_path / "saved")
+    folder = exported(base, base, tmp_path / "model")
+    assert_both_forms(folder)
+    assert same_logits(loaded(folder), loaded(models[family]))
+    assert load_file(folder / "model.safetensors").keys() == (
+        load_file(models[family] / "model.safetensors").keys()
+    )
+
+
+def test_a_large_model_is_cut_into_files(
+    tmp_path: Path, models: dict[Family, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_SHARD", "400KB")
+    model = models["qwen2_5_vl"]
+    folder = exported(model, model, tmp_path / "model")
+    index = json_of(folder / "model.safetensors.index.json")
+    files = {path.name for path in folder.glob("*.safetensors")}
+    assert len(files) > 2
+    assert set(index["weight_map"].values()) == files
+    assert same_logits(loaded(folder), loaded(model))
+    assert base_of(folder).checkpoint.weights() == base_of(model).checkpoint.weights()
+
+
+def test_weights_that_are_one_are_written_once(tmp_path: Path, models: dict[Family, Path]) -> None:
+    model = tmp_path / "tied"
+    shutil.copytree(models["qwen2_5_vl"], model)
+    config = json_of(model / "config.json")
+    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
+    (model / "config.json").write_text(json.dumps(config))
+    weights = load_file(model / "model.safetensors")
+    weights.pop("lm_head.weight")
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    folder = exported(model, model, tmp_path / "model")
+    assert "lm_head.weight" not in load_file(folder / "model.safetensors")
+    assert same_logits(loaded(folder), loaded(model))
+
+
+def test_weights_that_are_not_finite_are_no_model(
+    tmp_path: Path, models: dict[Family, Path]
+) -> None:
+    model = models["qwen2_5_vl"]
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    weights = load_file(broken / "model.safetensors")
+    weights["lm_head.weight"][0, 0] = float("nan")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"training has diverged: give a lower training"):
+        exported(model, broken, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+
+
+def test_the_weights_have_the_dtype_that_they_had(
+    tmp_path: Path, models: dict[Family, Path]
+) -> None:
+    model = tmp_path / "half"
+    shutil.copytree(models["qwen2_5_vl"], model)
+    config = json_of(model / "config.json")
+    for section in (config, config["text_config"]):
+        section.pop("dtype", None)
+        section["torch_dtype"] = "bfloat16"
+    (model / "config.json").write_text(json.dumps(config))
+    folder = exported(model, models["qwen2_5_vl"], tmp_path / "model")
+    assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.bfloat16}
+
+
+def test_the_card_says_how_to_ask_what_it_is_made_of_and_what_it_overlaps_with(
+    tmp_path: Path, models: dict[Family, Path]
+) -> None:
+    model = models["qwen2_5_vl"]
+    card = (exported(model, model, tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    for text in (
+        f"base_model: {model}",
+        "judge=videojudge,pretrained=THIS_FOLDER,preset=7b,score=expected,feedback=false,",
+        "max_frames=2,fps=1.0,min_pixels=3136,max_pixels=6272",
+        "Hash of all rows: `0123456789ab`",
+        "| train | 3 | 1 | 2 |",
+        "**`overlap:llava`**",
+        "| train | 2 | spearman 0.500 |",
+        "not a measurement of quality",
+        '"learning_rate": 0.001',
+    ):
+        assert text in card
+    assert "No gold set is known to overlap" in (
+        exported(model, model, tmp_path / "clean", Facts("0")) / "README.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_overlaps_come_from_the_bootstrap(tmp_path: Path) -> None:
+    (tmp_path / "seeds.json").write_text(json.dumps({"overlap": {"vatex": 3, "nextqa": 0}}))
+    (tmp_path / "data").mkdir()
+    rows = written_rows(tmp_path / "data" / "pointwise_train.jsonl", [])
+    assert overlaps_of([str(tmp_path)]) == overlaps_of([str(rows)]) == ("vatex",)
+    assert overlaps_of([str(tmp_path.parent / "elsewhere.jsonl")]) == ()
+    (tmp_path / "seeds.json").write_text("[]")
+    with pytest.raises(DataError, match="it is not what a bootstrap writes"):
+        overlaps_of([str(tmp_path)])
+
+
+def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
+    tmp_path: Path, models: dict[Family, Path]
+) -> None:
+    bootstrap = tmp_path / "bootstrap"
+    sample_rows(bootstrap / "data" / "pointwise_train.jsonl", feedback=False, validation=0)
+    (bootstrap / "seeds.json").write_text(json.dumps({"overlap": {"llava": 5}}))
+    changes = ("training.steps=1", "evaluation.videos=0")
+    recipe = recipe_for(models["qwen2_5_vl"], bootstrap, *changes)
+    folder = train(recipe, tmp_path / "run")
+    note = json_of(folder / "videojudge.json")
+    assert note["overlap"] == ["llava"]
+    judge = build("videojudge", options_of(folder))
+    gold_set = goldsets.load("llava")
+    options = RunOptions(journal=tmp_path / "journal")
+    wanted = [example.item.id for example in gold_set.examples][:3]
+    judgements = Run(judge, gold_set, options).judge(wanted)
+    assert not [judgement for judgement in judgements.values() if judgement.failed]
+    (found,) = find_runs(tmp_path / "journal")
+    assert found.judge["overlap"] == "llava"
+    assert to_stored(found, resamples=1).overlap == ("llava",)
+
+
+def options_of(folder: Path) -> Mapping[str, Any]:
+    return {
+        "pretrained": str(folder),
+        "score": "expected",
+        "feedback": False,
+        "max_frames": 2,
+        "min_pixels": 3136,
+        "max_pixels": 6272,
+        "device": "cpu",
+    }
