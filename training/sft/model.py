@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from videojudge_bench.judges.engines._hub_format import hub_name
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.options import PARTS, LoraOptions, Part
+from videojudge_bench.training.sft.options import PARTS, LoraOptions, ModelOptions, Part
 
 from videojudge_bench.errors import ConfigError, MissingPackageError
 
