@@ -14,7 +14,7 @@ from videojudge_bench.training.small_world.files import Made, WorldOptions, make
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
 
 from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.terminal import Parser, say
+from videojudge_bench.terminal import Parser, Verbs, say
 
 _HELP = """\
 Makes a small world: procedural videos whose truth is exact, questions about them, and responses
@@ -41,6 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.verb == "model":
             say([str(build_base(arguments.folder, arguments.seed))])
+            return 0
+        if arguments.verb == "experiments":
+            from videojudge_bench.training.small_world.experiments import run_experiments
+
+            path = run_experiments(
+                arguments.loops, arguments.only, arguments.results, say=lambda line: say([line])
+            )
+            say([f"wrote {path}"])
             return 0
         if arguments.verb == "loop":
             return _loop(arguments.folder, arguments.seed, arguments.results)
@@ -111,6 +119,7 @@ def _parser() -> Parser:
         "--results", type=Path, metavar="DIR",
         help="where the summary goes; default: OUT/results/small_world",
     )  # fmt: skip
+    _add_experiments(verbs)
     verb = verbs.add_parser(
         "make",
         help="write a world into a folder",
@@ -140,6 +149,23 @@ def _parser() -> Parser:
         help="processes that render; default: one per CPU, here %(default)s",
     )  # fmt: skip
     return parser
+
+
+def _add_experiments(verbs: Verbs) -> None:
+    verb = verbs.add_parser(
+        "experiments",
+        help="what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
+        description="Runs experiments on finished loops, one for each seed, and writes "
+        "RESULTS/numbers.json. Trainings and verdicts are kept in the loops' folders: stopped, the "
+        "same command goes on.",
+    )
+    verb.add_argument("loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`")
+    verb.add_argument(
+        "--only", nargs="*", default=[], metavar="NAME", help="some of them; by default all"
+    )
+    verb.add_argument(
+        "--results", type=Path, required=True, metavar="RESULTS", help="where the numbers go"
+    )
 
 
 def _progress(done: int, total: int) -> None:
