@@ -17,7 +17,7 @@ TINY   := $(OUT)/tiny_qwen
 TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
 SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo tiny-model bootstrap test test-slow torture check bench leaderboard clean
+.PHONY: help install demo tiny-model bootstrap loop test test-slow torture check bench leaderboard clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -59,6 +59,9 @@ tiny-model: $(TINY)  ## build a tiny random Qwen2.5-VL in $(OUT)/tiny_qwen: no d
 
 bootstrap: $(STAMP)  ## make rated training data without a model, and the report on them
 	$(BIN)/videojudge bootstrap --recipe embedded --output $(OUT)/bootstrap
+
+loop: $(STAMP)  ## close the circle on a CPU: world, rated rows, a trained judge, lmms_eval, leaderboard
+	$(BIN)/python -m videojudge_bench.training.small_world loop $(OUT)/loop
 
 test: $(STAMP)  ## run the tests (without the slow ones)
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
