@@ -240,6 +240,7 @@ class Checkpoint:
             ConfigError: it does not fit, or transformers cannot load it.
         """
         import torch
+        from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 
         self.check_memory()
         device = self.torch_device()
@@ -257,6 +258,7 @@ class Checkpoint:
         model = self._asked(self._auto_class().from_pretrained, **options)
         if self.adapter is not None:
             model = _with_adapter(model, self.adapter)
+        attend_in_windows_at_once(model)
         model.eval()
         model.generation_config = _plain_decoding(model)
         return model

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
+from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 from videojudge_bench.training.sft.dataset import collate
 from videojudge_bench.training.sft.encode import Encoded
@@ -155,6 +156,7 @@ def _model(size: str, dtype: torch.dtype) -> Any:
     with torch.device("cuda"):
         model = auto.from_config(_config(size), attn_implementation="sdpa")
     torch.set_default_dtype(torch.float32)
+    attend_in_windows_at_once(model)
     model.config.use_cache = False
     model.train()
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
