@@ -55,7 +55,7 @@ def test_from_a_journal_to_the_tables(
     (row,) = json.loads((results / "leaderboard.json").read_text(encoding="utf-8"))
     assert (row["judge"], row["rank"], row["verified"]) == ("random", 1, True)
     assert row["metrics"]["spearman"]["value"] == kept(results)["numbers"]["spearman"]  # type: ignore[index]
-    for name in ("leaderboard.md", "leaderboard.csv", "comparisons.json"):
+    for name in ("leaderboard.md", "leaderboard.csv", "comparisons.json", "index.html"):
         assert f"wrote {results / name}" in printed
 
 

@@ -15,7 +15,7 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import OptionGold
 from videojudge_bench.metrics import SystemMeans, by_label, by_system, score
-from videojudge_bench.verdicts import Judgement, Rating, Unparsed
+from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 RESAMPLES = 50
 
@@ -109,7 +109,7 @@ SYSTEMS = replace(INFO, systems=True)
 
 def systems() -> tuple[GoldSet, dict[str, Judgement]]:
     """Three systems on two videos. Means of gold: a 2, b 4, c 4; of the judge: 3, 1, 5."""
-    rows = {
+    rows: dict[str, tuple[tuple[float, float | Verdict], ...]] = {
         "a": ((1.0, 2.0), (3.0, 4.0)),
         "b": ((5.0, 1.0), (3.0, 1.0)),
         "c": ((4.0, 5.0), (4.0, Unparsed("?"))),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
@@ -24,16 +24,20 @@ needs_browser = pytest.mark.skipif(
 
 SECONDS = 60.0
 
+_Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Any]"
+
 
 class Browser:
     """One page in a headless Chromium.
 
     Attributes:
         events: what the browser told of: dialogs, requests, errors, refusals of the policy.
+        process_id: of the browser, whose children render.
     """
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: _Socket, process_id: int) -> None:
         self.events: list[dict[str, Any]] = []
+        self.process_id = process_id
         self._socket, self._asked = socket, 0
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -91,35 +95,33 @@ class Browser:
         return [event for event in self.events if event.get("method") in methods]
 
 
-def drive(work: Callable[[Browser], Awaitable[None]], *, arguments: tuple[str, ...] = ()) -> None:
+def drive(work: Callable[[Browser], Awaitable[None]]) -> None:
     """Start a browser, let the work be done in it, and end it."""
 
     async def session() -> None:
-        with _running(arguments) as port:
+        with _running() as (port, process_id):
             async with aiohttp.ClientSession() as client:
                 async with client.get(f"http://127.0.0.1:{port}/json/list") as answer:
                     pages = [page for page in await answer.json() if page["type"] == "page"]
                 url = pages[0]["webSocketDebuggerUrl"]
                 async with client.ws_connect(url, max_msg_size=0) as socket:
-                    await work(Browser(socket))
+                    await work(Browser(socket, process_id))
 
     asyncio.run(session())
 
 
 @contextmanager
-def _running(arguments: tuple[str, ...]) -> Iterator[int]:
+def _running() -> Iterator[tuple[int, int]]:
     assert PROGRAM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [
             PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-extensions",
             "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0",
-            f"--user-data-dir={folder}", *arguments, "about:blank",
+            f"--user-data-dir={folder}", "about:blank",
         ]  # fmt: skip
-        process = subprocess.Popen(
-            command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=dict(os.environ)
-        )
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
-            yield _port(Path(folder) / "DevToolsActivePort", process)
+            yield _port(Path(folder) / "DevToolsActivePort", process), process.pid
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -128,8 +130,6 @@ def _running(arguments: tuple[str, ...]) -> Iterator[int]:
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
-    import time
-
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         if file.exists() and (lines := file.read_text(encoding="utf-8").splitlines()):

@@ -63,6 +63,11 @@ class Parsed(HTMLParser):
         return found
 
 
+def plain(value: object) -> Any:
+    """Return JSON as a reader of the page would get it."""
+    return json.loads(json.dumps(value))
+
+
 def hostile_set(texts: tuple[str, ...] = HOSTILE) -> GoldSet:
     """Return a rated set whose every text would do harm as markup: one item a text."""
     examples = [

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from measured_runs import board_set
-from pages import Parsed, judged, with_replies
+from pages import Parsed, judged, plain, with_replies
 from registered import registered
 
 from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.leaderboard.opening import OpenRun, open_run
 from videojudge_bench.report import making
-from videojudge_bench.report.items import cut, disagreements_of, payload, worst_first
+from videojudge_bench.report.items import Far, cut, disagreements_of, payload, worst_first
 from videojudge_bench.report.page import render
+
+
+def payload_of(runs: list[OpenRun], far: list[Far], order: list[str]) -> Any:
+    return plain(payload(runs, far, order))
 
 
 def opened(folder: Path) -> OpenRun:
@@ -33,8 +38,8 @@ def test_the_worst_come_first_and_those_without_a_verdict_last(tmp_path: Path) -
     far = disagreements_of([run])
     order = worst_first([run], far)
     assert order == ["video00/3", "video00/1", "video01/1", "video01/3", "video01/5", "video00/5"]
-    found = payload([run], far, order)
-    (first, *_, last) = found["items"]  # type: ignore[misc]
+    found = payload_of([run], far, order)
+    (first, *_, last) = found["items"]
     gold = gold_set.by_id["video00/3"].gold
     assert isinstance(gold, RatingGold)
     assert first == [
@@ -58,7 +63,7 @@ def test_the_worst_come_first_and_those_without_a_verdict_last(tmp_path: Path) -
 def test_references_are_shown_as_the_run_showed_them(tmp_path: Path) -> None:
     with registered(board_set(1)) as gold_set:
         run = opened(judged(gold_set, tmp_path, "rouge_l", {}, references=1))
-    found = payload([run], disagreements_of([run]), list(run.judgements))
+    found = payload_of([run], disagreements_of([run]), list(run.judgements))
     assert found["groups"] == [["video00", "What happens?", ["all of it"], ""]]
 
 
@@ -67,8 +72,8 @@ def test_an_item_that_one_of_two_runs_lacks(tmp_path: Path) -> None:
         a = opened(judged(gold_set, tmp_path, "random", {}))
         b = opened(judged(gold_set, tmp_path, "random", {"seed": 1}, limit=1))
     far = disagreements_of([a, b])
-    items = payload([a, b], far, worst_first([a, b], far))["items"]
-    assert sum(item[7] is None for item in items) == 5  # type: ignore[union-attr,index,call-overload,misc]
+    items = payload_of([a, b], far, worst_first([a, b], far))["items"]
+    assert sum(item[7] is None for item in items) == 5
 
 
 def test_a_long_text_is_cut_and_said_to_be() -> None:
@@ -92,8 +97,8 @@ def test_many_long_replies_are_cut_shorter(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("videojudge_bench.report.items.ALL_CHARACTERS", 30_000)
     with registered(board_set(5)) as gold_set:
         run = opened(with_replies(gold_set, tmp_path, lambda _: "y" * 9_000))
-        found = payload([run], disagreements_of([run]), list(run.judgements))
+        found = payload_of([run], disagreements_of([run]), list(run.judgements))
     # Fifteen replies of 4,000 and short responses make 60,000 characters and a few: twice as many.
-    notes = {item[6][2].rpartition("first ")[2] for item in found["items"]}  # type: ignore[union-attr,index,call-overload,misc]
+    notes = {item[6][2].rpartition("first ")[2] for item in found["items"]}
     assert len(notes) == 1
     assert 1_950 < int(notes.pop().partition(" ")[0].replace(",", "")) <= 2_000

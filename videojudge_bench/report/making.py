@@ -19,6 +19,7 @@ from videojudge_bench.report.looking import prompts_of, thumbnails
 from videojudge_bench.report.page import Fact, Page
 from videojudge_bench.report.standings import standings_of
 from videojudge_bench.verdicts import Unparsed
+from videojudge_bench.version import __version__
 
 INDEX = "index.html"
 
@@ -37,7 +38,7 @@ def board_page(board: rows.Board) -> Page:
     return Page(
         title="Judges of video understanding",
         lead="How well each judge agrees with people, or finds the correct answer. Every number is "
-        "worked out from stored verdicts.",
+        "worked out from stored verdicts, but for those marked †.",
         standings=standings_of(board),
         notes=(ON_RANKS, ON_INTERVALS),
     )
@@ -84,7 +85,7 @@ def runs_page(
         figures=figures_of(runs),
         numbers=_numbers(stored),
         items=_items(runs, worst, videos),
-        notes=(ON_RANKS, ON_INTERVALS),
+        notes=(ON_RANKS, ON_INTERVALS, f"Made by videojudge-bench {__version__}."),
     )
 
 

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from videojudge_bench.hashing import Json
 from videojudge_bench.report.marks import Figure
 from videojudge_bench.report.standings import Standing
-from videojudge_bench.version import __version__
 
 _HERE = Path(__file__).parent
 
@@ -70,7 +69,6 @@ def render(page: Page) -> str:
     )
     text = environment.get_template("page.html").render(
         page=page,
-        version=__version__,
         policy=_policy(style, script),
         # Our own two files, which hold no `</`.
         style=Markup(style),
