@@ -99,7 +99,9 @@ def _rows() -> tuple[Inputs, list[Encoded]]:
     video = Inputs((((*before, START, *[VIDEO] * seen, END)),), media, (block,), types, seen)
     shared, rows = words(SHARED), []
     for number in range(RESPONSES):
-        row = SftRow(id=str(number), kind="pointwise", video_id="v", user="u", reply="r")
+        row = SftRow.model_validate(
+            {"id": str(number), "kind": "pointwise", "video_id": "v", "user": "u", "reply": "r"}
+        )
         reply = (*words(REPLY - 1), EOS)
         rows.append(Encoded(row, "", shared + words(OWN), reply, (1.0,) * REPLY, ()))
     return video, rows
@@ -128,7 +130,8 @@ def _seconds(model: Any, batch: Batch, *, tree: bool, autocast: bool) -> float:
         start = time.perf_counter()
         with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
             scored = score_batch(model, batch, tree=tree)
-        (scored.loss / scored.tokens).backward()
+        loss: Any = scored.loss / scored.tokens
+        loss.backward()
         torch.cuda.synchronize()
     return time.perf_counter() - start
 

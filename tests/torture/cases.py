@@ -7,7 +7,7 @@ import importlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +141,10 @@ def import_all() -> None:
     for name in ("vatex", "nextqa"):
         goldsets.load(name)
     known = overlap.gold_videos()
-    seeds.gold_videos = lambda: known  # all sets of the package: none is added by `bootstrap`
-    minilm.load_minilm = _no_weights
+    vars(seeds)["gold_videos"] = lambda: (
+        known
+    )  # all sets of the package: none is added by `bootstrap`
+    vars(minilm)["load_minilm"] = _no_weights
 
 
 def _no_weights(*_: object) -> tuple[object, object]:
@@ -186,7 +188,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "server.yaml").write_text(json.dumps(recipe), encoding="utf-8")
 
 
-def _write_lines(path: Path, rows: list[dict[str, object]]) -> None:
+def _write_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 

@@ -93,7 +93,8 @@ def troubles(folder: Path, amount: Amount) -> Json:
 def server(folder: Path, amount: Amount) -> Json:
     """A server that fails a fifth of all requests."""
     cases.import_all()
-    ground, tallies, faults = Ground(folder, SEED + 2), [], {}
+    ground, tallies = Ground(folder, SEED + 2), []
+    faults: dict[str, Any] = {}
     makers = [servers.judge_case] if amount.is_short else [servers.judge_case,
                                                            servers.bootstrap_case]  # fmt: skip
     for make in makers:

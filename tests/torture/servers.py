@@ -24,6 +24,7 @@ from trials import Ground, Tally
 
 from videojudge_bench import cli, goldsets, registry
 from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.signature import Scalar
 
 SHARE = 0.2
 TIMEOUT_SECONDS = 8.0
@@ -186,7 +187,7 @@ def _trickle(handler: _Handler, body: bytes) -> None:
 
 
 def _sends(body: bytes, **headers: str) -> Callable[[_Handler, bytes], None]:
-    return lambda handler, _: handler.send(body, **headers)
+    return lambda handler, _: handler.send(body, 200, **headers)
 
 
 FAULTS: dict[str, Callable[[_Handler, bytes], None]] = {
@@ -219,7 +220,7 @@ def judge_case(base_url: str) -> Case:
     """The runner with a judge behind a server."""
 
     def work() -> int:
-        options = {"engine": "openai", "video": "none", "base_url": base_url, "model": MODEL,
+        options: dict[str, Scalar] = {"engine": "openai", "video": "none", "base_url": base_url, "model": MODEL,
                    "timeout_seconds": TIMEOUT_SECONDS, "concurrency": 16}  # fmt: skip
         built = registry.build("text_llm", options)
         gold_set = goldsets.load(cases.SET)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.mark.parametrize("part", ["kills", "replies", "videos", "server", "troubles"])
 def test_the_short_form_loses_nothing(part: str, tmp_path: Path) -> None:
-    command = [sys.executable, HERE, part, "--short", "--output", tmp_path]
+    command = [sys.executable, str(HERE), part, "--short", "--output", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found: dict[str, Any] = json.loads((tmp_path / "reliability.json").read_text())[part]
     assert found["lost"] == []

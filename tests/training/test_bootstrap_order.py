@@ -217,10 +217,11 @@ def _fill(sheet: Path, orders: list[str], **cells: str) -> None:
 
 def _right(key: Path) -> list[str]:
     rows = json.loads(key.read_text(encoding="utf-8"))["rows"].values()
-    return [
-        "".join(sorted("ABCDE", key=lambda letter, r=row["ratings"]: -r["ABCDE".index(letter)]))
-        for row in rows
-    ]
+    return ["".join(_by_rating(row["ratings"])) for row in rows]
+
+
+def _by_rating(ratings: list[float]) -> list[str]:
+    return sorted("ABCDE", key=lambda letter: -ratings["ABCDE".index(letter)])
 
 
 def test_the_sheet_shows_no_rating_and_is_read_again(
