@@ -220,8 +220,14 @@ def judge_case(base_url: str) -> Case:
     """The runner with a judge behind a server."""
 
     def work() -> int:
-        options: dict[str, Scalar] = {"engine": "openai", "video": "none", "base_url": base_url, "model": MODEL,
-                   "timeout_seconds": TIMEOUT_SECONDS, "concurrency": 16}  # fmt: skip
+        options: dict[str, Scalar] = {
+            "engine": "openai",
+            "video": "none",
+            "base_url": base_url,
+            "model": MODEL,
+            "timeout_seconds": TIMEOUT_SECONDS,
+            "concurrency": 16,
+        }
         built = registry.build("text_llm", options)
         gold_set = goldsets.load(cases.SET)
         made = Run(built, gold_set, RunOptions(journal=Path("runs"))).judge(list(gold_set.by_id))
