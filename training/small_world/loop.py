@@ -97,7 +97,12 @@ class LoopFolder:
 
 
 def run_loop(
-    folder: Path, *, world: WorldOptions | None = None, seed: int = 0, say: Say = print
+    folder: Path,
+    *,
+    world: WorldOptions | None = None,
+    seed: int = 0,
+    changes: Sequence[str] = (),
+    say: Say = print,
 ) -> LoopFolder:
     """Go through the whole circle; return its folder.
 
@@ -105,6 +110,7 @@ def run_loop(
         folder: where everything goes.
         world: how large the world is; None: `WORLD`.
         seed: of the model's weights and of the order in which it learns.
+        changes: of the training's recipe, as `--set` takes them.
         say: told what is done, a line each.
 
     Raises:
@@ -117,7 +123,7 @@ def run_loop(
     with _timed(say, "bootstrap"):
         bootstrap(loop.rows, loop.world)
     with _timed(say, "training"):
-        train_judge(loop, loop.judge, loop.rows, seed=seed, say=say)
+        train_judge(loop, loop.judge, loop.rows, seed=seed, changes=changes, say=say)
     with own_home(loop):
         add_gold_set(loop)
         for name, options in judges_of(loop).items():

@@ -1,0 +1,113 @@
+"""The loop in miniature, what is measured of it, and the experiments' plans."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from videojudge_bench.training.sft.recipe import load_recipe
+from videojudge_bench.training.small_world import experiments, loop
+from videojudge_bench.training.small_world.files import WorldOptions, make
+from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
+from videojudge_bench.training.small_world.measure import differences, judged, load_set, numbers
+from videojudge_bench.training.small_world.summary import summarise
+from videojudge_bench.training.small_world.world import KINDS
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
+
+WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
+    """A world and its gold set, without a judge."""
+    made = LoopFolder(tmp_path_factory.mktemp("loop"))
+    make(made.world, WORLD)
+    with own_home(made):
+        loop.add_gold_set(made)
+    return made
+
+
+def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -> None:
+    with own_home(small):
+        gold_set = load_set(loop.GOLD_SET)
+        drawn = judged(gold_set, {"judge": "random"}, tmp_path)
+        found = numbers(gold_set, drawn, "mae", resamples=50)
+        assert set(found) == {"all", *KINDS}
+        assert len(gold_set.examples) == 25 * 4 * 5
+        # A rating drawn by lot is 1.6 off those of 1 to 5 on average.
+        assert found["all"].value == pytest.approx(1.6, abs=0.2)
+        assert all(n.low is not None and n.low < (n.value or 0) for n in found.values())
+        assert differences(gold_set, drawn, drawn, "spearman", resamples=50)["order"].value == 0
+        longest = judged(gold_set, {"judge": "longest"}, tmp_path)
+        undefined = differences(gold_set, drawn, longest, "spearman", resamples=50)
+        assert undefined["all"].value is None
+        assert str(undefined["all"]) == "undefined"
+
+
+def test_the_users_own_gold_sets_are_left_alone(
+    small: LoopFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/mine")
+    with own_home(small):
+        assert os.environ["XDG_DATA_HOME"] == str(small.path / "home")
+    assert os.environ["XDG_DATA_HOME"] == "/mine"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    with own_home(small):
+        pass
+    assert "XDG_DATA_HOME" not in os.environ
+
+
+@pytest.mark.parametrize("name", experiments.TRAININGS)
+def test_every_training_has_a_recipe_that_loads(name: str) -> None:
+    training = experiments.TRAININGS[name]
+    recipe = load_recipe("small_world", training.recipe)
+    assert recipe.stages[-1].name == "judge"
+
+
+def test_every_view_names_a_training_and_a_gold_set() -> None:
+    for views in experiments.EXPERIMENTS.values():
+        for view in views.values():
+            assert view.training == "loop" or view.training in experiments.TRAININGS
+            assert view.gold_set in {
+                loop.GOLD_SET,
+                experiments.PAIRS,
+                experiments.UNSEEN,
+                experiments.LONGER,
+            }
+
+
+def test_experiments_say_what_they_lack(small: LoopFolder, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'frames'"):
+        experiments.run_experiments([small.path], ["frame"], tmp_path)
+    with pytest.raises(ConfigError, match="holds no finished loop"):
+        experiments.run_experiments([small.path], [], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_circle_closes_and_goes_on(tmp_path: Path) -> None:
+    changes = [
+        "stages.look.training.steps=2",
+        "stages.judge.training.steps=2",
+        "training.batch=2",
+        "training.micro_batch=2",
+        "training.workers=0",
+        "evaluation.every=2",
+        "evaluation.videos=1",
+    ]
+    said: list[str] = []
+    made = run_loop(tmp_path, world=WORLD, changes=changes, say=said.append)
+    page = summarise(made, tmp_path / "summary").read_text(encoding="utf-8")
+    assert "| trained |" in page
+    assert "| untrained |" in page
+    found = json.loads((tmp_path / "summary" / "numbers.json").read_text())
+    assert found["items"] == 500
+    rows = (made.results / "leaderboard.md").read_text(encoding="utf-8")
+    assert "videojudge" in rows
+    before = (made.model / "model.safetensors").stat().st_mtime_ns
+    run_loop(tmp_path, world=WORLD, changes=changes, say=said.append)
+    assert (made.model / "model.safetensors").stat().st_mtime_ns == before
+    path = experiments.run_experiments([made.path], ["scores"], tmp_path / "found", say=said.append)
+    assert set(json.loads(path.read_text())) == {f"scores/{tmp_path.name}"}
