@@ -23,6 +23,7 @@ from videojudge_bench.training.small_world.loop import (
     bootstrap,
     judges_of,
     own_home,
+    rows_of_stages,
 )
 from videojudge_bench.training.small_world.measure import (
     Judgements,
@@ -45,8 +46,8 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
-STEPS = 700
-"""Of a run; enough to tell runs apart, and fewer than the loop's judge has."""
+COMPARE_STEPS, JUDGE_STEPS = 600, 200
+"""Of every run, so that all of them see as many videos: fewer than the loop's judge has."""
 
 _NOISY = ("generator.noise=0.3",)
 
@@ -81,12 +82,17 @@ class View:
     gold_set: str = GOLD_SET
 
 
+def _in_both(*changes: str) -> tuple[str, ...]:
+    """Changes of both stages that judge."""
+    return tuple(f"stages.{stage}.{c}" for stage in ("compare", "judge") for c in changes)
+
+
 TRAININGS: Mapping[str, Training] = {
     "pointwise": Training(),
     "pairwise": Training(kinds="pairwise"),
     "rubric": Training(kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256")),
-    "tenth": Training(recipe=("stages.judge.data.share=0.1",)),
-    "third": Training(recipe=("stages.judge.data.share=0.33",)),
+    "tenth": Training(recipe=_in_both("data.share=0.1")),
+    "third": Training(recipe=_in_both("data.share=0.33")),
     "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
     "bias_0": Training(_NOISY),
     "bias_25": Training(
@@ -96,7 +102,7 @@ TRAININGS: Mapping[str, Training] = {
         (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}"),
     ),
     "one_shot": Training((*_NOISY, "max_rounds=1", "alpha=4")),
-    "apart": Training(recipe=("stages.judge.data.packing=none", "stages.judge.training.batch=320")),
+    "apart": Training(recipe=_in_both("data.packing=none", "training.batch=320")),
 }
 
 
@@ -226,19 +232,18 @@ def _rows(loop: LoopFolder, training: Training) -> Path:
 
 def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     changes = [
-        f"stages.judge.data.rows=[{rows}]",
-        f"stages.judge.data.kinds=[{training.kinds}]",
-        f"stages.judge.data.videos={loop.videos}",
-        f"stages.judge.training.steps={STEPS}",
+        *rows_of_stages(rows, loop.videos),
+        *_in_both(f"data.kinds=[{training.kinds}]"),
+        f"stages.compare.training.steps={COMPARE_STEPS}",
+        f"stages.judge.training.steps={JUDGE_STEPS}",
+        "stages.compare.evaluation.stop_above=null",
         *training.recipe,
     ]
+    if training.kinds == "pairwise":
+        changes += _in_both("evaluation.metric=loss")
     recipe = load_recipe("small_world", changes)
     look = loop.judge / "look"
     best = json.loads((look / "done.json").read_text(encoding="utf-8"))["best"]
     model = recipe.model.model_copy(update={"pretrained": str(look / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
-    stage = recipe.stages[-1]
-    if training.kinds == "pairwise":
-        evaluation = stage.evaluation.model_copy(update={"metric": "loss"})
-        stage = replace(stage, evaluation=evaluation)
-    return replace(recipe, model=model, seed=seed, stages=(stage,))
+    return replace(recipe, model=model, seed=seed, stages=recipe.stages[1:])

@@ -182,10 +182,18 @@ def train_judge(
         f"seed={seed}",
         f"stages.look.data.rows=[{loop.world / 'language.jsonl'}]",
         f"stages.look.data.videos={loop.videos}",
-        f"stages.judge.data.rows=[{rows}]",
-        f"stages.judge.data.videos={loop.videos}",
+        *rows_of_stages(rows, loop.videos),
     ]
     return train(load_recipe("small_world", [*own, *changes]), output, say=say)
+
+
+def rows_of_stages(rows: Path, videos: Path) -> list[str]:
+    """Return the changes of the recipe by which both stages that judge take these rows."""
+    return [
+        f"stages.{stage}.data.{name}={value}"
+        for stage in ("compare", "judge")
+        for name, value in (("rows", f"[{rows}]"), ("videos", str(videos)))
+    ]
 
 
 def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
