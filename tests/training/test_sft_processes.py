@@ -93,8 +93,9 @@ made = state.AcceleratorState.__init__
 
 def dealt_out(self, *arguments, fsdp_plugin=None, **named):
     made(self, *arguments, fsdp_plugin=fsdp_plugin, **named)
-    if fsdp_plugin is not None:
-        self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+    plugin = fsdp_plugin or self.__dict__.get("fsdp_plugin")
+    if plugin is not None:
+        self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, plugin
 
 state.AcceleratorState.__init__ = dealt_out
 

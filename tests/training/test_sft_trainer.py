@@ -19,12 +19,16 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from scipy.stats import spearmanr
 from sft_cases import a_row, recipe_for, sample_rows, tiny_model, written_rows
 from videojudge_bench.training.sft.model import parts_of
+from videojudge_bench.training.sft.rows import read_rows
 from videojudge_bench.training.sft.run import train
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.journal import read_journal
+from videojudge_bench.verdicts import Rating
 
 STEPS = 4
 
@@ -122,6 +126,7 @@ import torch
 torch.set_num_threads(1)
 from sft_cases import recipe_for
 from videojudge_bench.training.sft import trainer
+from videojudge_bench.training.sft.rows import read_rows
 from videojudge_bench.training.sft.run import train
 
 def killed(self, *arguments, **named):
@@ -298,21 +303,43 @@ def test_the_best_weights_are_kept_and_exported_whichever_step_they_are_of(
     )
 
 
+def sure_of_a_score(model: Path, folder: Path) -> Path:
+    """The model, but at every place one of the digits 1 to 5 is far likelier than all else."""
+    shutil.copytree(model, folder)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    weights = load_file(folder / "model.safetensors")
+    head = torch.zeros_like(weights["lm_head.weight"])
+    rows = torch.randn(5, head.shape[1], generator=torch.Generator().manual_seed(0))
+    for digit, row in zip("12345", rows, strict=True):
+        head[vocabulary[digit]] = 5 * row
+    save_file({**weights, "lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
 def test_the_real_judge_is_measured_while_training(
     tmp_path: Path, model: Path, rows_file: Path
 ) -> None:
-    # A model that has learnt to write a score, whichever, gives verdicts that can be measured.
     changes = (
-        *("training.steps=24", "training.learning_rate=5.0e-3", "training.save_every=24"),
-        *("evaluation.every=24", "evaluation.metric=spearman", "evaluation.videos=2"),
-        *("judge.max_tokens=16", "training.batch=4"),
+        *("training.steps=1", "training.learning_rate=1e-30", "evaluation.every=1"),
+        *("evaluation.metric=spearman", "evaluation.videos=2"),
     )
     output = tmp_path / "run"
-    train(recipe_for(model, rows_file, *changes), output)
-    assert evaluations(output, "coverage") == {24: pytest.approx(1.0)}
-    (spearman,) = evaluations(output, "spearman").values()
-    assert -1 <= spearman <= 1
-    assert "spearman" in (output / "model" / "README.md").read_text(encoding="utf-8")
+    train(recipe_for(sure_of_a_score(model, tmp_path / "sure"), rows_file, *changes), output)
+    (journal,) = {p.parent for p in (output / "train" / "evaluations").rglob("*.jsonl")}
+    rated = {
+        item: judgement.verdict.value
+        for item, judgement in read_journal(journal).items()
+        if isinstance(judgement.verdict, Rating)
+    }
+    assert len(rated) >= 20  # of 30
+    assert evaluations(output, "coverage") == {1: pytest.approx(len(rated) / 30)}
+    gold = {
+        row.id: row.responses[0].rating
+        for row in read_rows([str(rows_file)], ["pointwise"], "validation")
+    }
+    expected = spearmanr([gold[item] for item in rated], list(rated.values())).statistic
+    assert evaluations(output, "spearman") == {1: pytest.approx(expected)}
+    assert f"spearman {expected:.3f}" in (output / "model" / "README.md").read_text("utf-8")
 
 
 def test_adapters_are_trained_in_the_language_model_alone_and_exported_merged(
