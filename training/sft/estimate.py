@@ -42,8 +42,10 @@ GPUS: Mapping[str, Gpu] = MappingProxyType(
 )
 """Memory and dense bf16 throughput from the makers' data sheets."""
 
-EFFICIENCY = 0.4
-"""Share of the stated throughput that training reaches: an assumption, measured on no GPU."""
+EFFICIENCY = 0.17
+"""Share of the stated throughput that training reaches: on an H100, by the times in
+`results/benchmarks/full_size_gpu.json` (3B, all weights: 0.17; 7B, LoRA: 0.17). Of other GPUs it is
+an assumption."""
 
 _FORWARD, _BACKWARD = 2, 4  # operations a weight and token
 _FOUR_BITS = 0.55  # bytes a weight, with its share of the scales
