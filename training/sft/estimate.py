@@ -121,9 +121,8 @@ def _operations(base: BaseModel, stage: Stage, bundle: Bundle) -> float:
     pairs = bundle.tokens**2 / (1 if stage.data.packing == "tree" else 2)
     attention = 4 * pairs * config.hidden_size * config.num_hidden_layers
     seen = counts["vision"] + counts["projector"] / base.patches_per_token
-    return language * (
-        counts["language"] * bundle.tokens + attention / _FORWARD
-    ) + vision * seen * _patches(base, bundle)
+    of_text = language * (counts["language"] * bundle.tokens + attention / _FORWARD)
+    return float(of_text + vision * seen * _patches(base, bundle))
 
 
 def weights_by_part(base: BaseModel) -> dict[str, int]:

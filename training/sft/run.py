@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.options import DataOptions, EvaluationOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
 from videojudge_bench.training.sft.rows import (
@@ -99,6 +100,7 @@ class _Training:
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
         self._recipe, self._base, self._folder = recipe, base, folder
         self._say = say if folder.main else _silent
+        self._last: tuple[DataOptions, EvaluationOptions, Prepared] | None = None
 
     def run(self) -> Path:
         """Go through the stages that are not through yet; return the exported model."""
@@ -109,7 +111,7 @@ class _Training:
         for stage in self._recipe.stages:
             found = self._folder.done(stage.name)
             if found is None:
-                prepared = prepare(self._recipe, stage, self._base)
+                prepared = self._prepare(stage)
                 self._folder.begin_stage(stage.name, prepared.data_hash)
                 self._tell(stage, prepared)
                 found = self._train(stage, prepared, weights)
@@ -123,6 +125,16 @@ class _Training:
             export(self._base, self._recipe, weights, model, facts=self._facts(done))
             self._say(f"wrote {model}")
         return model
+
+    def _prepare(self, stage: Stage) -> Prepared:
+        """The rows of a stage: those of the one before, where it takes the same ones."""
+        if self._last is not None:
+            data, evaluation, prepared = self._last
+            if (data, evaluation.videos) == (stage.data, stage.evaluation.videos):
+                return prepared
+        prepared = prepare(self._recipe, stage, self._base)
+        self._last = (stage.data, stage.evaluation, prepared)
+        return prepared
 
     def _tell(self, stage: Stage, prepared: Prepared) -> None:
         plan = prepared.train

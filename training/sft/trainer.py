@@ -79,7 +79,7 @@ class JudgeTrainer(Trainer):
         arguments: TrainingArguments,
     ) -> None:
         self._base, self._stage, self._judge = base, stage, judge
-        self._measured = measured
+        self._measured, self._train = measured, train
         self._tree = stage.data.packing == "tree"
         super().__init__(
             model=model,
@@ -97,11 +97,10 @@ class JudgeTrainer(Trainer):
 
         Which rows are left out is drawn anew in each epoch.
         """
-        assert self.train_dataset is not None, "it is given"
-        rows, batch = len(self.train_dataset), self._stage.training.batch
+        rows, batch = len(self._train), self._stage.training.batch
         at_once = self.args.train_batch_size * self.args.world_size
         whole = rows // batch * batch or rows // at_once * at_once
-        return RandomSampler(self.train_dataset, num_samples=whole)
+        return RandomSampler(self._train, num_samples=whole)
 
     def compute_loss(
         self,
