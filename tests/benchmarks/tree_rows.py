@@ -106,7 +106,7 @@ def _spent(model: Any, batches: list[dict[str, Any]], *, tree: bool) -> tuple[fl
     model.zero_grad()
     started, total = time.process_time(), 0.0
     for batch in batches:
-        loss = score_batch(model, batch, tree=tree).loss
+        loss: Any = score_batch(model, batch, tree=tree).loss
         loss.backward()
         total += loss.item()
     return time.process_time() - started, total

@@ -83,7 +83,7 @@ def test_weights_are_counted_by_part(model: Path, embeddings: int) -> None:
 
 
 def test_operations_by_hand(model: Path) -> None:
-    ten = {"steps": 10}
+    ten: dict[str, Any] = {"steps": 10}
     # 6 a weight and token; attention 4 x 100^2 / 2 x 64 x 2 forward, three times that in all;
     # the tower 6 a weight and patch, the projector a fourth of that.
     language, attention = 6 * LANGUAGE * 100, 3 * 4 * 100**2 / 2 * 64 * 2

@@ -63,8 +63,9 @@ def saved_by_transformers(model: Path, folder: Path) -> Path:
     """The same model as the installed transformers writes it down."""
     from transformers import AutoProcessor
 
+    auto: Any = AutoProcessor
     loaded(model).save_pretrained(folder)
-    AutoProcessor.from_pretrained(model).save_pretrained(folder)
+    auto.from_pretrained(model).save_pretrained(folder)
     return folder
 
 

@@ -66,9 +66,9 @@ def loss_and_gradients(model: Any, batches: Sequence[Any], *, tree: bool) -> tup
     model.zero_grad()
     total = 0.0
     for batch in batches:
-        scored = score_batch(model, collate(batch), tree=tree)
-        scored.loss.backward()
-        total += scored.loss.item()
+        loss: Any = score_batch(model, collate(batch), tree=tree).loss
+        loss.backward()
+        total += loss.item()
     return total, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 

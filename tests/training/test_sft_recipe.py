@@ -87,7 +87,7 @@ def test_the_paper_is_followed(name: str) -> None:
     assert recipe.model.train == ("vision", "projector", "language")
     assert (recipe.frames.max_frames, recipe.frames.fps) == (60, 1.0)
     assert stage.data.context == 128 * 1024
-    found = (
+    found: tuple[object, ...] = (
         *(training.epochs, training.learning_rate, training.schedule, training.warmup),
         *(training.weight_decay, training.max_grad_norm, training.mixed_precision),
     )

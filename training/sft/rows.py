@@ -65,7 +65,7 @@ class SftRow(BaseModel):
     reply: _Text
     verdict: str | None = None
     instruction: str | None = None
-    responses: tuple[RowResponse, ...] = Field((), strict=False)
+    responses: tuple[RowResponse, ...] = Field(default=(), strict=False)
 
 
 def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[SftRow]:
