@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from videojudge_bench.training.sft.rows import SftRow
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup
-from videojudge_bench.scale import RatingScale
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._prompt_inputs import PromptReader
@@ -27,8 +26,9 @@ class Encoded:
         reply: tokens that are to be written, the one that ends the reply included.
         weights: of each of them in the loss; their mean is 1.
         verdict: which of them state the verdict.
-        answer: weights of tokens of the prompt in the loss, by their place: those of a response
-            that is wholly right, where it is to be learnt too.
+        answer: what is to be learnt in places of the prompt: the right answer's token where a
+            response has one of its own.
+        answer_weight: of each of them in the loss.
     """
 
     row: SftRow
@@ -37,7 +37,8 @@ class Encoded:
     reply: tuple[int, ...]
     weights: tuple[float, ...]
     verdict: tuple[int, ...]
-    answer: Mapping[int, float] = field(default_factory=dict)
+    answer: Mapping[int, int] = field(default_factory=dict)
+    answer_weight: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -51,7 +52,7 @@ class RowEncoder:
     Args:
         reader: of the model that is trained: the one that judges use.
         verdict_weight: of the tokens of the verdict, where others count 1.
-        answer_weight: of the tokens of a response that deserves the highest rating.
+        answer_weight: of the right answer's tokens in the places of a response's.
     """
 
     def __init__(
@@ -83,18 +84,25 @@ class RowEncoder:
             tuple(weight / mean for weight in raw),
             verdict,
             self._answer_tokens(begins, row) if self._answer else {},
+            self._answer,
         )
 
-    def _answer_tokens(self, begins: str, row: SftRow) -> dict[int, float]:
-        """The tokens of the response, where it is one and the best; counted behind the video."""
-        if len(row.responses) != 1 or row.responses[0].rating < RatingScale().high:
+    def _answer_tokens(self, begins: str, row: SftRow) -> dict[int, int]:
+        """The right answer's tokens by place behind the video, where a response has as many."""
+        if len(row.responses) != 1 or not row.gold:
             return {}
-        text = self._reader.text_behind_video(begins)
-        at = text.rfind(row.responses[0].text)
+        text, response = self._reader.text_behind_video(begins), row.responses[0].text
+        at = text.rfind(response)
         if at < 0:  # a special token in it was broken up
             return {}
-        found = self._places(text, at, at + len(row.responses[0].text))
-        return dict.fromkeys(found, self._answer)
+        end = at + len(response)
+        said = self._reader.behind_video(begins)
+        right = self._reader.behind_video(
+            f"{begins[: len(begins) - len(text)]}{text[:at]}{row.gold}{text[end:]}"
+        )
+        if len(said) != len(right):
+            return {}
+        return {place: right[place] for place in self._places(text, at, end)}
 
     def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
         """Which tokens of a text hold some of its characters."""

@@ -155,9 +155,10 @@ class DataOptions(Strict):
         context: a row longer than so many tokens is left out and listed.
         row_tokens: a tree with more tokens is cut into several.
         verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
-        answer_weight: of the tokens of responses that deserve the highest rating, as if the model
-            had answered so; 0: they are only read. It keeps alive, where the model reads a
-            response, the sense of what would be right there.
+        answer_weight: of the right answer's tokens, learnt in the places of a response's: as if the
+            model had answered there. It goes for responses with as many tokens as the right answer
+            (itself among them), and keeps alive, where the model reads what is said, the sense of
+            what would be right. 0: responses are only read.
     """
 
     rows: tuple[str, ...]

@@ -115,9 +115,9 @@ def pack(
         end = start + len(rows[n].reply)
         labels[start:end] = torch.tensor(rows[n].reply)
         weights[start:end] = torch.tensor(rows[n].weights)
-        for place, weight in rows[n].answer.items():
-            labels[leaf + place - own[n]] = rows[n].prompt[place]
-            weights[leaf + place - own[n]] = weight
+        for place, token in rows[n].answer.items():
+            labels[leaf + place - own[n]] = token
+            weights[leaf + place - own[n]] = rows[n].answer_weight
     return PackedRows(made.tokens, made.positions, made.until, labels, weights)
 
 

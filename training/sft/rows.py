@@ -50,6 +50,7 @@ class SftRow(BaseModel):
         reply: what the model is to write.
         verdict: what the reply decides, where it is a judgement.
         instruction: what the responses answer.
+        gold: the right answer to it.
         responses: what is judged, with the ratings deserved.
     """
 
@@ -65,6 +66,7 @@ class SftRow(BaseModel):
     reply: _Text
     verdict: str | None = None
     instruction: str | None = None
+    gold: str | None = None
     responses: tuple[RowResponse, ...] = Field(default=(), strict=False)
 
 
