@@ -327,8 +327,8 @@ def test_the_real_judge_is_measured_while_training(
     train(recipe_for(sure_of_a_score(model, tmp_path / "sure"), rows_file, *changes), output)
     (journal,) = {p.parent for p in (output / "train" / "evaluations").rglob("*.jsonl")}
     rated = {
-        item: judgement.verdict.value
-        for item, judgement in read_journal(journal).items()
+        judgement.item_id: judgement.verdict.value
+        for judgement in read_journal(journal).values()
         if isinstance(judgement.verdict, Rating)
     }
     assert len(rated) >= 20  # of 30

@@ -38,6 +38,18 @@ COMPLETE = "complete.json"
 
 _PREFIX = "checkpoint-"
 
+_ALWAYS: Mapping[str, object] = {
+    "dataloader_drop_last": True,
+    "remove_unused_columns": False,
+    "label_names": ["labels"],
+    "logging_first_step": True,
+    "save_total_limit": 2,
+    "load_best_model_at_end": False,
+    "ddp_find_unused_parameters": False,
+    "disable_tqdm": None,
+}
+"""What every training tells the Trainer."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -249,23 +261,12 @@ def trainer_arguments(
             there are too few rows.
     """
     training, evaluation = stage.training, stage.evaluation
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    at_once = training.micro_batch * processes
-    if rows < at_once:
-        raise ConfigError(
-            f"stage {stage.name}: {rows} packed rows are too few for {processes} processes that "
-            f"take training.micro_batch={training.micro_batch} each"
-        )
-    if training.batch % at_once:
-        raise ConfigError(
-            f"training.batch={training.batch} cannot be dealt out to {processes} processes that "
-            f"take training.micro_batch={training.micro_batch} rows each; give a multiple of "
-            f"{at_once}"
-        )
+    at_once = _at_once(stage, rows)
     steps = steps_of(stage, rows)
     evaluated = evaluation.videos > 0
     device = base.checkpoint.torch_device()
     values: dict[str, Any] = {
+        **_ALWAYS,
         "output_dir": str(folder),
         "per_device_train_batch_size": training.micro_batch,
         "gradient_accumulation_steps": training.batch // at_once,
@@ -282,29 +283,40 @@ def trainer_arguments(
         f"{_checkpointing()}_kwargs": {"use_reentrant": False},
         "dataloader_num_workers": training.workers,
         "dataloader_persistent_workers": training.workers > 0,
-        "dataloader_drop_last": True,
-        "remove_unused_columns": False,
-        "label_names": ["labels"],
         "logging_steps": training.log_every,
-        "logging_first_step": True,
         "save_steps": training.save_every,
-        "save_total_limit": 2,
         "eval_strategy": "steps" if evaluated else "no",
         "eval_steps": evaluation.every,
-        "load_best_model_at_end": False,
         "metric_for_best_model": evaluation.metric if evaluated else None,
         "greater_is_better": evaluation.metric != "loss",
         "report_to": training.report_to,
         "seed": seed,
         "data_seed": seed,
         "use_cpu": device.type == "cpu",
-        "ddp_find_unused_parameters": False,
-        "disable_tqdm": None,
     }
     made = TrainingArguments(**values)
     # Several GPUs in one process would be given parts of one row each: they need processes.
     made._n_gpu = min(made.n_gpu, 1)
     return made
+
+
+def _at_once(stage: Stage, rows: int) -> int:
+    """How many rows all processes take at once, if they can be dealt out to them."""
+    training = stage.training
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    at_once = training.micro_batch * processes
+    if rows < at_once:
+        raise ConfigError(
+            f"stage {stage.name}: {rows} packed rows are too few for {processes} processes that "
+            f"take training.micro_batch={training.micro_batch} each"
+        )
+    if training.batch % at_once:
+        raise ConfigError(
+            f"training.batch={training.batch} cannot be dealt out to {processes} processes that "
+            f"take training.micro_batch={training.micro_batch} rows each; give a multiple of "
+            f"{at_once}"
+        )
+    return at_once
 
 
 def _checkpointing() -> str:
