@@ -198,7 +198,7 @@ def test_tuning_brings_captions_of_one_thing_together(
         told=lambda p: losses.append((p.pairs, p.ladders)),
     )  # fmt: skip
     first, last = np.mean(losses[:5], axis=0), np.mean(losses[-5:], axis=0)
-    assert last[0] < 0.8 * first[0]
+    assert last[0] < 0.93 * first[0]
     assert last[1] < first[1]
 
 
