@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO, cast
 
+from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
 from videojudge_bench.hashing import file_hash
 from videojudge_bench.items import Item
@@ -31,18 +32,26 @@ class Precomputed(Judge):
             them) and a column of numbers. An empty cell is a missing score.
         column: the column of numbers; higher is better.
         on_scale: whether the numbers are ratings from 1 to 5; otherwise they only rank.
+        overlap: gold sets whose videos or texts the scores were trained on, with + between; on
+            these the row is not ranked.
 
     Raises:
-        ConfigError: when there is no such file or no such column.
+        ConfigError: when there is no such file, no such column, or no such gold set.
         DataError: when the file is no CSV, has no column `id`, names an item twice, or holds
             something that is not a finite number (with `on_scale`: one from 1 to 5).
     """
 
     scale: RatingScale | None = None
+    unsigned = frozenset({"overlap"})
 
-    def __init__(self, scores: str, column: str = "score", on_scale: bool = False) -> None:
+    def __init__(
+        self, scores: str, column: str = "score", on_scale: bool = False, overlap: str = ""
+    ) -> None:
         if on_scale:
             self.scale = RatingScale(1, 5)
+        self._overlap = overlap
+        for name in overlap.split("+") if overlap else ():
+            goldsets.info(name)
         self._path = Path(scores).expanduser()
         if not self._path.is_file():
             raise ConfigError(
@@ -57,8 +66,12 @@ class Precomputed(Judge):
         return Unparsed(f"no score in {self._path.name}") if score is None else Rating(score)
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return the hash of the file's bytes in the place of its path, and its name."""
-        return {"scores": f"sha256:{file_hash(self._path)[:12]}", "file": self._path.name}
+        """Return the hash of the file's bytes in the place of its path, its name, the overlap."""
+        return {
+            "scores": f"sha256:{file_hash(self._path)[:12]}",
+            "file": self._path.name,
+            **({"overlap": self._overlap} if self._overlap else {}),
+        }
 
 
 def _read_scores(path: Path, column: str, scale: RatingScale | None) -> dict[str, float | None]:

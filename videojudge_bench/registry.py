@@ -30,6 +30,7 @@ _BUILT_IN = {
     "cider": "videojudge_bench.judges.metrics:Cider",
     "chrf": "videojudge_bench.judges.metrics:Chrf",
     "minilm": "videojudge_bench.judges.minilm:MiniLM",
+    "compact": "videojudge_bench.judges.compact:Compact",
     "precomputed": "videojudge_bench.judges.precomputed:Precomputed",
     "scripted": "videojudge_bench.judges.scripted:Scripted",
     "videojudge": "videojudge_bench.judges.videojudge:VideoJudge",

@@ -20,7 +20,7 @@ PACKAGES = {
     "tasks": "videojudge_bench/tasks",
     "training": "videojudge_bench/training",
 }
-SUFFIXES = {".py", ".jinja", ".yaml", ".gz", ".typed"}
+SUFFIXES = {".py", ".jinja", ".yaml", ".gz", ".typed", ".safetensors"}
 BUILD_SDIST = "import setuptools.build_meta as b; b.build_sdist('dist')"
 
 

@@ -13,6 +13,7 @@ from videojudge_bench.judges.precomputed import Precomputed
 
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.leaderboard.stored import overlap_of
 from videojudge_bench.registry import build
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
@@ -159,3 +160,12 @@ def test_any_bytes_are_read_or_refused_with_an_error_of_ours(
     except VideoJudgeError:
         return
     assert isinstance(verdict, (Rating, Unparsed))
+
+
+def test_scores_of_a_judge_that_was_trained_on_a_set_say_so(table: Path) -> None:
+    table.write_text("id,score\nv/a,1\n", encoding="utf-8")
+    signature = build("precomputed", {"scores": str(table), "overlap": "vatex+nextqa"}).signature()
+    assert overlap_of(signature) == ("vatex", "nextqa")
+    assert "overlap" not in build("precomputed", {"scores": str(table)}).signature()
+    with pytest.raises(UnknownNameError, match="unknown gold set 'vatec'"):
+        Precomputed(str(table), overlap="vatec")

@@ -1,0 +1,179 @@
+"""The encoder behind `compact`: a BERT of MiniLM size whose weights are kept in eight bits.
+
+A file of weights is safetensors: matrices as int8 with one scale a row, all else in float32, and in
+its metadata the configuration and the form of the score. It is turned back to float32 when loaded,
+so nothing but torch and transformers is needed to run it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videojudge_bench.judges.compact_form import EncodedText, Floats, Form
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import Json
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGED = "compact.safetensors"
+"""The weights that travel with the package, in `judges/weights/`."""
+
+TOKENIZER = "tokenizer.json"
+
+MAX_TOKENS = 256
+"""Longer texts are cut."""
+
+_SCALE, _WORDS, _LEVELS = ".scale", "token_weights", 127
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file of weights holds.
+
+    Attributes:
+        config: of `transformers.BertConfig`.
+        form: of the score.
+        network: parameters by name, float32.
+        token_weights: how much each entry of the vocabulary counts; shape (vocabulary,).
+        about: where they come from.
+    """
+
+    config: Mapping[str, Json]
+    form: Form
+    network: Mapping[str, torch.Tensor]
+    token_weights: torch.Tensor
+    about: Mapping[str, Json]
+
+
+def packaged_weights() -> Path:
+    """Return the path of the weights that travel with the package."""
+    return Path(str(files("videojudge_bench.judges") / "weights" / PACKAGED))
+
+
+def write_weights(weights: Weights, path: Path) -> None:
+    """Write a file of weights: each matrix rounded to 255 steps a row, in its place whole or not.
+
+    A value differs from the original by at most half a step: its row's largest / 254.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {_WORDS: weights.token_weights.float()}
+    for name, values in weights.network.items():
+        if values.ndim == 2:
+            scale = values.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / _LEVELS
+            tensors[name] = (values / scale).round().char()
+            tensors[name + _SCALE] = scale
+        else:
+            tensors[name] = values.float()
+    told = {"config": weights.config, "form": asdict(weights.form), "about": weights.about}
+    metadata = {key: json.dumps(value, sort_keys=True) for key, value in told.items()}
+    part = path.with_name(path.name + ".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata)
+    part.chmod(0o644)  # safetensors writes files that only their owner reads
+    part.replace(path)
+
+
+def read_weights(path: Path) -> Weights:
+    """Return what a file of weights holds, matrices back in float32.
+
+    Raises:
+        ConfigError: there is no such file, or it is none that `write_weights` wrote.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ConfigError(f"judge compact: weights={str(path)!r}: there is no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            told = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network = {
+            name: values.float() * stored[name + _SCALE] if values.ndim == 2 else values
+            for name, values in stored.items()
+            if name != _WORDS and not name.endswith(_SCALE)
+        }
+        form = Form(**told["form"])
+        return Weights(told["config"], form, network, stored[_WORDS], told["about"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"judge compact: weights={str(path)!r} is no file of weights for it ({error!r}); "
+            "`python -m videojudge_bench.training.compact` writes such files"
+        ) from error
+
+
+class CompactEncoder:
+    """Turns texts into `EncodedText`s.
+
+    Args:
+        weights: of the network, and of the words.
+        batch_size: texts that go through the network at once.
+        bfloat16: whether matrices are multiplied in bfloat16.
+    """
+
+    def __init__(self, weights: Weights, *, batch_size: int = 64, bfloat16: bool = False) -> None:
+        self._tokenizer = read_tokenizer()
+        self._network = network_of(weights)
+        self._token_weights: Floats = weights.token_weights.float().numpy()
+        self._batch_size, self._bfloat16 = batch_size, bfloat16
+
+    def encode(self, texts: Iterable[str]) -> dict[str, EncodedText | None]:
+        """Return each text encoded; None for one without a token."""
+        # Texts of one length make a batch: nothing is padded, so that a text's numbers do not
+        # depend on what else there is to encode.
+        found: dict[str, EncodedText | None] = {}
+        by_length: dict[int, list[tuple[str, list[int]]]] = {}
+        for text in dict.fromkeys(texts):
+            ids = self._tokenizer.encode(readable(text)).ids
+            found[text] = None
+            if len(ids) > 2:  # more than the marks of beginning and end
+                by_length.setdefault(len(ids), []).append((text, ids))
+        for same in by_length.values():
+            for start in range(0, len(same), self._batch_size):
+                found.update(self._batch(same[start : start + self._batch_size]))
+        return found
+
+    def _batch(self, texts: list[tuple[str, list[int]]]) -> dict[str, EncodedText]:
+        import torch
+
+        ids = torch.tensor([ids for _, ids in texts])
+        quick = torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16)
+        with torch.inference_mode(), quick:
+            states = self._network(input_ids=ids).last_hidden_state.float()
+        vectors = torch.nn.functional.normalize(states.mean(dim=1), dim=-1).numpy()
+        tokens = torch.nn.functional.normalize(states[:, 1:-1], dim=-1).numpy()
+        weights = self._token_weights[ids[:, 1:-1].numpy()]
+        return {
+            text: EncodedText(vectors[at], tokens[at], weights[at])
+            for at, (text, _) in enumerate(texts)
+        }
+
+
+def readable(text: str) -> str:
+    """Return a text with what is no character (half of a surrogate pair) replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def read_tokenizer() -> Any:  # noqa: ANN401 - tokenizers has no types
+    """Return the tokenizer that all weights share, texts cut at `MAX_TOKENS`."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(packaged_weights().with_name(TOKENIZER)))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
+
+
+def network_of(weights: Weights) -> Any:  # noqa: ANN401 - transformers has no types
+    """Return the network with the given weights, ready to run."""
+    from transformers import BertConfig, BertModel
+
+    network = BertModel(BertConfig(**weights.config), add_pooling_layer=False)
+    network.load_state_dict(dict(weights.network))
+    return network.eval()

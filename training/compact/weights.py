@@ -1,0 +1,116 @@
+"""From an encoder to a file of weights: which words count, and how the two figures are mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from videojudge_bench.judges.compact_encoder import (
+    MAX_TOKENS,
+    CompactEncoder,
+    Weights,
+    read_tokenizer,
+    readable,
+)
+from videojudge_bench.judges.compact_form import EncodedText, Form, References
+from videojudge_bench.judges.minilm import load_minilm
+from videojudge_bench.training.compact.captions import Group, Ladder
+
+if TYPE_CHECKING:
+    import torch
+
+MOST = 2.0
+"""No token counts more than this: beyond, rare words would be all that counts."""
+
+FORM = Form(closeness_of_one=2 / 3, closeness_of_many=0.5)
+"""Before `balanced` has looked at the spread of the two figures."""
+
+_KEPT = (
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "hidden_act",
+    "layer_norm_eps",
+    "type_vocab_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "pad_token_id",
+)
+
+
+def start_weights(model: str, texts: Sequence[str]) -> Weights:
+    """Return a sentence encoder as it comes, with the weight of each token from some texts.
+
+    Args:
+        model: as for the judge `minilm`.
+        texts: of which a token's share says how little it tells.
+    """
+    _, network = load_minilm(model)
+    config = {key: getattr(network.config, key) for key in _KEPT}
+    places = min(MAX_TOKENS, config["max_position_embeddings"])
+    config["max_position_embeddings"] = places
+    parameters = {n: p.detach() for n, p in network.named_parameters() if n[:7] != "pooler."}
+    by_place = "embeddings.position_embeddings.weight"
+    parameters[by_place] = parameters[by_place][:places]
+    return Weights(config, FORM, parameters, token_weights(texts), {})
+
+
+def token_weights(texts: Sequence[str]) -> torch.Tensor:
+    """Return how much each token counts: min(ln((n + 1) / (n_with_it + 1)), 2), shape (tokens,).
+
+    Punctuation and marks such as [CLS] count nothing.
+    """
+    import torch
+
+    tokenizer = read_tokenizer()
+    found = np.zeros(tokenizer.get_vocab_size())
+    for text in texts:
+        found[list(set(tokenizer.encode(readable(text)).ids))] += 1
+    counts = np.minimum(np.log((len(texts) + 1) / (found + 1)), MOST)
+    counts[[at for token, at in tokenizer.get_vocab().items() if _says_nothing(token)]] = 0
+    return torch.tensor(counts, dtype=torch.float32)
+
+
+def _says_nothing(token: str) -> bool:
+    is_mark = token.startswith("[") and token.endswith("]") and len(token) > 2
+    return is_mark or not any(character.isalnum() for character in token)
+
+
+def between(
+    one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor], share: float
+) -> dict[str, torch.Tensor]:
+    """Return parameters on the line between two encoders: `share` of the second.
+
+    Wortsman et al. 2022 (https://arxiv.org/abs/2109.01903): a tuned model between where it started
+    and where it ended.
+    """
+    return {name: (1 - share) * one[name] + share * other[name] for name in one}
+
+
+def balanced(weights: Weights, groups: Sequence[Group], ladders: Iterable[Ladder]) -> Weights:
+    """Return weights whose form gives both figures the same spread over captions and drafts.
+
+    Each step of a ladder is scored against the other captions of its group.
+    """
+    ladders = list(ladders)
+    texts = {t for x in ladders for t in (*x.steps, *groups[x.group][1:])}
+    encoded = CompactEncoder(weights, bfloat16=True).encode(sorted(texts))
+
+    def scores(form: Form) -> float:
+        found = []
+        for ladder in ladders:
+            beside = References([_known(encoded[t]) for t in ladder.others], form)
+            found += [beside.score(encoded[text]) for text in ladder.steps]
+        return float(np.std(found))
+
+    closeness, support = scores(Form(1.0, 1.0)), scores(Form(0.0, 0.0))
+    form = Form(FORM.closeness_of_one, round(support / (closeness + support), 3))
+    return replace(weights, form=form)
+
+
+def _known(text: EncodedText | None) -> EncodedText:
+    assert text is not None  # captions have words
+    return text
