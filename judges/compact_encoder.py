@@ -7,6 +7,7 @@ so nothing but torch and transformers is needed to run it.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -172,8 +173,8 @@ def read_tokenizer() -> Any:  # noqa: ANN401 - tokenizers has no types
 
 def network_of(weights: Weights) -> Any:  # noqa: ANN401 - transformers has no types
     """Return the network with the given weights, ready to run."""
-    from transformers import BertConfig, BertModel
-
-    network = BertModel(BertConfig(**weights.config), add_pooling_layer=False)
+    transformers: Any = importlib.import_module("transformers")  # typed in part, by version
+    config = transformers.BertConfig(**weights.config)
+    network = transformers.BertModel(config, add_pooling_layer=False)
     network.load_state_dict(dict(weights.network))
     return network.eval()

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             initializer_range=0.5,
         )
         BertModel(config).save_pretrained(path)
-    PreTrainedTokenizerFast(tokenizer_object=read_tokenizer()).save_pretrained(path)
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=read_tokenizer()).save_pretrained(path)
     return path
 
 

@@ -97,7 +97,8 @@ def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
     dev = np.array([part_of(item.video_id) == "dev" for item in items])
     total = sum((each - each[dev].mean(axis=0)) / each[dev].std(axis=0) for each in by_encoder)
     ranked = [np.searchsorted(np.sort(column[dev]), column) for column in np.asarray(total).T]
-    return np.stack(ranked, axis=1) / dev.sum()
+    found: Scores = np.stack(ranked, axis=1) / dev.sum()
+    return found
 
 
 def _line(progress: Progress) -> str:

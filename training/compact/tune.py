@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +167,8 @@ class _Work:
         of_pairs = self._pair_loss(encoded, pairs)
         of_ladders = self._ladder_loss(encoded, 2 * pairs, ladders)
         self._optimiser.zero_grad()
-        (of_pairs + of_ladders).backward()
+        loss: Any = of_pairs + of_ladders
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self._tuned.values(), 1.0)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self._done)
