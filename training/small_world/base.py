@@ -9,7 +9,7 @@ from videojudge_bench.training.small_world.language import texts
 
 SIZE = TinySize(
     vocabulary=512,
-    layers=3,
+    layers=4,
     hidden=96,
     heads=4,
     kv_heads=4,
@@ -22,7 +22,7 @@ SIZE = TinySize(
     rope_theta=1000.0,
     weight_std=0.04,
 )
-"""0.7 million weights. Every word of the world is one token, and a frame is one window."""
+"""0.8 million weights. Every word of the world is one token, and a frame is one window."""
 
 
 def build_base(folder: Path, seed: int = 0) -> Path:
