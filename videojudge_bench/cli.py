@@ -19,7 +19,7 @@ from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.files import NO_ROOM, cannot_write
-from videojudge_bench.terminal import Parser, Verbs, say, table
+from videojudge_bench.terminal import Parser, Verbs, say, table, warn
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
 from videojudge_bench.training.bootstrap.experiments_cli import add_experiments
 from videojudge_bench.training.sft.cli import add_train
@@ -45,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return verb(arguments)
     except VideoJudgeError as error:
-        sys.stderr.write(f"videojudge: error: {error}\n")
+        warn(f"error: {error}")
         return EXIT_USAGE
     except KeyboardInterrupt:
-        sys.stderr.write("videojudge: interrupted\n")
+        warn("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        sys.stderr.write(f"videojudge: error: {cannot_write(error.filename or 'a file', error)}\n")
+        warn(f"error: {cannot_write(error.filename or 'a file', error)}")
         return EXIT_FAILED
 
 
@@ -137,10 +137,10 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
             f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
         )
     for run in [run for run in runs if not importing.check_numbers(run)]:
-        sys.stderr.write(
-            f"videojudge: warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
+        warn(
+            f"warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
             f"{run.gold_set} (data: {run.info.data}) is not on this machine, so its numbers were "
-            "not worked out again and it has no rank\n"
+            "not worked out again and it has no rank"
         )
     board = rows.build(
         runs,

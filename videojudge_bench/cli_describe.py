@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from videojudge_bench.options import options_of_words
-from videojudge_bench.terminal import Verbs, say
+from videojudge_bench.terminal import Verbs, say, warn
 
 EXIT_FAILED = 1
 
@@ -73,7 +72,7 @@ def _describe(arguments: argparse.Namespace) -> int:
                 advance(parsed=not problem)
                 if problem:
                     failed += 1
-                    sys.stderr.write(f"videojudge: {video_id}: {problem}\n")
+                    warn(f"{video_id}: {problem}")
     finally:
         describer.close()
     say([f"{output} describes {len(videos) - failed} of {len(videos)} videos"])

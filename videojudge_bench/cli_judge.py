@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.options import scalar
-from videojudge_bench.terminal import Verbs, say, table
+from videojudge_bench.terminal import Verbs, say, table, warn
 
 if TYPE_CHECKING:
     from videojudge_bench.answers.estimating import Estimate
@@ -116,11 +115,11 @@ def _judge(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         so_far = judging.so_far().lines
         write_lines(so_far, output)
-        _warn(f"{output} has {len(so_far)} of {len(judging.units)}; the same command goes on")
+        warn(f"{output} has {len(so_far)} of {len(judging.units)}; the same command goes on")
         raise
     except JudgeFailedError as error:
         write_lines(judging.so_far().lines, output)
-        _warn(f"{error}; {output} has every reason")
+        warn(f"{error}; {output} has every reason")
         return EXIT_NOT_ALL
     finally:
         judging.close()
@@ -163,9 +162,9 @@ def _print_results(judging: Judging, judged: Judged) -> None:
         cost = f", cost {used.cost:.4f}" if used.cost else ""
         say([f"{used.input_tokens:,} tokens in, {used.output_tokens:,} tokens out{cost}"])
     for reason, count in judged.reasons.items():
-        _warn(f"{count} of {len(judged.units)} have no verdict: {reason}")
+        warn(f"{count} of {len(judged.units)} have no verdict: {reason}")
     if judging.human is not None and judging.human.unmatched:
-        _warn(f"{judging.human.unmatched} rows of the gold subset are about no answer here")
+        warn(f"{judging.human.unmatched} rows of the gold subset are about no answer here")
 
 
 def _print_plan(judging: Judging) -> None:
@@ -219,7 +218,3 @@ def _some(names: list[str]) -> str:
     if not names:
         return "0"
     return f"{len(names):,}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
-
-
-def _warn(text: str) -> None:
-    sys.stderr.write(f"videojudge: {text}\n")

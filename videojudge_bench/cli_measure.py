@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.options import options_of_words, scalar, without_secrets
-from videojudge_bench.terminal import Verbs, say, table
+from videojudge_bench.terminal import Verbs, say, table, warn
 
 if TYPE_CHECKING:
     from videojudge_bench.calibration import Calibration
@@ -205,7 +204,7 @@ def _tell(row: SweepRow) -> None:
     """Say at once why a run has no numbers: the table comes at the end of hours."""
     if row.problem:
         settings = ",".join(f"{k}={v}" for k, v in without_secrets(row.cell.settings).items())
-        sys.stderr.write(f"videojudge: {row.info.task}, {settings}: {row.problem}\n")
+        warn(f"{row.info.task}, {settings}: {row.problem}")
 
 
 def _print_rows(rows: Sequence[SweepRow], title: str) -> None:

@@ -11,6 +11,11 @@ from videojudge_bench.errors import unknown_name
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 
+# C0 and C1 but tab and line feed, then what turns the direction of writing.
+_COMMANDS = (*range(9), *range(11, 32), *range(127, 160))
+_TURNS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_AS_WRITTEN = {code: f"\\u{code:04x}" for code in (*_COMMANDS, *_TURNS)}
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what was meant."""
@@ -25,11 +30,24 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
+def printable(text: str) -> str:
+    r"""Return a text that a terminal shows and does not obey: control characters as `\u001b`.
+
+    That is how JSON writes them, so that JSON stays what it was.
+    """
+    return text.translate(_AS_WRITTEN)
+
+
 def say(lines: Iterable[str]) -> None:
     """Print lines."""
     for line in lines:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
+
+
+def warn(text: str, *, program: str = "videojudge") -> None:
+    """Print a line on stderr."""
+    sys.stderr.write(f"{program}: {printable(text)}\n")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
@@ -37,9 +55,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = ""
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    def shown(cell: str) -> Text:
+        return Text(printable(cell))  # of a str, rich would obey [red] and :smile:
 
     width = None if sys.stdout.isatty() else 400
-    made = Table(*head, title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    heading = shown(title) if title else None
+    made = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in head:
+        made.add_column(shown(name))
     for row in rows:
-        made.add_row(*(cell.replace("[", "\\[") for cell in row))
+        made.add_row(*map(shown, row))
     Console(width=width, highlight=False).print(made)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from videojudge_bench.errors import ConfigError, unknown_name
 from videojudge_bench.options import HIDDEN
+from videojudge_bench.terminal import printable
 
 SAID_CHARACTERS = 300
 """How much of what a server said goes into an error."""
@@ -93,7 +94,7 @@ class Endpoint:
         text = body.decode("utf-8", "replace")
         with contextlib.suppress(ValueError):  # no JSON: the text itself is the message
             text = _message(json.loads(text)) or text
-        text = " ".join(self.redacted(text).split())
+        text = printable(" ".join(self.redacted(text).split()))
         return text[: SAID_CHARACTERS - 1] + "…" if len(text) > SAID_CHARACTERS else text
 
     def unreachable(self, why: str) -> ConfigError:

@@ -60,10 +60,14 @@ class Seen:
         times: when they arrived, in seconds.
         most_in_flight: at once.
         models: what it lists; None is 404.
+        moved: where it sends those who want its list.
+        lists: how often it was asked for it.
     """
 
     base_url: str
     models: Sequence[str] | None = (MODEL,)
+    moved: str = ""
+    lists: int = 0
     requests: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -184,6 +188,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         models = self.server.seen.models
+        self.server.seen.lists += 1
+        if self.server.seen.moved:
+            self._send(failure(307, Location=self.server.seen.moved))
+            return
         if self.path != "/v1/models" or models is None:
             self._send(failure(404, "no such page"))
             return

@@ -11,6 +11,7 @@ import yaml
 from videojudge_bench.training.bootstrap.rows import RowOptions
 
 from videojudge_bench.files import write_whole
+from videojudge_bench.markdown import inert
 
 CARD_FILE = "README.md"
 _FACTS_FILE, _COUNTS_FILE = "bootstrap.json", "seeds.json"
@@ -46,7 +47,7 @@ def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Pa
         yaml.safe_dump(_front(counts, rows, overlaps), sort_keys=False).rstrip(),
         "---",
         "",
-        f"# {folder.name}",
+        f"# {inert(folder.name)}",
         "",
         _WHAT,
         "",
@@ -123,11 +124,12 @@ def _overlap(overlaps: list[str]) -> Iterator[str]:
 def _seeds(counts: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## Seeds", "", "| source | licence | read | drawn |", "| --- | --- | --- | --- |")
     for name, source in _sources(counts).items():
-        licence = source.get("licence") or "not stated"
-        yield f"| {name} | {licence} | {source.get('read', 0):,} | {source.get('drawn', 0):,} |"
+        stated = f"{inert(name)} | {inert(source.get('licence') or 'not stated')}"
+        yield f"| {stated} | {source.get('read', 0):,} | {source.get('drawn', 0):,} |"
     dropped = counts.get("dropped", {})
     if dropped:
-        yield from ("", "Left out: " + ", ".join(f"{why} {n:,}" for why, n in dropped.items()))
+        reasons = ", ".join(f"{inert(why)} {n:,}" for why, n in dropped.items())
+        yield from ("", f"Left out: {reasons}")
     guard = counts.get("gold_sets", {})
     compared, absent = guard.get("compared", []), guard.get("not_here", [])
     yield from ("", f"Kept apart from the gold sets: {', '.join(compared) or 'none'}.")
@@ -139,15 +141,15 @@ def _seeds(counts: Mapping[str, Any]) -> Iterator[str]:
 def _made(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## How it was made", "")
     for part, values in facts.items():
-        yield from (f"**{part}**", "", "| key | value |", "| --- | --- |")
+        yield from (f"**{inert(part)}**", "", "| key | value |", "| --- | --- |")
         entries = values.items() if isinstance(values, Mapping) else [("", values)]
-        yield from (f"| {key} | {_cell(value)} |" for key, value in entries)
+        yield from (f"| {inert(key)} | {_cell(value)} |" for key, value in entries)
         yield ""
 
 
 def _cell(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return inert(text)
 
 
 def _prompts(options: RowOptions) -> Iterator[str]:
@@ -157,4 +159,4 @@ def _prompts(options: RowOptions) -> Iterator[str]:
         (options.prompt, options.rate_prompt),
         (options.pair_prompt, options.prefer_prompt),
     ):
-        yield f"| {given or prompt.name} | {prompt.sha} |"
+        yield f"| {inert(str(given or prompt.name))} | {prompt.sha} |"

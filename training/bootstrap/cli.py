@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.terminal import Verbs, say, table
+from videojudge_bench.terminal import Verbs, say, table, warn
 
 if TYPE_CHECKING:
     from videojudge_bench.training.bootstrap.estimate import Range
@@ -109,23 +108,23 @@ def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
                 on_progress=on_progress,
             )
     except RunStoppedError as error:
-        sys.stderr.write(f"videojudge: error: {error}\n")
+        warn(f"error: {error}")
         return EXIT_FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("videojudge: what was done is kept: the same command goes on with it\n")
+        warn("what was done is kept: the same command goes on with it")
         raise
     _say_result(result)
     if result.budget:
-        sys.stderr.write(
-            f"videojudge: stopped: {result.budget}. What was done is kept: raise the limit, and "
-            "the same command goes on with it\n"
+        warn(
+            f"stopped: {result.budget}. What was done is kept: raise the limit, and "
+            "the same command goes on with it"
         )
         return EXIT_BUDGET
     say(f"wrote {path}" for path in finish(RunFolder(output), options.export))
     if result.tally.failed:
-        sys.stderr.write(
-            f"videojudge: {result.tally.failed} seeds are kept aside because calls failed; the "
-            "same command tries them again\n"
+        warn(
+            f"{result.tally.failed} seeds are kept aside because calls failed; the "
+            "same command tries them again"
         )
         return EXIT_FAILED
     return 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.terminal import Parser, Verbs, say, table
+from videojudge_bench.terminal import Parser, Verbs, say, table, warn
 
 if TYPE_CHECKING:
     from videojudge_bench.training.bootstrap.order import Blind, OrderCheck, Ordered
@@ -122,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
             try:
                 ordered = by_model(blinds, orderer, folder)
             except RunStoppedError as error:
-                sys.stderr.write(f"videojudge: error: {error}\n")
+                warn(f"error: {error}")
                 return EXIT_FAILED
             finally:
                 orderer.close()

@@ -24,6 +24,7 @@ from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_ac
 
 from videojudge_bench import plots
 from videojudge_bench.files import write_whole
+from videojudge_bench.markdown import inert
 
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
@@ -67,7 +68,7 @@ class _Page:
         self.say(
             line(" | ".join(head)),
             line(" | ".join("---" for _ in head)),
-            *(line(" | ".join(row)) for row in rows),
+            *(line(" | ".join(map(inert, row))) for row in rows),
         )
 
 
@@ -86,7 +87,7 @@ def write_report(
     near = similarities(compared.outcomes())
     given_away = _text_only(classified.outcomes())
     page = _Page()
-    page.say(f"# {facts.title}")
+    page.say(f"# {inert(facts.title)}")
     _yield(page, tallies)
     _rubrics(page, tallies)
     _rounds(page, tallies)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.terminal import Verbs, say, table
+from videojudge_bench.terminal import Verbs, say, table, warn
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.recipe import Recipe
@@ -87,7 +86,7 @@ def _train(arguments: argparse.Namespace) -> int:
     try:
         train(recipe, arguments.output, say=lambda line: say([line]))
     except RunStoppedError as error:
-        sys.stderr.write(f"videojudge: error: {error}\n")
+        warn(f"error: {error}")
         return EXIT_FAILED
     return 0
 

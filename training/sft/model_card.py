@@ -10,6 +10,7 @@ from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.recipe import Recipe
 
 from videojudge_bench.hashing import Json
+from videojudge_bench.markdown import code, inert
 
 _WHAT = (
     "It rates an answer to an instruction about a video, or names the better of two. Trained by "
@@ -63,7 +64,7 @@ def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
         "",
         "How it was trained to be asked is in `videojudge.json`, and the judge heeds it:",
         "",
-        *(f"- `{name}={value}`" for name, value in asked.items()),
+        *(f"- {code(f'{name}={value}')}" for name, value in asked.items()),
         "",
     )
 
@@ -72,7 +73,8 @@ def _data(facts: Facts) -> Iterator[str]:
     yield from ("## Data", "", f"Hash of all rows: `{facts.data_hash}`.", "")
     yield from ("| stage | rows | left out | steps |", "| --- | --- | --- | --- |")
     for name, done in facts.stages.items():
-        yield f"| {name} | {done.get('rows')} | {done.get('dropped')} | {done.get('steps')} |"
+        counts = " | ".join(str(done.get(key)) for key in ("rows", "dropped", "steps"))
+        yield f"| {inert(name)} | {counts} |"
     yield ""
     if not facts.overlap:
         yield "No gold set is known to overlap with them."
@@ -95,7 +97,7 @@ def _results(facts: Facts) -> Iterator[str]:
         log = done.get("log")
         for entry in log if isinstance(log, list) else ():
             if isinstance(entry, Mapping) and any(key.startswith("eval_") for key in entry):
-                yield f"| {name} | {entry.get('step')} | {_metrics(entry)} |"
+                yield f"| {inert(name)} | {entry.get('step')} | {_metrics(entry)} |"
     yield from (
         "",
         "On the validation part of the training rows: not a measurement of quality.",

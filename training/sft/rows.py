@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import jsonlines
@@ -132,8 +132,12 @@ def share_of(rows: Sequence[SftRow], share: float, seed: int) -> list[SftRow]:
 
 
 def video_path(row: SftRow, folder: Path | None) -> Path:
-    """Return where a row's video lies."""
-    return (folder or Path()) / (row.video or row.video_id)
+    """Return where a row's video lies: always in the folder, whatever the id of the video is."""
+    name = row.video or row.video_id
+    try:
+        return (folder or Path()) / inside_its_folder(name)
+    except ValueError:
+        return (folder or Path()) / PurePosixPath(f"./{name}").name.strip(".")
 
 
 def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:

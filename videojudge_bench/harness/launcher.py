@@ -26,6 +26,7 @@ from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, 
 from videojudge_bench.harness import plugin
 from videojudge_bench.options import parse_options, scalar, secret_names
 from videojudge_bench.signature import Scalar
+from videojudge_bench.terminal import warn
 
 MODEL = "videojudge"
 OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal", "descriptions"})
@@ -46,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         check(asked)
         return _run(arguments, asked)
     except VideoJudgeError as error:
-        sys.stderr.write(f"lmms_eval: error: {error}\n")
+        warn(f"error: {error}", program="lmms_eval")
         return EXIT_USAGE
     except KeyboardInterrupt:
-        sys.stderr.write("lmms_eval: interrupted; run the same command again to go on\n")
+        warn("interrupted; run the same command again to go on", program="lmms_eval")
         return EXIT_INTERRUPTED
 
 
@@ -207,7 +208,7 @@ def _watch(host: ModuleType, failures: list[str]) -> None:
             result = evaluate(arguments)
             _check_written(arguments, result, started)
         except VideoJudgeError as error:
-            sys.stderr.write(f"lmms_eval: error: {error}\n")
+            warn(f"error: {error}", program="lmms_eval")
             raise SystemExit(EXIT_FAILED) from error
         failures.pop()
         return result

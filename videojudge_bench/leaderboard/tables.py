@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import Number
+from videojudge_bench.markdown import code, inert
 
 if TYPE_CHECKING:
     import pandas
@@ -137,11 +139,12 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
 
 
 def _section(rows: Sequence[Row]) -> str:
+    rows = [replace(row, judge=inert(row.judge)) for row in rows]
     info = rows[0].info
     columns = columns_of(info)
     level, ranked = ("###", "Not ranked; ordered") if rows[0].is_sample else ("##", "Ranked")
     lines = [
-        f"{level} {title_of(info)}",
+        f"{level} {inert(title_of(info))}",
         "",
         f"Gold: {info.kind}. {ranked} by `{metrics.primary_key(info)}`.",
         "",
@@ -161,15 +164,15 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     unranked = [r for r in rows if r.role == "judge" and r.unranked]
     if unranked and not rows[0].is_sample:  # of samples all are, and the heading says why
         lines += ["Without a rank:", ""]
-        lines += [f"- {r.judge} ({r.references} references): {r.unranked}" for r in unranked]
+        lines += [f"- {r.judge} ({r.references} references): {inert(r.unranked)}" for r in unranked]
         lines.append("")
     published = [r for r in rows if r.role == "published"]
     if published:
         lines += ["† Published elsewhere, not recomputed here, never ranked:", ""]
-        lines += [f"- {source}" for source in sorted({r.source for r in published})]
+        lines += [f"- {inert(source)}" for source in sorted({r.source for r in published})]
         lines.append("")
     lines += ["<details><summary>Signatures</summary>", ""]
-    lines += [f"- {r.judge}: `{r.signature}`" for r in rows if r.signature]
+    lines += [f"- {r.judge}: {code(r.signature)}" for r in rows if r.signature]
     return [*lines, "", "</details>", ""]
 
 
@@ -190,7 +193,7 @@ def _interval(low: Number, high: Number) -> str:
 
 
 def _line(parts: Iterable[str]) -> str:
-    return "| " + " | ".join(part.replace("|", "/") for part in parts) + " |"
+    return "| " + " | ".join(parts) + " |"
 
 
 def _dump(value: object) -> str:

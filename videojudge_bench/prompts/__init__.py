@@ -81,13 +81,13 @@ class PromptTemplate:
         """Return the prompt for some values; `purpose` says in errors what such prompts are for.
 
         Raises:
-            ConfigError: the template asks for something that is not among them.
+            ConfigError: the template asks for something that is not among them, or for Python.
         """
-        from jinja2 import UndefinedError
+        from jinja2 import TemplateRuntimeError
 
         try:
             system, shared, response = (self._block(block, values) for block in BLOCKS)
-        except UndefinedError as error:
+        except TemplateRuntimeError as error:
             raise ConfigError(
                 f"prompt {self.name} cannot be rendered: {error}. A prompt for {purpose} sees: "
                 f"{', '.join(values)}"
@@ -106,11 +106,13 @@ def load_prompt(path: Path) -> PromptTemplate:
     Raises:
         ConfigError: the file cannot be read, is no valid template, or lacks one of the blocks.
     """
-    from jinja2 import Environment, StrictUndefined, TemplateError, meta
+    from jinja2 import StrictUndefined, TemplateError, meta
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
         source = path.read_text(encoding="utf-8")
-        environment = Environment(undefined=StrictUndefined)
+        # A prompt is a text, also one that came from somebody else: it reaches no Python.
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         template = environment.from_string(source)
         uses = frozenset(meta.find_undeclared_variables(environment.parse(source)))
     except (OSError, UnicodeDecodeError, TemplateError) as error:
