@@ -140,11 +140,10 @@ class PromptedJudge(Judge):
         self._check_probabilities()
 
     def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
-        made = registry.build_engine(name, options, also_allowed=registry.options_of(type(self)))
         # What an engine's options change of a reply, it says itself.
         own = registry.options_of(registry.engine_class(name)).keys()
         self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())
-        return made
+        return registry.build_engine(name, options, also_allowed=registry.options_of(type(self)))
 
     def _problems(self, score: str) -> list[str]:
         samples, sampling = self._samples, self._sampling

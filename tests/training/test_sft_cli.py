@@ -59,7 +59,7 @@ def test_a_dry_run_prints_tokens_memory_hours_and_money(
     assert "on 2 x rtx4090; " in printed
     assert "and there are 23.5: it fits" in printed
     assert "0.00 at 1.5 for a GPU and hour" in printed
-    assert "40% of the GPU's stated bf16 throughput is assumed" in printed
+    assert "17% of the GPU's stated bf16 throughput is assumed" in printed
     assert not (tmp_path / "run").exists()
 
 

@@ -92,34 +92,14 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
-    base = verbs.add_parser(
-        "model",
-        help="write a tiny Qwen2.5-VL with random weights, for this world",
-        description="Writes a Qwen2.5-VL of 0.6 million random weights, whose tokenizer knows the "
-        "words of this world: what `videojudge train --recipe small_world` begins with.",
-    )
-    base.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
-    base.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
-    )
-    circle = verbs.add_parser(
-        "loop",
-        help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
-        description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
-        "lmms_eval on held-out videos beside the same judge without the video, with another "
-        "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
-        "half an hour on two cores. Stopped, the same command goes on.",
-    )
-    circle.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
-    circle.add_argument(
-        "--seed", type=int, default=0, metavar="N",
-        help="of the weights and of the order of rows; default: %(default)s",
-    )  # fmt: skip
-    circle.add_argument(
-        "--results", type=Path, metavar="DIR",
-        help="where the summary goes; default: OUT/results/small_world",
-    )  # fmt: skip
+    _add_make(verbs)
+    _add_model(verbs)
+    _add_loop(verbs)
     _add_experiments(verbs)
+    return parser
+
+
+def _add_make(verbs: Verbs) -> None:
     verb = verbs.add_parser(
         "make",
         help="write a world into a folder",
@@ -148,7 +128,39 @@ def _parser() -> Parser:
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N",
         help="processes that render; default: one per CPU, here %(default)s",
     )  # fmt: skip
-    return parser
+
+
+def _add_model(verbs: Verbs) -> None:
+    base = verbs.add_parser(
+        "model",
+        help="write a tiny Qwen2.5-VL with random weights, for this world",
+        description="Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the "
+        "words of this world: what `videojudge train --recipe small_world` begins with.",
+    )
+    base.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
+    base.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
+    )
+
+
+def _add_loop(verbs: Verbs) -> None:
+    circle = verbs.add_parser(
+        "loop",
+        help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
+        description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
+        "lmms_eval on held-out videos beside the same judge without the video, with another "
+        "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
+        "half an hour on two cores. Stopped, the same command goes on.",
+    )
+    circle.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
+    circle.add_argument(
+        "--seed", type=int, default=0, metavar="N",
+        help="of the weights and of the order of rows; default: %(default)s",
+    )  # fmt: skip
+    circle.add_argument(
+        "--results", type=Path, metavar="DIR",
+        help="where the summary goes; default: OUT/results/small_world",
+    )  # fmt: skip
 
 
 def _add_experiments(verbs: Verbs) -> None:
