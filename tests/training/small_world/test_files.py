@@ -29,7 +29,7 @@ from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.adding import Request, add
 from videojudge_bench.items import Item, Pair, PreferenceGold, RatingGold
 
-OPTIONS = WorldOptions(train=6, validation=2, test=2, seed=3)
+OPTIONS = WorldOptions(train=6, lessons=2, validation=2, test=2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +58,16 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 def test_every_video_is_there_under_a_name_that_tells_nothing_asked(made: Path) -> None:
     names = {path.name for path in (made / "videos").iterdir()}
-    assert len(names) == 6 + 2 + 3 * 2
-    assert {"train-00005.mp4", "validation-00001.mp4", "test-00001.mp4"} < names
-    assert {"test-unseen-00001.mp4", "test-longer-00000.mp4"} < names
+    assert len(names) == 6 + 2 + 2 + 3 * 2
+    assert {"train-00005.mp4", "lesson-00001.mp4", "validation-00001.mp4"} < names
+    assert {"test-00001.mp4", "test-unseen-00001.mp4", "test-longer-00000.mp4"} < names
 
 
 def test_the_record_says_how_it_was_made(made: Path) -> None:
     record = json.loads((made / "world.json").read_bytes())
     assert record["made_of"]["seed"] == 3
     assert record["made_of"]["domains"] == ["seen", "unseen", "longer"]
-    assert record["counts"]["videos"] == 14
+    assert record["counts"]["videos"] == 16
     assert record["counts"]["seeds.jsonl"] == 8 * 4
     assert set(record["counts"]) | {"world.json"} == {path.name for path in made.iterdir()}
 
@@ -87,7 +87,7 @@ def test_rows_to_look_by_describe_and_answer(made: Path) -> None:
     found = rows(made / "language.jsonl")
     assert Counter((row["part"], row["id"].partition("/")[2]) for row in found) == {
         (part, name): number
-        for part, number in (("train", 6), ("validation", 2))
+        for part, number in (("train", 6 + 2), ("validation", 2))
         for name in ("describe", *KINDS)
     }
     whole, *answers = (row for row in found if row["video_id"] == "train-00002")
@@ -169,10 +169,10 @@ def test_what_is_missing_is_made_again_and_nothing_else(world: Path, made: Path)
 
 
 def test_several_processes_make_the_same(made: Path, tmp_path: Path) -> None:
-    larger = WorldOptions(train=20, validation=2, test=2, seed=3)
+    larger = WorldOptions(train=20, lessons=2, validation=2, test=2, seed=3)
     done: list[tuple[int, int]] = []
     make(tmp_path / "w", larger, workers=2, on_progress=lambda *at: done.append(at))
-    assert done[-1] == (28, 28)
+    assert done[-1] == (30, 30)
     videos = bytes_of(tmp_path / "w" / "videos")
     assert videos.items() > bytes_of(made / "videos").items()
 
@@ -180,7 +180,8 @@ def test_several_processes_make_the_same(made: Path, tmp_path: Path) -> None:
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     command = [sys.executable, "-m", "videojudge_bench.training.small_world", "make", str(folder)]
-    command += ["--train", "150", "--validation", "0", "--test", "0", "--workers", "1"]
+    command += ["--train", "150", "--lessons", "0", "--validation", "0", "--test", "0"]
+    command += ["--workers", "1"]
     run = subprocess.Popen(command)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list(folder.glob("videos/*.mp4"))) < 3:
@@ -190,7 +191,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     there = {path: path.stat().st_mtime_ns for path in folder.glob("videos/*.mp4")}
     assert 3 <= len(there) < 150
     assert not (folder / "seeds.jsonl").exists()
-    made = make(folder, WorldOptions(train=150, validation=0, test=0))
+    made = make(folder, WorldOptions(train=150, lessons=0, validation=0, test=0))
     assert made.rendered == 150 - len(there)
     assert all(path.stat().st_mtime_ns == at for path, at in there.items())
     assert len(rows(folder / "seeds.jsonl")) == 600
@@ -201,7 +202,8 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 
 def test_other_options_need_another_folder(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = bytes_of(world)
-    assert main(["make", str(world), "--train", "7", "--validation", "2", "--test", "2"]) == 2
+    sizes = ["--train", "7", "--lessons", "2", "--validation", "2", "--test", "2"]
+    assert main(["make", str(world), *sizes]) == 2
     said = capsys.readouterr().err
     assert "holds a small world of other options (train: 6 there, 7 asked; seed: 3 there, 0" in said
     assert "name another folder, or remove this one" in said
@@ -246,7 +248,8 @@ def test_a_folder_that_cannot_be_written_is_said_without_a_traceback(
 
 
 def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["make", str(tmp_path / "w"), "--train", "1", "--validation", "0", "--test", "1",
+    arguments = ["make", str(tmp_path / "w"), "--train", "1", "--lessons", "0",
+                 "--validation", "0", "--test", "1",
                  "--domains", "seen", "--workers", "1"]  # fmt: skip
     assert main(arguments) == 0
     assert "2 videos rendered; in all videos 2, seeds.jsonl 4," in capsys.readouterr().out

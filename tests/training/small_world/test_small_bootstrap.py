@@ -177,7 +177,7 @@ def test_other_seeds_are_no_business_of_this_generator() -> None:
 def test_settings_and_what_is_no_share() -> None:
     assert Degrade(noise=0.5, seed=2).settings() == {
         "generator": "small_world",
-        "version": 1,
+        "version": 2,
         "noise": 0.5,
         "seed": 2,
     }

@@ -202,3 +202,13 @@ def test_answers_and_questions_are_read_back() -> None:
         assert read_answer("count", text) is None
     assert [kind_of(INSTRUCTIONS[kind]) for kind in KINDS] == list(KINDS)
     assert kind_of("Describe the video.") is None
+
+
+def test_a_lesson_is_the_same_in_all_steps_and_of_training_s_pairs() -> None:
+    for number in range(20):
+        scene = scene_of(f"lesson-{number:05d}")
+        for steps in (scene.words["motion"], scene.words["order"], scene.shapes):
+            assert len(set(steps)) == 1
+        pairs = zip(scene.words["attribute"], scene.words["count"], strict=True)
+        assert all(count != colour % 3 for colour, count in pairs)
+        assert scene.shapes[0] != scene.words["order"][0] % 3
