@@ -78,7 +78,8 @@ class _OpenShard:
     def finish(self) -> None:
         """Write the shard, and close its journal."""
         try:
-            ordered = (self._outcomes[number] for number in range(self.shard.seeds))
+            # Let go of as they are written: the next shard fills meanwhile.
+            ordered = (self._outcomes.pop(number) for number in range(self.shard.seeds))
             self._folder.write_outcomes(self.shard, ordered)
         finally:
             self.journal.close()
