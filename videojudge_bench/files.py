@@ -12,10 +12,16 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that go away when there is room again."""
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, *, sync: bool = False) -> None:
     """Write a file beside its place and rename it: nobody, and no crash, sees half of it.
 
     Each process writes beside under a name of its own, so that two may write the same file.
+
+    Args:
+        path: of the file; its folder is there.
+        content: of the file, text in UTF-8.
+        sync: whether it is to be on the disk, and not only with the system, before the name is
+            given: for what must outlive a machine that dies.
 
     Raises:
         OSError: it cannot be written; what was there is left as it was.
@@ -23,7 +29,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -174,12 +174,10 @@ def test_the_card_says_how_to_ask_what_it_is_made_of_and_what_it_overlaps_with(
     card = (exported(model, model, tmp_path / "model") / "README.md").read_text(encoding="utf-8")
     for text in (
         f"base_model: {model}",
-        "judge=videojudge,pretrained=THIS_FOLDER ",
-        "- `score=expected`",
-        "- `max_frames=2`",
-        "- `fps=1.0`",
-        "- `min_pixels=3136`",
-        "- `max_pixels=6272`",
+        "judge=videojudge,pretrained=THIS_FOLDER --tasks 'videojudge_*'",
+        "- `feedback=False`\n- `rubric=none`\n- `score=expected`\n- `max_tokens=1024`",
+        "- `max_tokens=1024`\n- `max_frames=2`\n- `fps=1.0`\n- `min_pixels=3136`\n",
+        "- `min_pixels=3136`\n- `max_pixels=6272`\n\n",
         "Hash of all rows: `0123456789ab`",
         "| train | 3 | 1 | 2 |",
         "**`overlap:llava`**",

@@ -21,7 +21,6 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.jsonform import (
     outcome_from_json,
@@ -29,8 +28,9 @@ from videojudge_bench.training.bootstrap.jsonform import (
     seed_from_json,
     seed_to_json,
 )
+from videojudge_bench.training.owned_folder import owned
 
-from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
+from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.files import cannot_write
 from videojudge_bench.hashing import Json
 from videojudge_bench.version import __version__
@@ -74,30 +74,8 @@ class RunFolder:
             JournalBusyError: another process does.
             ConfigError: the folder holds files, and none that says that they are a bootstrap's.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{self.path} cannot be made ({error.strerror})") from error
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise JournalBusyError(
-                f"another run is writing {self.path}. Wait for it, or give another folder"
-            ) from error
-        try:
-            self._refuse_strangers()
+        with owned(self.path, FACTS_FILE, "bootstrap"):
             yield
-        finally:
-            lock.release()
-
-    def _refuse_strangers(self) -> None:
-        there = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
-        if there and FACTS_FILE not in there:
-            raise ConfigError(
-                f"{self.path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no "
-                f"{FACTS_FILE}, so it is no bootstrap's. Give an empty folder, or a new one"
-            )
 
     def record(self, part: str, values: Mapping[str, Json]) -> None:
         """Write down a part of how the data are made; it must be what an earlier run wrote.

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench.training.recipe_arguments import add_recipe_options
+
 from videojudge_bench.errors import ConfigError, RunStoppedError
 from videojudge_bench.terminal import Verbs, say, table, warn
 
@@ -42,15 +44,7 @@ def add_train(verbs: Verbs) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_HELP,
     )
-    verb.add_argument(
-        "--recipe", metavar="NAME|FILE", help="a recipe of ours (see --recipes), or a .yaml file"
-    )
-    verb.add_argument("--recipes", action="store_true", help="list recipes, and end")
-    verb.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
-        help="change an option of the recipe, inside with a dot; may be given often",
-    )  # fmt: skip
-    verb.add_argument("-o", "--output", type=Path, metavar="DIR", help="where the run goes")
+    add_recipe_options(verb, "where the run goes")
     verb.add_argument(
         "--inspect", type=int, metavar="N",
         help="show N packed rows: texts, what is learnt, frames (pictures in OUTPUT/inspect)",

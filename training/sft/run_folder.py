@@ -13,16 +13,16 @@ model/                     what came out, in the form of the Hugging Face hub
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
+from videojudge_bench.training.owned_folder import owned
 from videojudge_bench.training.sft.recipe import Recipe
 
-from videojudge_bench.errors import ConfigError, DataError, JournalBusyError, RunStoppedError
+from videojudge_bench.errors import ConfigError, DataError, RunStoppedError
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 
 RECIPE_FILE, ROWS_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "rows.json", "done.json", "model"
@@ -53,30 +53,8 @@ class SftFolder:
         if not self.main:
             yield
             return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{self.path} cannot be made ({error.strerror})") from error
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise JournalBusyError(
-                f"another run is writing {self.path}. Wait for it, or give another folder"
-            ) from error
-        try:
-            self._refuse_strangers()
+        with owned(self.path, RECIPE_FILE, "training run"):
             yield
-        finally:
-            lock.release()
-
-    def _refuse_strangers(self) -> None:
-        there = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
-        if there and RECIPE_FILE not in there:
-            raise ConfigError(
-                f"{self.path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no "
-                f"{RECIPE_FILE}, so it is no training run's. Give an empty folder, or a new one"
-            )
 
     def begin(self, recipe: Recipe) -> None:
         """Write the recipe down; one that is there already must be the same.
@@ -166,13 +144,8 @@ def _is_full(error: BaseException) -> bool:
 
 def write_json(path: Path, value: Mapping[str, Json]) -> None:
     """Write a JSON file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", sync=True)
 
 
 def _flat(value: Json, place: str = "") -> dict[str, Json]:

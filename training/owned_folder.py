@@ -1,0 +1,51 @@
+"""Output folders: one run at a time writes to one, and none writes among somebody's other files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from videojudge_bench.errors import ConfigError, JournalBusyError
+
+
+@contextmanager
+def owned(path: Path, mark: str, whose: str) -> Iterator[None]:
+    """Make a folder where there is none, and keep other runs from writing to it.
+
+    Args:
+        path: the folder.
+        mark: a file that says what the folder is; every folder of the kind has it.
+        whose: of which kind of run it is, for messages.
+
+    Raises:
+        JournalBusyError: another run writes to it.
+        ConfigError: it cannot be made, or holds files and no `mark`.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be made ({error.strerror})") from error
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise JournalBusyError(
+            f"another run is writing {path}. Wait for it, or give another folder"
+        ) from error
+    try:
+        _refuse_strangers(path, mark, whose)
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_strangers(path: Path, mark: str, whose: str) -> None:
+    there = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
+    if there and mark not in there:
+        raise ConfigError(
+            f"{path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no {mark}, so it is "
+            f"no {whose}'s. Give an empty folder, or a new one"
+        )
