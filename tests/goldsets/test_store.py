@@ -64,11 +64,6 @@ def kept(name: str = "mine") -> Path:
     return store.root() / name
 
 
-def _there() -> list[str]:
-    """What is in the store, locks left out."""
-    return [path.name for path in store.root().iterdir() if path.suffix != ".lock"]
-
-
 def test_what_is_written_is_read_again(videos: Path) -> None:
     found = rating_rows(0, 2.5)
     assert store.write(INFO, found, videos) == kept()
@@ -115,7 +110,7 @@ def test_a_set_is_found_by_its_name_until_it_is_removed(videos: Path) -> None:
     goldsets.load.cache_clear()
     with pytest.raises(UnknownNameError, match=r"unknown gold set 'mine'.*videojudge data list"):
         goldsets.load("mine")
-    assert _there() == []
+    assert list(store.root().iterdir()) == []
 
 
 def test_a_set_takes_the_place_of_another_whole() -> None:
@@ -127,7 +122,7 @@ def test_a_set_takes_the_place_of_another_whole() -> None:
     ]
     assert store.read("mine").info.title == "New"
     assert sorted(path.name for path in kept().iterdir()) == ["rows.jsonl.gz", "set.json"]
-    assert _there() == ["mine"]
+    assert [path.name for path in store.root().iterdir()] == ["mine"]
 
 
 def test_a_set_that_breaks_off_leaves_what_was_there() -> None:
@@ -138,7 +133,7 @@ def test_a_set_that_breaks_off_leaves_what_was_there() -> None:
     for before in ([], ["mine"]):
         with pytest.raises(DataError, match="a bad row"):
             store.write(INFO, broken(), None)
-        assert _there() == before
+        assert [path.name for path in store.root().iterdir()] == before
         store.write(INFO, rating_rows(1, 2), None)
     assert len(store.load("mine").examples) == 2
 
@@ -159,19 +154,19 @@ def test_what_a_killed_process_left_is_removed() -> None:
     work.mkdir(parents=True)
     (work / "rows.jsonl.gz.part").touch()
     store.write(INFO, rating_rows(1), None)
-    assert _there() == ["mine"]
+    assert [path.name for path in store.root().iterdir()] == ["mine"]
 
 
 def test_two_writers_of_a_set_do_not_meet() -> None:
     store.root().mkdir(parents=True)
-    with FileLock(store.root() / ".mine.lock"):
+    with FileLock(store.root().parent / ".goldsets.mine.lock"):
         with pytest.raises(JournalBusyError) as caught:
             store.write(INFO, rating_rows(1), None)
         assert str(caught.value) == (
             f"another process is writing the set 'mine' in {store.root()}; wait for it"
         )
         store.write(replace(INFO, name="other"), rating_rows(1), None)
-    assert _there() == ["other"]
+    assert [path.name for path in store.root().iterdir()] == ["other"]
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
@@ -233,7 +228,8 @@ def change(**fields: Any) -> None:
     [
         ({"format": 2}, "set.json, field 'format': Input should be 1; found 2"),
         ({"name": "other"}, "field 'name': the set is called 'other', and its folder 'mine'; add"),
-        ({"kind": "guess"}, "field 'kind': Input should be 'human', 'constructed'"),
+        ({"kind": "guess"}, "field 'kind': Input should be 'human', 'constructed', 'options' or"),
+        ({"kind": "none"}, "field 'kind': Input should be 'human', 'constructed', 'options' or"),
         ({"scale": [5, 1]}, "field 'scale': a rating scale needs low < high, got 5 and 1"),
         ({"scale": [1]}, "field 'scale[1]': the field is missing"),
         ({"recipe": "emscore"}, "field 'recipe': the field is unknown"),

@@ -271,11 +271,9 @@ def test_a_stage_stops_above_its_metric_and_the_next_goes_on_with_its_weights(
     assert (done["one"]["steps"], done["two"]["steps"]) == (2, 2)
     assert (output / "one" / "checkpoint-2" / "complete.json").is_file()
     # The second stage begins where the first ended, and hardly moves.
-    after = load_file(output / "one" / "checkpoint-2" / "model.safetensors")
     first_loss = [e["eval_loss"] for e in log_of(output, "one") if "eval_loss" in e][-1]
     later = [e["eval_loss"] for e in log_of(output, "two") if "eval_loss" in e]
     assert later == pytest.approx([first_loss], abs=1e-5)
-    assert after
     assert evaluations(whole, "loss")[2] == pytest.approx(first_loss, abs=1e-5)
 
 
@@ -285,13 +283,14 @@ def test_the_best_weights_are_kept_and_exported_whichever_step_they_are_of(
     # A rate that first helps and then destroys; the best evaluation is at no step of `save_every`.
     changes = (
         *("training.learning_rate=0.3", "training.schedule=constant_with_warmup"),
-        *("training.warmup=0.0", "training.max_grad_norm=1e-9", "training.steps=3"),
+        *("training.warmup=0.0", "training.max_grad_norm=1.0", "training.steps=3"),
         *("training.save_every=3", "evaluation.every=1"),
     )
     output = tmp_path / "run"
     train(recipe_for(model, rows_file, *changes), output)
     found = evaluations(output, "loss")
     best = min(found, key=lambda step: found[step])
+    assert best != 3, "the only step that is saved in any case"
     done = json.loads((output / "train" / "done.json").read_text())
     assert done["best"] == f"checkpoint-{best}"
     assert (output / "train" / done["best"] / "complete.json").is_file()

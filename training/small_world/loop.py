@@ -8,7 +8,7 @@ A loop's folder gets
 - `judge/`: the training, and in `judge/model` the judge;
 - `home/`: the gold set as lmms-eval sees it, apart from the user's own;
 - `journal/`: the verdicts of every judge;
-- `results/`: the leaderboard, and `small_world.md` with what was found.
+- `results/`: the leaderboard, and `README.md` with what was found.
 
 Every step goes on where it was stopped.
 """

@@ -21,7 +21,7 @@ from videojudge_bench.items import (
 )
 from videojudge_bench.scale import RatingScale
 
-GoldKind = Literal["human", "constructed", "options", "model", "none"]
+GoldKind = Literal["human", "constructed", "options", "model"]
 Shape = Literal["ratings", "options", "pairs"]
 
 _GOLD = {"ratings": RatingGold, "options": OptionGold, "pairs": PreferenceGold}
@@ -37,7 +37,7 @@ class GoldSetInfo:
         title: one line for tables.
         kind: where the gold comes from. `human`: people rated; `constructed`: made to deserve a
             rating; `options`: one option is correct; `model`: a model labelled it; `none`: there is
-            no gold, the set is a file of answers to judge.
+            no gold, the set is a file of answers to judge, and is never stored.
         shape: `ratings` of single responses, `options` of a question, or `pairs`.
         licence: of the data.
         source: where the data come from.
@@ -52,7 +52,7 @@ class GoldSetInfo:
 
     name: str
     title: str
-    kind: GoldKind
+    kind: GoldKind | Literal["none"]
     shape: Shape
     licence: str
     source: str

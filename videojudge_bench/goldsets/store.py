@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
@@ -165,7 +165,7 @@ def _work_folder(name: str) -> Iterator[Path]:
     """
     root().mkdir(parents=True, exist_ok=True)
     work = root() / f".{name}"
-    lock = FileLock(root() / f".{name}.lock")
+    lock = FileLock(_lock_file(name))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -179,6 +179,11 @@ def _work_folder(name: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
         lock.release()
+
+
+def _lock_file(name: str) -> Path:
+    """Beside the store, in which nothing but sets lie: a lock outlives the set that it was for."""
+    return root().with_name(f".{root().name}.{name}.lock")
 
 
 def _move_away(folder: Path, work: Path) -> None:
@@ -203,7 +208,7 @@ def _info_file(info: GoldSetInfo, videos: Path | None) -> str:
         format=1,
         name=info.name,
         title=info.title,
-        kind=info.kind,
+        kind=cast("GoldKind", info.kind),  # pydantic refuses a set without gold
         shape=info.shape,
         licence=info.licence,
         source=info.source,
