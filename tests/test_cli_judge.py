@@ -202,3 +202,16 @@ def test_ctrl_c_writes_what_there_is_and_the_same_command_goes_on(tmp_path: Path
         line["id"] for line in read(tmp_path / "v.jsonl")[:3]
     ]
     assert len(kept.read_text().splitlines()) == 6
+
+
+def test_a_disk_without_room_is_no_wrong_use(tmp_path: Path, answers: Path) -> None:
+    program = (
+        "import resource, sys; from videojudge_bench import cli; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    words = ("judge", str(answers), "--judge", "longest", "-o", str(tmp_path / "v.jsonl"))
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words, "--journal", str(tmp_path / "journal")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, "cannot be written (File too large)" in ended.stderr) == (1, True)

@@ -17,7 +17,7 @@ from videojudge_bench.cli_judges import add_judges
 from videojudge_bench.cli_look import add_look
 from videojudge_bench.cli_measure import add_measure
 from videojudge_bench.cli_rubrics import add_rubrics
-from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.errors import ConfigError, RunStoppedError, VideoJudgeError
 from videojudge_bench.files import NO_ROOM, cannot_write
 from videojudge_bench.terminal import Parser, Verbs, say, table, warn
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb: Verb = arguments.verb
     try:
         return verb(arguments)
+    except RunStoppedError as error:
+        warn(f"error: {error}")
+        return EXIT_FAILED
     except VideoJudgeError as error:
         warn(f"error: {error}")
         return EXIT_USAGE

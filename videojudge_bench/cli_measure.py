@@ -131,11 +131,7 @@ def _notes(found: Calibration) -> list[str]:
 
 
 def _metric(metric: Metric) -> str:
-    if metric.value is None:
-        return f"undefined ({metric.undefined})"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f} (no interval: {metric.no_interval})"
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric} (no interval: {metric.no_interval})" if metric.no_interval else str(metric)
 
 
 def _sweep(arguments: argparse.Namespace) -> int:

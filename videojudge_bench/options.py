@@ -43,6 +43,17 @@ def parse_options(text: str) -> dict[str, str]:
     return options
 
 
+def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options of the judge in `NAME,option=value,…`, or `judge=NAME,…`.
+
+    Raises:
+        ConfigError: as `parse_options`.
+    """
+    options = parse_options(f"judge={text.removeprefix('judge=')}")
+    name = options.pop("judge")
+    return name, {key: scalar(value) for key, value in options.items()}
+
+
 def options_of_words(words: Iterable[str]) -> dict[str, Scalar]:
     """Return the options that the words `option=value` of a command line give.
 

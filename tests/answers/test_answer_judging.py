@@ -123,6 +123,18 @@ def test_the_same_answers_in_another_project_are_judged_anew(
     assert len(asked) == 2
 
 
+def test_a_folder_of_videos_may_be_named_from_anywhere(
+    tmp_path: Path, asked: list[Item | Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "a.jsonl", [GOOD])
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "videos")
+    monkeypatch.chdir(tmp_path)
+    for named in (Path("videos"), tmp_path / "videos", Path("link")):
+        judge_answers(file, f"{HERE}:Words", run=options(tmp_path, videos=named))
+    assert len(asked) == 1
+
+
 def test_a_failure_is_tried_again(tmp_path: Path, asked: list[Item | Pair]) -> None:
     rows = [GOOD, {**BAD, "response": "boom"}]
     for _ in range(2):
@@ -205,6 +217,18 @@ def test_a_judge_of_positions_makes_ties_and_one_lost_order_loses_the_pair(
     assert judged.lines[1]["unparsed"] == "a 9"
     assert judged.lines[2]["note"] == "the two answers are the same text"
     assert "0.500" in str(judged)
+
+
+class Leans(Judge):
+    """Gives whatever stands first the same chance, which no fraction of two holds exactly."""
+
+    def prefer(self, pair: Pair) -> Preference:
+        return Preference(0.001)
+
+
+def test_two_orders_that_are_equal_make_a_tie(tmp_path: Path) -> None:
+    (line,) = judge_answers([PAIR], f"{HERE}:Leans", run=options(tmp_path)).lines
+    assert (line["preference"], line["p_a"]) == ("tie", 0.5)
 
 
 def test_versus_pairs_and_limits(tmp_path: Path) -> None:

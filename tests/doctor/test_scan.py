@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -151,6 +152,23 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
     assert video.found == "cannot be read (Permission denied)"
     assert (folder.file, folder.found) == ("closed", "cannot be read (Permission denied)")
     closed.chmod(0o700)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that fails")
+def test_a_disk_that_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").symlink_to("/proc/self/mem")  # there, and an error at its first byte
+    (tmp_path / "bad").mkdir()
+    scandir = os.scandir
+
+    def broken(path: str) -> object:
+        if Path(path).name == "bad":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    video, folder = scan_folder(tmp_path).videos
+    assert (video.file, video.found) == ("a.mp4", "cannot be read (Input/output error)")
+    assert (folder.file, folder.found) == ("bad", "cannot be read (Input/output error)")
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

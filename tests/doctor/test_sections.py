@@ -179,7 +179,7 @@ def test_which_sizes_fit_on_the_gpu(free_gb: float, fits: str, status: str) -> N
 def test_a_model_of_the_hub_that_is_here_already(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     before = named(judges(host_with(80)), "qwen2_5_vl")
     assert before.found.endswith("not here yet, the first run gets them from the hub")
     snapshot = tmp_path / "models--Qwen--Qwen2.5-VL-7B-Instruct" / "snapshots" / "abc"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,6 +67,18 @@ def test_the_plug_in_registers_it() -> None:
     assert ProviderFactory._provider_classes["videojudge"] is VideoJudgeProvider
 
 
+def test_the_plug_in_registers_it_when_the_registry_itself_leads_to_the_plug_in() -> None:
+    program = (
+        "import lmms_eval.llm_judge as judges; print(type(judges).__name__, 'videojudge' in "
+        "judges.ProviderFactory._provider_classes)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == ["module", "True"]
+    assert "is gone" not in ended.stderr
+
+
 def test_a_host_without_the_registry_is_named() -> None:
     with pytest.raises(HostChangedError, match="register_provider is gone"):
         plugin.add_our_judges(ModuleType("lmms_eval.llm_judge.factory"))
@@ -121,9 +135,10 @@ def test_no_score_is_said_and_ends_nothing(
     [("a b c d", "0/1", 1), ("a b c", "0/1", 0), ("a b c d", "yes/no", True), ("", "0/1", 0)],
 )
 def test_right_is_above_the_middle_of_the_scale(said: str, output_format: str, result: int) -> None:
-    found = server().evaluate_binary("?", "a", said, output_format)
-    assert found["result"] == result
-    assert found["success"] is bool(said)
+    for judge in (server(), server(score_range=(0, 100))):  # the task's range moves no middle
+        found = judge.evaluate_binary("?", "a", said, output_format)
+        assert found["result"] == result
+        assert found["success"] is bool(said)
 
 
 def test_a_judge_without_a_scale_cannot_say_what_is_right() -> None:

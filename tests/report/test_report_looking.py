@@ -53,6 +53,7 @@ def test_the_prompt_is_the_one_that_the_judge_sent(run: OpenRun, tmp_path: Path)
     [
         ({"prompt_rate": "0123"}, "the run used another version of it (0123, here "),
         ({"rubric": "sha256:12"}, "it was shown rubrics from a file"),
+        ({"descriptions": "sha256:12"}, "it was shown descriptions from a file"),
         ({"judge": "nobody"}, "unknown judge 'nobody'."),
     ],
 )

@@ -81,6 +81,8 @@ def test_the_last_tags_of_a_reply_count() -> None:
         1,
         3,
     )
+    thought = "<think>Is it <order>ABCDE</order>?</think> I do not know."
+    assert order_of(thought, blind).problem == "no <order> tags in the reply"
     assert order_of("CAEBD", blind).problem == "no <order> tags in the reply"
     assert "does not name each" in order_of("<order>A</order>", blind).problem
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.training.recipe_arguments import add_recipe_options
 
-from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.terminal import Verbs, say, table, warn
 
 if TYPE_CHECKING:
@@ -101,9 +101,6 @@ def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
                 workers=arguments.workers,
                 on_progress=on_progress,
             )
-    except RunStoppedError as error:
-        warn(f"error: {error}")
-        return EXIT_FAILED
     except KeyboardInterrupt:
         warn("what was done is kept: the same command goes on with it")
         raise

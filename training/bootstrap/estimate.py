@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videojudge_bench.training.bootstrap.contracts import (
@@ -22,12 +22,9 @@ from videojudge_bench.training.bootstrap.prompted import (
 )
 
 from videojudge_bench import registry
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.counting import CHARACTERS_PER_TOKEN, CountingEngine
+from videojudge_bench.engine import EngineError
 from videojudge_bench.signature import Scalar
-from videojudge_bench.verdicts import Usage
-
-CHARACTERS_PER_TOKEN = 4.0
-"""Of English text, with the tokenizers in use; within a fifth or so."""
 
 _LOOKED_AT = 200
 _PROBLEM = "it has no line for the rating 3"
@@ -64,25 +61,6 @@ class Estimate:
     cost: Range | None
 
 
-class _Counting:
-    """An engine that counts what it is asked, in tokens, and answers nothing."""
-
-    capabilities: frozenset[Capability] = frozenset()
-
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        """Return an empty reply with the length of the prompt."""
-        prefix, (tail,) = group.prefix, group.continuations
-        characters = len(prefix.system) + len(prefix.text) + len(tail.text)
-        return [Reply("", usage=Usage(round(characters / CHARACTERS_PER_TOKEN)))]
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
     """Return what each role will ask for; None for one that asks no model.
 
@@ -117,17 +95,17 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
     for seed in seeds:
         attempt = Attempt(Draft(seed.gold), Evaluation(3.0, _FEEDBACK))
         if role == "generator":
-            generator = PromptedGenerator(engine=_Counting(), **options)  # type: ignore[arg-type]
+            generator = PromptedGenerator(engine=CountingEngine(), **options)  # type: ignore[arg-type]
             first += _tokens(await generator.write(seed, 2, ()))
             later += _tokens(await generator.write(seed, 2, (attempt,)))
             reply += len(f"<answer>{seed.gold}</answer>") / CHARACTERS_PER_TOKEN
         elif role == "rubric":
-            writer = PromptedRubrics(engine=_Counting(), **options)  # type: ignore[arg-type]
+            writer = PromptedRubrics(engine=CountingEngine(), **options)  # type: ignore[arg-type]
             first += _tokens(await writer.rubric(seed, 1, ""))
             later += _tokens(await writer.rubric(seed, 2, _PROBLEM))
             reply += GOLD_RATING * len(seed.gold) / CHARACTERS_PER_TOKEN
         else:
-            evaluator = PromptedEvaluator(engine=_Counting(), **options)  # type: ignore[arg-type]
+            evaluator = PromptedEvaluator(engine=CountingEngine(), **options)  # type: ignore[arg-type]
             first += _tokens(await evaluator.rate(seed, attempt.draft))
             said = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
             reply += len(said) / CHARACTERS_PER_TOKEN

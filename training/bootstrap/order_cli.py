@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.terminal import Parser, Verbs, say, table, warn
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.files import write_whole
+from videojudge_bench.terminal import Parser, Verbs, say, table
 
 if TYPE_CHECKING:
     from videojudge_bench.training.bootstrap.order import Blind, OrderCheck, Ordered
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
     from videojudge_bench.hashing import Json
-    from videojudge_bench.metrics.card import Metric
 
 EXIT_FAILED = 1
 
@@ -120,9 +120,6 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             try:
                 ordered = by_model(blinds, orderer, folder)
-            except RunStoppedError as error:
-                warn(f"error: {error}")
-                return EXIT_FAILED
             finally:
                 orderer.close()
         found = check_orders(ordered)
@@ -136,7 +133,7 @@ def _write(
 ) -> list[Path]:
     lines = [f"# order: {folder.path.name}", "", said, "", *report_of(ordered, found)]
     report, rows = folder.path / "report.md", folder.path / "rows.json"
-    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(report, "\n".join(lines) + "\n")
     data: Mapping[str, Json] = {
         "metrics": {k: [m.value, m.low, m.high] for k, m in found.metrics.items()},
         "rows": [
@@ -149,7 +146,7 @@ def _write(
             for each in ordered
         ],
     }
-    rows.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_whole(rows, json.dumps(data, indent=1) + "\n")
     return [report, rows]
 
 
@@ -171,7 +168,7 @@ def report_of(ordered: Sequence[Ordered], found: OrderCheck) -> list[str]:
 def rows_of(found: OrderCheck) -> list[tuple[str, str, str]]:
     """Return name, value with its interval, and chance of each metric; ties where there are any."""
     return [
-        (_name(key), _cell(metric), f"{found.chance[key]:.3f}")
+        (_name(key), str(metric), f"{found.chance[key]:.3f}")
         for key, metric in found.metrics.items()
         if metric.value or not key.startswith("tied")
     ]
@@ -183,14 +180,6 @@ def _name(key: str) -> str:
         return {"tau": "Kendall's tau with the labels", "exact": "exactly the labels' order"}[key]
     low, high = pair.split("_")
     return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
-
-
-def _cell(metric: Metric) -> str:
-    if metric.value is None:
-        return f"undefined ({metric.undefined})"
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f}"
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from videojudge_bench.training.bootstrap.calls import (
 )
 from videojudge_bench.training.bootstrap.contracts import Draft
 from videojudge_bench.training.bootstrap.order import LETTERS, Blind, Ordered, read_order
-from videojudge_bench.training.bootstrap.prompted import PROMPTS_FOLDER, Asker
+from videojudge_bench.training.bootstrap.prompted import PROMPTS_FOLDER, Asker, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
 from videojudge_bench import registry
@@ -125,10 +125,10 @@ class PromptedOrderer:
 
 def order_of(reply: str, blind: Blind) -> Ordered:
     """Return the order that the last `<order>` tags of a reply hold."""
-    found = _ORDER.findall(reply)
+    found = last_tagged(reply, _ORDER)
     if not found:
         return Ordered(blind, None, "no <order> tags in the reply")
-    said = read_order(found[-1], len(blind.texts))
+    said = read_order(found, len(blind.texts))
     return Ordered(blind, None, said) if isinstance(said, str) else Ordered(blind, said)
 
 

@@ -238,8 +238,7 @@ class PromptedRubrics:
         reply = await self._asker.ask(f"{seed.id}/rubric/{number}", values, "rubrics")
         if isinstance(reply, EngineError):
             return reply
-        blocks = _RUBRIC.findall(_REASONED.split(reply.text)[-1])
-        return Draft(str(blocks[-1]).strip() if blocks else "", usage=reply.usage)
+        return Draft(last_tagged(reply.text, _RUBRIC), usage=reply.usage)
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return engine, model, the prompt's hash and the decoding."""
@@ -251,12 +250,21 @@ class PromptedRubrics:
 
 
 def answer_of(reply: str) -> str:
-    """Return what the last complete `<answer>` tags of a reply hold; "" when there are none.
+    """Return what the last complete `<answer>` tags of a reply hold; "" when there are none."""
+    return last_tagged(reply, _ANSWER)
+
+
+def last_tagged(reply: str, tags: re.Pattern[str]) -> str:
+    """Return what the last complete tags of a reply hold, stripped; "" when there are none.
 
     Of a reply that reasons between `<think>` tags, what follows them counts.
+
+    Args:
+        reply: of a model.
+        tags: the pattern, with what they hold as its one group.
     """
-    answers = _ANSWER.findall(_REASONED.split(reply)[-1])
-    return str(answers[-1]).strip() if answers else ""
+    found = tags.findall(_REASONED.split(reply)[-1])
+    return str(found[-1]).strip() if found else ""
 
 
 def evaluation_of(reply: Reply) -> Evaluation:
@@ -265,8 +273,7 @@ def evaluation_of(reply: Reply) -> Evaluation:
     # Feedback may speak of ratings, so that the verdict is looked for outside of it.
     verdict = parse_rating(_FEEDBACK.sub("\n", said), _SCALE)
     if isinstance(verdict, Rating):
-        blocks = _FEEDBACK.findall(said)
-        return Evaluation(verdict.value, str(blocks[-1]).strip() if blocks else "", reply.usage)
+        return Evaluation(verdict.value, last_tagged(said, _FEEDBACK), reply.usage)
     why = verdict.reason if reply.finished else CUT_OFF
     return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.training.recipe_arguments import add_recipe_options
 
-from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.terminal import Verbs, say, table, warn
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.terminal import Verbs, say, table
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.recipe import Recipe
@@ -77,11 +77,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise ConfigError("--output is missing: the folder that the run goes to")
     if arguments.inspect is not None:
         return _inspect(recipe, arguments.inspect, arguments.output / "inspect")
-    try:
-        train(recipe, arguments.output, say=lambda line: say([line]))
-    except RunStoppedError as error:
-        warn(f"error: {error}")
-        return EXIT_FAILED
+    train(recipe, arguments.output, say=lambda line: say([line]))
     return 0
 
 

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.counting import CHARACTERS_PER_TOKEN, CountingEngine
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.signature import Scalar
 from videojudge_bench.video import FramePolicy
-
-CHARACTERS_PER_TOKEN = 4.0
-"""Of English text, with the tokenizers in use; within a fifth or so."""
 
 PIXELS_PER_TOKEN = 28 * 28
 """Of a frame sent as an image to a Qwen; a video takes half as many tokens."""
@@ -44,34 +41,6 @@ class Estimate:
     cost: float | None
 
 
-@dataclass
-class _Counting:
-    """An engine that counts what it is asked, and answers nothing."""
-
-    capabilities: frozenset[Capability]
-    calls: int = 0
-    with_video: int = 0
-    characters: int = 0
-    max_tokens: int = 0
-
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        """Return an empty reply to each prompt."""
-        shared = len(group.prefix.system) + len(group.prefix.text)
-        for tail in group.continuations:
-            self.calls += 1
-            self.with_video += group.prefix.video is not None
-            self.characters += shared + len(tail.text)
-        self.max_tokens = group.sampling.max_tokens
-        return [Reply("")] * len(group.continuations)
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
 def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None:
     """Return what a judge will ask for; None for one that asks no model.
 
@@ -84,7 +53,7 @@ def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None
     judge = built.judge
     if not isinstance(judge, PromptedJudge) or not items:
         return None
-    counting = _Counting(judge.engine.capabilities)
+    counting = CountingEngine(judge.engine.capabilities)
     groups = [list(group) for _, group in groupby(items, key=lambda item: item.group)]
     some = groups[:: -(-len(groups) // _LOOKED_AT)]
     judge.fit(items)
@@ -98,7 +67,7 @@ def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None
     return _estimate(counting, built.options, share)
 
 
-def _estimate(counted: _Counting, options: Mapping[str, Scalar], share: float) -> Estimate:
+def _estimate(counted: CountingEngine, options: Mapping[str, Scalar], share: float) -> Estimate:
     default = FramePolicy()
     frames, pixels = (
         _number(options.get(name)) or float(usual)

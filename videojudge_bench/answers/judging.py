@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from videojudge_bench.answers.verdict_lines import line_of, verdict_of
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.hashing import Json
 from videojudge_bench.journal import read_journal
-from videojudge_bench.options import parse_options, scalar
+from videojudge_bench.options import parse_judge
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.runner import Run, RunOptions
 from videojudge_bench.signature import Scalar
@@ -65,7 +66,8 @@ class AnswersRun(Run):
         identity = super()._identity()
         if self._source and not self.built.judge.learns_from_set:
             # Ids and texts may be the same in another project, about other videos.
-            identity["set_hash"] = f"{self._source}|{self.options.videos}"
+            videos = self.options.videos
+            identity["set_hash"] = f"{self._source}|{videos and videos.resolve()}"
         return identity
 
     def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
@@ -112,8 +114,8 @@ class Judged:
     def reasons(self) -> dict[str, int]:
         """Why units have no verdict, and how many for each reason, the most frequent first."""
         verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
-        reasons = [v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed)]
-        return {r: reasons.count(r) for r in sorted(set(reasons), key=lambda r: -reasons.count(r))}
+        reasons = Counter(v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
+        return dict(reasons.most_common())
 
     @property
     def n_not_judged(self) -> int:
@@ -244,6 +246,5 @@ def build(judge: str) -> BuiltJudge:
         UnknownNameError: there is no such judge.
         ConfigError: as `registry.build`.
     """
-    options = parse_options(f"judge={judge.removeprefix('judge=')}")
-    name = options.pop("judge")
-    return registry.build(name, {key: scalar(value) for key, value in options.items()})
+    name, options = parse_judge(judge)
+    return registry.build(name, options)

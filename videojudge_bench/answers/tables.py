@@ -159,11 +159,7 @@ def _duel(row: Duel) -> tuple[str, ...]:
 
 
 def _metric(metric: Metric | None) -> str:
-    if metric is None or metric.value is None:
-        return f"undefined ({metric.undefined})" if metric else ""
-    if metric.low is None or metric.high is None:
-        return f"{metric.value:.3f}"
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+    return "" if metric is None else str(metric)
 
 
 def _share(share: float | None) -> str:

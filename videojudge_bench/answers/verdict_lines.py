@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from videojudge_bench.answers.reading import Unit
-from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import (
     FIRST,
@@ -43,7 +43,9 @@ def verdict_of(unit: Unit, judgements: Mapping[str, Judgement]) -> Verdict | Non
     if len(found) == 1:
         return found[0]
     there, back = (v.p_first for v in found if isinstance(v, Preference))
-    return Preference((there + 1 - back) / 2)
+    # Written so that two that are equal make a tie: (there + 1 - back) / 2 rounds to a win now and
+    # then.
+    return Preference(0.5 + (there - back) / 2)
 
 
 def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] | None:
@@ -79,21 +81,15 @@ def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
     """Write a file, all of it or nothing; an older one is replaced.
 
     Raises:
-        VideoJudgeError: it cannot be written.
+        RunStoppedError: it cannot be written.
     """
-    part = output.with_name(f"{output.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            for line in lines:
-                file.write(_encoded(line))
-        part.replace(output)
+        write_whole(output, b"".join(map(_encoded, lines)))
     except OSError as error:
-        raise VideoJudgeError(
+        raise RunStoppedError(
             f"{output} cannot be written ({error.strerror}). Nothing is lost: the journal has all "
             "judgements, and the same command writes them"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _pair_fields(unit: Unit, verdict: Verdict, made: list[Judgement]) -> dict[str, Json]:

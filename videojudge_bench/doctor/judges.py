@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from videojudge_bench import registry
 from videojudge_bench.doctor.findings import Finding, Section, gigabytes
@@ -14,7 +13,7 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judge import Judge
 from videojudge_bench.judges.qwen_vl import WEIGHTS, QwenVL
 from videojudge_bench.judges.videojudge import PRESETS, VideoJudge
-from videojudge_bench.options import parse_options, scalar, without_secrets
+from videojudge_bench.options import parse_judge, without_secrets
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.signature import Scalar
 
@@ -34,9 +33,7 @@ class AskedJudge:
 
 def read_judge(text: str) -> AskedJudge:
     """Return the judge in `NAME,option=value,…`; raises ConfigError as `parse_options`."""
-    name, _, rest = text.partition(",")
-    options = {key: scalar(value) for key, value in parse_options(rest).items()}
-    return AskedJudge(name.removeprefix("judge="), options)
+    return AskedJudge(*parse_judge(text))
 
 
 def judges(host: Host) -> Section:
@@ -125,7 +122,7 @@ def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
 
 def _is_kept(model: str) -> bool:
     """Whether a model of the hub is on this machine."""
-    folder: Path = hub_folder() / f"models--{model.replace('/', '--')}" / "snapshots"
+    folder = hub_folder() / f"models--{model.replace('/', '--')}" / "snapshots"
     return any(folder.glob("*/*.safetensors"))
 
 

@@ -114,10 +114,9 @@ def _folders() -> Iterator[Finding]:
 
 def hub_folder() -> Path:
     """Return the folder in which the Hugging Face hub's models are kept."""
-    if named := os.environ.get("HF_HUB_CACHE"):
-        return Path(named)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub"
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
 
 
 def _folder(name: str, folder: Path, other: str) -> Finding:

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from lmms_eval.llm_judge.base import ServerInterface
 from lmms_eval.llm_judge.protocol import Request, Response, ServerConfig
@@ -24,6 +23,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.border import VIDEO_EXTENSIONS
 from videojudge_bench.hashing import content_hash
 from videojudge_bench.items import Item
+from videojudge_bench.judge import Need
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.runner import answers_of
 from videojudge_bench.scale import RatingScale
@@ -104,8 +104,18 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
 
         Without a verdict the result is 0 (or False), as lmms-eval has it, and `success` is False.
         """
-        request = Request(messages=[], question=question, answer=answer, prediction=prediction)
-        response = self.evaluate(replace(request, images=kwargs.get("images")))
+        # Of the judge's own scale, whatever range the task wants its scores in.
+        config = replace(self.config, score_range=None)
+        response = self.evaluate(
+            Request(
+                messages=[],
+                images=kwargs.get("images"),
+                config=config,
+                question=question,
+                answer=answer,
+                prediction=prediction,
+            )
+        )
         scale = self._shared.built.judge.scale
         if response.success and scale is None:
             response = self._failed(
@@ -195,8 +205,6 @@ def _judge_named(config: ServerConfig | None) -> str:
         )
     return name.removeprefix(_PREFIX)
 
-
-Need = Literal["video", "references", "description"]
 
 _WHERE: dict[Need, str] = {
     "video": "a video: the path of its file belongs among the request's images",

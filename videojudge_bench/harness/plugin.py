@@ -44,14 +44,18 @@ def manifests() -> list[ModelManifest]:
     """Return the model that we add to lmms-eval, and install the hook for our tasks."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
+    # The entry-point guard: what cannot be added is missing, all else works.
     try:
         install_task_hook()
-        when_loaded(HOST_JUDGES, add_our_judges)
-    except Exception:  # the entry-point guard: our tasks are missing, all else works
+    except Exception:
         logger.exception(
             "videojudge_bench could not add its tasks; --include_path \"$(videojudge tasks-path)\" "
             "still works"
         )  # fmt: skip
+    try:
+        when_loaded(HOST_JUDGES, add_our_judges)
+    except Exception:
+        logger.exception("videojudge_bench could not add its provider to lmms_eval.llm_judge")
     model = "videojudge_bench.harness.model.VideoJudge"
     return [ModelManifest(model_id="videojudge", chat_class_path=model)]
 
@@ -122,10 +126,15 @@ def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
     """Run a hook on a module of the host, now or right after it is imported.
 
     Raises:
-        HostChangedError: the module is loaded, and the hook raises it.
+        HostChangedError: the module is loaded, and the hook raises it; of one that is loaded later,
+            it is logged.
     """
-    if name in sys.modules:
-        hook(sys.modules[name])
+    module = sys.modules.get(name)
+    if module is not None and getattr(module.__spec__, "_initializing", False):
+        # It is being imported, and what it imports has led here.
+        _hook_when_bound(name, hook)
+    elif module is not None:
+        hook(module)
     elif not any(isinstance(f, _HookingFinder) and f.name == name for f in sys.meta_path):
         sys.meta_path.insert(0, _HookingFinder(name, hook))
 
@@ -142,8 +151,9 @@ def add_our_judges(host_judges: ModuleType) -> None:
     factory = getattr(host_judges, "ProviderFactory", None)
     if not hasattr(factory, "register_provider"):
         raise HostChangedError(
-            "lmms_eval.llm_judge.factory.ProviderFactory.register_provider is gone: this version "
-            'of lmms-eval is not supported; install "lmms-eval>=0.7.3,<0.8"'
+            "lmms_eval.llm_judge.factory.ProviderFactory.register_provider is gone: the provider "
+            "`videojudge` is missing, all else works. This version of lmms-eval is not supported; "
+            'install "lmms-eval>=0.7.3,<0.8"'
         )
     from videojudge_bench.harness import llm_judge_provider
 
@@ -225,9 +235,29 @@ def _hook_after_loading(loader: importlib.abc.Loader, hook: Callable[[ModuleType
     def exec_module(module: ModuleType) -> None:
         del loader.exec_module  # a loader may serve other modules too
         load(module)
-        try:
-            hook(module)
-        except HostChangedError as error:
-            logger.warning("%s", error)
+        _hook_or_warn(module, hook)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def _hook_when_bound(name: str, hook: Callable[[ModuleType], None]) -> None:
+    """Run a hook once a module that is being imported is bound in its package: it is whole then."""
+    package, _, child = name.rpartition(".")
+
+    class Watching(ModuleType):
+        """A package that runs the hook, and is as it was before from then on."""
+
+        def __setattr__(self, attribute: str, value: object) -> None:
+            super().__setattr__(attribute, value)
+            if attribute == child and isinstance(value, ModuleType):
+                self.__class__ = ModuleType  # type: ignore[assignment]
+                _hook_or_warn(value, hook)
+
+    sys.modules[package].__class__ = Watching
+
+
+def _hook_or_warn(module: ModuleType, hook: Callable[[ModuleType], None]) -> None:
+    try:
+        hook(module)
+    except HostChangedError as error:
+        logger.warning("%s", error)

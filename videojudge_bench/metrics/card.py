@@ -41,6 +41,13 @@ class Metric:
     undefined: str = ""
     no_interval: str = ""
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"undefined ({self.undefined})"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 @dataclass(frozen=True)
 class ScoreCard:

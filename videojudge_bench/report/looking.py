@@ -91,6 +91,9 @@ class Prompts:
             return {}
         if str(self._settings.get("rubric", "")).startswith("sha256:"):
             raise ConfigError("it was shown rubrics from a file")
+        told = "descriptions" in self._settings
+        if told and self._settings.get("video") in ("all", "description"):
+            raise ConfigError("it was shown descriptions from a file")
         found: dict[str, PromptTemplate] = {}
         for ability, name in self._cls.prompts.items():
             template = load_prompt(find_prompt(self._cls, name))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 from videojudge_bench.report.marks import Figure
 from videojudge_bench.report.standings import Standing
@@ -38,7 +39,7 @@ class Page:
         standings: the leaderboard, a table for each form of a set.
         figures: plots of the runs.
         numbers: all metrics of the runs: name, then the text of each run.
-        items: as `items.payload` gives it, with `media` and `prompts`.
+        items: as `items.payload` gives it, with `videos` and `prompts`.
         notes: what a reader should know of how numbers are made.
     """
 
@@ -80,7 +81,7 @@ def render(page: Page) -> str:
 
 def write(page: Page, path: Path) -> None:
     """Write a page to a file; what is no text (half a surrogate pair) becomes `?`."""
-    path.write_bytes(render(page).encode("utf-8", "replace"))
+    write_whole(path, render(page).encode("utf-8", "replace"))
 
 
 def embedded(value: Json) -> Markup:
