@@ -7,9 +7,10 @@ With several references, of a response x and references R:
                 any reference (the precision of BERTScore, Zhang et al. 2020,
                 https://arxiv.org/abs/1904.09675, against all references at once)
 
-From each a quarter of the same figure among the references is taken, where every reference is
-compared with the others: where references disagree, less agreement can be asked of a response. With
-one reference there is nothing to take. Nothing depends on other items of a set.
+From each a quarter of what the references have of it among themselves is taken, the mean over all
+of them: a reference's largest cosine with another one, and its support by all others. Where they
+disagree, less agreement can be asked of a response. With one reference there is nothing to take.
+Nothing depends on other items of a set.
 """
 
 from __future__ import annotations

@@ -83,6 +83,6 @@ class VideoJudge(PromptedJudge):
         super().__init__(pretrained=pretrained, **own)  # type: ignore[arg-type] # checked by name
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return what `PromptedJudge` does, and how it is asked where its folder has said so."""
+        """Return what `PromptedJudge` does, and `feedback` and `score`, which a folder may set."""
         score = "expected" if self._expected else "text"
         return {**super().settings(), "feedback": self._wanted.feedback, "score": score}

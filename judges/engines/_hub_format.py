@@ -78,12 +78,19 @@ def _older(found: re.Match[str]) -> str:
     return "visual." if found[1] else "model."
 
 
-def config_for_both(config: Mapping[str, Json]) -> dict[str, Json]:
-    """Return `config.json` with the names that transformers 4.57 looks for beside those of 5."""
+def config_for_both(config: Mapping[str, Json], *, tied: bool) -> dict[str, Json]:
+    """Return `config.json` with the names that transformers 4.57 looks for beside those of 5.
+
+    Args:
+        config: of the base, as it is.
+        tied: whether the weights that write tokens are those that read them. 4.57 looks for it in
+            the text's part, 5 in the outer one.
+    """
     made = dict(config)
     for section in (made, made.get("text_config")):
         if isinstance(section, dict):
             _add_rope(section)
+            section["tie_word_embeddings"] = tied
             if "dtype" in section and "torch_dtype" not in section:
                 section["torch_dtype"] = section["dtype"]
     return made

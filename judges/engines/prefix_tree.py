@@ -181,7 +181,7 @@ class Branch:
     """Tokens, and what may follow them.
 
     Attributes:
-        tokens: at least one.
+        tokens: may be none, where a bundle branches at once.
         branches: each goes on right behind `tokens`; () for a leaf.
     """
 

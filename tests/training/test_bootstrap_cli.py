@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from talk import TalkEngine, options_for
-from videojudge_bench.training.bootstrap.estimate import CHARACTERS_PER_TOKEN, estimate
+from videojudge_bench.training.bootstrap.estimate import estimate
 from videojudge_bench.training.bootstrap.options import RECIPES_FOLDER, load_options, recipes
 from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, PromptedGenerator
 from videojudge_bench.training.bootstrap.roles import Roles
@@ -22,6 +22,7 @@ from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
 from videojudge_bench.cli import main
+from videojudge_bench.counting import CHARACTERS_PER_TOKEN
 from videojudge_bench.errors import ConfigError
 
 HERE = Path(__file__).parent

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def start(folder: Path, groups: list[Group]) -> Weights:
     return start_weights(str(folder), [text for group in groups for text in group])
+
+
+def other_than(start: Weights) -> Weights:
+    """Another encoder."""
+    name = "embeddings.word_embeddings.weight"
+    return replace(start, network={**start.network, name: -start.network[name]})
 
 
 def coco(path: Path, groups: Sequence[Group]) -> Path:
@@ -188,6 +196,8 @@ def test_tuning_goes_on_where_it_was_stopped(
     assert not any(name.startswith("embeddings.") for name in moved)
     with pytest.raises(ConfigError, match="was made from other captions or options"):
         tune.tune(start, groups, (), tmp_path / "parts", options)
+    with pytest.raises(ConfigError, match="or of another encoder; give another folder, or delete"):
+        tune.tune(other_than(start), groups, made_wrong, tmp_path / "parts", options)
 
 
 def test_tuning_brings_captions_of_one_thing_together(
@@ -213,7 +223,7 @@ def test_between_two_encoders(start: Weights) -> None:
 
 
 def test_both_figures_get_the_same_spread(start: Weights, groups: list[Group]) -> None:
-    form = balanced(start, groups, ladders(groups)[:10]).form
+    form = balanced(start, ladders(groups)[:10]).form
     assert form.closeness_of_one == pytest.approx(2 / 3)
     assert 0 < form.closeness_of_many < 1
     assert form != Form(2 / 3, 0.5)
@@ -286,3 +296,22 @@ def test_crossfit_judges_each_fold_by_the_other(
     crossfit.crossfit(start, tmp_path, options, said.append)
     assert path.read_bytes() == before
     assert said == []
+    # Without its checkpoints a folder is tuned anew: nothing is taken of the encoder before.
+    for checkpoint in tmp_path.rglob(tune.CHECKPOINT):
+        checkpoint.unlink()
+    other = other_than(start)
+    crossfit.crossfit(other, tmp_path, options, said.append)
+    anew = crossfit.crossfit(other, tmp_path / "anew", options, said.append)
+    assert path.read_bytes() == anew.read_bytes() != before
+
+
+def test_scores_are_kept_whole_or_not_at_all(tmp_path: Path, start: Weights) -> None:
+    items = [e.item for e in vatex.load().examples[:20] if isinstance(e.item, Item)]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            crossfit.scores(start, items, tmp_path / "start.npy", lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from sft_cases import base_of, tiny_model
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.estimate import (
     EFFICIENCY,
@@ -158,6 +159,25 @@ def test_activations_by_hand(model: Path) -> None:
     assert found(stage(micro_batch=2)) == pytest.approx(8 * (kept + 2 * layer))
     again = base_of(model, gradient_checkpointing=True)
     assert found(stage(), again) == pytest.approx(4 * (kept + layer))
+
+
+def test_the_weights_are_counted_once_however_many_bundles_there_are(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Checkpoint] = []
+    weights = Checkpoint.weights
+
+    def counted(of: Checkpoint) -> dict[str, int]:
+        calls.append(of)
+        return weights(of)
+
+    monkeypatch.setattr(Checkpoint, "weights", counted)
+    found = []
+    for bundles in (1, 5):
+        calls.clear()
+        estimate(Plan((BUNDLE,) * bundles, ()), base_of(model), stage(steps=10), GPUS["h100"])
+        found.append(len(calls))
+    assert found[0] == found[1]
 
 
 def test_an_unknown_gpu_is_told_what_was_meant() -> None:

@@ -15,6 +15,7 @@ from sft_cases import base_of, recipe_for, sample_rows, tiny_model, written_rows
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.training.sft import export as exporting
 from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.model import load_model, put_weights
 from videojudge_bench.training.sft.run import train
 
 from videojudge_bench import goldsets
@@ -137,6 +138,38 @@ def test_weights_that_are_one_are_written_once(tmp_path: Path, models: dict[Fami
     folder = exported(model, model, tmp_path / "model")
     assert "lm_head.weight" not in load_file(folder / "model.safetensors")
     assert same_logits(loaded(folder), loaded(model))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("outer", "inner"), [(True, None), (None, True), (True, False)])
+def test_weights_are_one_where_the_model_has_them_as_one(
+    tmp_path: Path, models: dict[Family, Path], family: Family, outer: object, inner: object
+) -> None:
+    # The released Qwen2.5-VL-3B says so in the outer part of its configuration alone.
+    model = tmp_path / "tied"
+    shutil.copytree(models[family], model)
+    config = json_of(model / "config.json")
+    for section, said in ((config, outer), (config["text_config"], inner)):
+        section.pop("tie_word_embeddings", None)
+        section.update({} if said is None else {"tie_word_embeddings": said})
+    (model / "config.json").write_text(json.dumps(config))
+    weights = load_file(model / "model.safetensors")
+    (embeddings,) = (tensor for name, tensor in weights.items() if "embed_tokens" in name)
+    weights["lm_head.weight"] = embeddings.clone()
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    one = loaded(model)
+    tied = one.lm_head.weight is one.get_input_embeddings().weight
+    folder = exported(model, model, tmp_path / "model")
+    assert ("lm_head.weight" in load_file(folder / "model.safetensors")) is not tied
+    made = json_of(folder / "config.json")  # 4.57 looks for it in the inner part, 5 in the outer
+    assert made["tie_word_embeddings"] is made["text_config"]["tie_word_embeddings"] is tied
+    assert same_logits(loaded(folder), one)
+    base = base_of(model)
+    resumed = load_model(base)
+    for parameter in resumed.parameters():
+        torch.nn.init.zeros_(parameter)
+    put_weights(resumed, folder, base)
+    assert same_logits(resumed.eval(), one)
 
 
 def test_weights_that_are_not_finite_are_no_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,23 +174,35 @@ def test_rows_of_other_prompts_are_refused(rows_file: Path) -> None:
         check_prompts(changed, JudgeOptions(feedback=False))
 
 
+def test_the_prompt_of_every_row_is_checked(rows_file: Path, tmp_path: Path) -> None:
+    options = JudgeOptions(feedback=False)
+    rows = rows_of(rows_file, "mdn_crystal")
+    last = rows[0].model_copy(update={"id": "last", "system": "You judge."})
+    with pytest.raises(ConfigError, match="row last was written with another prompt"):
+        check_prompts([*rows * 10, last], options)
+    # The other kind's prompt is exported too: that it is missing must not be found after training.
+    missing = JudgeOptions(feedback=False, pair_prompt=str(tmp_path / "none.jinja"))
+    with pytest.raises(ConfigError, match=r"prompt file .*none\.jinja"):
+        check_prompts(rows, missing)
+
+
 def test_rows_of_kinds_of_one_s_own_have_no_prompt_to_check() -> None:
     check_prompts(own_rows({"kind": "describe"}, {"responses": []}), JudgeOptions())
 
 
 def test_what_a_validation_measures_follows_from_its_rows(rows_file: Path) -> None:
     rated = rows_of(rows_file, "mdn_crystal")
-    found = validation_of(rated, VIDEOS, JudgeOptions())
+    found = validation_of(rated, VIDEOS)
     assert found is not None
     assert (found.metric, len(found.gold_set.examples)) == ("spearman", len(rated))
     two = [{"text": "A pig.", "rating": 5}, {"text": "A dog.", "rating": 1}]
     pairs = own_rows({"kind": "pairwise", "responses": two, "verdict": "A"})
-    found = validation_of(pairs, VIDEOS, JudgeOptions())
+    found = validation_of(pairs, VIDEOS)
     assert found is not None
     assert found.metric == "accuracy"
     golds = [example.gold.p_first for example in found.gold_set.examples]  # type: ignore[union-attr]
     assert golds == [1.0, 0.0]  # both orders
-    assert validation_of(own_rows({"responses": []}), VIDEOS, JudgeOptions()) is None
+    assert validation_of(own_rows({"responses": []}), VIDEOS) is None
 
 
 def test_a_metric_that_the_rows_do_not_have_is_refused(model: Path, rows_file: Path) -> None:
@@ -219,6 +232,36 @@ def test_rows_of_some_verdicts_alone_can_be_asked_for(model: Path, rows_file: Pa
     assert set(rows) == {"1", "5"}
     with pytest.raises(ConfigError, match="rows have the verdict 1: a judge would learn"):
         prepared(recipe_for(model, rows_file, "data.verdicts=['1']"))
+
+
+# The stages.
+
+
+def two_stages(recipe: Recipe, **sections: object) -> Recipe:
+    """The same stage twice, but for options of the second, by section."""
+    (stage,) = recipe.stages
+    changed = {
+        name: getattr(stage, name).model_copy(update=options) for name, options in sections.items()
+    }
+    return replace(recipe, stages=(stage, replace(stage, name="last", **changed)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"evaluation": {"metric": "accuracy"}}, r"stage last: evaluation\.metric=accuracy cannot"),
+        ({"data": {"rows": ("none",)}}, r"data\.rows: none: it is not there"),
+        ({"data": {"verdicts": ("1",)}}, "rows have the verdict 1: a judge would learn"),
+        ({"training": {"micro_batch": 900, "batch": 900}}, r"stage last: \d+ packed rows are too"),
+    ],
+)
+def test_what_is_wrong_with_the_last_stage_is_told_before_the_first_trains(
+    tmp_path: Path, model: Path, rows_file: Path, changes: dict[str, Any], text: str
+) -> None:
+    recipe = two_stages(recipe_for(model, rows_file), **changes)
+    with pytest.raises(ConfigError, match=text):
+        train(recipe, tmp_path / "run")
+    assert not [path for path in (tmp_path / "run").iterdir() if path.is_dir()]
 
 
 # The folder.

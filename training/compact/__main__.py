@@ -101,7 +101,7 @@ def _tune(arguments: argparse.Namespace) -> str:
     made = replace(start, network=between(start.network, tuned, SHARE), about=about)
     kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
     path: Path = arguments.output / "compact.safetensors"
-    write_weights(balanced(made, groups, kept), path)
+    write_weights(balanced(made, kept), path)
     return f"wrote {path}"
 
 

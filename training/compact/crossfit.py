@@ -9,6 +9,7 @@ share of their items that score lower. No rating is seen, and none is needed.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights
 from videojudge_bench.judges.compact_form import References
 from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_groups
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
+from videojudge_bench.training.compact.weights import weights_hash
 
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets import vatex
 from videojudge_bench.items import Item, part_of
 
@@ -54,7 +57,7 @@ def crossfit(start: Weights, folder: Path, options: TuneOptions, told: Told) -> 
         items, kept = items_of(fold), folder / f"fold{fold}"
         network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(_line(p)))
         by_encoder = [
-            scores(weights, items, kept / f"{name}.npy", told)
+            scores(weights, items, kept / f"{name}-{weights_hash(weights)[:12]}.npy", told)
             for name, weights in (("start", start), ("tuned", replace(start, network=network)))
         ]
         columns = ranks_on_dev(by_encoder, items).round(6).tolist()
@@ -73,7 +76,7 @@ def scores(weights: Weights, items: Sequence[Item], path: Path, told: Told) -> S
     Args:
         weights: of the encoder.
         items: to judge; those of one video follow each other.
-        path: where the scores are kept; read where they are there.
+        path: where the scores of these weights are kept; read where they are there.
         told: is called with what is being done.
     """
     if path.exists():
@@ -88,7 +91,9 @@ def scores(weights: Weights, items: Sequence[Item], path: Path, told: Told) -> S
             shown = [References(known[:count], weights.form) for count in REFERENCES]
             found.append([references.score(texts[item.response]) for references in shown])
         told(f"{path.stem}: {len(found)} of {len(items)} items")
-    np.save(path, np.array(found), allow_pickle=False)
+    content = io.BytesIO()
+    np.save(content, np.array(found), allow_pickle=False)
+    write_whole(path, content.getvalue())
     return np.array(found)
 
 

@@ -8,8 +8,6 @@ higher. The embeddings of tokens and places stay as they are. No rating is seen.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,8 +31,10 @@ from videojudge_bench.training.compact.captions import (
     state_of,
     to_state,
 )
+from videojudge_bench.training.compact.weights import weights_hash
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.hashing import content_hash
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +116,7 @@ def tune(
         told: is called after each step.
 
     Raises:
-        ConfigError: the folder's checkpoint is of other options or captions.
+        ConfigError: the folder's checkpoint is of another encoder, other options or captions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     batches = Batches(
@@ -127,7 +127,7 @@ def tune(
         keep_some=keep_some,
         seed=options.seed,
     )
-    work = _Work(start, options, batches, _made_from(groups, ladders, options))
+    work = _Work(start, options, batches, _made_from(start, groups, ladders, options))
     done = work.resume(folder / CHECKPOINT)
     for step in range(done, options.steps):
         pairs, of_ladders = work.step()
@@ -207,8 +207,8 @@ class _Work:
             metadata = file.metadata()
             if metadata["made_from"] != self._made_from:
                 raise ConfigError(
-                    f"{path} was made from other captions or options; give another folder, or "
-                    "delete that file to begin anew"
+                    f"{path} was made from other captions or options, or of another encoder; give "
+                    "another folder, or delete that file to begin anew"
                 )
             kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         torch.set_rng_state(kept.pop("torch_rng"))
@@ -288,7 +288,8 @@ class _Batch:
         return weighted / self.counts.sum(dim=1).clamp_min(1e-6)[:, None]
 
 
-def _made_from(groups: Sequence[Group], ladders: Sequence[Ladder], options: TuneOptions) -> str:
+def _made_from(
+    start: Weights, groups: Sequence[Group], ladders: Sequence[Ladder], options: TuneOptions
+) -> str:
     texts = [list(group) for group in groups] + [list(ladder.steps) for ladder in ladders]
-    digest = hashlib.sha256(json.dumps([texts, asdict(options)], sort_keys=True).encode())
-    return digest.hexdigest()
+    return content_hash([weights_hash(start), texts, asdict(options)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,9 @@ from videojudge_bench.judges.compact_encoder import (
 )
 from videojudge_bench.judges.compact_form import EncodedText, Form, References
 from videojudge_bench.judges.minilm import load_minilm
-from videojudge_bench.training.compact.captions import Group, Ladder
+from videojudge_bench.training.compact.captions import Ladder
+
+from videojudge_bench.hashing import content_hash
 
 if TYPE_CHECKING:
     import torch
@@ -90,13 +93,21 @@ def between(
     return {name: (1 - share) * one[name] + share * other[name] for name in one}
 
 
-def balanced(weights: Weights, groups: Sequence[Group], ladders: Iterable[Ladder]) -> Weights:
+def weights_hash(weights: Weights) -> str:
+    """Return the SHA-256 (64 hex digits) of all that an encoder's scores depend on."""
+    digest = hashlib.sha256(content_hash([weights.config, asdict(weights.form)]).encode())
+    for name, values in sorted({**weights.network, "token_weights": weights.token_weights}.items()):
+        digest.update(name.encode())
+        digest.update(values.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def balanced(weights: Weights, ladders: Sequence[Ladder]) -> Weights:
     """Return weights whose form gives both figures the same spread over captions and drafts.
 
     Each step of a ladder is scored against the other captions of its group.
     """
-    ladders = list(ladders)
-    texts = {t for x in ladders for t in (*x.steps, *groups[x.group][1:])}
+    texts = {text for ladder in ladders for text in (*ladder.steps, *ladder.others)}
     encoded = CompactEncoder(weights, bfloat16=True).encode(sorted(texts))
 
     def scores(form: Form) -> float:

@@ -100,11 +100,6 @@ class BaseModel:
         return float(getattr(self.vision, "tokens_per_second", 1))
 
     @property
-    def tied(self) -> bool:
-        """Whether the weights that write tokens are those that read them."""
-        return bool(self.checkpoint.text_config.tie_word_embeddings)
-
-    @property
     def context(self) -> int:
         """How many tokens it takes."""
         return int(self.checkpoint.text_config.max_position_embeddings)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import parts_of
 from videojudge_bench.training.sft.options import PARTS, LoraOptions
-from videojudge_bench.training.sft.plan import Bundle, Plan
+from videojudge_bench.training.sft.plan import Bundle, Plan, seen_tokens
 from videojudge_bench.training.sft.recipe import Stage, steps_of
 
 from videojudge_bench.errors import UnknownNameError
@@ -99,7 +99,8 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     """
     steps = steps_of(stage, len(plan.bundles))
     epochs = steps * stage.training.batch / len(plan.bundles)
-    once = sum(_operations(base, stage, bundle) for bundle in plan.bundles)
+    counts = weights_by_part(base)
+    once = sum(_operations(base, stage, bundle, counts) for bundle in plan.bundles)
     largest = max(plan.bundles, key=lambda bundle: bundle.tokens)
     return Estimate(
         steps=steps,
@@ -110,13 +111,12 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     )
 
 
-def _operations(base: BaseModel, stage: Stage, bundle: Bundle) -> float:
+def _operations(base: BaseModel, stage: Stage, bundle: Bundle, counts: Mapping[str, int]) -> float:
     """Of a packed row, forward and backward."""
     config, trained = base.checkpoint.text_config, _trained(base)
     again = _FORWARD if base.options.gradient_checkpointing else 0
     language = _FORWARD + again + (_BACKWARD if "language" in trained else _BACKWARD / 2)
     vision = _FORWARD + (again + _BACKWARD if "vision" in trained else 0)
-    counts = weights_by_part(base)
     # A mask of its own is worked out in full; without one, half of the pairs are left out.
     pairs = bundle.tokens**2 / (1 if stage.data.packing == "tree" else 2)
     attention = 4 * pairs * config.hidden_size * config.num_hidden_layers
@@ -174,10 +174,7 @@ def _trained(base: BaseModel) -> tuple[str, ...]:
 
 
 def _patches(base: BaseModel, bundle: Bundle) -> int:
-    size = bundle.size
-    steps = -(-size.frames // int(base.vision.temporal_patch_size))
-    tokens = steps * (size.height // base.side) * (size.width // base.side)
-    return tokens * base.patches_per_token
+    return seen_tokens(base, bundle.size) * base.patches_per_token
 
 
 def _activations(base: BaseModel, stage: Stage, bundle: Bundle) -> float:

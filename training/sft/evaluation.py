@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
-from videojudge_bench.training.bootstrap.rows import KINDS
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
 from videojudge_bench.training.sft.rows import SftRow
@@ -104,18 +103,13 @@ def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow
     return [row for row in rows if row.video_id in kept]
 
 
-def validation_of(
-    rows: Sequence[SftRow], videos: Path | None, judge: JudgeOptions
-) -> Validation | None:
+def validation_of(rows: Sequence[SftRow], videos: Path | None) -> Validation | None:
     """Return what the judge is measured on; None where no row holds a judgement.
 
     Where there are rated rows they are taken, else pairs.
-
-    Raises:
-        ConfigError: the rows were written with other prompts than the judge will be asked with.
     """
-    rated = [r for r in rows if r.kind in _RATED and r.responses and r.instruction]
-    pairs = [r for r in rows if r.kind == _PAIRS and len(r.responses) == 2 and r.instruction]
+    rated = [row for row in rows if _is_rated(row)]
+    pairs = [row for row in rows if _is_pair(row)]
     if rated:
         examples = tuple(_rated(row) for row in {_response_key(row): row for row in rated}.values())
     elif pairs:
@@ -125,6 +119,14 @@ def validation_of(
     files = {row.video_id: row.video for row in rows if row.video is not None}
     made = _gold_set(examples, "ratings" if rated else "pairs", videos, files)
     return Validation(made, "spearman" if rated else "accuracy")
+
+
+def _is_rated(row: SftRow) -> bool:
+    return row.kind in _RATED and bool(row.responses and row.instruction)
+
+
+def _is_pair(row: SftRow) -> bool:
+    return row.kind == _PAIRS and len(row.responses) == 2 and bool(row.instruction)
 
 
 def _response_key(row: SftRow) -> tuple[str, str, str]:
@@ -221,21 +223,24 @@ def measure(validation: Validation, judge: LiveJudge, journal: Path) -> dict[str
     return {name: value for name, value in found.items() if value is not None}
 
 
-def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions, *, rows_checked: int = 20) -> None:
-    """Check that rows were written with the prompts that the judge will be asked with.
+def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions) -> None:
+    """Check that all rows were written with the prompts that the judge will be asked with.
 
     Raises:
         ConfigError: they were not; says how they differ.
     """
     wanted = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
-    own = {"rate": judge.prompt, "prefer": judge.pair_prompt}
-    known = [row for row in rows if row.kind in KINDS and row.responses and row.instruction]
-    for row in known[:rows_checked]:
-        ability = "prefer" if row.kind == _PAIRS else "rate"
-        chosen = own[ability]
-        path = prompt_path(chosen) if chosen else PROMPTS_FOLDER / f"{ability}.jinja"
-        template = load_prompt(path)
-        item = _pair(row)[0].item if row.kind == _PAIRS else _rated(row).item
+    rate, prefer = (
+        load_prompt(prompt_path(own) if own else PROMPTS_FOLDER / file)
+        for own, file in ((judge.prompt, "rate.jinja"), (judge.pair_prompt, "prefer.jinja"))
+    )
+    for row in rows:
+        if _is_rated(row):
+            template, item = rate, _rated(row).item
+        elif _is_pair(row):
+            template, item = prefer, _pair(row)[0].item
+        else:
+            continue  # of a kind of one's own, with a prompt of its own
         seen = replace(item, video=Path(item.video_id))
         shown = template.render(seen, RatingScale(), wanted)
         asked = (shown.system, shown.shared + shown.response)

@@ -20,7 +20,7 @@ from videojudge_bench.judges.engines._hub_format import (
 )
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts
-from videojudge_bench.training.sft.model import load_model
+from videojudge_bench.training.sft.model import load_model, ties_words
 from videojudge_bench.training.sft.model_card import model_card
 from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
@@ -64,16 +64,17 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        for name, values in _json_files(base):
+        # In full weights and without other kernels, whatever training was done with.
+        plain = {"quantization": None, "liger": False}
+        whole = replace(base, options=base.options.model_copy(update=plain))
+        model = load_model(whole, weights=str(weights))
+        for name, values in _json_files(base, tied=ties_words(model)):
             write_json(made / name, values)
         for name in _COPIED:
             source = _file(base, name)
             if source is not None and not (made / name).exists():
                 shutil.copyfile(source, made / name)
-        # In full weights and without other kernels, whatever training was done with.
-        plain = {"quantization": None, "liger": False}
-        whole = replace(base, options=base.options.model_copy(update=plain))
-        _write_weights(load_model(whole, weights=str(weights)), base, made)
+        _write_weights(model, base, made)
         for option, name in PROMPT_OPTIONS.items():
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
@@ -109,10 +110,10 @@ def asking(recipe: Recipe) -> dict[str, Json]:
     return {name: value for name, value in options.items() if value is not None or name == "fps"}
 
 
-def _json_files(base: BaseModel) -> Iterator[tuple[str, dict[str, Json]]]:
+def _json_files(base: BaseModel, *, tied: bool) -> Iterator[tuple[str, dict[str, Json]]]:
     config = _read(base, _CONFIG)
     assert config is not None, "a checkpoint has a config"
-    yield _CONFIG, config_for_both(config)
+    yield _CONFIG, config_for_both(config, tied=tied)
     tokenizer = _read(base, _TOKENIZER)
     if tokenizer is not None:
         yield _TOKENIZER, tokenizer_for_both(tokenizer)
@@ -157,11 +158,11 @@ def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
 
     if base.options.lora is not None:
         model = model.merge_and_unload()
-    dtype = _saved_dtype(base)
+    dtype, tied = _saved_dtype(base), ties_words(model)
     tensors: dict[str, Tensor] = {
         hub_name(name, base.checkpoint.kind): tensor.detach().to(dtype).contiguous()
         for name, tensor in model.state_dict().items()
-        if not (base.tied and name.endswith("lm_head.weight"))
+        if not (tied and name.endswith("lm_head.weight"))
     }
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ConfigError(

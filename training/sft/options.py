@@ -53,9 +53,9 @@ class ModelOptions(Strict):
         revision: branch, tag or commit on the hub.
         dtype: of the weights while they are trained.
         attention: transformers' name of the implementation; trees need sdpa or eager.
-        vision_attention: the same for the vision tower alone; None: as `attention`. On a GPU
-            flash_attention_2 is worth its installation there: sdpa works through the windows of a
-            video one by one (see results/benchmarks/h100.json).
+        vision_attention: the same for the vision tower alone; None: as `attention`. With sdpa and
+            transformers 5 its windows are attended together; 4.57 goes through them one by one,
+            and there flash_attention_2 is faster on a GPU.
         train: the parts that are trained, the others are frozen. With `lora`, adapters in the
             language model are trained and this must stay as it is.
         lora: adapters instead of full weights; None: none.

@@ -40,7 +40,8 @@ class PackedRows:
         tokens: (n,) int64.
         positions: (3, n) int64: M-RoPE positions.
         until: (n,) int64: see `prefix_tree.nested_mask`.
-        labels: (n,) int64: the token itself where it is to be learnt, else `IGNORED`.
+        labels: (n,) int64: the token to be learnt in a place, else `IGNORED`: in a reply the one
+            that stands there, in a response the right answer's, see `Encoded.answer`.
         weights: (n,) float32: of each label in the loss.
     """
 
@@ -126,7 +127,7 @@ def _branch(
 ) -> Branch:
     start = begin + len(part)
     leaves = [Branch((*rows[n].prompt[start:], *rows[n].reply)) for n in members]
-    return Branch(part, tuple(leaves)) if part else Branch((), tuple(leaves))
+    return Branch(part, tuple(leaves))
 
 
 def bundles(rows: Sequence[Encoded], *, video_tokens: int, most: int) -> Iterator[list[Encoded]]:

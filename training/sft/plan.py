@@ -141,10 +141,19 @@ def video_tokens(base: BaseModel, row: Encoded, size: Size) -> int:
     Exact for Qwen2.5-VL; for Qwen3-VL, which writes the time of each step in words, an upper
     estimate.
     """
-    steps = -(-size.frames // int(base.vision.temporal_patch_size))
-    seen = steps * (size.height // base.side) * (size.width // base.side)
     text = len(base.reader.before_video(row.begins))
-    return seen + text + (steps * _QWEN3_STEP_TOKENS if base.checkpoint.kind == "qwen3_vl" else 0)
+    if base.checkpoint.kind == "qwen3_vl":
+        text += _steps(base, size) * _QWEN3_STEP_TOKENS
+    return text + seen_tokens(base, size)
+
+
+def seen_tokens(base: BaseModel, size: Size) -> int:
+    """Return how many tokens the frames of a video become."""
+    return _steps(base, size) * (size.height // base.side) * (size.width // base.side)
+
+
+def _steps(base: BaseModel, size: Size) -> int:
+    return -(-size.frames // int(base.vision.temporal_patch_size))
 
 
 def _too_long(length: int, base: BaseModel, data: DataOptions) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts, overlaps_of
-from videojudge_bench.training.sft.options import DataOptions, EvaluationOptions
+from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
 from videojudge_bench.training.sft.rows import (
@@ -100,7 +100,6 @@ class _Training:
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
         self._recipe, self._base, self._folder = recipe, base, folder
         self._say = say if folder.main else _silent
-        self._last: tuple[DataOptions, EvaluationOptions, Prepared] | None = None
 
     def run(self) -> Path:
         """Go through the stages that are not through yet; return the exported model."""
@@ -108,10 +107,11 @@ class _Training:
 
         weights: Path | None = None
         done: dict[str, dict[str, Json]] = {}
+        ready = self._prepare()
         for stage in self._recipe.stages:
             found = self._folder.done(stage.name)
             if found is None:
-                prepared = self._prepare(stage)
+                prepared = ready.pop(stage.name)
                 self._folder.begin_stage(stage.name, prepared.data_hash)
                 self._tell(stage, prepared)
                 found = self._train(stage, prepared, weights)
@@ -126,15 +126,22 @@ class _Training:
             self._say(f"wrote {model}")
         return model
 
-    def _prepare(self, stage: Stage) -> Prepared:
-        """The rows of a stage: those of the one before, where it takes the same ones."""
-        if self._last is not None:
-            data, evaluation, prepared = self._last
-            if (data, evaluation.videos) == (stage.data, stage.evaluation.videos):
-                return prepared
-        prepared = prepare(self._recipe, stage, self._base)
-        self._last = (stage.data, stage.evaluation, prepared)
-        return prepared
+    def _prepare(self) -> dict[str, Prepared]:
+        """Rows by stage, before the first one trains: what is wrong with the last is told now."""
+        from videojudge_bench.training.sft.trainer import rows_at_once
+
+        found: dict[str, Prepared] = {}
+        same: dict[tuple[DataOptions, int], Prepared] = {}
+        for stage in self._recipe.stages:
+            if self._folder.done(stage.name) is not None:
+                continue
+            key = (stage.data, stage.evaluation.videos)
+            if key not in same:
+                same[key] = prepare(self._recipe, stage, self._base)
+            _check_metric(stage, same[key].judged)  # which may differ from stage to stage
+            rows_at_once(stage, len(same[key].train.bundles))
+            found[stage.name] = same[key]
+        return found
 
     def _tell(self, stage: Stage, prepared: Prepared) -> None:
         plan = prepared.train
@@ -249,7 +256,7 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
                 f"stage {stage.name}: there are no rows to evaluate on (part: validation); give "
                 "evaluation.videos=0, or rows with a validation part"
             )
-        judged = validation_of(held, Path(data.videos) if data.videos else None, recipe.judge)
+        judged = validation_of(held, Path(data.videos) if data.videos else None)
         _check_metric(stage, judged)
         validation = make_plan(held, base, data)
     plan = make_plan(rows, base, data)
@@ -258,7 +265,7 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
 
 def _check_metric(stage: Stage, judged: Validation | None) -> None:
     metric, there = stage.evaluation.metric, judged.metric if judged is not None else None
-    if metric in ("spearman", "accuracy") and metric != there:
+    if stage.evaluation.videos and metric in ("spearman", "accuracy") and metric != there:
         raise ConfigError(
             f"stage {stage.name}: evaluation.metric={metric} cannot be measured on the validation "
             f"rows; give {f'{there}, ' if there else ''}token_accuracy or loss (spearman needs "

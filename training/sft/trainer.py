@@ -261,7 +261,7 @@ def trainer_arguments(
             there are too few rows.
     """
     training, evaluation = stage.training, stage.evaluation
-    at_once = _at_once(stage, rows)
+    at_once = rows_at_once(stage, rows)
     steps = steps_of(stage, rows)
     evaluated = evaluation.videos > 0
     device = base.checkpoint.torch_device()
@@ -300,8 +300,17 @@ def trainer_arguments(
     return made
 
 
-def _at_once(stage: Stage, rows: int) -> int:
-    """How many rows all processes take at once, if they can be dealt out to them."""
+def rows_at_once(stage: Stage, rows: int) -> int:
+    """Return how many rows all processes take at once.
+
+    Args:
+        stage: how it is trained.
+        rows: packed rows in an epoch.
+
+    Raises:
+        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
+            there are too few rows.
+    """
     training = stage.training
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     at_once = training.micro_batch * processes

@@ -13,8 +13,11 @@ from videojudge_bench.training.small_world.base import build_base
 from videojudge_bench.training.small_world.files import Made, WorldOptions, make
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
 
-from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.terminal import Parser, Verbs, say
+from videojudge_bench.errors import RunStoppedError, VideoJudgeError
+from videojudge_bench.files import cannot_write
+from videojudge_bench.terminal import Parser, Verbs, say, warn
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
 
 _HELP = """\
 Makes a small world: procedural videos whose truth is exact, questions about them, and responses
@@ -36,53 +39,54 @@ A folder holds one world: other options need another folder.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make a world; return 0 when done, 1 when it cannot be written, 2 when used wrongly."""
+    """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.verb == "model":
-            say([str(build_base(arguments.folder, arguments.seed))])
-            return 0
-        if arguments.verb == "experiments":
-            from videojudge_bench.training.small_world.experiments import run_experiments
-
-            path = run_experiments(
-                arguments.loops, arguments.only, arguments.results, say=lambda line: say([line])
-            )
-            say([f"wrote {path}"])
-            return 0
-        if arguments.verb == "loop":
-            return _loop(arguments.folder, arguments.seed, arguments.results)
-        options = WorldOptions(
-            arguments.train,
-            arguments.lessons,
-            arguments.validation,
-            arguments.test,
-            cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
-            arguments.seed,
-        )
-        made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
-    except VideoJudgeError as error:
-        sys.stderr.write(f"small_world: error: {error}\n")
-        return 2
+        _VERBS[arguments.verb](arguments)
     except OSError as error:
-        sys.stderr.write(
-            f"small_world: error: {arguments.folder} cannot be written ({error}). Make room, and "
-            "run the same command again: what is there is kept\n"
-        )
-        return 1
+        problem: VideoJudgeError = cannot_write(error.filename or "a file", error)
+    except VideoJudgeError as error:
+        problem = error
+    else:
+        return 0
+    warn(f"error: {problem}", program="small_world")
+    return EXIT_FAILED if isinstance(problem, RunStoppedError) else EXIT_USAGE
+
+
+def _make(arguments: argparse.Namespace) -> None:
+    options = WorldOptions(
+        arguments.train,
+        arguments.lessons,
+        arguments.validation,
+        arguments.test,
+        cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
+        arguments.seed,
+    )
+    made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
     say(_lines(arguments.folder, made))
-    return 0
 
 
-def _loop(folder: Path, seed: int, results: Path | None) -> int:
+def _model(arguments: argparse.Namespace) -> None:
+    say([str(build_base(arguments.folder, arguments.seed))])
+
+
+def _experiments(arguments: argparse.Namespace) -> None:
+    from videojudge_bench.training.small_world.experiments import run_experiments
+
+    path = run_experiments(
+        arguments.loops, arguments.only, arguments.results, say=lambda line: say([line])
+    )
+    say([f"wrote {path}"])
+
+
+def _loop(arguments: argparse.Namespace) -> None:
     from videojudge_bench.training.small_world.loop import run_loop
     from videojudge_bench.training.small_world.summary import summarise
 
-    loop = run_loop(folder, seed=seed, say=lambda line: say([line]))
-    page = summarise(loop, results or loop.results / "small_world")
+    loop = run_loop(arguments.folder, seed=arguments.seed, say=lambda line: say([line]))
+    page = summarise(loop, arguments.results or loop.results / "small_world")
     say(page.read_text(encoding="utf-8").splitlines())
     say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
-    return 0
 
 
 def _parser() -> Parser:
@@ -191,6 +195,9 @@ def _lines(folder: Path, made: Made) -> list[str]:
         return [f"{folder}: this world is there already, nothing to do"]
     files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
     return [f"{folder}: {made.rendered} videos rendered; in all {files}"]
+
+
+_VERBS = {"make": _make, "model": _model, "loop": _loop, "experiments": _experiments}
 
 
 if __name__ == "__main__":

@@ -30,11 +30,12 @@ from videojudge_bench.training.small_world.measure import (
     Number,
     differences,
     judged,
-    load_set,
     numbers,
 )
 
+from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import Json
 from videojudge_bench.signature import Scalar
@@ -176,8 +177,7 @@ def run_experiments(
             with own_home(loop):
                 key = f"{name}/{loop.path.name}"
                 found[key] = _measured(loop, EXPERIMENTS[name], say)
-            text = json.dumps(dict(sorted(found.items())), indent=1)
-            path.write_text(text + "\n", encoding="utf-8")
+            write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
     return path
 
 
@@ -187,7 +187,7 @@ def _measured(loop: LoopFolder, views: Mapping[str, View], say: Say) -> dict[str
         model = loop.model if view.training == "loop" else trained(loop, view.training, say)
         options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
         add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
-        gold_set = load_set(view.gold_set)
+        gold_set = goldsets.load(view.gold_set)
         verdicts[name] = (gold_set, judged(gold_set, options, loop.journal))
     first = next(iter(views))
     made: dict[str, Json] = {}
@@ -214,17 +214,15 @@ def trained(loop: LoopFolder, name: str, say: Say) -> Path:
         name: of `TRAININGS`.
         say: told what is done.
     """
-    training = TRAININGS[name]
     folder = loop.path / "experiments" / name
-    rows = _rows(loop, training)
-    return train(_recipe(loop, training, rows), folder, say=say)
+    return train(_recipe(loop, TRAININGS[name], _rows(loop, name)), folder, say=say)
 
 
-def _rows(loop: LoopFolder, training: Training) -> Path:
+def _rows(loop: LoopFolder, name: str) -> Path:
     """The rows of a training: those of the loop where it changes nothing."""
+    training = TRAININGS[name]
     if not training.bootstrap and training.kinds == "pointwise":
         return loop.rows
-    name = next(name for name, found in TRAININGS.items() if found is training)
     rows = loop.path / "experiments" / f"{name}_rows"
     bootstrap(rows, loop.world, [f"export.kinds=[{training.kinds}]", *training.bootstrap])
     return rows

@@ -26,7 +26,7 @@ from videojudge_bench.training.small_world.language import (
     file_of,
     seed_of,
 )
-from videojudge_bench.training.small_world.render import render, whole_file
+from videojudge_bench.training.small_world.render import render
 from videojudge_bench.training.small_world.world import (
     DOMAINS,
     INSTRUCTIONS,
@@ -43,6 +43,7 @@ from videojudge_bench.training.small_world.world import (
 )
 
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 
 RECORD = "world.json"
@@ -185,7 +186,7 @@ def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
 
 def _note(folder: Path, options: WorldOptions, counts: Mapping[str, int] | None) -> None:
     record = {"made_of": _made_of(options), "counts": counts}
-    whole_file(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+    write_whole(folder / RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def _made_of(options: WorldOptions) -> dict[str, Json]:
@@ -274,5 +275,5 @@ def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
 
 def _write(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    whole_file(path, "".join(f"{line}\n" for line in lines).encode())
+    write_whole(path, "".join(f"{line}\n" for line in lines))
     return len(lines)

@@ -123,7 +123,7 @@ def run_loop(
     with _timed(say, "bootstrap"):
         bootstrap(loop.rows, loop.world)
     with _timed(say, "training"):
-        train_judge(loop, loop.judge, loop.rows, seed=seed, changes=changes, say=say)
+        train_judge(loop, seed=seed, changes=changes, say=say)
     with own_home(loop):
         add_gold_set(loop)
         for name, options in judges_of(loop).items():
@@ -159,20 +159,12 @@ def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
 
 
 def train_judge(
-    loop: LoopFolder,
-    output: Path,
-    rows: Path,
-    *,
-    seed: int = 0,
-    changes: Sequence[str] = (),
-    say: Say = print,
+    loop: LoopFolder, *, seed: int = 0, changes: Sequence[str] = (), say: Say = print
 ) -> Path:
-    """Train by recipe `small_world`; return the model.
+    """Train by recipe `small_world` on the rows of a loop; return the model.
 
     Args:
-        loop: whose world and base.
-        output: the folder of the training.
-        rows: of the bootstrap.
+        loop: whose world, base and rows; the training goes to its folder `judge/`.
         seed: of the order of rows.
         changes: of the recipe, as `--set` takes them.
         say: told what is done.
@@ -182,9 +174,9 @@ def train_judge(
         f"seed={seed}",
         f"stages.look.data.rows=[{loop.world / 'language.jsonl'}]",
         f"stages.look.data.videos={loop.videos}",
-        *rows_of_stages(rows, loop.videos),
+        *rows_of_stages(loop.rows, loop.videos),
     ]
-    return train(load_recipe("small_world", [*own, *changes]), output, say=say)
+    return train(load_recipe("small_world", [*own, *changes]), loop.judge, say=say)
 
 
 def rows_of_stages(rows: Path, videos: Path) -> list[str]:

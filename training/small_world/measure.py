@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from videojudge_bench import goldsets, registry
+from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import Json
 from videojudge_bench.metrics import by_label, score
@@ -99,8 +99,3 @@ def differences(
         low, high = interval or (None, None)
         found[kind] = Number(one - other, low, high)
     return found
-
-
-def load_set(name: str) -> GoldSet:
-    """Return an added gold set; inside `loop.own_home`."""
-    return goldsets.load(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from videojudge_bench.training.small_world.world import (
     rng_of,
     scene_of,
 )
+
+from videojudge_bench.files import write_whole
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
@@ -155,21 +156,7 @@ def write_video(path: Path, frames: Pixels) -> None:
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    whole_file(path, made.getvalue())
-
-
-def whole_file(path: Path, data: bytes) -> None:
-    """Write a file, all of it or nothing.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, made.getvalue())
 
 
 def render(video_id: str, seed: int, folder: Path) -> None:

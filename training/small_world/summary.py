@@ -17,12 +17,12 @@ from videojudge_bench.training.small_world.measure import (
     Number,
     differences,
     judged,
-    load_set,
     numbers,
 )
 from videojudge_bench.training.small_world.world import KINDS
 
-from videojudge_bench import plots
+from videojudge_bench import goldsets, plots
+from videojudge_bench.files import write_whole
 from videojudge_bench.hashing import Json
 from videojudge_bench.metrics import score
 
@@ -44,7 +44,7 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         output: a folder.
     """
     with own_home(loop):
-        gold_set = load_set(GOLD_SET)
+        gold_set = goldsets.load(GOLD_SET)
         verdicts = {
             name: judged(gold_set, options, loop.journal)
             for name, options in judges_of(loop).items()
@@ -66,12 +66,10 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         "differences": _plain(less),
         "confusion": [list(row) for row in card.confusion or ()],
     }
-    (output / "numbers.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_whole(output / "numbers.json", json.dumps(found, indent=1) + "\n")
     _draw(output, tables["spearman"], card.confusion or ())
     page = output / "README.md"
-    page.write_text(
-        "\n".join(_lines(len(gold_set.examples), tables, less)) + "\n", encoding="utf-8"
-    )
+    write_whole(page, "\n".join(_lines(len(gold_set.examples), tables, less)) + "\n")
     return page
 
 

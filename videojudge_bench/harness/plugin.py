@@ -44,18 +44,14 @@ def manifests() -> list[ModelManifest]:
     """Return the model that we add to lmms-eval, and install the hook for our tasks."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    # The entry-point guard: what cannot be added is missing, all else works.
-    try:
-        install_task_hook()
-    except Exception:
-        logger.exception(
-            "videojudge_bench could not add its tasks; --include_path \"$(videojudge tasks-path)\" "
-            "still works"
-        )  # fmt: skip
-    try:
-        when_loaded(HOST_JUDGES, add_our_judges)
-    except Exception:
-        logger.exception("videojudge_bench could not add its provider to lmms_eval.llm_judge")
+    for install, without in (
+        (install_task_hook, 'tasks; --include_path "$(videojudge tasks-path)" still works'),
+        (install_judges_hook, "provider to lmms_eval.llm_judge"),
+    ):
+        try:
+            install()
+        except Exception:  # the entry-point guard: what cannot be added is missing, all else works
+            logger.exception("videojudge_bench could not add its %s", without)
     model = "videojudge_bench.harness.model.VideoJudge"
     return [ModelManifest(model_id="videojudge", chat_class_path=model)]
 
@@ -120,6 +116,15 @@ def install_task_hook() -> None:
     if os.environ.get(SWITCH_OFF):
         return
     when_loaded(HOST_TASKS, add_our_tasks)
+
+
+def install_judges_hook() -> None:
+    """Have lmms-eval's registry of judges hold ours, now or when it is imported.
+
+    Raises:
+        HostChangedError: it is loaded and takes no providers of others.
+    """
+    when_loaded(HOST_JUDGES, add_our_judges)
 
 
 def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:

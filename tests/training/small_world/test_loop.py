@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import pytest
 from videojudge_bench.training.sft.recipe import load_recipe
 from videojudge_bench.training.small_world import experiments, loop
+from videojudge_bench.training.small_world.__main__ import main
 from videojudge_bench.training.small_world.files import WorldOptions, make
 from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
-from videojudge_bench.training.small_world.measure import differences, judged, load_set, numbers
+from videojudge_bench.training.small_world.measure import differences, judged, numbers
 from videojudge_bench.training.small_world.summary import summarise
 from videojudge_bench.training.small_world.world import KINDS
 
-from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
 
 WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))
 
@@ -32,7 +35,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
 
 def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -> None:
     with own_home(small):
-        gold_set = load_set(loop.GOLD_SET)
+        gold_set = goldsets.load(loop.GOLD_SET)
         drawn = judged(gold_set, {"judge": "random"}, tmp_path)
         found = numbers(gold_set, drawn, "mae", resamples=50)
         assert set(found) == {"all", *KINDS}
@@ -84,6 +87,49 @@ def test_experiments_say_what_they_lack(small: LoopFolder, tmp_path: Path) -> No
         experiments.run_experiments([small.path], ["frame"], tmp_path)
     with pytest.raises(ConfigError, match="holds no finished loop"):
         experiments.run_experiments([small.path], [], tmp_path)
+
+
+def test_the_numbers_of_a_run_before_are_replaced_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = LoopFolder(tmp_path / "loop")
+    made.model.mkdir(parents=True)
+    (made.model / "config.json").touch()
+    monkeypatch.setattr(experiments, "_measured", lambda *_: {"spearman": {"all": [0.5]}})
+    path = experiments.run_experiments([made.path], ["looks"], tmp_path / "found", say=print)
+    before = path.read_text()
+    # Another name of that file: written in place, it would change too.
+    path.with_name("before.json").hardlink_to(path)
+    experiments.run_experiments([made.path], ["scores"], tmp_path / "found", say=print)
+    assert set(json.loads(path.read_text())) == {"looks/loop", "scores/loop"}
+    assert path.with_name("before.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "found/numbers.json"),
+            "found/numbers.json cannot be written (No space left on device). Make room, and run",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written (No space"),
+        (RunStoppedError("the bootstrap did not come to an end"), "did not come to an end"),
+    ],
+)
+def test_experiments_that_were_stopped_say_so_with_status_1(
+    error: Exception,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(experiments, "run_experiments", stopped)
+    assert main(["experiments", "loop", "--results", "found"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("small_world: error: ")
+    assert text in said
 
 
 @pytest.mark.slow
