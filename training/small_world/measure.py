@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from videojudge_bench.training.small_world.world import KINDS
+
 from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import Json
@@ -15,7 +17,7 @@ from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.runner import Run, RunOptions
 from videojudge_bench.signature import Scalar
 from videojudge_bench.statistics import Resampling
-from videojudge_bench.verdicts import Judgement
+from videojudge_bench.verdicts import Judgement, Unparsed
 
 KIND = "kind"
 ALL = "all"
@@ -68,34 +70,55 @@ def numbers(
     gold_set: GoldSet, judgements: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
     """Return a statistic of all items and by kind of question."""
-    whole = score(gold_set, judgements, on_scale=True, resamples=resamples)
-    cards: dict[str, ScoreCard] = {
-        ALL: whole,
-        **by_label(gold_set, judgements, KIND, on_scale=True, resamples=resamples),
-    }
+    cards = _cards(gold_set, judgements, resamples)
     return {kind: Number.of(card.metrics[key]) for kind, card in cards.items()}
+
+
+def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
+    """Return the share of items with a verdict, of all and by kind of question."""
+    cards = _cards(gold_set, judgements, resamples=1)
+    return {kind: Number(card.coverage) for kind, card in cards.items()}
+
+
+def _cards(gold_set: GoldSet, judgements: Judgements, resamples: int) -> dict[str, ScoreCard]:
+    kinds = by_label(gold_set, judgements, KIND, on_scale=True, resamples=resamples)
+    return {ALL: score(gold_set, judgements, on_scale=True, resamples=resamples), **kinds}
 
 
 def differences(
     gold_set: GoldSet, a: Judgements, b: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
-    """Return a statistic of `a` less that of `b`, paired by video, of all items and by kind."""
-    found: dict[str, Number] = {}
+    """Return a statistic of `a` less that of `b`, paired by video, of all items and by kind.
+
+    Both on the items on which both have a verdict, so that it need not be the difference of what
+    `numbers` says of each.
+    """
+    both = [i for i in a.keys() & b.keys() if not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
+    if not both:
+        return {kind: Number(None) for kind in (ALL, *KINDS)}
+    a, b = ({item_id: judgements[item_id] for item_id in both} for judgements in (a, b))
     of_a, of_b = (numbers(gold_set, j, key, resamples=1) for j in (a, b))
-    for kind in of_a:
-        ids = {
-            item_id
-            for item_id, example in gold_set.by_id.items()
-            if kind in (ALL, example.labels.get(KIND))
-        }
-        left, right = ({i: j for i, j in judgements.items() if i in ids} for judgements in (a, b))
-        one, other = of_a[kind].value, of_b[kind].value
+    found: dict[str, Number] = {}
+    for kind in (ALL, *KINDS):
+        one, other = (of[kind].value if kind in of else None for of in (of_a, of_b))
         if one is None or other is None:
             found[kind] = Number(None)
             continue
+        left, right = (
+            {i: j for i, j in judgements.items() if kind in (ALL, _kind(gold_set, i))}
+            for judgements in (a, b)
+        )
         interval = difference_interval(
             gold_set, left, right, statistic=key, resampling=Resampling(resamples)
         )
         low, high = interval or (None, None)
         found[kind] = Number(one - other, low, high)
     return found
+
+
+def _is_unparsed(judgement: Judgement) -> bool:
+    return isinstance(judgement.verdict, Unparsed)
+
+
+def _kind(gold_set: GoldSet, item_id: str) -> str | None:
+    return gold_set.by_id[item_id].labels.get(KIND)

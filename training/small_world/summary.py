@@ -15,6 +15,7 @@ from videojudge_bench.training.small_world.loop import (
 from videojudge_bench.training.small_world.measure import (
     ALL,
     Number,
+    coverages,
     differences,
     judged,
     numbers,
@@ -58,6 +59,7 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
             )
             for name in _LESS
         }
+        tables["coverage"] = {name: coverages(gold_set, j) for name, j in verdicts.items()}
         card = score(gold_set, verdicts["trained"], on_scale=True, resamples=1)
     output.mkdir(parents=True, exist_ok=True)
     found: dict[str, Json] = {
@@ -108,11 +110,13 @@ def _lines(items: int, tables: Mapping[str, Table], less: Table) -> Iterator[str
         "spearman": "Spearman with the rating that is deserved",
         "mae": "Mean absolute error, in points of the scale",
         "acc_eq": "Pairwise accuracy inside a question, with ties",
+        "coverage": "Share of the responses that got a verdict",
     }
     for key, table in tables.items():
         yield from _table(titles[key], table)
     yield from _table(
-        "Does it look? Spearman of the trained judge less that without the video", less
+        "Does it look? Spearman of the trained judge less another's, where both gave a verdict",
+        less,
     )
     yield from ("![Spearman](spearman.svg)", "", "![Confusion](confusion.svg)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from videojudge_bench.training.small_world import experiments, loop
 from videojudge_bench.training.small_world.__main__ import main
 from videojudge_bench.training.small_world.files import WorldOptions, make
 from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
-from videojudge_bench.training.small_world.measure import differences, judged, numbers
+from videojudge_bench.training.small_world.measure import coverages, differences, judged, numbers
 from videojudge_bench.training.small_world.summary import summarise
 from videojudge_bench.training.small_world.world import KINDS
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
+from videojudge_bench.verdicts import Unparsed
 
 WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))
 
@@ -44,6 +46,12 @@ def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -
         assert found["all"].value == pytest.approx(1.6, abs=0.2)
         assert all(n.low is not None and n.low < (n.value or 0) for n in found.values())
         assert differences(gold_set, drawn, drawn, "spearman", resamples=50)["order"].value == 0
+        # Where one gave no verdict, neither counts.
+        nothing = {i: replace(j, verdict=Unparsed("?")) for i, j in drawn.items()}
+        silent = {**drawn, **dict(list(nothing.items())[::4])}
+        assert differences(gold_set, drawn, silent, "spearman", resamples=50)["all"].value == 0
+        assert differences(gold_set, drawn, nothing, "spearman")["all"].value is None
+        assert coverages(gold_set, silent)["all"].value == 0.75
         longest = judged(gold_set, {"judge": "longest"}, tmp_path)
         undefined = differences(gold_set, drawn, longest, "spearman", resamples=50)
         assert undefined["all"].value is None
