@@ -31,6 +31,8 @@ from videojudge_bench.training.sft.rows import SftRow
 from videojudge_bench.training.sft.run import prepare, train
 
 from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
+from videojudge_bench.metrics import score
+from videojudge_bench.verdicts import Judgement, Preference
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,18 @@ def test_what_a_validation_measures_follows_from_its_rows(rows_file: Path) -> No
     golds = [example.gold.p_first for example in found.gold_set.examples]  # type: ignore[union-attr]
     assert golds == [1.0, 0.0]  # both orders
     assert validation_of(own_rows({"responses": []}), VIDEOS) is None
+
+
+def test_several_pairs_of_one_video_are_measured() -> None:
+    two = [{"text": "A pig.", "rating": 5}, {"text": "A dog.", "rating": 1}]
+    pair = {"kind": "pairwise", "responses": two, "verdict": "A"}
+    found = validation_of(own_rows(pair, {**pair, "instruction": "What else?"}), VIDEOS)
+    assert found is not None
+    examples = found.gold_set.examples
+    assert len({example.item.video_id for example in examples}) == 1
+    # A judge that always prefers the first is right in one order of each.
+    said = {e.item.id: Judgement(e.item.id, Preference(1.0)) for e in examples}
+    assert score(found.gold_set, said, on_scale=True).metrics["accuracy"].value == 0.5
 
 
 def test_a_metric_that_the_rows_do_not_have_is_refused(model: Path, rows_file: Path) -> None:

@@ -148,7 +148,7 @@ def _pair(row: SftRow) -> list[Example]:
         ("ba", (second, first), 1 - prefers),
     ):
         pair = Pair(f"{row.id}/{order}", row.video_id, row.instruction or "", one.text, other.text)
-        made.append(Example(pair, PreferenceGold(gold), unit=row.video_id))
+        made.append(Example(pair, PreferenceGold(gold), unit=row.id))
     return made
 
 
