@@ -9,7 +9,7 @@ from pathlib import Path
 from videojudge_bench.judges.engines._hub_format import asked_as_trained
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.prompted import NO_RUBRIC, WRITE, PromptedJudge
+from videojudge_bench.prompted import NO_RUBRIC, RATE, WRITE, PromptedJudge
 from videojudge_bench.signature import Scalar
 
 
@@ -77,6 +77,8 @@ class VideoJudge(PromptedJudge):
                 "was found. The untrained model is judge=qwen2_5_vl"
             )
         trained = asked_as_trained(Path(pretrained).expanduser())
+        if options.get("pairs") == RATE:
+            trained.pop("pair_prompt", None)
         own = {"rubric": chosen.rubric, "max_tokens": chosen.max_tokens, **trained, **options}
         given = {"rubric": rubric, "max_tokens": max_tokens}
         own |= {name: value for name, value in given.items() if value is not None}

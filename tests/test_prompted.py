@@ -113,8 +113,14 @@ def test_a_pair_prompt_shows_both_responses_in_one_call() -> None:
     assert tail.text.index("a cat") < tail.text.index("a dog")
 
 
-def test_without_a_pair_prompt_both_responses_are_rated() -> None:
-    judge, engine = make_judge(Rater)
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [(Rater, {}), (Rater, {"pairs": "rate"}), (PromptedJudge, {"pairs": "rate"})],
+)
+def test_without_a_pair_prompt_both_responses_are_rated(
+    cls: type[PromptedJudge], options: dict[str, Scalar]
+) -> None:
+    judge, engine = make_judge(cls, **options)
 
     async def by_response(group: PromptGroup) -> Replies:
         return [
@@ -257,6 +263,13 @@ def test_the_signature_names_prompts_engine_and_decoding_but_no_concurrency() ->
         "prompt_rate": shas["rate"],
         "model": "fake-1",
     }
+
+
+def test_the_signature_says_where_pairs_are_rated_and_not_compared() -> None:
+    judge, _ = make_judge(pairs="rate")
+    assert judge.settings()["pairs"] == "rate"
+    assert "prompt_prefer" not in judge.settings()
+    assert "pairs" not in make_judge(Rater)[0].settings()
 
 
 def test_the_same_number_written_in_two_ways_is_one_signature(rated_set: GoldSet) -> None:

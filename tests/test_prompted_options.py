@@ -152,6 +152,8 @@ PLAIN_PROMPT = (
         ({"video": "frame"}, "unknown video 'frame'. Did you mean 'frames'?"),
         ({"swap_rubrics": True}, "swap_rubrics=true needs rubrics to swap; give rubric=FILE"),
         ({"rubric": "writ"}, "rubric='writ': it is none, write, or a file of rubrics"),
+        ({"pairs": "both"}, "pairs='both': it is prefer, or rate for a judge that can rate"),
+        ({"pairs": "rate", "pair_prompt": "a.jinja"}, "a.jinja: the judge has no prompt to prefer"),
         ({"score": "expected"}, "gives none here; give score=text"),
         ({"engine": ""}, "option 'engine' is missing: give it as engine=…"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from videojudge_bench.engine import (
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge, Need
-from videojudge_bench.prompts import PROMPTS_FOLDER, RenderedPrompt, Wanted, load_prompt
+from videojudge_bench.prompts import RenderedPrompt, Wanted, find_prompt, load_prompt
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.shuffled import others_by_hash
 from videojudge_bench.signature import Scalar
@@ -40,6 +39,7 @@ Shown = Literal["all", "frames", "description", "none", "shuffled"]
 SCORES = ("text", "expected")
 VIDEO = ("frames", "description", "none", "shuffled")
 WRITE, NO_RUBRIC = "write", "none"
+PAIRS = (PREFER, RATE) = ("prefer", "rate")
 
 MOST_VALUES = 20
 """Of a scale, for an expected score: a server gives the probabilities of so many tokens."""
@@ -73,6 +73,8 @@ class PromptedJudge(Judge):
         seed: for temperatures above 0.
         prompt: a file to rate with, in place of the class's own.
         pair_prompt: a file to compare with, in place of the class's own.
+        pairs: `prefer` asks which response of a pair is better; `rate` asks about each alone, and
+            the higher rating wins: for models that were trained to rate and never to compare.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 
@@ -84,7 +86,8 @@ class PromptedJudge(Judge):
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
     # The prompts' hashes are in the settings.
-    unsigned = frozenset({"concurrency", "prompt", "pair_prompt"})
+    # `pairs` too, where it is not what it always was.
+    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs"})
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
 
@@ -103,6 +106,7 @@ class PromptedJudge(Judge):
         seed: int = 0,
         prompt: str | None = None,
         pair_prompt: str | None = None,
+        pairs: str = PREFER,
         concurrency: int = 16,
         **engine_options: Scalar,
     ) -> None:
@@ -113,8 +117,9 @@ class PromptedJudge(Judge):
             )
         own = {"rate": prompt, "prefer": pair_prompt}
         self._templates = {
-            ability: load_prompt(Path(own[ability] or find_prompt(type(self), name)))
+            ability: load_prompt(Path(own[ability] or find_prompt(type(self), name, PromptedJudge)))
             for ability, name in self.prompts.items()
+            if (ability, pairs) != ("prefer", RATE)
         }
         # Whoever rates can also prefer: the higher of two ratings wins.
         self.abilities = frozenset(self.prompts) | (
@@ -127,10 +132,12 @@ class PromptedJudge(Judge):
         self._book = _rubrics(rubric)
         self._swap_rubrics, self._swapped = swap_rubrics, dict[tuple[str, str], str]()
         problems = self._problems(score) + self._prompt_problems(video)
+        if pairs not in PAIRS or (pairs == RATE and "rate" not in self.prompts):
+            problems.append(f"pairs={pairs!r}: it is prefer, or rate for a judge that can rate")
         problems += [
             f"{file}: the judge has no prompt to {ability} with that it could replace"
             for ability, file in own.items()
-            if file is not None and ability not in self.prompts
+            if file is not None and ability not in self._templates
         ]
         if problems:
             raise ConfigError.all_of(f"judge {type(self).__name__}", problems)
@@ -320,6 +327,8 @@ class PromptedJudge(Judge):
         if self._book is not None:
             rubric = f"sha256:{self._book.sha}"
         own: dict[str, Scalar] = {"rubric": rubric, "max_tokens": self._sampling.max_tokens}
+        if self.prompts.keys() - self._templates.keys():
+            own["pairs"] = RATE
         return {**shas, **own, "video": self._video, **self.engine.settings()}
 
     def close(self) -> None:
@@ -331,7 +340,7 @@ class PromptedJudge(Judge):
         return judgement
 
     def _parts(self, item: Item | Pair) -> Sequence[Item | Pair]:
-        if isinstance(item, Pair) and "prefer" not in self.prompts:
+        if isinstance(item, Pair) and "prefer" not in self._templates:
             return item.sides()
         return (item,)
 
@@ -377,24 +386,3 @@ def _prefix_key(item: Item | Pair) -> tuple[object, ...]:
     return (
         type(item), item.group, item.references, item.description, item.subtitles, item.video,
     )  # fmt: skip
-
-
-def find_prompt(cls: type, name: str) -> Path:
-    """Return the file of a judge's prompt; raises ConfigError where there is none."""
-    tried: list[Path] = []
-    for owner in cls.__mro__:
-        if owner is PromptedJudge:
-            break
-        try:
-            folder = Path(inspect.getfile(owner)).parent
-        except (OSError, TypeError):  # made in a notebook, or by `python -c`
-            continue
-        tried += [folder / name, folder / "prompts" / name]
-    tried.append(PROMPTS_FOLDER / name)
-    for path in tried:
-        if path.is_file():
-            return path
-    raise ConfigError(
-        f"judge {cls.__name__}: no prompt file {name!r}; looked at "
-        + ", ".join(str(path) for path in tried)
-    )

@@ -101,7 +101,7 @@ def test_a_note_of_how_to_ask_is_heeded_by_the_judge(tmp_path: Path) -> None:
     )
     note = (
         '{"overlap": ["vatex"], "judge": {"feedback": false, "score": "expected", '
-        '"rubric": "none", "prompt": "own.jinja", "max_frames": 7}}'
+        '"rubric": "none", "prompt": "own.jinja", "pair_prompt": "own.jinja", "max_frames": 7}}'
     )
     (model / "videojudge.json").write_text(note, encoding="utf-8")
     settings = VideoJudge(pretrained=str(model)).settings()
@@ -112,3 +112,5 @@ def test_a_note_of_how_to_ask_is_heeded_by_the_judge(tmp_path: Path) -> None:
     other = VideoJudge(pretrained=str(model), max_frames=9, score="text").settings()
     assert (other["frames"], other["score"]) == (9, "text")
     assert other["prompt_rate"] == settings["prompt_rate"]
+    apart = VideoJudge(pretrained=str(model), pairs="rate").settings()
+    assert apart["pairs"] == "rate"

@@ -133,7 +133,7 @@ EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
         "longer, 16 frames": View("loop", _frames(16), LONGER),
     },
     "pairs": {
-        "pointwise": View("pointwise", gold_set=PAIRS),
+        "pointwise": View("pointwise", {"pairs": "rate"}, PAIRS),
         "pairwise": View("pairwise", gold_set=PAIRS),
     },
     "rubric": {"rubric first": View("rubric"), "the same share, no rubric": View("tenth")},

@@ -9,6 +9,7 @@ engine can work them out once; `response` holds what differs and comes last. A t
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -143,3 +144,31 @@ def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, 
     if isinstance(item, Item):
         return {**shared, "response": item.response}
     return {**shared, "first": item.first, "second": item.second}
+
+
+def find_prompt(cls: type, name: str, base: type) -> Path:
+    """Return the file of a judge's prompt: beside its class or those above, or one of ours.
+
+    Args:
+        cls: of the judge.
+        name: of the file.
+        base: the class above which nothing is looked for.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    tried: list[Path] = []
+    for owner in cls.__mro__[: cls.__mro__.index(base)]:
+        try:
+            folder = Path(inspect.getfile(owner)).parent
+        except (OSError, TypeError):  # made in a notebook, or by `python -c`
+            continue
+        tried += [folder / name, folder / "prompts" / name]
+    tried.append(PROMPTS_FOLDER / name)
+    for path in tried:
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"judge {cls.__name__}: no prompt file {name!r}; looked at "
+        + ", ".join(str(path) for path in tried)
+    )

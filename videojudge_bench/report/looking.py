@@ -14,8 +14,14 @@ from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.hashing import Json
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.prompted import WRITE, PromptedJudge, find_prompt
-from videojudge_bench.prompts import PromptTemplate, RenderedPrompt, Wanted, load_prompt
+from videojudge_bench.prompted import RATE, WRITE, PromptedJudge
+from videojudge_bench.prompts import (
+    PromptTemplate,
+    RenderedPrompt,
+    Wanted,
+    find_prompt,
+    load_prompt,
+)
 from videojudge_bench.report.items import cut
 from videojudge_bench.video import FramePolicy, load_frames
 from videojudge_bench.view import view_of
@@ -96,7 +102,9 @@ class Prompts:
             raise ConfigError("it was shown descriptions from a file")
         found: dict[str, PromptTemplate] = {}
         for ability, name in self._cls.prompts.items():
-            template = load_prompt(find_prompt(self._cls, name))
+            if (ability, self._settings.get("pairs")) == ("prefer", RATE):
+                continue
+            template = load_prompt(find_prompt(self._cls, name, PromptedJudge))
             made_with = self._settings.get(f"prompt_{ability}")
             if made_with != template.sha:
                 raise ConfigError(
