@@ -86,7 +86,11 @@ def _judge() -> int:
 
 def _bootstrap_loop() -> int:
     """The loop alone, without rows and report."""
-    result = run_bootstrap(load_options("recipe.yaml", []), Path("made"))
+    try:
+        result = run_bootstrap(load_options("recipe.yaml", []), Path("made"))
+    except VideoJudgeError as error:  # as `videojudge bootstrap` says it
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     return int(result.tally.failed > 0)
 
 

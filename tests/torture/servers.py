@@ -262,7 +262,8 @@ def suffer(ground: Ground, make: Callable[[str], Case], tally: Tally) -> Counter
         server.share = 0.0
         with ground.fresh(case) as folder:
             assert run(case.work, folder).code == 0
-            sound, needed = _said(folder), set(server.paid)
+            # A prompt may come more than once: an empty answer is asked for again each round.
+            sound, needed = _said(folder), Counter(server.paid)
         server.paid.clear()
         server.share, server.requests = SHARE, 0
         with ground.fresh(case) as folder:
@@ -279,11 +280,11 @@ def suffer(ground: Ground, make: Callable[[str], Case], tally: Tally) -> Counter
             if _said(folder) != sound:
                 tally.lost.append(f"{case.name}: other results than with a sound server")
         tally.tried += server.requests
-        twice = {prompt: n for prompt, n in server.paid.items() if n > 1}
-        tally.asked_again += sum(twice.values()) - len(twice)
-        if twice or set(server.paid) != needed:
-            tally.lost.append(f"{case.name}: {len(twice)} sound answers were paid for twice, "
-                              f"{len(needed - set(server.paid))} never")  # fmt: skip
+        again, never = server.paid - needed, needed - server.paid
+        tally.asked_again += again.total()
+        if again or never:
+            tally.lost.append(f"{case.name}: {again.total()} sound answers were paid for again, "
+                              f"{never.total()} never")  # fmt: skip
         return server.faults
 
 
