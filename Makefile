@@ -38,9 +38,9 @@ $(STAMP): $(DEPS)
 
 demo: $(STAMP) $(TINY)  ## judge real captions and real videos, and print the leaderboard
 	@mkdir -p $(OUT)
-	@echo "Judging the captions of VATEX-EVAL with rouge_l, 1 reference (lmms_eval's log: $(OUT)/rouge_l.log)"
-	@$(LMMS_EVAL) --model videojudge --model_args judge=rouge_l,references=1,journal=$(OUT)/journal \
-	  --tasks videojudge_vatex --output_path $(OUT)/lmms_eval > $(OUT)/rouge_l.log 2>&1 || { tail -n 30 $(OUT)/rouge_l.log; exit 1; }
+	@echo "Judging the captions of VATEX-EVAL with compact, 1 reference (lmms_eval's log: $(OUT)/compact.log)"
+	@$(LMMS_EVAL) --model videojudge --model_args judge=compact,references=1,journal=$(OUT)/journal \
+	  --tasks videojudge_vatex --output_path $(OUT)/lmms_eval > $(OUT)/compact.log 2>&1 || { tail -n 30 $(OUT)/compact.log; exit 1; }
 	@echo "Judging all eight sets with longest ($(OUT)/longest.log)"
 	@$(LMMS_EVAL) --model videojudge --model_args judge=longest,journal=$(OUT)/journal \
 	  --tasks 'videojudge_*' --output_path $(OUT)/lmms_eval > $(OUT)/longest.log 2>&1 || { tail -n 30 $(OUT)/longest.log; exit 1; }
