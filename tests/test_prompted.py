@@ -114,13 +114,12 @@ def test_a_pair_prompt_shows_both_responses_in_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls", "options"),
-    [(Rater, {}), (Rater, {"pairs": "rate"}), (PromptedJudge, {"pairs": "rate"})],
+    ("cls", "pairs"), [(Rater, "prefer"), (Rater, "rate"), (PromptedJudge, "rate")]
 )
 def test_without_a_pair_prompt_both_responses_are_rated(
-    cls: type[PromptedJudge], options: dict[str, Scalar]
+    cls: type[PromptedJudge], pairs: str
 ) -> None:
-    judge, engine = make_judge(cls, **options)
+    judge, engine = make_judge(cls, pairs=pairs)
 
     async def by_response(group: PromptGroup) -> Replies:
         return [

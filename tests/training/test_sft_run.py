@@ -209,7 +209,7 @@ def test_what_a_validation_measures_follows_from_its_rows(rows_file: Path) -> No
 
 def test_several_pairs_of_one_video_are_measured() -> None:
     two = [{"text": "A pig.", "rating": 5}, {"text": "A dog.", "rating": 1}]
-    pair = {"kind": "pairwise", "responses": two, "verdict": "A"}
+    pair: dict[str, object] = {"kind": "pairwise", "responses": two, "verdict": "A"}
     found = validation_of(own_rows(pair, {**pair, "instruction": "What else?"}), VIDEOS)
     assert found is not None
     examples = found.gold_set.examples
