@@ -114,12 +114,12 @@ def test_a_pair_prompt_shows_both_responses_in_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls", "pairs"), [(Rater, "prefer"), (Rater, "rate"), (PromptedJudge, "rate")]
+    ("cls", "asked"), [(Rater, "prefer"), (Rater, "rate"), (PromptedJudge, "rate")]
 )
 def test_without_a_pair_prompt_both_responses_are_rated(
-    cls: type[PromptedJudge], pairs: str
+    cls: type[PromptedJudge], asked: str
 ) -> None:
-    judge, engine = make_judge(cls, pairs=pairs)
+    judge, engine = make_judge(cls, pairs=asked)
 
     async def by_response(group: PromptGroup) -> Replies:
         return [
