@@ -86,7 +86,7 @@ class PromptedJudge(Judge):
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
     # The prompts' hashes are in the settings.
-    # `pairs` too, where it is not what it always was.
+    # So is `pairs` where it is `rate`; the default is not named, as before there was a choice.
     unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs"})
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends

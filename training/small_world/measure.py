@@ -93,7 +93,7 @@ def differences(
     Both on the items on which both have a verdict, so that it need not be the difference of what
     `numbers` says of each.
     """
-    both = [i for i in a.keys() & b.keys() if not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
+    both = [i for i in a if i in b and not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
     if not both:
         return {kind: Number(None) for kind in (ALL, *KINDS)}
     a, b = ({item_id: judgements[item_id] for item_id in both} for judgements in (a, b))
