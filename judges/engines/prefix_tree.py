@@ -242,18 +242,30 @@ def pack_nested(prefix: Sequence[int], branches: Sequence[Branch], placed: Posit
     )
 
 
-def nested_mask(until: Tensor) -> Tensor:
-    """Return which tokens see which, (rows, 1, n, n) bool, True for seen.
+def nested_mask(until: Tensor, *, trunk: int = 0) -> Tensor:
+    """Return which tokens see which, (rows, 1, n - trunk, n) bool, True for seen.
 
     Args:
         until: (rows, n) int64, as `NestedRow` has it. Every token sees itself, so that a row which
             is filled up with zeros behind its end has no token that sees nothing.
+        trunk: so many tokens at the beginning are left out as those that see.
     """
     order = torch.arange(until.shape[1], device=until.device)
-    seen = (order[None, None, :] <= order[None, :, None]) & (
-        order[None, :, None] < until[:, None, :]
-    )
-    return (seen | torch.eye(len(order), dtype=torch.bool, device=until.device))[:, None]
+    seers = order[trunk:, None]
+    seen = (order <= seers) & (seers < until[:, None, :])
+    return (seen | (order == seers))[:, None]
+
+
+def trunk_of(until: Tensor) -> int:
+    """Return how many tokens at the beginning of all rows are seen by all behind them.
+
+    At least one token is left behind them, a row's last.
+
+    Args:
+        until: (rows, n) int64, as `NestedRow` has it, filled up with zeros behind a row's end.
+    """
+    shared = (until == until[:, :1]).all(dim=0)[:-1]
+    return int(shared.long().cumprod(dim=0).sum())
 
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:

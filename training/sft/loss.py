@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from videojudge_bench.judges.engines.prefix_tree import additive, nested_mask
+from videojudge_bench.judges.engines._tree_attention import takes_branches_alone
+from videojudge_bench.judges.engines.prefix_tree import additive, nested_mask, trunk_of
 from videojudge_bench.training.sft.packing import IGNORED
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ def score_batch(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> S
 def _mask(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Tensor:
     if not tree:
         return (batch["until"] > 0).long()
-    mask = nested_mask(batch["until"])
-    inner = inner_model(model)
+    inner, until = inner_model(model), batch["until"]
+    if takes_branches_alone(inner):
+        return nested_mask(until, trunk=trunk_of(until))
+    mask = nested_mask(until)
     return additive(mask, inner.dtype) if inner.config._attn_implementation == "eager" else mask
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videojudge_bench.judges.engines._hub_format import hub_name
+from videojudge_bench.judges.engines._tree_attention import attend_to_trunks_apart
 from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import PARTS, LoraOptions, ModelOptions, Part
@@ -56,6 +57,7 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
         raise ConfigError(f"model.pretrained={source} cannot be loaded: {reason}") from error
     model.config.use_cache = False
     attend_in_windows_at_once(model)
+    attend_to_trunks_apart(model)
     if options.lora is not None:
         return _with_adapters(model, options.lora, base, weights)
     _freeze(model, options.train)
