@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,16 +73,29 @@ def a_row(number: int = 0, **changes: object) -> dict[str, object]:
     }
 
 
-def sample_rows(path: Path, *, feedback: bool = True, validation: int = 2) -> Path:
-    """Write the packaged sample of VideoJudgeLLaVA as training rows; the last videos validate."""
+def sample_rows(
+    path: Path,
+    *,
+    feedback: bool = True,
+    validation: int = 2,
+    instructions: Sequence[str] = (),
+) -> Path:
+    """Write the packaged sample of VideoJudgeLLaVA as training rows; the last videos validate.
+
+    With `instructions`, all groups of responses are about one of these, in turn.
+    """
     gold_set = goldsets.load("llava")
     videos = sorted({example.item.video_id for example in gold_set.examples})
     template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
     lines = []
+    groups: dict[tuple[str, str], int] = {}
     for example in gold_set.examples:
         item, gold = example.item, example.gold
         assert isinstance(item, Item)
         assert isinstance(gold, RatingGold)
+        if instructions:
+            group = groups.setdefault((item.video_id, item.instruction), len(groups))
+            item = replace(item, instruction=instructions[group % len(instructions)])
         shown = template.render(
             replace(item, video=Path("x"), description=None, references=(), subtitles=()),
             RatingScale(),

@@ -341,6 +341,36 @@ def test_the_real_judge_is_measured_while_training(
     assert f"spearman {expected:.3f}" in (output / "model" / "README.md").read_text("utf-8")
 
 
+def test_the_worst_instruction_can_be_what_is_measured(tmp_path: Path, model: Path) -> None:
+    asked = ("What does it do?", "How does it end?")
+    file = sample_rows(tmp_path / "rows.jsonl", feedback=False, instructions=asked)
+    changes = (
+        *("training.steps=1", "training.learning_rate=1e-30", "evaluation.every=1"),
+        *("evaluation.metric=worst_spearman", "evaluation.videos=2"),
+    )
+    output = tmp_path / "run"
+    train(recipe_for(sure_of_a_score(model, tmp_path / "sure"), file, *changes), output)
+    (journal,) = {p.parent for p in (output / "train" / "evaluations").rglob("*.jsonl")}
+    rows = {row.id: row for row in read_rows([str(file)], ["pointwise"], "validation")}
+    pairs: dict[str, list[tuple[float, float]]] = {instruction: [] for instruction in asked}
+    for judgement in read_journal(journal).values():
+        if isinstance(judgement.verdict, Rating):
+            row = rows[judgement.item_id]
+            pairs[str(row.instruction)].append((row.responses[0].rating, judgement.verdict.value))
+    one, other = (spearmanr(*zip(*found, strict=True)).statistic for found in pairs.values())
+    assert one != pytest.approx(other)
+    assert evaluations(output, "worst_spearman") == {1: pytest.approx(min(one, other))}
+    assert evaluations(output, "spearman").keys() == {1}
+
+
+def test_instructions_that_are_asked_once_have_no_worst_one(
+    tmp_path: Path, model: Path, rows_file: Path
+) -> None:
+    recipe = recipe_for(model, rows_file, "evaluation.metric=worst_spearman", "evaluation.videos=2")
+    with pytest.raises(ConfigError, match=r"of \d+ here, \d+ are asked of one. Give spearman"):
+        train(recipe, tmp_path / "run")
+
+
 def test_adapters_are_trained_in_the_language_model_alone_and_exported_merged(
     tmp_path: Path, model: Path, rows_file: Path
 ) -> None:

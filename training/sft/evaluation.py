@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
-from videojudge_bench.metrics import score
+from videojudge_bench.metrics import by_label, score
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
 from videojudge_bench.registry import BuiltJudge
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _RATED = ("pointwise", "rubric")
 _PAIRS = "pairwise"
 _NAME = "validation"
+_INSTRUCTION = "instruction"
 
 
 class LiveEngine(TransformersEngine):
@@ -93,6 +95,11 @@ class Validation:
     gold_set: GoldSet
     metric: Literal["spearman", "accuracy"]
 
+    def videos_by_instruction(self) -> dict[str, int]:
+        """Return of how many videos each instruction is asked."""
+        items = [example.item for example in self.gold_set.examples]
+        return Counter(i for i, _ in {(item.instruction, item.video_id) for item in items})
+
 
 def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow]:
     """Return the rows of so many videos, drawn by hash."""
@@ -136,7 +143,8 @@ def _response_key(row: SftRow) -> tuple[str, str, str]:
 def _rated(row: SftRow) -> Example:
     response = row.responses[0]
     item = Item(row.id, row.video_id, row.instruction or "", response.text)
-    return Example(item, RatingGold((response.rating,)), unit=row.video_id)
+    labels = {_INSTRUCTION: item.instruction}
+    return Example(item, RatingGold((response.rating,)), unit=row.video_id, labels=labels)
 
 
 def _pair(row: SftRow) -> list[Example]:
@@ -203,13 +211,16 @@ def live_judge(
     return LiveJudge(engine, **asked)
 
 
-def measure(validation: Validation, judge: LiveJudge, journal: Path) -> dict[str, float]:
+def measure(
+    validation: Validation, judge: LiveJudge, journal: Path, *, worst: bool = False
+) -> dict[str, float]:
     """Return how well a judge agrees with the validation rows, by the runner.
 
     Args:
         validation: the rows.
         judge: the judge.
         journal: the folder that the verdicts go to.
+        worst: whether `worst_spearman` is asked for: of the instruction where it is lowest.
 
     Returns:
         The metric, `coverage`, and for ratings `mae`; a metric that is undefined (all verdicts are
@@ -220,6 +231,13 @@ def measure(validation: Validation, judge: LiveJudge, journal: Path) -> dict[str
     card = score(validation.gold_set, judgements, on_scale=True, resamples=1)
     found = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
     found["coverage"] = card.coverage
+    if worst:
+        cards = by_label(
+            validation.gold_set, judgements, _INSTRUCTION, on_scale=True, resamples=1
+        ).values()
+        values = [each.metrics["spearman"].value for each in cards]
+        defined = [value for value in values if value is not None]
+        found["worst_spearman"] = min(defined) if len(defined) == len(values) else None
     return {name: value for name, value in found.items() if value is not None}
 
 

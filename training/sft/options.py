@@ -225,14 +225,15 @@ class EvaluationOptions(Strict):
         every: steps from one evaluation to the next. The weights of the best one are saved.
         videos: so many videos, drawn by hash; 0: no evaluation.
         metric: what decides which weights are the best: the judge's `spearman` with the labels
-            (its `accuracy`, where the rows are pairs), the share of target tokens that are the
-            likeliest (`token_accuracy`), or the `loss`.
+            (its `accuracy`, where the rows are pairs), that of the instruction where it is lowest
+            (`worst_spearman`, where a few instructions are asked of many videos), the share of
+            target tokens that are the likeliest (`token_accuracy`), or the `loss`.
         stop_above: a stage ends when the metric is above it; None: never.
     """
 
     every: _Whole = 200
     videos: int = Field(default=50, ge=0)
-    metric: Literal["spearman", "accuracy", "token_accuracy", "loss"] = "spearman"
+    metric: Literal["spearman", "worst_spearman", "accuracy", "token_accuracy", "loss"] = "spearman"
     stop_above: float | None = None
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ from videojudge_bench.training.sft.run_folder import (
 )
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.labels import MOST_GROUPS
 from videojudge_bench.hashing import Json, content_hash
 
 if TYPE_CHECKING:
@@ -265,12 +266,23 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
 
 def _check_metric(stage: Stage, judged: Validation | None) -> None:
     metric, there = stage.evaluation.metric, judged.metric if judged is not None else None
-    if stage.evaluation.videos and metric in ("spearman", "accuracy") and metric != there:
+    if not stage.evaluation.videos or metric in ("token_accuracy", "loss"):
+        return
+    if judged is None or metric.removeprefix("worst_") != there:
         raise ConfigError(
             f"stage {stage.name}: evaluation.metric={metric} cannot be measured on the validation "
             f"rows; give {f'{there}, ' if there else ''}token_accuracy or loss (spearman needs "
             "rows with a response and its rating, accuracy needs pairs)"
         )
+    if metric == "worst_spearman":
+        asked = judged.videos_by_instruction()
+        rare = [instruction for instruction, videos in asked.items() if videos == 1]
+        if rare or len(asked) > MOST_GROUPS:
+            raise ConfigError(
+                f"stage {stage.name}: evaluation.metric=worst_spearman is for at most "
+                f"{MOST_GROUPS} instructions that are asked of many videos each; of {len(asked)} "
+                f"here, {len(rare)} are asked of one. Give spearman, or more of evaluation.videos"
+            )
 
 
 def _rows(stage: Stage, part: str) -> list[SftRow]:

@@ -150,7 +150,8 @@ class JudgeTrainer(Trainer):
             rank = self.accelerator.process_index
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
             with torch.no_grad():
-                found |= measure(self._measured.validation, judge, journal)
+                worst = self._stage.evaluation.metric == "worst_spearman"
+                found |= measure(self._measured.validation, judge, journal, worst=worst)
         model.train()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log(metrics)
