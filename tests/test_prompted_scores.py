@@ -131,6 +131,26 @@ def test_mass_that_is_lost_is_no_verdict(probabilities: dict[str, float], reason
     assert judge.rate(items(1)[0]) == Unparsed(reason)
 
 
+def test_how_much_mass_may_be_lost_is_an_option_and_part_of_the_signature() -> None:
+    """By hand: (1 x .01 + 4 x .03) / .04 = 3.25."""
+    judge, _ = make_sure({"1": 0.01, "4": 0.03}, feedback=False, lost_mass=1)
+    verdict = judge.rate(items(1)[0])
+    assert isinstance(verdict, Rating)
+    assert verdict.value == pytest.approx(3.25)
+    assert judge.settings()["lost_mass"] == 1.0
+    default, _ = make_sure({}, feedback=False, lost_mass=0.2)
+    assert "lost_mass" not in default.settings()
+    none, _ = make_sure({"1": 0.0, "A": 0.0}, feedback=False, lost_mass=1)
+    assert none.rate(items(1)[0]) == Unparsed("lost mass 1.00: 1 may go to what is no verdict")
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"lost_mass=1\.5: it is a share, from 0 to 1"):
+        make_sure({}, feedback=False, lost_mass=1.5)
+    with pytest.raises(ConfigError, match="lost_mass is for score=expected alone"):
+        PromptedJudge(engine=f"{__name__}:SureEngine", lost_mass=1.0)
+
+
 def test_a_reasoning_that_was_cut_off_has_no_expected_score() -> None:
     judge, engine = make_sure({})
 

@@ -26,7 +26,7 @@ def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
 
 
 def read_reply(
-    item: Item | Pair, reply: Reply | EngineError, scale: RatingScale, *, expected: bool
+    item: Item | Pair, reply: Reply | EngineError, scale: RatingScale, lost_mass: float | None
 ) -> Judgement:
     """Return the judgement that one reply amounts to.
 
@@ -34,13 +34,14 @@ def read_reply(
         item: what was judged.
         reply: what the engine gave.
         scale: what was asked for.
-        expected: the verdict is the mean of the probabilities, not what the text says.
+        lost_mass: None: the verdict is what the text says; else it is the mean of the
+            probabilities, of which so much may lie beside the verdicts.
     """
     if isinstance(reply, EngineError):
         return Judgement(item.id, Unparsed(f"engine: {reply.reason}"), failed=True)
     verdict: Verdict
-    if expected:
-        verdict = _expected(item, reply, scale)
+    if lost_mass is not None:
+        verdict = _expected(item, reply, scale, lost_mass)
     elif not reply.finished:
         # A verdict in what there is may be one that the rest would have taken back.
         verdict = Unparsed(CUT_OFF)
@@ -53,7 +54,7 @@ def read_reply(
     )
 
 
-def _expected(item: Item | Pair, reply: Reply, scale: RatingScale) -> Verdict:
+def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: float) -> Verdict:
     """G-Eval's probability-weighted score (Liu et al. 2023, arXiv 2303.16634), renormalised."""
     if not reply.finished:
         return Unparsed(CUT_OFF)
@@ -64,8 +65,8 @@ def _expected(item: Item | Pair, reply: Reply, scale: RatingScale) -> Verdict:
             "no probabilities: the reply has no verdict in its tag, or none came with it"
         )
     lost = 1.0 - mass
-    if lost > LOST_MASS:
-        return Unparsed(f"lost mass {lost:.2f}: {LOST_MASS} may go to what is no verdict")
+    if lost > lost_mass or not mass:
+        return Unparsed(f"lost mass {lost:.2f}: {lost_mass:g} may go to what is no verdict")
     if isinstance(item, Pair):
         return Preference(min(1.0, given[0] / mass))
     mean = sum(value * p for value, p in zip(scale.values, given, strict=True)) / mass

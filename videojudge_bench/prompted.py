@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Union, cast
 
 from videojudge_bench import registry
 from videojudge_bench._pump import Pump
-from videojudge_bench._reading import choices_for, joined, mean_of_samples, read_reply
+from videojudge_bench._reading import LOST_MASS, choices_for, joined, mean_of_samples, read_reply
 from videojudge_bench.engine import (
     Continuation,
     Engine,
@@ -75,6 +75,8 @@ class PromptedJudge(Judge):
         pair_prompt: a file to compare with, in place of the class's own.
         pairs: `prefer` asks which response of a pair is better; `rate` asks about each alone, and
             the higher rating wins: for models that were trained to rate and never to compare.
+        lost_mass: with `score=expected`, more probability than this beside the verdicts is no
+            verdict; 1 reads a model that was never taught to give one.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 
@@ -86,8 +88,8 @@ class PromptedJudge(Judge):
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
     # The prompts' hashes are in the settings.
-    # So is `pairs` where it is `rate`; the default is not named, as before there was a choice.
-    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs"})
+    # So are `pairs` and `lost_mass`; a default is not named, as before there was a choice.
+    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
 
@@ -107,6 +109,7 @@ class PromptedJudge(Judge):
         prompt: str | None = None,
         pair_prompt: str | None = None,
         pairs: str = PREFER,
+        lost_mass: float = LOST_MASS,
         concurrency: int = 16,
         **engine_options: Scalar,
     ) -> None:
@@ -126,6 +129,7 @@ class PromptedJudge(Judge):
             {"prefer"} if "rate" in self.prompts else frozenset()
         )
         self._expected, self._samples = score == "expected", samples
+        self._lost_mass = float(lost_mass)
         self._sampling = Sampling(float(temperature), int(max_tokens), int(seed))
         self._concurrency = concurrency
         self._wanted = Wanted(bool(feedback), rubric == WRITE)
@@ -153,7 +157,7 @@ class PromptedJudge(Judge):
         return registry.build_engine(name, options, also_allowed=registry.options_of(type(self)))
 
     def _problems(self, score: str) -> list[str]:
-        samples, sampling = self._samples, self._sampling
+        samples, sampling, lost = self._samples, self._sampling, self._lost_mass
         hot, at_once = sampling.temperature > 0, self._verdict_at_once
         checks = {
             f"score={score!r}: it is one of {', '.join(SCORES)}": score not in SCORES,
@@ -167,6 +171,8 @@ class PromptedJudge(Judge):
             "temperature=0.7, say": samples > 1 and not hot and not at_once,
             "with score=expected and feedback=false nothing is sampled; give samples=1 and "
             "temperature=0": at_once and (samples > 1 or hot),
+            f"lost_mass={lost:g}: it is a share, from 0 to 1": not 0 <= lost <= 1,
+            "lost_mass is for score=expected alone": lost != LOST_MASS and not self._expected,
             "swap_rubrics=true needs rubrics to swap; give rubric=FILE": (
                 self._swap_rubrics and self._book is None
             ),
@@ -329,6 +335,8 @@ class PromptedJudge(Judge):
         own: dict[str, Scalar] = {"rubric": rubric, "max_tokens": self._sampling.max_tokens}
         if self.prompts.keys() - self._templates.keys():
             own["pairs"] = RATE
+        if self._lost_mass != LOST_MASS:
+            own["lost_mass"] = self._lost_mass
         return {**shas, **own, "video": self._video, **self.engine.settings()}
 
     def close(self) -> None:
@@ -353,10 +361,8 @@ class PromptedJudge(Judge):
         return part if self._video in ("all", "description") else replace(part, description=None)
 
     def _read(self, part: Item | Pair, replies: Iterator[Reply | EngineError]) -> Judgement:
-        samples = [
-            read_reply(part, next(replies), self.scale, expected=self._expected)
-            for _ in range(self._samples)
-        ]
+        most = self._lost_mass if self._expected else None
+        samples = [read_reply(part, next(replies), self.scale, most) for _ in range(self._samples)]
         return mean_of_samples(part.id, samples)
 
 

@@ -274,7 +274,7 @@ class Babbles(Judge):
         before = "\ud800" if self.half else "and on and on " * 750_000
         for item in items:  # type: ignore[attr-defined]
             reply = Reply(f"{before}<score>4</score>")
-            yield read_reply(item, reply, RatingScale(1, 5), expected=False)
+            yield read_reply(item, reply, RatingScale(1, 5), None)
 
 
 def test_what_cannot_be_judged_is_said_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine_cases import VIDEOS, tiny_models
 from videojudge_bench.judges import qwen_vl, videojudge
 
-from videojudge_bench import _reading, goldsets, registry
+from videojudge_bench import goldsets, registry
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompted import PromptedJudge
@@ -27,14 +27,9 @@ SMALL: Mapping[str, Scalar] = {
     "max_pixels": 96 * 96,
     "keep_frames": False,
 }
-AT_ONCE: Mapping[str, Scalar] = {"score": "expected", "feedback": False}
+# Random weights give one word as much as another: what is left for the verdicts is enough here.
+AT_ONCE: Mapping[str, Scalar] = {"score": "expected", "feedback": False, "lost_mass": 1}
 Maker = Callable[..., BuiltJudge]
-
-
-@pytest.fixture(autouse=True)
-def _random_weights_lose_all_mass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They give one word as much as another; what is left for the verdicts is enough here."""
-    monkeypatch.setattr(_reading, "LOST_MASS", 1.0)
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def _frames(frames: int) -> Mapping[str, Scalar]:
 EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
     "looks": {
         "trained": View("loop"),
-        "blind": View("loop", {"video": "none"}),
-        "shuffled": View("loop", {"video": "shuffled"}),
+        "blind": View("loop", {"video": "none", "lost_mass": 1}),
+        "shuffled": View("loop", {"video": "shuffled", "lost_mass": 1}),
     },
     "frames": {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)},
     "scores": {

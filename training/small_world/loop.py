@@ -190,6 +190,9 @@ def rows_of_stages(rows: Path, videos: Path) -> list[str]:
 
 def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     """Return the judges that a loop compares, by name: judge and its options."""
+    # A judge that does not look, or has not learnt, gives probability to what is no verdict: it
+    # is heard all the same, so that all of them are about the same responses.
+    heard: dict[str, Scalar] = {"lost_mass": 1}
     trained: dict[str, Scalar] = {
         "judge": "videojudge",
         "device": "cpu",
@@ -197,6 +200,7 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     untrained: dict[str, Scalar] = {
         **trained,
+        **heard,
         "pretrained": str(loop.base),
         "score": "expected",
         "feedback": False,
@@ -208,8 +212,8 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     return {
         "trained": trained,
-        "blind": {**trained, "video": "none"},
-        "shuffled": {**trained, "video": "shuffled"},
+        "blind": {**trained, **heard, "video": "none"},
+        "shuffled": {**trained, **heard, "video": "shuffled"},
         "untrained": untrained,
         "random": {"judge": "random"},
     }
