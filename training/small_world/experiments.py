@@ -1,9 +1,10 @@
 """Experiments in the small world: what of the VideoJudge paper holds where the truth is known?
 
 Each experiment is a name, the runs that it needs, and what is measured of them. A run is a training
-that goes on from the model that has learnt to look (stage `look` of the loop), so that all runs of
-a seed begin equal and see as many videos. Runs and verdicts are kept in the loop's folder, and
-`numbers.json` is written anew after each: whatever stops it, the same command goes on.
+that goes on from the model that tells right from wrong (stage `tell` of the loop) and has not seen
+a rating between, as the paper's goes on from a model that can judge a little. So all runs of a seed
+begin equal, and all of them take as many steps. Runs and verdicts are kept in the loop's folder,
+and `numbers.json` is written anew after each: whatever stops it, the same command goes on.
 """
 
 from __future__ import annotations
@@ -47,10 +48,15 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
-COMPARE_STEPS, JUDGE_STEPS = 600, 200
-"""Of every run, so that all of them see as many videos: fewer than the loop's judge has."""
+STEPS = 300
+"""Of every run: fewer than the loop's judge has."""
+
+SHARE = 0.5
+"""Of the rows, for most runs: about as many as they see in that many steps."""
 
 _NOISY = ("generator.noise=0.3",)
+_ROWS_A_STEP = 160
+"""In the trees of a step: sixteen videos, two questions about each, five responses to each."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,19 @@ class View:
     gold_set: str = GOLD_SET
 
 
-def _in_both(*changes: str) -> tuple[str, ...]:
-    """Changes of both stages that judge."""
-    return tuple(f"stages.{stage}.{c}" for stage in ("compare", "judge") for c in changes)
+def _share(share: float) -> tuple[str]:
+    """The change of the recipe that trains on a share of the rows."""
+    return (f"stages.judge.data.share={share}",)
 
 
 TRAININGS: Mapping[str, Training] = {
     "pointwise": Training(),
     "pairwise": Training(kinds="pairwise"),
-    "rubric": Training(kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256")),
-    "tenth": Training(recipe=_in_both("data.share=0.1")),
-    "third": Training(recipe=_in_both("data.share=0.33")),
+    "rubric": Training(
+        kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_share(0.1))
+    ),
+    "tenth": Training(recipe=_share(0.1)),
+    "fiftieth": Training(recipe=_share(0.02)),
     "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
     "bias_0": Training(_NOISY),
     "bias_25": Training(
@@ -103,7 +111,9 @@ TRAININGS: Mapping[str, Training] = {
         (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}"),
     ),
     "one_shot": Training((*_NOISY, "max_rounds=1", "alpha=4")),
-    "apart": Training(recipe=_in_both("data.packing=none", "training.batch=320")),
+    "apart": Training(
+        recipe=("stages.judge.data.packing=none", f"stages.judge.training.batch={_ROWS_A_STEP}")
+    ),
 }
 
 
@@ -140,7 +150,7 @@ EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
     "reasoning": {"at once": View("pointwise"), "reasons first": View("reasoning")},
     "bias": {rate: View(f"bias_{rate}") for rate in ("0", "25", "50")},
     "refined": {"one shot, unfiltered": View("one_shot"), "refined": View("bias_0")},
-    "amount": {"a tenth": View("tenth"), "a third": View("third"), "all": View("pointwise")},
+    "amount": {"half": View("pointwise"), "a tenth": View("tenth"), "a fiftieth": View("fiftieth")},
     "packing": {"tree": View("pointwise"), "rows apart": View("apart")},
 }
 """Views by experiment; the first one of each is what the others are compared with."""
@@ -210,7 +220,7 @@ def trained(loop: LoopFolder, name: str, say: Say) -> Path:
     """Return the model of a training, which is done or finished where it is not there yet.
 
     Args:
-        loop: whose world, and whose model that has learnt to look.
+        loop: whose world, and whose model that tells right from wrong.
         name: of `TRAININGS`.
         say: told what is done.
     """
@@ -231,17 +241,16 @@ def _rows(loop: LoopFolder, name: str) -> Path:
 def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     changes = [
         *rows_of_stages(rows, loop.videos),
-        *_in_both(f"data.kinds=[{training.kinds}]"),
-        f"stages.compare.training.steps={COMPARE_STEPS}",
-        f"stages.judge.training.steps={JUDGE_STEPS}",
-        "stages.compare.evaluation.stop_above=null",
+        f"stages.judge.data.kinds=[{training.kinds}]",
+        f"stages.judge.training.steps={STEPS}",
+        *_share(SHARE),
         *training.recipe,
     ]
     if training.kinds == "pairwise":
-        changes += _in_both("evaluation.metric=loss")
+        changes.append("stages.judge.evaluation.metric=loss")
     recipe = load_recipe("small_world", changes)
-    look = loop.judge / "look"
-    best = json.loads((look / "done.json").read_text(encoding="utf-8"))["best"]
-    model = recipe.model.model_copy(update={"pretrained": str(look / str(best))})
+    told = loop.judge / "tell"
+    best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
+    model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
-    return replace(recipe, model=model, seed=seed, stages=recipe.stages[1:])
+    return replace(recipe, model=model, seed=seed, stages=recipe.stages[2:])

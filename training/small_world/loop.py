@@ -183,7 +183,7 @@ def rows_of_stages(rows: Path, videos: Path) -> list[str]:
     """Return the changes of the recipe by which both stages that judge take these rows."""
     return [
         f"stages.{stage}.data.{name}={value}"
-        for stage in ("compare", "judge")
+        for stage in ("tell", "judge")
         for name, value in (("rows", f"[{rows}]"), ("videos", str(videos)))
     ]
 

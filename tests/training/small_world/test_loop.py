@@ -144,12 +144,13 @@ def test_experiments_that_were_stopped_say_so_with_status_1(
 def test_the_circle_closes_and_goes_on(tmp_path: Path) -> None:
     changes = [
         "stages.look.training.steps=2",
+        "stages.tell.training.steps=2",
         "stages.judge.training.steps=2",
         "training.batch=2",
         "training.micro_batch=2",
         "training.workers=0",
         "evaluation.every=2",
-        "evaluation.videos=1",
+        "evaluation.videos=2",
     ]
     said: list[str] = []
     made = run_loop(tmp_path, world=WORLD, changes=changes, say=said.append)
