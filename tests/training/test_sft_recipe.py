@@ -151,8 +151,10 @@ evaluation: {metric: pearson}
         "data.packing: Input should be 'tree' or 'none'",
         "training.learning_rate: Input should be greater than 0",
         "unknown option in training 'batchs'. Did you mean 'batch'?",
-        "evaluation.metric: Input should be 'spearman', 'worst_spearman', 'accuracy', "
-        "'token_accuracy' or 'loss'",
+        (
+            "evaluation.metric: Input should be 'spearman', 'worst_spearman', 'accuracy', "
+            "'token_accuracy' or 'loss'"
+        ),
     ):
         assert part in told
 

@@ -30,6 +30,7 @@ from videojudge_bench.training.small_world.measure import (
     Judgements,
     Number,
     differences,
+    errors_by_rating,
     judged,
     numbers,
 )
@@ -204,6 +205,8 @@ def _measured(loop: LoopFolder, views: Mapping[str, View], say: Say) -> dict[str
     for name, (gold_set, judgements) in verdicts.items():
         key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
         entry: dict[str, Json] = {key: _plain(numbers(gold_set, judgements, key))}
+        if key == "spearman":
+            entry["bias"] = _plain(errors_by_rating(gold_set, judgements))
         other_set, other = verdicts[first]
         if name != first and gold_set.content_hash == other_set.content_hash:
             less = differences(gold_set, judgements, other, key)

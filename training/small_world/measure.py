@@ -11,6 +11,7 @@ from videojudge_bench.training.small_world.world import KINDS
 from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import Json
+from videojudge_bench.items import RatingGold
 from videojudge_bench.metrics import by_label, score
 from videojudge_bench.metrics.card import Metric, ScoreCard
 from videojudge_bench.metrics.paired import difference_interval
@@ -74,6 +75,21 @@ def numbers(
     return {kind: Number.of(card.metrics[key]) for kind, card in cards.items()}
 
 
+def errors_by_rating(
+    gold_set: GoldSet, judgements: Judgements, *, resamples: int = 2_000
+) -> dict[str, Number]:
+    """Return by deserved rating how far above it the verdicts are on average, points of the scale.
+
+    A judge in doubt stays near the middle, so all of them are above at 1 and below at 5.
+    """
+    found: dict[str, Number] = {}
+    for rating in gold_set.info.scale.values:
+        of_it = {i: j for i, j in judgements.items() if _deserved(gold_set, i) == rating}
+        card = score(gold_set, of_it, on_scale=True, resamples=resamples)
+        found[f"{rating:g}"] = Number.of(card.metrics["bias"])
+    return found
+
+
 def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
     """Return the share of items with a verdict, of all and by kind of question."""
     cards = _cards(gold_set, judgements, resamples=1)
@@ -118,6 +134,12 @@ def differences(
 
 def _is_unparsed(judgement: Judgement) -> bool:
     return isinstance(judgement.verdict, Unparsed)
+
+
+def _deserved(gold_set: GoldSet, item_id: str) -> float:
+    gold = gold_set.by_id[item_id].gold
+    assert isinstance(gold, RatingGold), "what is deserved is a rating here"
+    return gold.mean
 
 
 def _kind(gold_set: GoldSet, item_id: str) -> str | None:

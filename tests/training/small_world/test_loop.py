@@ -14,13 +14,19 @@ from videojudge_bench.training.small_world import experiments, loop
 from videojudge_bench.training.small_world.__main__ import main
 from videojudge_bench.training.small_world.files import WorldOptions, make
 from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
-from videojudge_bench.training.small_world.measure import coverages, differences, judged, numbers
+from videojudge_bench.training.small_world.measure import (
+    coverages,
+    differences,
+    errors_by_rating,
+    judged,
+    numbers,
+)
 from videojudge_bench.training.small_world.summary import summarise
 from videojudge_bench.training.small_world.world import KINDS
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
-from videojudge_bench.verdicts import Unparsed
+from videojudge_bench.verdicts import Rating, Unparsed
 
 WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))
 
@@ -46,6 +52,12 @@ def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -
         assert found["all"].value == pytest.approx(1.6, abs=0.2)
         assert all(n.low is not None and n.low < (n.value or 0) for n in found.values())
         assert differences(gold_set, drawn, drawn, "spearman", resamples=50)["order"].value == 0
+        # By lot it is 3 on average, whatever is deserved.
+        above = errors_by_rating(gold_set, drawn, resamples=50)
+        assert [n.value for n in above.values()] == pytest.approx([2, 1, 0, -1, -2], abs=0.5)
+        threes = {i: replace(j, verdict=Rating(3.0)) for i, j in drawn.items()}
+        exact = errors_by_rating(gold_set, threes, resamples=50)
+        assert [n.value for n in exact.values()] == [2, 1, 0, -1, -2]
         # Where one gave no verdict, neither counts.
         nothing = {i: replace(j, verdict=Unparsed("?")) for i, j in drawn.items()}
         silent = {**drawn, **dict(list(nothing.items())[::4])}
