@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NOMINAL = 0.02
 """Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""
 
+_KNOWN = 64
+"""So many texts are remembered with their tokens."""
+
 _CLOCK_HERTZ = 1000
 """Times reach the processor as frame numbers of a clock this fast, so to the millisecond."""
 
@@ -65,6 +68,7 @@ class PromptReader:
         self.tokenizer = tokenizer_of(self._processor)
         self._config = checkpoint.config
         self._fps = fps
+        self._known: dict[str, tuple[int, ...]] = {}
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and checkpoint.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
@@ -142,7 +146,14 @@ class PromptReader:
         return str(rendered)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """Tokens of a text; neighbouring rows of a training share most of their parts."""
+        found = self._known.get(text)
+        if found is None:
+            if len(self._known) == _KNOWN:
+                self._known.clear()
+            found = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            self._known[text] = found
+        return found
 
     def behind_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt, as `rendered` gives it, behind its video.
