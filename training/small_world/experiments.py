@@ -49,11 +49,11 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
-STEPS = 300
+STEPS = 200
 """Of every run: fewer than the loop's judge has."""
 
-SHARE = 0.5
-"""Of the rows, for most runs: about as many as they see in that many steps."""
+SHARE = 0.25
+"""Of the rows, for most runs: they see each of them once or twice."""
 
 _NOISY = ("generator.noise=0.3",)
 _ROWS_A_STEP = 160
@@ -151,7 +151,11 @@ EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
     "reasoning": {"at once": View("pointwise"), "reasons first": View("reasoning")},
     "bias": {rate: View(f"bias_{rate}") for rate in ("0", "25", "50")},
     "refined": {"one shot, unfiltered": View("one_shot"), "refined": View("bias_0")},
-    "amount": {"half": View("pointwise"), "a tenth": View("tenth"), "a fiftieth": View("fiftieth")},
+    "amount": {
+        "a quarter": View("pointwise"),
+        "a tenth": View("tenth"),
+        "a fiftieth": View("fiftieth"),
+    },
     "packing": {"tree": View("pointwise"), "rows apart": View("apart")},
 }
 """Views by experiment; the first one of each is what the others are compared with."""
