@@ -250,6 +250,7 @@ def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
         *rows_of_stages(rows, loop.videos),
         f"stages.judge.data.kinds=[{training.kinds}]",
         f"stages.judge.training.steps={STEPS}",
+        f"stages.judge.evaluation.every={STEPS}",  # with a rate that falls, the last is the best
         *_share(SHARE),
         *training.recipe,
     ]
