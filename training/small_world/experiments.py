@@ -34,6 +34,7 @@ from videojudge_bench.training.small_world.measure import (
     judged,
     numbers,
 )
+from videojudge_bench.training.small_world.tables import tables_of
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
@@ -166,6 +167,8 @@ def run_experiments(
 ) -> Path:
     """Run experiments on finished loops, one a seed; return the file with the numbers.
 
+    Beside it stands `tables.md`, with the same numbers to read.
+
     Args:
         folders: of the loops.
         names: of `EXPERIMENTS`; none: all of them.
@@ -193,6 +196,9 @@ def run_experiments(
                 key = f"{name}/{loop.path.name}"
                 found[key] = _measured(loop, EXPERIMENTS[name], say)
             write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+            in_order = {key: found[key] for n in EXPERIMENTS for key in sorted(found)
+                        if key.startswith(f"{n}/")}  # fmt: skip
+            write_whole(output / "tables.md", tables_of(in_order))
     return path
 
 

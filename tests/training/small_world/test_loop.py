@@ -22,6 +22,7 @@ from videojudge_bench.training.small_world.measure import (
     numbers,
 )
 from videojudge_bench.training.small_world.summary import summarise
+from videojudge_bench.training.small_world.tables import tables_of
 from videojudge_bench.training.small_world.world import KINDS
 
 from videojudge_bench import goldsets
@@ -123,6 +124,41 @@ def test_the_numbers_of_a_run_before_are_replaced_whole(
     experiments.run_experiments([made.path], ["scores"], tmp_path / "found", say=print)
     assert set(json.loads(path.read_text())) == {"looks/loop", "scores/loop"}
     assert path.with_name("before.json").read_text() == before
+
+
+def test_experiments_are_tables_too() -> None:
+    kinds = ("all", *KINDS)
+    one = {kind: [0.5, 0.4, 0.6] for kind in kinds}
+    page = tables_of(
+        {
+            "looks/seed0": {
+                "trained": {
+                    "spearman": one,
+                    "bias": {str(r): [3.0 - r, None, None] for r in range(1, 6)},
+                },
+                "blind": {
+                    "spearman": {"all": [None, None, None], "order": [0.1, None, None]},
+                    "less trained": one,
+                },
+            },
+            "looks/seed1": {"trained": {"spearman": one}},
+            "pairs/seed0": {"pairwise": {"accuracy": one}},
+        }
+    )
+    tables = dict(part.split("\n\n", 1) for part in page.split("## ")[1:])
+    assert list(tables) == ["looks", "pairs"]
+    cells = " | ".join(["0.500 [0.400, 0.600]"] * 5)
+    lines = tables["looks"].splitlines()
+    assert [line for line in lines if line.startswith("| trained")] == [
+        f"| trained, seed0 | {cells} |",
+        f"| trained, seed1 | {cells} |",
+        "| trained, seed0 | 2.000 | 1.000 | 0.000 | -1.000 | -2.000 |",
+    ]
+    assert [line for line in lines if line.startswith("| blind")] == [
+        "| blind, seed0 | undefined |  |  |  | 0.100 |",
+        f"| blind, seed0 | {cells} |",
+    ]
+    assert f"| pairwise, seed0 | {cells} |" in tables["pairs"]
 
 
 @pytest.mark.parametrize(
