@@ -71,10 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default=DEFAULT_MODEL, help="the encoder to begin with; default: %(default)s"
     )
     crossed = commands.add_parser("crossfit", help="judge VATEX-EVAL, each half by the other's")
-    for command, steps in ((tuned, 40), (crossed, 30)):
-        command.add_argument(
-            "--steps", type=int, default=steps, help="up to 100; default: %(default)s"
-        )
+    for command, steps, most in ((tuned, 40, "up to 100; "), (crossed, 300, "")):
+        command.add_argument("--steps", type=int, default=steps, help=f"{most}default: %(default)s")
         command.add_argument(
             "--output", type=Path, required=True, metavar="DIR", help="for what is made"
         )
@@ -107,8 +105,13 @@ def _tune(arguments: argparse.Namespace) -> str:
 
 def _crossfit(arguments: argparse.Namespace) -> str:
     start = read_weights(packaged_weights())
-    options = TuneOptions(steps=arguments.steps, sizes=BatchSizes(pairs=32, ladders=0))
-    path = crossfit(start, arguments.output, replace(options, max_tokens=32), _say)
+    options = TuneOptions(
+        steps=arguments.steps,
+        horizon=arguments.steps,
+        sizes=BatchSizes(pairs=64, ladders=0),
+        max_tokens=32,
+    )
+    path = crossfit(start, arguments.output, options, _say)
     return f"wrote {path}"
 
 
