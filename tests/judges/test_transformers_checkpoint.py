@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import shutil
 import struct
@@ -107,11 +108,8 @@ def test_a_device_that_is_not_there(make: Any) -> None:
         Checkpoint("x", device="nowhere").torch_device()
 
 
-def test_quantisation_without_its_package(make: Any) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("bitsandbytes") is not None:
-        pytest.skip("bitsandbytes is installed here")
+def test_quantisation_without_its_package(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(MissingPackageError, match=r"quantization=4bit needs .* pip install bits"):
         make(quantization="4bit")
 

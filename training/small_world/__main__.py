@@ -172,8 +172,8 @@ def _add_experiments(verbs: Verbs) -> None:
         "experiments",
         help="what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
         description="Runs experiments on finished loops, one for each seed, and writes "
-        "RESULTS/numbers.json. Trainings and verdicts are kept in the loops' folders: stopped, the "
-        "same command goes on.",
+        "RESULTS/numbers.json and tables.md. Trainings and verdicts are kept in the loops' "
+        "folders: stopped, the same command goes on.",
     )
     verb.add_argument("loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`")
     verb.add_argument(

@@ -15,6 +15,7 @@ of `{"start_seconds", "end_seconds", "text"}`), `labels` (texts by name, to grou
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -64,7 +65,7 @@ class SubtitleRow(BaseModel):
     text: str
 
 
-class BaseRow(BaseModel):
+class BaseRow(BaseModel, ABC):
     """What rows of all kinds have."""
 
     model_config = border.STRICT
@@ -96,9 +97,9 @@ class BaseRow(BaseModel):
         """What no other row of a file may have: the id, or what is judged without one."""
         return self.id or content_hash([self.video_id, self.instruction, *self._judged()])[:16]
 
+    @abstractmethod
     def _judged(self) -> list[str]:
         """The answers, whatever their order, and who gave them; never gold."""
-        raise NotImplementedError
 
 
 class RatingRow(BaseRow):
