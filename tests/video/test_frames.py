@@ -199,11 +199,17 @@ def test_a_folder_that_takes_no_frames_is_said(tmp_path: Path, clips: Maker) -> 
 
 
 def test_frames_of_the_process_may_be_changed_and_leave_no_file(clips: Maker) -> None:
+    before = left_behind()
     batches = [load_frames(clips("cfr.mp4"), spread(2)) for _ in range(2)]
     batches[0].frames[:] = 0
     assert numbers_of(batches[1].frames) == [0, 299]
-    for folder in {Path(tempfile.gettempdir()), Path("/dev/shm")}:
-        assert list(folder.glob("videojudge-[!b]*/frames.npy")) == []
+    assert left_behind() == before
+
+
+def left_behind() -> set[Path]:
+    """What lies in the folders that frames may go through."""
+    folders = (Path(tempfile.gettempdir()), Path("/dev/shm"))
+    return {path for folder in folders for path in folder.glob("videojudge-[!b]*/frames.npy")}
 
 
 @posix
@@ -278,6 +284,14 @@ print(worker.pid, flush=True)
 time.sleep(60)
 """
 
+LOADING = """
+import sys
+from videojudge_bench.video import FramePolicy, load_frames
+while True:
+    load_frames(sys.argv[1], FramePolicy(60, None))
+    print("loaded", flush=True)
+"""
+
 
 def script(source: str, *arguments: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "ignore", "-c", source, *map(str, arguments)]
@@ -305,6 +319,18 @@ def test_the_process_ends_with_a_parent_that_was_killed(clips: Maker) -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"process {pid} still runs")
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="files have names here")
+def test_a_process_killed_while_it_loads_leaves_no_file(clips: Maker) -> None:
+    before = left_behind()
+    for delay_seconds in (0.0, 0.01, 0.03, 0.06, 0.1):
+        with script(LOADING, clips("cfr.mp4")) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loaded\n"
+            time.sleep(delay_seconds)
+            process.kill()
+    assert left_behind() == before
 
 
 def test_importing_it_imports_no_video_library() -> None:

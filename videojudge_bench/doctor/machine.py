@@ -14,11 +14,13 @@ from videojudge_bench.doctor.findings import Finding, Section, gigabytes
 from videojudge_bench.doctor.host import Host
 from videojudge_bench.goldsets import store
 from videojudge_bench.runner import default_journal_root
-from videojudge_bench.video.frames import ROOM_BYTES
 from videojudge_bench.video.store import FOLDER_VARIABLE, default_frame_folder
 
 SCARCE_BYTES = 5_000_000_000
 """Less room on a disk than this does not last for a run with videos."""
+
+SCARCE_SHARED_BYTES = 2 << 30
+"""Less shared memory than this does not last for what a training's processes hand each other."""
 
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
 
@@ -95,13 +97,13 @@ def _memory() -> Finding:
 def _shared_memory() -> Finding:
     folder = Path("/dev/shm")
     if not os.access(folder, os.W_OK):
-        return Finding("/dev/shm", "note", "not here; frames go through the temporary folder")
+        return Finding("/dev/shm", "note", "not here; a training needs training.workers=0")
     free = shutil.disk_usage(folder).free
     values = {"free_bytes": free}
-    if free > ROOM_BYTES:
+    if free > SCARCE_SHARED_BYTES:
         return Finding("/dev/shm", "ok", f"{gigabytes(free)} free", values=values)
-    found = f"{gigabytes(free)} free, too little: frames go through the temporary folder, slower"
-    fix = "In a container, start it with more: docker run --shm-size=8g"
+    found = f"{gigabytes(free)} free: processes of a training that make rows ready may die of it"
+    fix = "In a container, start it with more (docker run --shm-size=8g), or training.workers=0"
     return Finding("/dev/shm", "note", found, fix, values)
 
 

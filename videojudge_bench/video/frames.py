@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameBatch", "FrameFacts", "FramePolicy", "load_frames"]
 
-ROOM_BYTES = 2 << 30
-"""Free memory that a folder in memory must have to be used."""
+HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
+"""Whether the system has files in memory that go by no name: Linux has."""
 
 
 def load_frames(
@@ -60,19 +61,26 @@ def load_frames(
         facts = decode(path, policy, sink)
         assert sink.array is not None, "a decoded video has frames"
         return FrameBatch(**asdict(facts), frames=sink.array)
-    in_memory = _folder_in_memory()
-    with tempfile.TemporaryDirectory(prefix="videojudge-", dir=in_memory) as folder:
-        target = Path(folder) / "frames.npy"
+    with _scratch_file() as target:
         facts = decode_to_file(path, policy, target, timeout_seconds=timeout_seconds)
-        # What is in memory already is not copied: it stays there, without a name, while it is used.
-        frames = np.load(target, mmap_mode="c" if in_memory else None)
+        # What is in memory already is not copied: it stays there while it is used.
+        frames = np.load(target, mmap_mode="c" if HAS_MEMORY_FILES else None)
         return FrameBatch(**asdict(facts), frames=frames.view(np.ndarray))
 
 
-def _folder_in_memory() -> Path | None:
-    """A folder in memory where the system has one with room; None: there is none."""
-    folder = Path("/dev/shm")
-    # In a container it may be there and have next to no room.
-    if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM_BYTES:
-        return folder
-    return None
+@contextmanager
+def _scratch_file() -> Iterator[Path]:
+    """A file that another process can open by its path, for a while.
+
+    On Linux it is in memory and in no folder: whatever ends this process, nothing stays behind, and
+    a container's small `/dev/shm` is no limit.
+    """
+    if HAS_MEMORY_FILES:
+        descriptor = os.memfd_create("videojudge-frames")
+        try:
+            yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        return
+    with tempfile.TemporaryDirectory(prefix="videojudge-") as folder:
+        yield Path(folder) / "frames.npy"
