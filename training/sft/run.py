@@ -207,7 +207,9 @@ class _Training:
             base=base,
             stage=stage,
             judge=recipe.judge,
-            train=BundleDataset(bundles, base, store=store, problems=path / VIDEOS_FILE),
+            train=BundleDataset(
+                bundles, base, store=store, problems=path / VIDEOS_FILE, hide=stage.data.hide
+            ),
             measured=training.Measured(
                 BundleDataset(held, base, store=store) if held else None,
                 prepared.judged,
