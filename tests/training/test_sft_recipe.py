@@ -199,7 +199,6 @@ def test_problems_of_all_stages_are_told_with_the_stage(tmp_path: Path) -> None:
             "stop_above needs videos above 0 and another metric than loss",
         ),
         (("judge.score=mean",), "score='mean': it is one of "),
-        (("data.hide=1",), "data.hide: Input should be less than 1"),
         (("data.share=0",), "data.share: Input should be greater than 0"),
         (("stages.judge.data.share=1",), "the recipe has no stages"),
         (("model",), "--set 'model' is not key=value"),

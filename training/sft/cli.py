@@ -108,8 +108,7 @@ def _inspect(recipe: Recipe, number: int, pictures: Path) -> int:
     for stage in recipe.stages:
         prepared = prepare(recipe, stage, base)
         say([f"stage {stage.name}: {prepared.train.rows:,} rows"])
-        chosen = prepared.train.bundles[:number]
-        say(inspect(chosen, base, pictures / stage.name, hide=stage.data.hide))
+        say(inspect(prepared.train.bundles[:number], base, pictures / stage.name))
         say(f"left out: {d.row}: {d.reason}" for d in prepared.train.dropped[:number])
     return 0
 

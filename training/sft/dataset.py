@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.hiding import hidden
 from videojudge_bench.training.sft.packing import IGNORED, pack
 from videojudge_bench.training.sft.plan import Bundle
 
@@ -34,7 +33,6 @@ class BundleDataset(Dataset[Features]):
         store: keeps decoded frames; None decodes anew each time.
         problems: a file that gets a line for each video that fails only when it is decoded (one
             from each process that meets it); the next bundle is given in its place.
-        hide: the share of each frame that is hidden; see `hiding`.
     """
 
     def __init__(
@@ -44,9 +42,8 @@ class BundleDataset(Dataset[Features]):
         *,
         store: FrameStore | None = None,
         problems: Path | None = None,
-        hide: float = 0.0,
     ) -> None:
-        self._bundles, self._base, self._hide = list(bundles), base, hide
+        self._bundles, self._base = list(bundles), base
         self._store, self._problems = store, problems
         self._noted: set[Path] = set()
 
@@ -69,7 +66,6 @@ class BundleDataset(Dataset[Features]):
     def _features(self, bundle: Bundle) -> Features:
         base = self._base
         frames = load_frames(bundle.video, base.policy, store=self._store)
-        frames = hidden(frames, self._hide, bundle.names)
         seen = base.reader.video_part(bundle.rows[0].begins, frames)
         row = pack(bundle.rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
         features = {

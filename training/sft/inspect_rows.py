@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.hiding import hidden
 from videojudge_bench.training.sft.packing import IGNORED, PackedRows, pack
 from videojudge_bench.training.sft.plan import Bundle
 
@@ -16,9 +15,7 @@ _SHOWN_FRAMES, _THUMBNAIL = 12, 112
 _LEARNT, _VERDICT, _END = "«", "⟦", "⟧"
 
 
-def inspect(
-    bundles: Sequence[Bundle], base: BaseModel, pictures: Path, *, hide: float = 0.0
-) -> Iterator[str]:
+def inspect(bundles: Sequence[Bundle], base: BaseModel, pictures: Path) -> Iterator[str]:
     """Yield lines about bundles, and write a picture of the frames of each.
 
     In the texts, `«…»` is learnt, `⟦…⟧` in it is the verdict, and all else is only read.
@@ -27,13 +24,12 @@ def inspect(
         bundles: which.
         base: the model.
         pictures: the folder that the pictures go to.
-        hide: the share of each frame that is hidden; see `hiding`.
 
     Raises:
         VideoError: a video cannot be decoded.
     """
     for number, bundle in enumerate(bundles):
-        frames = hidden(load_frames(bundle.video, base.policy), hide, bundle.names)
+        frames = load_frames(bundle.video, base.policy)
         seen = base.reader.video_part(bundle.rows[0].begins, frames)
         row = pack(bundle.rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
         time, height, width = frames.frames.shape[:3]

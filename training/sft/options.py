@@ -159,8 +159,6 @@ class DataOptions(Strict):
             model had answered there. It goes for responses with as many tokens as the right answer
             (itself among them), and keeps alive, where the model reads what is said, the sense of
             what would be right. 0: responses are only read.
-        hide: this share of each frame is hidden while it trains, in 8 x 8 cells; see `hiding`. For
-            small models from random weights, which else learn what things come with.
     """
 
     rows: tuple[str, ...]
@@ -173,7 +171,6 @@ class DataOptions(Strict):
     row_tokens: _Whole = 32_768
     verdict_weight: _Above = 1.0
     answer_weight: float = Field(default=0.0, ge=0)
-    hide: float = Field(default=0.0, ge=0, lt=1)
 
 
 class TrainingOptions(Strict):

@@ -43,11 +43,6 @@ class Bundle:
     size: Size
 
     @property
-    def names(self) -> list[str]:
-        """The ids of the rows."""
-        return [encoded.row.id for encoded in self.rows]
-
-    @property
     def separate_tokens(self) -> int:
         """Tokens that the same rows have without packing."""
         return sum(self.video_tokens + row.tokens for row in self.rows)

@@ -207,9 +207,7 @@ class _Training:
             base=base,
             stage=stage,
             judge=recipe.judge,
-            train=BundleDataset(
-                bundles, base, store=store, problems=path / VIDEOS_FILE, hide=stage.data.hide
-            ),
+            train=BundleDataset(bundles, base, store=store, problems=path / VIDEOS_FILE),
             measured=training.Measured(
                 BundleDataset(held, base, store=store) if held else None,
                 prepared.judged,
