@@ -3,7 +3,8 @@
 Each experiment is a name, the runs that it needs, and what is measured of them. A run is a training
 that goes on from the model that tells right from wrong (stage `tell` of the loop) and has not seen
 a rating between, as the paper's goes on from a model that can judge a little. So all runs of a seed
-begin equal, and all of them take as many steps. Runs and verdicts are kept in the loop's folder,
+begin equal, and all of them take as many steps, but two that take as many as the loop's judge, to
+say what more of them are worth. Runs and verdicts are kept in the loop's folder,
 and `numbers.json` is written anew after each: whatever stops it, the same command goes on.
 """
 
@@ -56,6 +57,12 @@ STEPS = 200
 SHARE = 0.25
 """Of the rows, for most runs: they see each of them once or twice."""
 
+_AS_THE_LOOP = (
+    "stages.judge.training.steps=900", "stages.judge.evaluation.every=900",
+    "stages.judge.data.share=1",
+)  # fmt: skip
+"""As many steps and rows as the loop's judge has."""
+
 _NOISY = ("generator.noise=0.3",)
 _ROWS_A_STEP = 160
 """In the trees of a step: sixteen videos, two questions about each, five responses to each."""
@@ -101,6 +108,10 @@ TRAININGS: Mapping[str, Training] = {
     "pairwise": Training(kinds="pairwise"),
     "rubric": Training(
         kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_share(0.1))
+    ),
+    "pairwise_long": Training(kinds="pairwise", recipe=_AS_THE_LOOP),
+    "rubric_long": Training(
+        kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_AS_THE_LOOP)
     ),
     "tenth": Training(recipe=_share(0.1)),
     "fiftieth": Training(recipe=_share(0.02)),
@@ -149,6 +160,14 @@ EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
         "pairwise": View("pairwise", gold_set=PAIRS),
     },
     "rubric": {"rubric first": View("rubric"), "the same share, no rubric": View("tenth")},
+    "pairs_long": {
+        "pointwise": View("loop", {"pairs": "rate"}, PAIRS),
+        "pairwise": View("pairwise_long", gold_set=PAIRS),
+    },
+    "rubric_long": {
+        "rubric first": View("rubric_long"),
+        "the loop's judge, no rubric": View("loop"),
+    },
     "reasoning": {"at once": View("pointwise"), "reasons first": View("reasoning")},
     "bias": {rate: View(f"bias_{rate}") for rate in ("0", "25", "50")},
     "refined": {"one shot, unfiltered": View("one_shot"), "refined": View("bias_0")},

@@ -6,22 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from videojudge_bench.training.small_world.world import KINDS
+from videojudge_bench.training.small_world.world import BEST, KINDS
 
 from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.hashing import Json
-from videojudge_bench.items import RatingGold
+from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.metrics import by_label, score
 from videojudge_bench.metrics.card import Metric, ScoreCard
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.runner import Run, RunOptions
 from videojudge_bench.signature import Scalar
 from videojudge_bench.statistics import Resampling
-from videojudge_bench.verdicts import Judgement, Unparsed
+from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 KIND = "kind"
 ALL = "all"
+
+_ENOUGH = 10
+"""Responses, to fit four words and what a wholly wrong one gets."""
 
 Judgements = Mapping[str, Judgement]
 
@@ -90,6 +93,46 @@ def errors_by_rating(
     return found
 
 
+def points_of_words(
+    gold_set: GoldSet, judgements: Judgements
+) -> dict[str, tuple[float, ...] | None]:
+    """Return by kind of question by how many points each right word raises the verdict.
+
+    By least squares of the verdicts on which of a response's four words are right, first to last.
+    A judge that checks all of them gives about 1 to each, and 0 to one that it does not check. None
+    where fewer than ten responses have a verdict.
+
+    Args:
+        gold_set: of this world; a question's right answer is its response that deserves a 5.
+        judgements: ratings; others are left out.
+    """
+    import numpy as np
+
+    asked = {item_id: _item(gold_set, item_id) for item_id in gold_set.by_id}
+    right = {
+        (item.video_id, item.instruction): item.response.split()
+        for item_id, item in asked.items()
+        if _deserved(gold_set, item_id) == BEST
+    }
+    found: dict[str, tuple[float, ...] | None] = {}
+    for kind in KINDS:
+        rows, values = [], []
+        for item_id, judgement in judgements.items():
+            item, verdict = asked[item_id], judgement.verdict
+            if _kind(gold_set, item_id) == kind and isinstance(verdict, Rating):
+                words = zip(
+                    right[item.video_id, item.instruction], item.response.split(), strict=True
+                )
+                rows.append([1.0, *(float(a == b) for a, b in words)])
+                values.append(verdict.value)
+        if len(rows) < _ENOUGH:
+            found[kind] = None
+            continue
+        fitted = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
+        found[kind] = tuple(float(points) for points in fitted[1:])
+    return found
+
+
 def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
     """Return the share of items with a verdict, of all and by kind of question."""
     cards = _cards(gold_set, judgements, resamples=1)
@@ -134,6 +177,12 @@ def differences(
 
 def _is_unparsed(judgement: Judgement) -> bool:
     return isinstance(judgement.verdict, Unparsed)
+
+
+def _item(gold_set: GoldSet, item_id: str) -> Item:
+    item = gold_set.by_id[item_id].item
+    assert isinstance(item, Item), "responses are rated here"
+    return item
 
 
 def _deserved(gold_set: GoldSet, item_id: str) -> float:

@@ -19,6 +19,7 @@ from videojudge_bench.training.small_world.measure import (
     differences,
     judged,
     numbers,
+    points_of_words,
 )
 from videojudge_bench.training.small_world.world import KINDS
 
@@ -35,6 +36,7 @@ _WHAT = (
 )
 _KEYS = ("spearman", "mae", "acc_eq")
 _LESS = ("blind", "shuffled")
+_PICTURES = ("![Spearman](spearman.svg)", "", "![Confusion](confusion.svg)")
 
 
 def summarise(loop: LoopFolder, output: Path) -> Path:
@@ -60,18 +62,24 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
             for name in _LESS
         }
         tables["coverage"] = {name: coverages(gold_set, j) for name, j in verdicts.items()}
+        words = points_of_words(gold_set, verdicts["trained"])
         card = score(gold_set, verdicts["trained"], on_scale=True, resamples=1)
     output.mkdir(parents=True, exist_ok=True)
     found: dict[str, Json] = {
         "items": len(gold_set.examples),
         **{key: _plain(table) for key, table in tables.items()},
         "differences": _plain(less),
+        "points_of_words": {
+            kind: None if points is None else [round(p, 3) for p in points]
+            for kind, points in words.items()
+        },
         "confusion": [list(row) for row in card.confusion or ()],
     }
     write_whole(output / "numbers.json", json.dumps(found, indent=1) + "\n")
     _draw(output, tables["spearman"], card.confusion or ())
     page = output / "README.md"
-    write_whole(page, "\n".join(_lines(len(gold_set.examples), tables, less)) + "\n")
+    lines = [*_lines(len(gold_set.examples), tables, less), *_words(words), *_PICTURES]
+    write_whole(page, "\n".join(lines) + "\n")
     return page
 
 
@@ -118,7 +126,22 @@ def _lines(items: int, tables: Mapping[str, Table], less: Table) -> Iterator[str
         "Does it look? Spearman of the trained judge less another's, where both gave a verdict",
         less,
     )
-    yield from ("![Spearman](spearman.svg)", "", "![Confusion](confusion.svg)")
+
+
+def _words(words: Mapping[str, tuple[float, ...] | None]) -> Iterator[str]:
+    places = ("first", "second", "third", "fourth")
+    yield from (
+        "## Does it check every word? Points by which each right word raises the verdict",
+        "",
+        "About 1 where a word is checked as it should be, and 0 where it is not (least squares).",
+        "",
+        f"| | {' | '.join(places)} |",
+        "| --- " * (1 + len(places)) + "|",
+    )
+    for kind, points in words.items():
+        cells = ["unknown"] * len(places) if points is None else [f"{p:.2f}" for p in points]
+        yield f"| {kind} | {' | '.join(cells)} |"
+    yield ""
 
 
 def _table(title: str, table: Table) -> Iterator[str]:

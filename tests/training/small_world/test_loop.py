@@ -20,13 +20,15 @@ from videojudge_bench.training.small_world.measure import (
     errors_by_rating,
     judged,
     numbers,
+    points_of_words,
 )
 from videojudge_bench.training.small_world.summary import summarise
 from videojudge_bench.training.small_world.tables import tables_of
-from videojudge_bench.training.small_world.world import KINDS
+from videojudge_bench.training.small_world.world import KINDS, kind_of, read_answer, scene_of
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
+from videojudge_bench.items import Item
 from videojudge_bench.verdicts import Rating, Unparsed
 
 WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))
@@ -69,6 +71,28 @@ def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -
         undefined = differences(gold_set, drawn, longest, "spearman", resamples=50)
         assert undefined["all"].value is None
         assert str(undefined["all"]) == "undefined"
+
+
+def test_it_is_known_which_words_a_judge_checks(small: LoopFolder, tmp_path: Path) -> None:
+    with own_home(small):
+        gold_set = goldsets.load(loop.GOLD_SET)
+        drawn = judged(gold_set, {"judge": "random"}, tmp_path)
+    verdicts = {}
+    for item_id, judgement in drawn.items():
+        item = gold_set.by_id[item_id].item
+        assert isinstance(item, Item)
+        kind = kind_of(item.instruction)
+        assert kind is not None
+        said = read_answer(kind, item.response)
+        assert said is not None
+        right = [a == b for a, b in zip(scene_of(item.video_id).words[kind], said, strict=True)]
+        value = 1.5 + 2 * right[1] + 0.5 * right[3] if kind == "order" else 1.0 + sum(right)
+        verdicts[item_id] = replace(judgement, verdict=Rating(value))
+    found = points_of_words(gold_set, verdicts)
+    assert found["order"] == pytest.approx((0, 2, 0, 0.5), abs=1e-9)
+    assert found["motion"] == pytest.approx((1, 1, 1, 1))
+    silent = {i: replace(j, verdict=Unparsed("?")) for i, j in drawn.items()}
+    assert points_of_words(gold_set, silent) == dict.fromkeys(KINDS)
 
 
 def test_the_users_own_gold_sets_are_left_alone(
@@ -207,6 +231,8 @@ def test_the_circle_closes_and_goes_on(tmp_path: Path) -> None:
     assert "| untrained |" in page
     found = json.loads((tmp_path / "summary" / "numbers.json").read_text())
     assert found["items"] == 500
+    assert set(found["points_of_words"]) == set(KINDS)
+    assert "| order | " in page
     rows = (made.results / "leaderboard.md").read_text(encoding="utf-8")
     assert "videojudge" in rows
     before = (made.model / "model.safetensors").stat().st_mtime_ns
