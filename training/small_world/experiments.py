@@ -4,8 +4,8 @@ Each experiment is a name, the runs that it needs, and what is measured of them.
 that goes on from the model that tells right from wrong (stage `tell` of the loop) and has not seen
 a rating between, as the paper's goes on from a model that can judge a little. So all runs of a seed
 begin equal, and all of them take as many steps, but two that take as many as the loop's judge, to
-say what more of them are worth. Runs and verdicts are kept in the loop's folder,
-and `numbers.json` is written anew after each: whatever stops it, the same command goes on.
+say what more of them are worth. Runs and verdicts are kept in the loop's folder, and `numbers.json`
+is written anew after each: whatever stops it, the same command goes on.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _memory() -> Finding:
 def _shared_memory() -> Finding:
     folder = Path("/dev/shm")
     if not os.access(folder, os.W_OK):
-        return Finding("/dev/shm", "note", "not here; a training needs training.workers=0")
+        return Finding("/dev/shm", "note", "not here; a Linux needs training.workers=0 then")
     free = shutil.disk_usage(folder).free
     values = {"free_bytes": free}
     if free > SCARCE_SHARED_BYTES:
