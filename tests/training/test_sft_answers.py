@@ -59,6 +59,21 @@ def test_a_response_learns_the_right_answer_in_its_places(base: BaseModel) -> No
     assert wrong.answer_weight == 0.5
 
 
+def test_what_is_said_is_read_before_the_right_answer_is_told(base: BaseModel) -> None:
+    """A model learns a label from all before it: here from the token that the response has."""
+    options = DataOptions.model_validate(
+        {"rows": (), "videos": str(VIDEOS), "answer_weight": 0.5, "packing": "none"}
+    )
+    packed = BundleDataset(make_plan([row("a cat", 1)], base, options).bundles, base)[0]
+    answer = RowEncoder(base.reader, answer_weight=0.5).encode(row("a cat", 1)).answer
+    tokens, labels = packed["input_ids"].tolist(), packed["labels"].tolist()
+    learnt = [at for at, label in enumerate(labels) if label != IGNORED][: len(answer)]
+    assert [labels[at] for at in learnt] == list(answer.values())
+    said = base.reader.tokenizer.decode([tokens[at - 1] for at in learnt])
+    assert said.strip() == "a cat"
+    assert [float(packed["weights"][at]) for at in learnt] == [0.5] * len(answer)
+
+
 @pytest.mark.parametrize(
     ("response", "gold"),
     [("a cat that sleeps on a sofa", GOLD), ("a cat", None)],

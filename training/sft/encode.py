@@ -26,8 +26,8 @@ class Encoded:
         reply: tokens that are to be written, the one that ends the reply included.
         weights: of each of them in the loss; their mean is 1.
         verdict: which of them state the verdict.
-        answer: what is to be learnt in places of the prompt: the right answer's token where a
-            response has one of its own.
+        answer: what is to be learnt in places of the prompt, once their token is read: the right
+            answer's token where a response has one of its own.
         answer_weight: of each of them in the loss.
     """
 

@@ -155,10 +155,11 @@ class DataOptions(Strict):
         context: a row longer than so many tokens is left out and listed.
         row_tokens: a tree with more tokens is cut into several.
         verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
-        answer_weight: of the right answer's tokens, learnt in the places of a response's: as if the
-            model had answered there. It goes for responses with as many tokens as the right answer
-            (itself among them), and keeps alive, where the model reads what is said, the sense of
-            what would be right. 0: responses are only read.
+        answer_weight: of the right answer's tokens, learnt in the places of a response's: whatever
+            token the model has just read there, it is to tell the right one. It goes for responses
+            with as many tokens as the right answer (itself among them), and lets what is said and
+            what would be right meet in one place, where comparing them is easy to learn.
+            0: responses are only read.
     """
 
     rows: tuple[str, ...]

@@ -40,8 +40,9 @@ class PackedRows:
         tokens: (n,) int64.
         positions: (3, n) int64: M-RoPE positions.
         until: (n,) int64: see `prefix_tree.nested_mask`.
-        labels: (n,) int64: the token to be learnt in a place, else `IGNORED`: in a reply the one
-            that stands there, in a response the right answer's, see `Encoded.answer`.
+        labels: (n,) int64: the token that is to be learnt from all before a place, else `IGNORED`:
+            in a reply the one that stands there; behind a token of a response the right answer's
+            in place of that token, see `Encoded.answer`.
         weights: (n,) float32: of each label in the loss.
     """
 
@@ -76,16 +77,16 @@ class Shared:
 def shared_by(rows: Sequence[Encoded]) -> Shared:
     """Return what rows share.
 
-    At least one token of a prompt stays each row's own, and so does the one before an answer that
-    is to be learnt: what follows it differs from row to row.
+    At least one token of a prompt stays each row's own, and so do those of a response in whose
+    places an answer is to be learnt: each row's has its own share of the loss.
     """
     prompts = [row.prompt for row in rows]
-    most = min((min(row.answer) - 1 for row in rows if row.answer), default=len(prompts[0]))
+    most = min((min(row.answer) for row in rows if row.answer), default=len(prompts[0]))
     prefix = prompts[0][: min(common_prefix(prompts), most)]
     found = []
     for members in groups(rows):
         rests = [prompts[n][len(prefix) :] for n in members]
-        starts = [min(rows[n].answer) - 1 - len(prefix) for n in members if rows[n].answer]
+        starts = [min(rows[n].answer) - len(prefix) for n in members if rows[n].answer]
         end = min(common_prefix(rests), *starts) if starts else common_prefix(rests)
         found.append((tuple(members), rests[0][:end]))
     return Shared(prefix, tuple(found))
@@ -117,8 +118,10 @@ def pack(
         labels[start:end] = torch.tensor(rows[n].reply)
         weights[start:end] = torch.tensor(rows[n].weights)
         for place, token in rows[n].answer.items():
-            labels[leaf + place - own[n]] = token
-            weights[leaf + place - own[n]] = rows[n].answer_weight
+            # Learnt from a token are the labels one further: here the token of the response itself
+            # is seen, so that what is said and what is right meet in one place.
+            labels[leaf + place + 1 - own[n]] = token
+            weights[leaf + place + 1 - own[n]] = rows[n].answer_weight
     return PackedRows(made.tokens, made.positions, made.until, labels, weights)
 
 
