@@ -15,7 +15,7 @@ from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import IGNORED
 from videojudge_bench.training.sft.plan import make_plan
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.sft.rows import RowResponse, SftRow
 
 GOLD = "a dog"
 
@@ -57,6 +57,40 @@ def test_a_response_learns_the_right_answer_in_its_places(base: BaseModel) -> No
     text = base.reader.tokenizer.decode([wrong.prompt[place] for place in at])
     assert text.strip() == "a cat"
     assert wrong.answer_weight == 0.5
+
+
+@pytest.mark.parametrize("shown", [("a cat", GOLD), (GOLD, "a cat"), ("a cat", "a man")])
+def test_each_response_of_a_pair_learns_it(base: BaseModel, shown: tuple[str, str]) -> None:
+    first, second = shown
+    pair = row(first, 1).model_copy(
+        update={
+            "kind": "pairwise",
+            "user": f"Is it a dog?\nA: {first}\nB: {second}\nWhich is better?",
+            "reply": "<answer>A</answer>",
+            "verdict": "A",
+            "responses": tuple(RowResponse(text=text, rating=3) for text in shown),
+        }
+    )
+    encoded = RowEncoder(base.reader, answer_weight=1.0).encode(pair)
+    at = sorted(encoded.answer)
+    said = base.reader.tokenizer.decode([encoded.prompt[place] for place in at])
+    told = base.reader.tokenizer.decode([encoded.answer[place] for place in at])
+    assert said.split() == f"{first} {second}".split()
+    assert told.split() == [*GOLD.split(), *GOLD.split()]
+
+
+def test_of_a_pair_a_longer_response_is_only_read(base: BaseModel) -> None:
+    long = "a cat that sleeps on a sofa"
+    pair = row("a cat", 1).model_copy(
+        update={
+            "user": f"What is it?\nA: {long}\nB: a cat\nWhich is better?",
+            "responses": (RowResponse(text=long, rating=3), RowResponse(text="a cat", rating=3)),
+        }
+    )
+    encoded = RowEncoder(base.reader, answer_weight=1.0).encode(pair)
+    place = base.reader.tokenizer.decode(encoded.prompt[: min(encoded.answer)])
+    assert place.rstrip().endswith("B:")
+    assert len(encoded.answer) == len(words(base, " a cat"))
 
 
 def test_what_is_said_is_read_before_the_right_answer_is_told(base: BaseModel) -> None:

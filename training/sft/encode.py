@@ -89,16 +89,24 @@ class RowEncoder:
 
     def _answer_tokens(self, begins: str, row: SftRow) -> dict[int, int]:
         """The right answer's tokens by place behind the video, where a response has as many."""
-        if len(row.responses) != 1 or not row.gold:
-            return {}
-        text, response = self._reader.text_behind_video(begins), row.responses[0].text
-        at = text.rfind(response)
-        if at < 0:  # a special token in it was broken up
-            return {}
-        end = at + len(response)
+        found: dict[int, int] = {}
+        if not row.gold:
+            return found
+        text = self._reader.text_behind_video(begins)
+        end = len(text)
+        for response in reversed(row.responses):  # they stand in a prompt in this order
+            at = text.rfind(response.text, 0, end)
+            if at >= 0:  # else a special token in it was broken up
+                found |= self._told(begins, text, (at, at + len(response.text)), row.gold)
+                end = at
+        return found
+
+    def _told(self, begins: str, text: str, response: tuple[int, int], gold: str) -> dict[int, int]:
+        """The right answer's tokens in the places of one response, whose characters are given."""
+        at, end = response
         said = self._reader.behind_video(begins)
         right = self._reader.behind_video(
-            f"{begins[: len(begins) - len(text)]}{text[:at]}{row.gold}{text[end:]}"
+            f"{begins[: len(begins) - len(text)]}{text[:at]}{gold}{text[end:]}"
         )
         if len(said) != len(right):
             return {}

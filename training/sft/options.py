@@ -157,9 +157,9 @@ class DataOptions(Strict):
         verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
         answer_weight: of the right answer's tokens, learnt in the places of a response's: whatever
             token the model has just read there, it is to tell the right one. It goes for responses
-            with as many tokens as the right answer (itself among them), and lets what is said and
-            what would be right meet in one place, where comparing them is easy to learn.
-            0: responses are only read.
+            with as many tokens as the right answer (itself among them; of a pair, for each), and
+            lets what is said and what would be right meet in one place, where comparing them is
+            easy to learn. 0: responses are only read.
     """
 
     rows: tuple[str, ...]
