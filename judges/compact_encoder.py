@@ -109,19 +109,28 @@ def read_weights(path: Path) -> Weights:
         ) from error
 
 
-class CompactEncoder:
+class TextEncoder:
     """Turns texts into `EncodedText`s.
 
     Args:
-        weights: of the network, and of the words.
+        tokenizer: puts a mark before a text and one behind it, and does not pad.
+        network: of transformers, ready to run.
+        token_weights: how much each entry of the vocabulary counts; shape (vocabulary,).
         batch_size: texts that go through the network at once.
         bfloat16: whether matrices are multiplied in bfloat16.
     """
 
-    def __init__(self, weights: Weights, *, batch_size: int = 64, bfloat16: bool = False) -> None:
-        self._tokenizer = read_tokenizer()
-        self._network = network_of(weights)
-        self._token_weights: Floats = weights.token_weights.float().numpy()
+    def __init__(
+        self,
+        tokenizer: Any,  # noqa: ANN401 - tokenizers has no types
+        network: Any,  # noqa: ANN401 - transformers has no types
+        token_weights: Floats,
+        *,
+        batch_size: int = 64,
+        bfloat16: bool = False,
+    ) -> None:
+        self._tokenizer, self._network = tokenizer, network
+        self._token_weights = token_weights
         self._batch_size, self._bfloat16 = batch_size, bfloat16
 
     def encode(self, texts: Iterable[str]) -> dict[str, EncodedText | None]:
@@ -154,6 +163,25 @@ class CompactEncoder:
             text: EncodedText(vectors[at], tokens[at], weights[at])
             for at, (text, _) in enumerate(texts)
         }
+
+
+class CompactEncoder(TextEncoder):
+    """The encoder of a file of weights.
+
+    Args:
+        weights: of the network, and of the words.
+        batch_size: texts that go through the network at once.
+        bfloat16: whether matrices are multiplied in bfloat16.
+    """
+
+    def __init__(self, weights: Weights, *, batch_size: int = 64, bfloat16: bool = False) -> None:
+        super().__init__(
+            read_tokenizer(),
+            network_of(weights),
+            weights.token_weights.float().numpy(),
+            batch_size=batch_size,
+            bfloat16=bfloat16,
+        )
 
 
 def readable(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from videojudge_bench.judges.compact import Compact
-from videojudge_bench.judges.compact_encoder import Weights, read_tokenizer
+from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights, read_tokenizer
 from videojudge_bench.judges.compact_form import Form
 from videojudge_bench.training.compact import __main__ as command
 from videojudge_bench.training.compact import against, crossfit, tune
@@ -305,13 +305,70 @@ def test_crossfit_judges_each_fold_by_the_other(
     assert path.read_bytes() == anew.read_bytes() != before
 
 
+def test_an_encoder_beside_counts_tokens_as_the_first_one_does(
+    folder: Path, start: Weights
+) -> None:
+    beside = crossfit.scorer_beside(str(folder), start)
+    texts = ("A man rides a red bike in the park.", "Ω", "A girl.")
+    own, other = CompactEncoder(start, bfloat16=True).encode(texts), beside.encoder().encode(texts)
+    for text in texts:
+        one, two = own[text], other[text]
+        assert one is not None and two is not None  # noqa: PT018
+        assert np.array_equal(one.weights, two.weights)
+        assert np.array_equal(one.tokens, two.tokens)
+        assert np.array_equal(one.vector, two.vector)
+    assert crossfit.scorer_beside(str(folder), other_than(start)).name == beside.name
+
+
+def test_an_encoder_with_other_tokens_cannot_stand_beside(tmp_path: Path, start: Weights) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    config = BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+    )
+    BertModel(config).save_pretrained(tmp_path)
+    words = {f"qx{number}": number for number in range(18)} | {"man": 18, "[UNK]": 19}
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=Tokenizer(WordLevel(words, "[UNK]"))).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"2 of the 20 entries .* all-mpnet-base-v2"):
+        crossfit.scorer_beside(str(tmp_path), start)
+
+
+def test_an_encoder_beside_counts_as_much_as_the_others(
+    tmp_path: Path, start: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [e.item for e in vatex.load().examples[:120] if isinstance(e.item, Item)]
+    monkeypatch.setattr(
+        crossfit, "items_of", lambda fold: [i for i in few if fold_of(i.video_id) == fold]
+    )
+    other = other_than(start)
+    beside = crossfit.Scorer("beside-x", lambda: CompactEncoder(other, bfloat16=True))
+    options = TuneOptions(steps=1, sizes=BatchSizes(pairs=4, ladders=0))
+    path = crossfit.crossfit(start, tmp_path, options, lambda _: None, beside)
+    with path.open(encoding="utf-8", newline="") as file:
+        found = {row["id"]: float(row["compact_9ref"]) for row in csv.DictReader(file)}
+    items = crossfit.items_of(0)
+    kept = [np.load(each) for each in sorted((tmp_path / "fold0").glob("*.npy"))]
+    assert len(kept) == 3
+    ranks = crossfit.ranks_on_dev(kept, items)[:, 1]
+    assert [found[item.id] for item in items] == pytest.approx(ranks, abs=1e-6)
+
+
 def test_scores_are_kept_whole_or_not_at_all(tmp_path: Path, start: Weights) -> None:
     items = [e.item for e in vatex.load().examples[:20] if isinstance(e.item, Item)]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            crossfit.scores(start, items, tmp_path / "start.npy", lambda _: None)
+            crossfit.scores(
+                lambda: CompactEncoder(start), start.form, items, tmp_path / "start.npy", print
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from videojudge_bench.training.compact.captions import (
     ladders,
     read_coco,
 )
-from videojudge_bench.training.compact.crossfit import crossfit
+from videojudge_bench.training.compact.crossfit import crossfit, scorer_beside
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
 
@@ -38,7 +38,8 @@ goes on when the same command is given again.
 
   python -m videojudge_bench.training.compact crossfit --output out/crossfit
       scores of VATEX-EVAL, two folds of its videos: each is judged by an encoder that was tuned on
-      the references of the other. For the judge `precomputed`, with overlap=vatex
+      the references of the other, and with --beside by a larger one too. For the judge
+      `precomputed`, with overlap=vatex
 
   python -m videojudge_bench.training.compact against results/runs/vatex/gas-nv-embed-9ref \\
       results/runs/vatex/compact-9ref
@@ -71,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default=DEFAULT_MODEL, help="the encoder to begin with; default: %(default)s"
     )
     crossed = commands.add_parser("crossfit", help="judge VATEX-EVAL, each half by the other's")
+    crossed.add_argument(
+        "--beside", metavar="MODEL",
+        help="a larger sentence encoder with BERT's vocabulary, a folder or a name on the hub, "
+        "whose score counts as much; default: none",
+    )  # fmt: skip
     for command, steps, most in ((tuned, 40, "up to 100; "), (crossed, 300, "")):
         command.add_argument("--steps", type=int, default=steps, help=f"{most}default: %(default)s")
         command.add_argument(
@@ -111,7 +117,8 @@ def _crossfit(arguments: argparse.Namespace) -> str:
         sizes=BatchSizes(pairs=64, ladders=0),
         max_tokens=32,
     )
-    path = crossfit(start, arguments.output, options, _say)
+    beside = scorer_beside(arguments.beside, start) if arguments.beside else None
+    path = crossfit(start, arguments.output, options, _say, beside)
     return f"wrote {path}"
 
 

@@ -1,9 +1,10 @@
 """Scores of VATEX-EVAL by encoders tuned on the references of the other half of its videos.
 
 Two folds by a hash of the video's id. An encoder is tuned on the references of the one and judges
-the videos of the other; its score and that of the encoder it began with count equally. The folds'
-scores come from different encoders, so each becomes a rank among the dev videos of its fold: the
-share of their items that score lower. No rating is seen, and none is needed.
+the videos of the other; its score, that of the encoder it began with and that of a larger one
+beside it, where one is given, count equally. The folds' scores come from different encoders, so
+each becomes a rank among the dev videos of its fold: the share of their items that score lower.
+No rating is seen, and none is needed.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights
-from videojudge_bench.judges.compact_form import References
+from videojudge_bench.judges.compact_encoder import (
+    MAX_TOKENS,
+    CompactEncoder,
+    TextEncoder,
+    Weights,
+    read_tokenizer,
+)
+from videojudge_bench.judges.compact_form import Form, References
+from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_groups
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import weights_hash
 
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets import vatex
 from videojudge_bench.items import Item, part_of
@@ -30,6 +39,9 @@ REFERENCES = (1, 9)
 """How many references are shown: a column of scores each."""
 
 CHUNK_ITEMS = 600
+
+LEAST_SHARED = 0.9
+"""Share of another encoder's vocabulary that the packaged one has to know."""
 
 Scores = NDArray[np.float64]
 """Of items, shape (items, columns)."""
@@ -43,7 +55,22 @@ def items_of(fold: int) -> list[Item]:
     return [item for item in items if fold_of(item.video_id) == fold]
 
 
-def crossfit(start: Weights, folder: Path, options: TuneOptions, told: Told) -> Path:
+@dataclass(frozen=True)
+class Scorer:
+    """An encoder whose scores are taken.
+
+    Attributes:
+        name: of the file that they are kept in: it tells the weights.
+        encoder: made when it is needed.
+    """
+
+    name: str
+    encoder: Callable[[], TextEncoder]
+
+
+def crossfit(
+    start: Weights, folder: Path, options: TuneOptions, told: Told, beside: Scorer | None = None
+) -> Path:
     """Tune on each fold, judge the other, and return the table of scores.
 
     Args:
@@ -51,14 +78,17 @@ def crossfit(start: Weights, folder: Path, options: TuneOptions, told: Told) -> 
         folder: for checkpoints and scores; the same call goes on where an earlier one stopped.
         options: how to tune.
         told: is called with what is being done.
+        beside: a larger encoder that judges both folds as it comes, and has seen no text of VATEX.
     """
     rows: list[tuple[str, list[float]]] = []
     for fold in range(FOLDS):
         items, kept = items_of(fold), folder / f"fold{fold}"
         network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(_line(p)))
+        tuned = replace(start, network=network)
+        encoders = [_compact("start", start), _compact("tuned", tuned)]
         by_encoder = [
-            scores(weights, items, kept / f"{name}-{weights_hash(weights)[:12]}.npy", told)
-            for name, weights in (("start", start), ("tuned", replace(start, network=network)))
+            scores(each.encoder, start.form, items, kept / f"{each.name}.npy", told)
+            for each in (*encoders, *([beside] if beside else []))
         ]
         columns = ranks_on_dev(by_encoder, items).round(6).tolist()
         rows += list(zip((item.id for item in items), columns, strict=True))
@@ -70,25 +100,69 @@ def crossfit(start: Weights, folder: Path, options: TuneOptions, told: Told) -> 
     return path
 
 
-def scores(weights: Weights, items: Sequence[Item], path: Path, told: Told) -> Scores:
-    """Return the scores of `compact` with these weights, a column for each number of references.
+def scorer_beside(model: str, start: Weights) -> Scorer:
+    """Return a sentence encoder of transformers whose tokens count as those of `start` do.
 
     Args:
-        weights: of the encoder.
+        model: a folder, or a name on the Hugging Face hub, as for the judge `minilm`. States of
+            tokens are averaged to a text's; its tokenizer marks both ends of a text.
+        start: whose tokens' weights are taken by their spelling; what it does not know counts
+            nothing.
+
+    Raises:
+        ConfigError: there are no such weights, or its vocabulary is another kind of vocabulary.
+    """
+    tokenizer, network = load_minilm(model)
+    own, known = tokenizer.get_vocab(), read_tokenizer().get_vocab()
+    shared = own.keys() & known.keys()
+    if len(shared) < LEAST_SHARED * len(own):
+        raise ConfigError(
+            f"{model}: {len(shared):,} of the {len(own):,} entries of its vocabulary are known to "
+            "the packaged encoder, which is too few to say how much each counts; it has to be an "
+            "encoder with BERT's vocabulary, such as all-mpnet-base-v2"
+        )
+    counts = np.zeros(len(own), dtype=np.float32)
+    of_start = start.token_weights.float().numpy()
+    for token in shared:
+        counts[own[token]] = of_start[known[token]]
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.enable_truncation(MAX_TOKENS)
+    network.requires_grad_(False)
+    digest = weights_hash(replace(start, config={}, network=dict(network.named_parameters())))
+    return Scorer(
+        f"beside-{digest[:12]}", lambda: TextEncoder(backend, network, counts, bfloat16=True)
+    )
+
+
+def _compact(name: str, weights: Weights) -> Scorer:
+    return Scorer(
+        f"{name}-{weights_hash(weights)[:12]}", lambda: CompactEncoder(weights, bfloat16=True)
+    )
+
+
+def scores(
+    make: Callable[[], TextEncoder], form: Form, items: Sequence[Item], path: Path, told: Told
+) -> Scores:
+    """Return the scores of an encoder, a column for each number of references.
+
+    Args:
+        make: returns the encoder.
+        form: of the score.
         items: to judge; those of one video follow each other.
         path: where the scores of these weights are kept; read where they are there.
         told: is called with what is being done.
     """
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
-    encoder = CompactEncoder(weights, bfloat16=True)
+    encoder = make()
     found: list[list[float]] = []
     for start in range(0, len(items), CHUNK_ITEMS):
         chunk = items[start : start + CHUNK_ITEMS]
         texts = encoder.encode(text for item in chunk for text in (item.response, *item.references))
         for item in chunk:
             known = [text for each in item.references if (text := texts[each]) is not None]
-            shown = [References(known[:count], weights.form) for count in REFERENCES]
+            shown = [References(known[:count], form) for count in REFERENCES]
             found.append([references.score(texts[item.response]) for references in shown])
         told(f"{path.stem}: {len(found)} of {len(items)} items")
     content = io.BytesIO()
