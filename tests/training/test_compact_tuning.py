@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from videojudge_bench.judges.compact import Compact
 from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights, read_tokenizer
 from videojudge_bench.judges.compact_form import Form
@@ -61,27 +63,31 @@ def groups() -> list[Group]:
     ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of one layer, with the tokenizer that all weights share."""
+def save_bert(path: Path, tokenizer: Tokenizer, *, pooler: bool = True) -> Path:
+    """Write a random BERT of one layer, with a tokenizer, as transformers does."""
     import torch
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    path = tmp_path_factory.mktemp("model")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=30_522,
+            vocab_size=tokenizer.get_vocab_size(),
             hidden_size=32,
             num_hidden_layers=1,
             num_attention_heads=2,
             intermediate_size=64,
             initializer_range=0.5,
         )
-        BertModel(config).save_pretrained(path)
+        BertModel(config, add_pooling_layer=pooler).save_pretrained(path)
     fast: Any = PreTrainedTokenizerFast
-    fast(tokenizer_object=read_tokenizer()).save_pretrained(path)
+    fast(tokenizer_object=tokenizer).save_pretrained(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of one layer, with the tokenizer that all weights share."""
+    return save_bert(tmp_path_factory.mktemp("model"), read_tokenizer())
 
 
 @pytest.fixture(scope="module")
@@ -305,39 +311,64 @@ def test_crossfit_judges_each_fold_by_the_other(
     assert path.read_bytes() == anew.read_bytes() != before
 
 
-def test_an_encoder_beside_counts_tokens_as_the_first_one_does(
-    folder: Path, start: Weights
+def renumbered(tokenizer: Tokenizer, by: int) -> Tokenizer:
+    """The same tokenizer with other numbers: each `by` higher, the last ones at the beginning."""
+    told = json.loads(tokenizer.to_str())
+    size = tokenizer.get_vocab_size()
+    vocabulary: dict[str, int] = told["model"]["vocab"]
+    told["model"]["vocab"] = {token: (at + by) % size for token, at in vocabulary.items()}
+    for added in told["added_tokens"]:
+        added["id"] = (added["id"] + by) % size
+    for mark in told["post_processor"]["special_tokens"].values():
+        mark["ids"] = [(at + by) % size for at in mark["ids"]]
+    return Tokenizer.from_str(json.dumps(told))
+
+
+def test_an_encoder_beside_counts_tokens_by_how_they_are_spelt(
+    tmp_path: Path, start: Weights
 ) -> None:
-    beside = crossfit.scorer_beside(str(folder), start)
-    texts = ("A man rides a red bike in the park.", "Ω", "A girl.")
-    own, other = CompactEncoder(start, bfloat16=True).encode(texts), beside.encoder().encode(texts)
+    other = renumbered(read_tokenizer(), 5)
+    beside = crossfit.scorer_beside(str(save_bert(tmp_path, other)), start)
+    texts = ("A man rides a red bike in the park.", "A girl.", "Cut (green) grass!")
+    own, theirs = CompactEncoder(start).encode(texts), beside.encoder().encode(texts)
     for text in texts:
-        one, two = own[text], other[text]
-        assert one is not None and two is not None  # noqa: PT018
+        one, two = own[text], theirs[text]
+        assert one is not None
+        assert two is not None
         assert np.array_equal(one.weights, two.weights)
-        assert np.array_equal(one.tokens, two.tokens)
-        assert np.array_equal(one.vector, two.vector)
-    assert crossfit.scorer_beside(str(folder), other_than(start)).name == beside.name
+        assert one.weights.any()
+        assert two.tokens.shape == one.tokens.shape
+        assert not np.array_equal(one.tokens, two.tokens)
+
+
+def test_an_encoder_beside_is_the_one_of_its_folder(folder: Path, start: Weights) -> None:
+    beside = crossfit.scorer_beside(str(folder), start)
+    text = "A man rides a red bike in the park."
+    one = CompactEncoder(start, bfloat16=True).encode([text])[text]
+    two = beside.encoder().encode([text])[text]
+    assert one is not None
+    assert two is not None
+    assert np.array_equal(one.tokens, two.tokens)
+    assert np.array_equal(one.vector, two.vector)
+
+
+def test_the_name_of_an_encoder_beside_is_that_of_its_weights(
+    tmp_path: Path, start: Weights
+) -> None:
+    """Even where what pools is made up anew each time, since its folder has none."""
+    bare = str(save_bert(tmp_path, read_tokenizer(), pooler=False))
+    names = [crossfit.scorer_beside(bare, start).name for _ in range(2)]
+    assert names[0] == names[1]
+    counted = replace(start, token_weights=2 * start.token_weights)
+    assert crossfit.scorer_beside(bare, counted).name != names[0]
+    assert crossfit.scorer_beside(bare, other_than(start)).name == names[0]
 
 
 def test_an_encoder_with_other_tokens_cannot_stand_beside(tmp_path: Path, start: Weights) -> None:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    config = BertConfig(
-        vocab_size=20,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-    )
-    BertModel(config).save_pretrained(tmp_path)
     words = {f"qx{number}": number for number in range(18)} | {"man": 18, "[UNK]": 19}
-    fast: Any = PreTrainedTokenizerFast
-    fast(tokenizer_object=Tokenizer(WordLevel(words, "[UNK]"))).save_pretrained(tmp_path)
+    other = save_bert(tmp_path, Tokenizer(WordLevel(words, unk_token="[UNK]")))
     with pytest.raises(ConfigError, match=r"2 of the 20 entries .* all-mpnet-base-v2"):
-        crossfit.scorer_beside(str(tmp_path), start)
+        crossfit.scorer_beside(str(other), start)
 
 
 def test_an_encoder_beside_counts_as_much_as_the_others(

@@ -128,8 +128,9 @@ def scorer_beside(model: str, start: Weights) -> Scorer:
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.enable_truncation(MAX_TOKENS)
-    network.requires_grad_(False)
-    digest = weights_hash(replace(start, config={}, network=dict(network.named_parameters())))
+    # What pools is not used, and is made up at random where a checkpoint has none.
+    used = {n: p.detach() for n, p in network.named_parameters() if not n.startswith("pooler.")}
+    digest = weights_hash(replace(start, config={}, network=used))
     return Scorer(
         f"beside-{digest[:12]}", lambda: TextEncoder(backend, network, counts, bfloat16=True)
     )

@@ -72,6 +72,7 @@ class RowEncoder:
             (Continuation(row.id, row.user),),
         )
         begins = self._reader.rendered(asked, 0, True)
+        behind, prompt = self._reader.text_behind_video(begins), self._reader.behind_video(begins)
         text, reply = self._reader.reply_tokens(asked, begins, row.reply)
         verdict = self._verdict_tokens(text, row.verdict, len(reply))
         raw = [self._weight if n in verdict else 1.0 for n in range(len(reply))]
@@ -79,38 +80,34 @@ class RowEncoder:
         return Encoded(
             row,
             begins,
-            self._reader.behind_video(begins),
+            prompt,
             tuple(reply),
             tuple(weight / mean for weight in raw),
             verdict,
-            self._answer_tokens(begins, row) if self._answer else {},
+            self._answer_tokens(behind, row, len(prompt)) if self._answer else {},
             self._answer,
         )
 
-    def _answer_tokens(self, begins: str, row: SftRow) -> dict[int, int]:
-        """The right answer's tokens by place behind the video, where a response has as many."""
-        found: dict[int, int] = {}
-        if not row.gold:
-            return found
-        text = self._reader.text_behind_video(begins)
-        end = len(text)
-        for response in reversed(row.responses):  # they stand in a prompt in this order
-            at = text.rfind(response.text, 0, end)
-            if at >= 0:  # else a special token in it was broken up
-                found |= self._told(begins, text, (at, at + len(response.text)), row.gold)
-                end = at
-        return found
+    def _answer_tokens(self, text: str, row: SftRow, tokens: int) -> dict[int, int]:
+        """The right answer's tokens by place behind the video, where a response has as many.
 
-    def _told(self, begins: str, text: str, response: tuple[int, int], gold: str) -> dict[int, int]:
-        """The right answer's tokens in the places of one response, whose characters are given."""
-        at, end = response
-        said = self._reader.behind_video(begins)
-        right = self._reader.behind_video(
-            f"{begins[: len(begins) - len(text)]}{text[:at]}{gold}{text[end:]}"
-        )
-        if len(said) != len(right):
-            return {}
-        return {place: right[place] for place in self._places(text, at, end)}
+        Args:
+            text: of the prompt behind the video.
+            row: which one it is.
+            tokens: of that text.
+        """
+        found: dict[int, int] = {}
+        end = len(text)
+        for response in reversed(row.responses if row.gold else ()):  # as they stand in a prompt
+            at = text.rfind(response.text, 0, end)
+            if at < 0:  # a special token in it was broken up
+                continue
+            behind = at + len(response.text)
+            right = self._reader.behind_video(f"{text[:at]}{row.gold}{text[behind:]}")
+            if len(right) == tokens:
+                found |= {place: right[place] for place in self._places(text, at, behind)}
+            end = at
+        return found
 
     def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
         """Which tokens of a text hold some of its characters."""

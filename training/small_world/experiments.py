@@ -3,9 +3,9 @@
 Each experiment is a name, the runs that it needs, and what is measured of them. A run is a training
 that goes on from the model that tells right from wrong (stage `tell` of the loop) and has not seen
 a rating between, as the paper's goes on from a model that can judge a little. So all runs of a seed
-begin equal, and all of them take as many steps, but two that take as many as the loop's judge, to
-say what more of them are worth. Runs and verdicts are kept in the loop's folder, and `numbers.json`
-is written anew after each: whatever stops it, the same command goes on.
+begin equal, and all of them take as many steps, but one that takes as many as the loop's judge, to
+say what more of them are worth to pairs. Runs and verdicts are kept in the loop's folder, and
+`numbers.json` is written anew after each: whatever stops it, the same command goes on.
 """
 
 from __future__ import annotations
@@ -110,9 +110,6 @@ TRAININGS: Mapping[str, Training] = {
         kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_share(0.1))
     ),
     "pairwise_long": Training(kinds="pairwise", recipe=_AS_THE_LOOP),
-    "rubric_long": Training(
-        kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_AS_THE_LOOP)
-    ),
     "tenth": Training(recipe=_share(0.1)),
     "fiftieth": Training(recipe=_share(0.02)),
     "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
@@ -163,10 +160,6 @@ EXPERIMENTS: Mapping[str, Mapping[str, View]] = {
     "pairs_long": {
         "pointwise": View("loop", {"pairs": "rate"}, PAIRS),
         "pairwise": View("pairwise_long", gold_set=PAIRS),
-    },
-    "rubric_long": {
-        "rubric first": View("rubric_long"),
-        "the loop's judge, no rubric": View("loop"),
     },
     "reasoning": {"at once": View("pointwise"), "reasons first": View("reasoning")},
     "bias": {rate: View(f"bias_{rate}") for rate in ("0", "25", "50")},
