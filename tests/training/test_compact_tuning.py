@@ -371,6 +371,16 @@ def test_an_encoder_with_other_tokens_cannot_stand_beside(tmp_path: Path, start:
         crossfit.scorer_beside(str(other), start)
 
 
+def test_a_folder_without_an_encoder_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["crossfit", "--output", str(tmp_path / "out"), "--beside", str(tmp_path)]
+    assert command.main(given) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"compact: error: {tmp_path}: no sentence encoder can be read there; ")
+    assert "minilm" not in said
+
+
 def test_an_encoder_beside_counts_as_much_as_the_others(
     tmp_path: Path, start: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,7 +112,13 @@ def scorer_beside(model: str, start: Weights) -> Scorer:
     Raises:
         ConfigError: there are no such weights, or its vocabulary is another kind of vocabulary.
     """
-    tokenizer, network = load_minilm(model)
+    try:
+        tokenizer, network = load_minilm(model)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{model}: no sentence encoder can be read there; give a folder that transformers "
+            "reads, or a name on the hub, such as sentence-transformers/all-mpnet-base-v2"
+        ) from error
     own, known = tokenizer.get_vocab(), read_tokenizer().get_vocab()
     shared = own.keys() & known.keys()
     if len(shared) < LEAST_SHARED * len(own):
