@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
 
 Family = Literal["qwen2_5_vl", "qwen3_vl"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

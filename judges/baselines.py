@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
 from videojudge_bench.scale import RatingScale

@@ -7,6 +7,11 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import Judge
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
@@ -14,12 +19,6 @@ from videojudge_bench.judges.compact_encoder import (
     read_weights,
 )
 from videojudge_bench.judges.compact_form import LEAVE_ONE_OUT, NEAREST, EncodedText, References
-
-from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.hashing import file_hash
-from videojudge_bench.items import Item, Pair
-from videojudge_bench.judge import Judge
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 DTYPES = ("float32", "bfloat16")

@@ -15,10 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videojudge_bench.judges.compact_form import EncodedText, Floats, Form
-
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
+from videojudge_bench.judges.compact_form import EncodedText, Floats, Form
 
 if TYPE_CHECKING:
     import torch

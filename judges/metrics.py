@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from videojudge_bench.judges.tokenise import TOKENIZER, tokenise
-
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
-from videojudge_bench.signature import Scalar
+from videojudge_bench.judges.tokenise import TOKENIZER, tokenise
 from videojudge_bench.verdicts import Rating, Unparsed
 
 NO_REFERENCE = "no reference with a word in it"

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.hashing import file_hash
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 if TYPE_CHECKING:

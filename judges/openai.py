@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 
 
 class OpenAI(PromptedJudge):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
-from videojudge_bench.hashing import file_hash
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Judge
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Rating, Unparsed
 
 ID_COLUMN = "id"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 
 WEIGHTS: Mapping[str, int] = {
     "Qwen2.5-VL-3B-Instruct": 3_754_622_976,

@@ -21,6 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
+from videojudge_bench.items import Item
 from videojudge_bench.judges import _tiny_qwen_format as form
 from videojudge_bench.judges._tiny_qwen_format import (
     DEFAULT_SIZE,
@@ -30,11 +34,6 @@ from videojudge_bench.judges._tiny_qwen_format import (
     TinySize,
 )
 from videojudge_bench.judges.engines._hub_format import hub_name
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
-from videojudge_bench.hashing import Json, content_hash
-from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from videojudge_bench.judges.engines._hub_format import asked_as_trained
-
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.judges.engines._hub_format import asked_as_trained
 from videojudge_bench.prompted import NO_RUBRIC, RATE, WRITE, PromptedJudge
-from videojudge_bench.signature import Scalar
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videojudge_bench.terminal import say
+from videojudge_bench._util.terminal import say
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("videojudge_bench", "judges", "tasks", "training")

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
 from videojudge_bench.items import Item
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 
 Replies = list[Reply | EngineError]
 Answer = Callable[[PromptGroup], Awaitable[Sequence[Reply | EngineError]]]

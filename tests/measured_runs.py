@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Verdict
 
 RESPONSES = {5: "all of it", 3: "half of it", 1: "nothing at all"}

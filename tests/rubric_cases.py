@@ -10,12 +10,12 @@ from pathlib import Path
 from fake_engine import FakeEngine, Replies
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import PromptGroup, Reply
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
-from videojudge_bench.rubrics import RubricBook
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
+from videojudge_bench.prompts.rubric_book import RubricBook
+from videojudge_bench.run.runner import Run, RunOptions
 
 JUDGE = "videojudge_bench.prompted:PromptedJudge"
 INSTRUCTION = "What happens?"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, groupby
 from pathlib import Path
 
-from videojudge_bench.hashing import unit_interval
+from videojudge_bench._util.hashing import unit_interval
 
 ROOT = Path(__file__).parents[1]
 PASSES = ROOT / "results" / "samples" / "passes.jsonl"

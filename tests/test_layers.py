@@ -154,7 +154,7 @@ def test_a_broad_except_occurs_exactly_three_times_in_the_product() -> None:
     assert {path: count for path, count in counts.items() if count} == {
         "videojudge_bench/harness/plugin.py": 1,
         "videojudge_bench/harness/scoring.py": 1,
-        "videojudge_bench/runner.py": 1,
+        "videojudge_bench/run/runner.py": 1,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from fake_engine import Replies, items, make_judge
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
@@ -17,9 +18,9 @@ from videojudge_bench.items import Item, Pair, Subtitle
 from videojudge_bench.judge import Ability
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar, render
+from videojudge_bench.signature import render
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
 
 

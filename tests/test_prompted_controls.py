@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videojudge_bench import registry
+from videojudge_bench._util.derangement import others_by_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.shuffled import others_by_hash
-from videojudge_bench.signature import Scalar
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Rating, Unparsed
 
 JUDGE = "videojudge_bench.prompted:PromptedJudge"

@@ -22,7 +22,7 @@ from videojudge_bench.engine import PromptGroup, Reply
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 pytestmark = pytest.mark.timeout(60)  # a deadlock fails instead of hanging

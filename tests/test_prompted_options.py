@@ -10,11 +10,11 @@ import pytest
 from fake_engine import items, make_judge
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 

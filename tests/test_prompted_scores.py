@@ -9,13 +9,13 @@ from fake_engine import FakeEngine, Replies, items, make_judge
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Pair
 from videojudge_bench.judge import Ability
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage
 
 PAIR = Pair("p", "v", "do", "x", "y")

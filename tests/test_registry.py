@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Judge
-from videojudge_bench.options import without_secrets
 from videojudge_bench.registry import BuiltJudge, build, build_engine, check_options, judge_class
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Rating
 
 HERE = __name__

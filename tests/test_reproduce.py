@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from videojudge_bench.training.sft.recipe import load_recipe
 
-from videojudge_bench import cli
+from videojudge_bench.cli.main import _parser, main
 from videojudge_bench.harness import launcher
+from videojudge_bench.training.sft.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "judges"))
@@ -47,7 +47,7 @@ def test_every_command_is_of_a_kind_that_is_checked() -> None:
 
 @pytest.mark.parametrize("command", commands("videojudge"), ids=lambda c: " ".join(c[1:4]))
 def test_the_options_of_a_verb_exist(command: list[str]) -> None:
-    assert isinstance(cli._parser().parse_args(command[1:]), argparse.Namespace)
+    assert isinstance(_parser().parse_args(command[1:]), argparse.Namespace)
 
 
 @pytest.mark.parametrize("command", BOOTSTRAPS, ids=lambda c: " ".join(c[2:5]))
@@ -61,7 +61,7 @@ def test_a_bootstrap_says_what_it_takes(
     monkeypatch.chdir(tmp_path)
     words = [w for w in command[1:] if w not in ("--dry-run", "seeds.videos=videos")]
     words = [w for n, w in enumerate(words) if w != "--set" or words[n + 1 : n + 2] != ["--set"]]
-    assert cli.main([*words, "--dry-run"]) == 0
+    assert main([*words, "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert "3 seeds, 4 responses each, up to 3 rounds a response." in printed
     assert re.search(r"generator +12 to 36 ", printed)
@@ -93,7 +93,7 @@ def test_a_training_has_a_recipe_a_configuration_and_a_batch_that_can_be_dealt_o
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     module = command.index("-m")
     assert command[module + 1] == "videojudge_bench.cli"
-    given = cli._parser().parse_args(command[module + 2 :])
+    given = _parser().parse_args(command[module + 2 :])
     (stage,) = load_recipe(given.recipe, given.changes).stages
     asked = command[:module]
     processes = int(
@@ -122,5 +122,5 @@ def test_descriptions_are_asked_for_until_nobody_answers(
     (tmp_path / "gold_videos" / "pig.webm").symlink_to(source)
     monkeypatch.chdir(tmp_path)
     port = str(closed_port())
-    assert cli.main([word.replace("8000", port) for word in command[1:]]) == 2
+    assert main([word.replace("8000", port) for word in command[1:]]) == 2
     assert f"no server at base_url=http://localhost:{port}/v1" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from videojudge_bench import goldsets
 from videojudge_bench.goldsets.longvideobench import ORDER_CATEGORIES, LvbQuestion
+from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import Item, Pair, RatingGold, part_of
-from videojudge_bench.view import view_of
 
 RATED = ("llava", "vcg")
 NAMES = (*RATED, "longvideobench", "pairwise", "pairwise_h")

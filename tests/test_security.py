@@ -14,25 +14,25 @@ from pathlib import Path
 
 import pytest
 from registered import registered
+
+from videojudge_bench._util.markdown import code, inert
+from videojudge_bench._util.terminal import table
+from videojudge_bench.cli.main import main
+from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.jsonl import find_videos
+from videojudge_bench.goldsets.schema import inside_its_folder
+from videojudge_bench.items import Item
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
+from videojudge_bench.leaderboard import rows, tables
+from videojudge_bench.prompts import Wanted, load_prompt
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.sft.recipe import load_recipe
 from videojudge_bench.training.sft.rows import SftRow, video_path
-
-from videojudge_bench import cli
-from videojudge_bench.engine import EngineError
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.goldsets.border import find_videos
-from videojudge_bench.goldsets.rows import inside_its_folder
-from videojudge_bench.items import Item
-from videojudge_bench.leaderboard import rows, tables
-from videojudge_bench.markdown import code, inert
-from videojudge_bench.prompts import Wanted, load_prompt
-from videojudge_bench.scale import RatingScale
-from videojudge_bench.terminal import table
 
 HERE = Path(__file__).parent
 for folder in ("answers", "judges", "leaderboard", "training"):
@@ -85,7 +85,7 @@ def test_names_and_reasons_of_judge_are_shown_and_not_obeyed(
     )
     output = tmp_path / "v.jsonl"
     words = ["judge", answers, "--judge", f"scripted,replies={replies}", "-o", output]
-    assert cli.main([str(word) for word in words]) == 1
+    assert main([str(word) for word in words]) == 1
     printed = capsys.readouterr()
     assert "[red]answers.jsonl" in printed.out
     assert "[red]x[/red]" in printed.out
@@ -315,7 +315,7 @@ def test_judge_writes_no_key(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
             judge = f"text_llm,engine=openai,{options}"
             words = ("judge", answers, "--judge", judge, "-o", tmp_path / name)
             for more in (("--dry-run",), ("--journal", tmp_path / "j" / name)):
-                assert cli.main([str(word) for word in (*words, *more)]) == 0
+                assert main([str(word) for word in (*words, *more)]) == 0
     assert seen.headers[0]["authorization"] == f"Bearer {KEY}"
     assert_no_key(tmp_path, capfd)
     assert list((tmp_path / "j").rglob("judgements-0.jsonl"))
@@ -329,7 +329,7 @@ def test_doctor_writes_no_key(
     with faulty_server(lambda *_: failure(401, f"{KEY} is bad")) as seen:
         for form in (["--json"], []):
             asked = ["--server", seen.base_url, "--judge", judge, *form]
-            assert cli.main(["doctor", *asked]) == 1
+            assert main(["doctor", *asked]) == 1
     assert_no_key(tmp_path, capfd)
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videojudge_bench.signature import Scalar, Signature, render, short_hash
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.signature import Signature, render, short_hash
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
 PARTS = st.dictionaries(st.text("abc_", min_size=1), VALUES, max_size=5)

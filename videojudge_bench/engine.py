@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, Union
 
-from videojudge_bench.signature import Scalar
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.verdicts import Usage
 
 Capability = Literal["video", "logprobs"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
-from videojudge_bench.hashing import Json, content_hash, unit_interval
+from videojudge_bench._util.hashing import Json, content_hash, unit_interval
 
 
 @dataclass(frozen=True, slots=True)

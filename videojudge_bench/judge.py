@@ -6,9 +6,9 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 Need = Literal["video", "references", "description"]

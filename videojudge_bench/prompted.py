@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Union, cast
 
 from videojudge_bench import registry
-from videojudge_bench._pump import Pump
-from videojudge_bench._reading import LOST_MASS, choices_for, joined, mean_of_samples, read_reply
+from videojudge_bench._util.derangement import others_by_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Continuation,
     Engine,
@@ -25,13 +25,19 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge, Need
 from videojudge_bench.prompts import RenderedPrompt, Wanted, find_prompt, load_prompt
+from videojudge_bench.replies._reading import (
+    LOST_MASS,
+    choices_for,
+    joined,
+    mean_of_samples,
+    read_reply,
+)
+from videojudge_bench.run._batcher import AsyncBatcher
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.shuffled import others_by_hash
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 if TYPE_CHECKING:
-    from videojudge_bench.rubrics import RubricBook
+    from videojudge_bench.prompts.rubric_book import RubricBook
 
 Group = Sequence[Union[Item, Pair]]
 Shown = Literal["all", "frames", "description", "none", "shuffled"]
@@ -256,7 +262,7 @@ class PromptedJudge(Judge):
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
         groups = (list(members) for _, members in groupby(items, key=_prefix_key))
-        for group, replies in Pump(self.ask, groups, self._concurrency):
+        for group, replies in AsyncBatcher(self.ask, groups, self._concurrency):
             answers = iter(replies)
             for item in group:
                 found = [self._read(part, answers) for part in self._parts(item)]
@@ -373,7 +379,7 @@ def _rubrics(rubric: str) -> RubricBook | None:
         raise ConfigError(
             f"rubric={rubric!r}: it is none, write, or a file of rubrics, and there is no such file"
         )
-    from videojudge_bench.rubrics import RubricBook
+    from videojudge_bench.prompts.rubric_book import RubricBook
 
     return RubricBook(Path(rubric))
 

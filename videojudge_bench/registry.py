@@ -10,10 +10,9 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from videojudge_bench._util.options import Scalar, is_secret, meant, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
-from videojudge_bench.options import is_secret, meant, without_secrets
-from videojudge_bench.signature import Scalar
 
 if TYPE_CHECKING:
     from videojudge_bench.engine import Engine

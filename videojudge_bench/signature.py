@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Union
 
-from videojudge_bench.hashing import content_hash
-
-Scalar = Union[str, int, float, bool, None]
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench._util.options import Scalar
 
 
 @dataclass(frozen=True)

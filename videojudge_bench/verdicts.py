@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
-from videojudge_bench.hashing import Json
+from videojudge_bench._util.hashing import Json
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 

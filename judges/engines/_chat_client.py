@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from weakref import WeakKeyDictionary
 
 import aiohttp
+
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body

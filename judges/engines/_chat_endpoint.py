@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from videojudge_bench._util.options import HIDDEN
+from videojudge_bench._util.terminal import printable
 from videojudge_bench.errors import ConfigError, unknown_name
-from videojudge_bench.options import HIDDEN
-from videojudge_bench.terminal import printable
 
 SAID_CHARACTERS = 300
 """How much of what a server said goes into an error."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from videojudge_bench.hashing import Json
+    from videojudge_bench._util.hashing import Json
     from videojudge_bench.video.batch import FrameBatch, Pixels
 
 Send = Literal["frames", "video"]

@@ -240,6 +240,7 @@ class Checkpoint:
             ConfigError: it does not fit, or transformers cannot load it.
         """
         import torch
+
         from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 
         self.check_memory()

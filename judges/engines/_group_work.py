@@ -9,6 +9,9 @@ from typing import Union
 
 import torch
 from torch import Tensor
+
+from videojudge_bench.engine import EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
@@ -21,9 +24,6 @@ from videojudge_bench.judges.engines._replying import (
 )
 from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
-
-from videojudge_bench.engine import EngineError, PromptGroup, Reply
-from videojudge_bench.errors import ConfigError
 from videojudge_bench.verdicts import Usage
 
 Replies = list[Union[Reply, EngineError]]

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
-from videojudge_bench.signature import Scalar
 
 TRAINED_FILE = "videojudge.json"
 """What `videojudge train` writes into a model's folder: the rows that it comes from."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import Sampler

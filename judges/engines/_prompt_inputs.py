@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from videojudge_bench.judges.engines._checkpoint import THINKING, tokenizer_of
-from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._checkpoint import THINKING, tokenizer_of
+from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._checkpoint import Checkpoint, Kind, Untyped
-
     from videojudge_bench.video import FrameBatch
 
 NOMINAL = 0.02

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from videojudge_bench.judges.engines._checkpoint import Untyped
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._checkpoint import Untyped
 
 Way = tuple[int, ...]
 """The tokens in which a choice can be written."""

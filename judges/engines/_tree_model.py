@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+
 from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._rules import Rule

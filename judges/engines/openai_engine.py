@@ -11,6 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Union, cast
 
+from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Capability, Continuation, EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
@@ -24,11 +28,6 @@ from videojudge_bench.judges.engines._chat_messages import (
     write_body,
 )
 from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
-
-from videojudge_bench.engine import Capability, Continuation, EngineError, PromptGroup, Reply
-from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.hashing import Json, unit_interval
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Usage
 from videojudge_bench.video import FramePolicy, FrameStore, load_frames
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
 from videojudge_bench.judges.engines._rules import Rule
 
 PREFIX = -1

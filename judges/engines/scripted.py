@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.goldsets.border import STRICT, read_rows
-from videojudge_bench.hashing import file_hash
-from videojudge_bench.signature import Scalar
+from videojudge_bench.goldsets.jsonl import STRICT, read_rows
 
 EVERY_ITEM = "*"
 

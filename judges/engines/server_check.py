@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
-
 from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 TIMEOUT_SECONDS = 60.0
 

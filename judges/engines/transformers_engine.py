@@ -10,13 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges.engines._checkpoint import THINKING, Checkpoint, tokenizer_of
 from videojudge_bench.judges.engines._hub_format import trained_on
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
-
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.errors import ConfigError, VideoJudgeError
-from videojudge_bench.signature import Scalar
 from videojudge_bench.video import FrameBatch, FramePolicy, FrameStore
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from videojudge_bench.errors import (
     JudgeFailedError,
     UnknownNameError,
 )
-from videojudge_bench.journal import Journal
-from videojudge_bench.runner import RunOptions
+from videojudge_bench.run.journal import Journal
+from videojudge_bench.run.runner import RunOptions
 
 HERE = "test_answer_judging"
 
@@ -267,8 +267,8 @@ class Babbles(Judge):
         self.half = half
 
     def judge(self, items: object) -> Iterator[object]:  # type: ignore[override]
-        from videojudge_bench._reading import read_reply
         from videojudge_bench.engine import Reply
+        from videojudge_bench.replies._reading import read_reply
         from videojudge_bench.scale import RatingScale
 
         before = "\ud800" if self.half else "and on and on " * 750_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key, filled
-from videojudge_bench.statistics import (
+from videojudge_bench.metrics.bootstrap import (
     Floats,
     Resampling,
     bootstrap,

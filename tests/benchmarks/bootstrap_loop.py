@@ -20,6 +20,9 @@ from pathlib import Path
 
 from aiohttp import web
 from server_client import IN_FLIGHT, LATENCY_SECONDS, MODEL, send_all, serve_answers
+
+from videojudge_bench import goldsets
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed
@@ -29,9 +32,6 @@ from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, Prom
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-from videojudge_bench import goldsets
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply
 
 SEEDS, REPEATS = 2048, 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from videojudge_bench import plots
+from videojudge_bench._util import plots
 
 Data = Mapping[str, Any]
 

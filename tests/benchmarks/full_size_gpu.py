@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
+
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock

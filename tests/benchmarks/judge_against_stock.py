@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from decode import MAX_PIXELS, clip, cpu_seconds, make_clips
+
+from videojudge_bench import tasks
+from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.judges.tiny_qwen import TinySize, build
-
-from videojudge_bench import tasks
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
 from videojudge_bench.video import FrameBatch
 
 if TYPE_CHECKING:

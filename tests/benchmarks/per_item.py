@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from videojudge_bench import Judgement, Rating, goldsets, registry
-from videojudge_bench.journal import Journal
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.journal import Journal
+from videojudge_bench.run.runner import Run, RunOptions
 
 SIZES = (100, 1_000, 6_000, 18_000)
 REPEATS = 15

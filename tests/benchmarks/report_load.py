@@ -22,7 +22,7 @@ import psutil
 from videojudge_bench import goldsets, registry
 from videojudge_bench.leaderboard.opening import OpenRun, open_run
 from videojudge_bench.report import making, page
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 

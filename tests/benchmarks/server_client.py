@@ -19,9 +19,9 @@ from multiprocessing.connection import Connection
 import aiohttp
 import openai
 from aiohttp import web
-from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply
+from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 LATENCY_SECONDS, IN_FLIGHT = 0.2, 256
 REQUESTS = {"engine": 10_240, "aiohttp": 10_240, "openai": 1_024}

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
-from videojudge_bench.judges.tiny_qwen import TinySize, build
 
 from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
+from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.judges.tiny_qwen import TinySize, build
 from videojudge_bench.video import FrameBatch
 
 SIZE = TinySize(

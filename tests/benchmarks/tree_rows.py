@@ -18,7 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from videojudge_bench import goldsets
+from videojudge_bench.items import Item
 from videojudge_bench.judges.tiny_qwen import TinySize, build
+from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.replies.reply_format import format_rating
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import collate
 from videojudge_bench.training.sft.encode import Encoded, RowEncoder
@@ -27,12 +33,6 @@ from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 from videojudge_bench.training.sft.packing import pack
 from videojudge_bench.training.sft.rows import SftRow
-
-from videojudge_bench import goldsets
-from videojudge_bench.items import Item
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
-from videojudge_bench.reply_format import format_rating
-from videojudge_bench.scale import RatingScale
 from videojudge_bench.video import FrameBatch
 
 SIZE = TinySize(

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets import border, rows, store
+from videojudge_bench.goldsets import jsonl, schema, store
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.scale import RatingScale
 
@@ -33,17 +33,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     folder = tmp_path_factory.mktemp("big")
     made = {count: folder / f"{count}.jsonl.gz" for count in (FEW, MANY)}
     for count, path in made.items():
-        border.write_lines(path, map(line_of, range(count)))
+        jsonl.write_lines(path, map(line_of, range(count)))
     return made
 
 
 def checked(path: Path) -> None:
-    facts = rows.facts_of(rows.checked_rows(path, "ratings", RatingScale()))
+    facts = schema.facts_of(schema.checked_rows(path, "ratings", RatingScale()))
     assert facts.rows in (FEW, MANY)
 
 
 def stored(path: Path) -> None:
-    store.write(INFO, rows.checked_rows(path, "ratings", RatingScale()), None)
+    store.write(INFO, schema.checked_rows(path, "ratings", RatingScale()), None)
 
 
 def peak_bytes(work: Callable[[Path], None], path: Path) -> int:
@@ -72,7 +72,7 @@ def test_memory_does_not_grow_with_the_texts(
 
 def test_a_row_that_comes_back_late_is_found(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
-    border.write_lines(path, [*map(line_of, range(300)), line_of(17)])
+    jsonl.write_lines(path, [*map(line_of, range(300)), line_of(17)])
     with pytest.raises(DataError, match=r"line 301, field 'id': duplicate of line 18 \("):
         checked(path)
 
@@ -81,14 +81,14 @@ def test_two_rows_that_share_their_number_are_two_rows(tmp_path: Path) -> None:
     """Numbers of rows are hashes: equal ones are looked up before a row is refused."""
 
     class Counted(BaseModel):
-        model_config = border.STRICT
+        model_config = jsonl.STRICT
 
         number: int
 
     path = tmp_path / "rows.jsonl"
     path.write_text('{"number": -1}\n{"number": -2}\n{"number": -1}\n', encoding="utf-8")
     assert hash((-1,)) == hash((-2,))  # as CPython has it; else this test would show nothing
-    found = border.read_rows(path, Counted, unique=("number",))
+    found = jsonl.read_rows(path, Counted, unique=("number",))
     assert [next(found).number, next(found).number] == [-1, -2]
     with pytest.raises(DataError, match=r"line 3, field 'number': duplicate of line 1 \(-1\)"):
         next(found)
@@ -99,7 +99,7 @@ def test_a_row_longer_than_what_is_read_is_not_kept(tmp_path: Path) -> None:
     said = [{"start_seconds": 1, "end_seconds": 2, "text": ""} for _ in range(22_000)]
     row = {"video_id": "v", "instruction": "do", "response": "x", "ratings": [3], "subtitles": said}
     line = json.dumps(row, separators=(",", ":"))
-    assert len(line) < border.MAX_LINE_BYTES
+    assert len(line) < jsonl.MAX_LINE_BYTES
     path = tmp_path / "rows.jsonl"
     path.write_text(line, encoding="utf-8")
     text = r"a row of the video 'v' is longer than 1048576 bytes; shorten its texts or subtitles"

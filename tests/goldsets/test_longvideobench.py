@@ -11,7 +11,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets import adding, longvideobench, rows
+from videojudge_bench.goldsets import adding, longvideobench, schema
 from videojudge_bench.items import OptionGold, Subtitle
 
 Values = dict[str, Any]
@@ -62,7 +62,7 @@ def said(folder: Path, spoken: object, **changes: Any) -> Spans:
 
 def test_a_question_becomes_its_options(tmp_path: Path) -> None:
     (row,) = longvideobench.read(release_of(tmp_path, question()))
-    examples = rows.gold_set([row], longvideobench.INFO, None).examples
+    examples = schema.gold_set([row], longvideobench.INFO, None).examples
     assert {(e.item.content()["response"], e.gold) for e in examples} == {
         ("He sits.", OptionGold(correct=False)),
         ("He sings.", OptionGold(correct=False)),

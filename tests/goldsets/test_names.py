@@ -13,7 +13,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
-from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 
 Install = Callable[..., None]
@@ -82,7 +82,7 @@ def fresh_sets() -> Iterator[None]:
 
 def add(name: str) -> GoldSetInfo:
     info = replace(INFO, name=name, title="Mine")
-    row = rows.RatingRow(video_id="v", instruction="do", response="x", ratings=(3.0,))
+    row = schema.RatingRow(video_id="v", instruction="do", response="x", ratings=(3.0,))
     store.write(info, [row], None)
     return info
 

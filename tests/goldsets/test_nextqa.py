@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import DataError, NoDataError
-from videojudge_bench.goldsets import border, nextqa
+from videojudge_bench.goldsets import jsonl, nextqa
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, OptionGold
 
 # Any id will do whose hash lies in the wanted half.
@@ -31,7 +31,7 @@ def gold_set() -> GoldSet:
 
 @pytest.fixture(scope="module")
 def file_rows() -> list[dict[str, Any]]:
-    path = border.packaged_file(nextqa.INFO, "nextqa_val.jsonl.gz")
+    path = jsonl.packaged_file(nextqa.INFO, "nextqa_val.jsonl.gz")
     assert path.read_bytes()[3:8] == bytes(5)  # neither name nor time in the header (RFC 1952)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]

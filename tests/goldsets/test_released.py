@@ -14,7 +14,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
-from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.goldsets.released import (
     SAMPLE_LICENCE,
@@ -153,7 +153,7 @@ def test_a_release_that_makes_no_set_is_not_kept(tiny: ReleasedSet, release: Pat
     """What each row says is right, and together they are no set: two files of one video."""
     files = iter(["a.mp4", "b.mp4", "c.mp4"])
 
-    def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+    def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
         for row in read_our_rows(FULL)(release, subtitles):
             yield row.model_copy(update={"video_id": "v", "video": next(files)})
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videojudge_bench.goldsets import rows
+from videojudge_bench.goldsets import schema
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold
 
@@ -28,9 +28,9 @@ UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
-def pair_rows(draw: st.DrawFn) -> rows.PairRow:
+def pair_rows(draw: st.DrawFn) -> schema.PairRow:
     one, other = draw(st.lists(TEXT, min_size=2, max_size=2, unique=True))
-    return rows.PairRow(
+    return schema.PairRow(
         id=draw(st.none() | NAME),
         video_id=draw(NAME),
         instruction=draw(NAME),
@@ -40,10 +40,10 @@ def pair_rows(draw: st.DrawFn) -> rows.PairRow:
     )
 
 
-def mirrored(row: rows.PairRow) -> rows.PairRow:
+def mirrored(row: schema.PairRow) -> schema.PairRow:
     """The same pair with its responses the other way round."""
     preferences = [OTHER[preference] for preference in row.preferences]
-    return rows.PairRow.model_validate(
+    return schema.PairRow.model_validate(
         {
             **row.model_dump(),
             "response_a": row.response_b,
@@ -63,14 +63,14 @@ def pair_of(example: Example) -> Pair:
     return example.item
 
 
-def set_of(shape: Shape, found: list[rows.Row]) -> GoldSet:
+def set_of(shape: Shape, found: list[schema.Row]) -> GoldSet:
     info = GoldSetInfo("own", "Own", "human", shape, "CC0-1.0", "the tests", "it is made here")
-    return rows.gold_set(found, info, None)
+    return schema.gold_set(found, info, None)
 
 
 @UNTIMED
 @given(pair_rows())
-def test_the_gold_of_a_pair_belongs_to_the_text_shown_first(row: rows.PairRow) -> None:
+def test_the_gold_of_a_pair_belongs_to_the_text_shown_first(row: schema.PairRow) -> None:
     mean = sum(FOR_A[preference] for preference in row.preferences) / len(row.preferences)
     wanted = {row.response_a: mean, row.response_b: 1 - mean}
     for example in row.examples({}):
@@ -80,7 +80,7 @@ def test_the_gold_of_a_pair_belongs_to_the_text_shown_first(row: rows.PairRow) -
 
 @UNTIMED
 @given(pair_rows())
-def test_the_two_orders_are_neighbours_and_complement_each_other(row: rows.PairRow) -> None:
+def test_the_two_orders_are_neighbours_and_complement_each_other(row: schema.PairRow) -> None:
     ab, ba = row.examples({})
     assert (pair_of(ab).first, pair_of(ab).second) == (pair_of(ba).second, pair_of(ba).first)
     assert gold_of(ab) + gold_of(ba) == pytest.approx(1, abs=1e-12)
@@ -90,7 +90,7 @@ def test_the_two_orders_are_neighbours_and_complement_each_other(row: rows.PairR
 
 @UNTIMED
 @given(pair_rows())
-def test_how_a_file_orders_the_responses_changes_nothing(row: rows.PairRow) -> None:
+def test_how_a_file_orders_the_responses_changes_nothing(row: schema.PairRow) -> None:
     for one, other in zip(row.examples({}), mirrored(row).examples({}), strict=True):
         assert one.item == other.item
         assert gold_of(one) == pytest.approx(gold_of(other), abs=1e-12)
@@ -108,7 +108,7 @@ def test_which_text_is_shown_first_says_nothing_of_gold(preferred: str) -> None:
             good, bad = (good, bad) if source.random() < 0.5 else (bad, good)
         elif preferred == "always the earlier text":
             good, bad = min(good, bad), max(good, bad)
-        row = rows.PairRow(
+        row = schema.PairRow(
             video_id=f"v{number % 50}",
             instruction="do",
             response_a=good,
@@ -124,7 +124,7 @@ def test_a_response_of_many_pairs_of_one_kind_is_not_always_first() -> None:
     """Which of two texts is first depends on the video: a stock answer has no place of its own."""
     first = 0
     for number in range(COUNT):
-        row = rows.PairRow(
+        row = schema.PairRow(
             video_id=f"v{number}",
             instruction="do",
             response_a="I cannot see any video.",
@@ -139,7 +139,7 @@ def test_the_order_of_the_options_says_nothing_of_the_correct_one() -> None:
     """The correct option is the first in the file each time, and is anywhere in the set."""
     places: Counter[int] = Counter()
     for number in range(COUNT):
-        row = rows.OptionRow(
+        row = schema.OptionRow(
             video_id=f"v{number % 50}",
             instruction=f"question {number}",
             options=("yes", "no", "perhaps", "never"),
@@ -153,10 +153,10 @@ def test_the_order_of_the_options_says_nothing_of_the_correct_one() -> None:
 
 
 def test_an_option_shows_neither_its_index_nor_that_it_is_correct() -> None:
-    row = rows.OptionRow(
+    row = schema.OptionRow(
         id="q", video_id="v", instruction="which?", options=("x", "y", "z"), correct=2
     )
-    moved = rows.OptionRow(
+    moved = schema.OptionRow(
         id="q", video_id="v", instruction="which?", options=("z", "x", "y"), correct=1
     )
     for example in row.examples({}):
@@ -175,23 +175,23 @@ def test_an_option_shows_neither_its_index_nor_that_it_is_correct() -> None:
     assert [e.item for e in row.examples({})] == [e.item for e in moved.examples({})]
 
 
-def some_rows(shape: Shape, *, ids: bool) -> list[rows.Row]:
+def some_rows(shape: Shape, *, ids: bool) -> list[schema.Row]:
     common = [
         {"video_id": f"v{n % 5}", "instruction": f"do {n % 3}", "id": f"row{n}" if ids else None}
         for n in range(60)
     ]
     if shape == "ratings":
         return [
-            rows.RatingRow(**c, response=f"r{n}", ratings=(1.0 + n % 5,))  # type: ignore[arg-type]
+            schema.RatingRow(**c, response=f"r{n}", ratings=(1.0 + n % 5,))  # type: ignore[arg-type]
             for n, c in enumerate(common)
         ]
     if shape == "options":
         return [
-            rows.OptionRow(**c, options=(f"p{n}", "q", "r"), correct=n % 3)  # type: ignore[arg-type]
+            schema.OptionRow(**c, options=(f"p{n}", "q", "r"), correct=n % 3)  # type: ignore[arg-type]
             for n, c in enumerate(common)
         ]
     return [
-        rows.PairRow(**c, response_a=f"a{n}", response_b="b", preferences=("a", "tie"))  # type: ignore[arg-type]
+        schema.PairRow(**c, response_a=f"a{n}", response_b="b", preferences=("a", "tie"))  # type: ignore[arg-type]
         for n, c in enumerate(common)
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets import rows
+from videojudge_bench.goldsets import schema
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Item, OptionGold, RatingGold, Subtitle
 from videojudge_bench.scale import RatingScale
@@ -41,22 +41,22 @@ def set_of(
     folder: Path, shape: Shape, *lines: Values, scale: RatingScale = RatingScale()
 ) -> GoldSet:
     path = file_of(folder, *lines)
-    info = replace(INFO, shape=rows.shape_of(path), scale=scale)
+    info = replace(INFO, shape=schema.shape_of(path), scale=scale)
     assert info.shape == shape
-    return rows.gold_set(rows.checked_rows(path, shape, scale), info, None)
+    return schema.gold_set(schema.checked_rows(path, shape, scale), info, None)
 
 
 def refused(folder: Path, shape: Shape, *lines: Values) -> DataError:
     path = file_of(folder, *lines)
     with pytest.raises(DataError) as caught:
-        list(rows.checked_rows(path, shape, RatingScale()))
+        list(schema.checked_rows(path, shape, RatingScale()))
     assert str(caught.value).startswith(f"{path}, line ")
     return caught.value
 
 
 @pytest.mark.parametrize("shape", ROWS)
 def test_what_the_rows_are_is_told_by_the_first_one(tmp_path: Path, shape: Shape) -> None:
-    assert rows.shape_of(file_of(tmp_path, ROWS[shape])) == shape
+    assert schema.shape_of(file_of(tmp_path, ROWS[shape])) == shape
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,13 @@ def test_a_first_row_that_tells_nothing(tmp_path: Path, content: bytes, text: st
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content + b"\n")
     with pytest.raises(DataError) as caught:
-        rows.shape_of(path)
+        schema.shape_of(path)
     assert str(caught.value).startswith(f"{path}, line 1: {text}")
 
 
 def test_all_that_rows_may_be_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        rows.shape_of(file_of(tmp_path, {"question": "q"}))
+        schema.shape_of(file_of(tmp_path, {"question": "q"}))
     for fields in (
         "ratings need video_id, instruction, response and ratings",
         "options need video_id, instruction, options and correct",
@@ -228,10 +228,10 @@ def test_a_video_has_one_file(tmp_path: Path, shape: Shape) -> None:
     error = refused(tmp_path, shape, *lines)
     assert (error.line, error.field) == (2, "video")
     assert "video 'v' is '0.mp4' in one row and '1.mp4' in another; a video has" in str(error)
-    made = [row for line in lines for row in rows.checked_rows(
+    made = [row for line in lines for row in schema.checked_rows(
         file_of(tmp_path, line), shape, RatingScale())]  # fmt: skip
     with pytest.raises(DataError, match=r"own, field 'video': video 'v' is '0[.]mp4' in one row"):
-        rows.gold_set(made, replace(INFO, name="own", shape=shape), None)
+        schema.gold_set(made, replace(INFO, name="own", shape=shape), None)
 
 
 @pytest.mark.parametrize(
@@ -285,15 +285,15 @@ def test_a_file_that_is_broken(tmp_path: Path, change: Any, text: str) -> None:
     path = file_of(tmp_path, RATED)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(DataError) as caught:
-        list(rows.checked_rows(path, "ratings", RatingScale()))
+        list(schema.checked_rows(path, "ratings", RatingScale()))
     assert text in str(caught.value)
 
 
 def test_line_ends_of_another_system(tmp_path: Path) -> None:
     path = file_of(tmp_path, RATED, {**RATED, "response": "a\r\nb"})
-    unix = list(rows.checked_rows(path, "ratings", RatingScale()))
+    unix = list(schema.checked_rows(path, "ratings", RatingScale()))
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert list(rows.checked_rows(path, "ratings", RatingScale())) == unix
+    assert list(schema.checked_rows(path, "ratings", RatingScale())) == unix
 
 
 def test_any_scale_and_any_number_of_raters(tmp_path: Path) -> None:
@@ -354,14 +354,14 @@ def test_distractors_may_be_alike(tmp_path: Path) -> None:
 
 
 def test_what_holds_for_all_rows(tmp_path: Path) -> None:
-    def facts(shape: Shape, *lines: Values) -> rows.Facts:
+    def facts(shape: Shape, *lines: Values) -> schema.Facts:
         path = file_of(tmp_path, *lines)
-        return rows.facts_of(rows.checked_rows(path, shape, RatingScale()))
+        return schema.facts_of(schema.checked_rows(path, shape, RatingScale()))
 
     named = {**RATED, "system": "s"}
-    assert facts("ratings", RATED, {**RATED, "id": "2"}) == rows.Facts("ratings", 2, 2, False)
-    assert facts("ratings", named) == rows.Facts("ratings", 1, 2, True)
-    assert facts("options", OPTIONS) == rows.Facts("options", 1, 0, False)
-    assert facts("pairs", PAIR) == rows.Facts("pairs", 1, 0, False)
+    assert facts("ratings", RATED, {**RATED, "id": "2"}) == schema.Facts("ratings", 2, 2, False)
+    assert facts("ratings", named) == schema.Facts("ratings", 1, 2, True)
+    assert facts("options", OPTIONS) == schema.Facts("options", 1, 0, False)
+    assert facts("pairs", PAIR) == schema.Facts("pairs", 1, 0, False)
     with pytest.raises(ValueError, match=re.escape("facts of no rows")):
-        rows.facts_of([])
+        schema.facts_of([])

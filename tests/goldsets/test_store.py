@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError, JournalBusyError, UnknownNameError
-from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness import plugin
 from videojudge_bench.scale import RatingScale
@@ -42,9 +42,9 @@ def fresh_sets() -> Iterator[None]:
     goldsets.load.cache_clear()
 
 
-def rating_rows(*ratings: float) -> list[rows.Row]:
+def rating_rows(*ratings: float) -> list[schema.Row]:
     return [
-        rows.RatingRow(
+        schema.RatingRow(
             id=f"row {number}",
             video_id="v",
             video="deep/v one.mp4",
@@ -53,7 +53,7 @@ def rating_rows(*ratings: float) -> list[rows.Row]:
             ratings=(rating, 10.0),
             system="s",
             references=("r",),
-            subtitles=(rows.SubtitleRow(start_seconds=0.25, end_seconds=1.0, text="\u2028"),),
+            subtitles=(schema.SubtitleRow(start_seconds=0.25, end_seconds=1.0, text="\u2028"),),
             labels={"kind": "k"},
         )
         for number, rating in enumerate(ratings)
@@ -68,7 +68,7 @@ def test_what_is_written_is_read_again(videos: Path) -> None:
     found = rating_rows(0, 2.5)
     assert store.write(INFO, found, videos) == kept()
     assert store.read("mine") == store.StoredSet(INFO, videos)
-    loaded, made = store.load("mine"), rows.gold_set(found, INFO, videos)
+    loaded, made = store.load("mine"), schema.gold_set(found, INFO, videos)
     assert loaded == made
     assert loaded.content_hash == made.content_hash
     assert (loaded.videos, loaded.video_files) == (videos, {"v": "deep/v one.mp4"})
@@ -126,7 +126,7 @@ def test_a_set_takes_the_place_of_another_whole() -> None:
 
 
 def test_a_set_that_breaks_off_leaves_what_was_there() -> None:
-    def broken() -> Iterator[rows.Row]:
+    def broken() -> Iterator[schema.Row]:
         yield from rating_rows(3)
         raise DataError("a bad row", path="mine.jsonl", line=2)
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import DataError, NoDataError
-from videojudge_bench.goldsets import border, vatex
+from videojudge_bench.goldsets import jsonl, vatex
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, RatingGold
 
@@ -60,7 +60,7 @@ def test_every_text_and_rating_of_the_file_is_an_example(gold_set: GoldSet) -> N
         assert example.unit == item.video_id
         key = (item.video_id, example.labels["candidate"])
         found[key] = (item.response, list(gold.ratings), list(item.references))
-    path = border.packaged_file(vatex.INFO, "vatex_eval.jsonl.gz")
+    path = jsonl.packaged_file(vatex.INFO, "vatex_eval.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     assert found == {

@@ -11,7 +11,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import DataError, NoDataError
-from videojudge_bench.goldsets import rows, videoautoarena
+from videojudge_bench.goldsets import schema, videoautoarena
 from videojudge_bench.items import Pair, PreferenceGold
 
 Values = dict[str, Any]
@@ -61,7 +61,7 @@ def refused(path: Path) -> DataError:
 def test_the_selected_answer_is_the_better_one(tmp_path: Path) -> None:
     path = latest(tmp_path, json.dumps({"q1": QUESTION, "q2": {**QUESTION, "question": "Why?"}}))
     first, second = videoautoarena.read(path)
-    assert first == rows.PairRow(
+    assert first == schema.PairRow(
         id="q1",
         video_id="@cook-12_3",
         instruction="What goes into the bowl?",
@@ -70,7 +70,7 @@ def test_the_selected_answer_is_the_better_one(tmp_path: Path) -> None:
         preferences=("a",),
     )
     assert (second.id, second.instruction) == ("q2", "Why?")
-    examples = rows.gold_set([first, second], videoautoarena.INFO, None).examples
+    examples = schema.gold_set([first, second], videoautoarena.INFO, None).examples
     assert len(examples) == 4
     for example in examples:
         assert isinstance(example.item, Pair)

@@ -16,7 +16,7 @@ import yaml
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import HostChangedError
-from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness import plugin
 
@@ -161,7 +161,7 @@ def test_no_group_matches_the_wildcard() -> None:
 def add(name: str) -> None:
     """A set in the store of this test."""
     info = GoldSetInfo(name, name, "human", "ratings", "CC0-1.0", "the tests", "it is made here")
-    row = rows.RatingRow(video_id="v", instruction="do", response="x", ratings=(3.0,))
+    row = schema.RatingRow(video_id="v", instruction="do", response="x", ratings=(3.0,))
     store.write(info, [row], None)
 
 

@@ -23,11 +23,11 @@ from running import (
     once,
     run,
 )
-from videojudge_bench.judges import tiny_qwen
 
 from videojudge_bench import goldsets
 from videojudge_bench.items import Item
-from videojudge_bench.journal import read_journal
+from videojudge_bench.judges import tiny_qwen
+from videojudge_bench.run.journal import read_journal
 
 TASK, LIMIT, FRAMES = "videojudge_vcg", 6, 3
 SECRET = "sk-never-to-be-written-down"

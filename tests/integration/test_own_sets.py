@@ -15,9 +15,9 @@ from chat_server import chat_server
 from running import Ran, assert_clean_failure, assert_numbers_are_plain, evaluation, once, run
 
 from videojudge_bench import goldsets, metrics, registry
-from videojudge_bench.hashing import unit_interval
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.items import Pair
-from videojudge_bench.runner import Run
+from videojudge_bench.run.runner import Run
 
 GRADES, QUIZ, DUELS = "videojudge_grades", "videojudge_quiz", "videojudge_duels"
 OWN = f"{GRADES},{QUIZ},{DUELS}"

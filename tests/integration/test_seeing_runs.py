@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from running import TIMEOUT_SECONDS, Ran, assert_numbers_are_plain, evaluation, once, run, start
-from videojudge_bench.judges.tiny_qwen import build
 
 from videojudge_bench import goldsets
+from videojudge_bench.judges.tiny_qwen import build
 
 SAMPLES = (
     "videojudge_llava",

@@ -21,11 +21,11 @@ from running import (
 )
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.harness.scoring import gold_text
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, RenderedPrompt, load_prompt
-from videojudge_bench.view import view_of
 
 VATEX, NEXTQA = "videojudge_vatex", "videojudge_nextqa"
 SETS = {VATEX: "vatex", NEXTQA: "nextqa"}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from running import Ran, assert_numbers_are_plain, evaluation, once, run
-from videojudge_bench.judges.tiny_qwen import build
 
 from videojudge_bench import goldsets
+from videojudge_bench.goldsets.view import view_of
+from videojudge_bench.judges.tiny_qwen import build
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
-from videojudge_bench.view import view_of
 
 VATEX = "videojudge_vatex"
 SAMPLES = {

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
-
 from videojudge_bench.engine import (
     Continuation,
     EngineError,
@@ -25,6 +23,7 @@ from videojudge_bench.engine import (
     Reply,
     Sampling,
 )
+from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 MODEL = "judge-7b"
 Json = dict[str, Any]

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
-from videojudge_bench.judges.tiny_qwen import FAMILIES, build
 
 from videojudge_bench import tasks
 from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Reply
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
+from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.judges.tiny_qwen import FAMILIES, build
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.video import FrameBatch, FramePolicy, load_frames

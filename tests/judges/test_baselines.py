@@ -10,13 +10,13 @@ from statistics import fmean
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from videojudge_bench.judges.baselines import Constant, Longest, Random
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges.baselines import Constant, Longest, Random
 from videojudge_bench.registry import build
-from videojudge_bench.runner import Run
+from videojudge_bench.run.runner import Run
 from videojudge_bench.verdicts import Preference, Rating
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chat_faults import completion, engine_at, faulty_server, one, one_by_one, position
+
 from videojudge_bench.judges.engines._chat_replies import Position, choice_probabilities
 
 SCALE = ("1", "2", "3", "4", "5")

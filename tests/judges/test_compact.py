@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from videojudge_bench.analysis.conformance import check
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets import vatex
+from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges import compact, compact_encoder
 from videojudge_bench.judges.compact import Compact
 from videojudge_bench.judges.compact_encoder import (
@@ -20,11 +25,6 @@ from videojudge_bench.judges.compact_encoder import (
     write_weights,
 )
 from videojudge_bench.judges.compact_form import EncodedText, Form, References
-
-from videojudge_bench.check_judge import check
-from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.goldsets import vatex
-from videojudge_bench.items import Item, Pair
 from videojudge_bench.leaderboard.stored import overlap_of
 from videojudge_bench.registry import build
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from engine_cases import VIDEOS, tiny_models
-from videojudge_bench.judges import qwen_vl, videojudge
 
 from videojudge_bench import goldsets, registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges import qwen_vl, videojudge
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 __all__ = ["tiny_models"]

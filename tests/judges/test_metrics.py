@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
-from videojudge_bench.judges.metrics import Bleu1, Bleu4, Chrf, Cider, RougeL
-from videojudge_bench.judges.tokenise import tokenise
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair, RatingGold
 from videojudge_bench.judge import Judge
+from videojudge_bench.judges.metrics import Bleu1, Bleu4, Chrf, Cider, RougeL
+from videojudge_bench.judges.tokenise import tokenise
 from videojudge_bench.registry import build
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from videojudge_bench.judges import minilm
-from videojudge_bench.judges.minilm import MiniLM
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges import minilm
+from videojudge_bench.judges.minilm import MiniLM
 from videojudge_bench.registry import build
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 

@@ -23,13 +23,13 @@ from chat_faults import (
     reason,
 )
 from PIL import Image
-from videojudge_bench.judges.engines._chat_messages import show_frames
-from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 from videojudge_bench import registry, tasks
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError, Prefix, Reply, Sampling
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.signature import Scalar
+from videojudge_bench.judges.engines._chat_messages import show_frames
+from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.verdicts import Usage
 from videojudge_bench.video import FrameBatch, FramePolicy, load_frames
 

@@ -22,11 +22,11 @@ from chat_faults import (
     one_by_one,
     reason,
 )
-from videojudge_bench.judges.engines._chat_client import FAILURES_TO_STOP, retry_after
-from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 from videojudge_bench.engine import EngineError, Reply
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_client import FAILURES_TO_STOP, retry_after
+from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from videojudge_bench.judges.precomputed import Precomputed
 
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges.precomputed import Precomputed
 from videojudge_bench.leaderboard.stored import overlap_of
 from videojudge_bench.registry import build
 from videojudge_bench.scale import RatingScale

@@ -13,9 +13,9 @@ from chat_faults import (
     faulty_server,
     position,
 )
-from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
 
 KEY = "sk-never-to-be-written-down"
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.judges import _tiny_qwen_format as form
 from videojudge_bench.judges.tiny_qwen import (
     DEFAULT_SIZE,
@@ -24,8 +26,6 @@ from videojudge_bench.judges.tiny_qwen import (
     build,
     main,
 )
-
-from videojudge_bench.errors import ConfigError, UnknownNameError
 
 FRAME_SIDES: dict[Family, int] = {"qwen2_5_vl": 56, "qwen3_vl": 64}  # 2 x 2 tokens
 FRAMES = 4

@@ -20,10 +20,10 @@ from engine_cases import (  # noqa: F401 - fixtures
     text_model,
     tiny_models,
 )
-from videojudge_bench.judges.engines._checkpoint import Checkpoint
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
 
 # What it says of itself.
 

@@ -24,15 +24,15 @@ from engine_cases import (  # noqa: F401 - fixtures
     texts,
     tiny_models,
 )
+
+from videojudge_bench.engine import Prefix, PromptGroup, Sampling
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.items import Item
 from videojudge_bench.judges.engines import _tree_model
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._tree_model import Branches, SharedPrefix
 from videojudge_bench.judges.engines.prefix_tree import Positions, positions
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
-
-from videojudge_bench.engine import Prefix, PromptGroup, Sampling
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.items import Item
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.verdicts import Unparsed
 from videojudge_bench.video import default_frame_folder

@@ -23,6 +23,8 @@ from engine_cases import (  # noqa: F401 - fixtures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from videojudge_bench.engine import PromptGroup, Sampling
 from videojudge_bench.judges.engines import _group_work
 from videojudge_bench.judges.engines._checkpoint import tokenizer_of
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
@@ -34,8 +36,6 @@ from videojudge_bench.judges.engines._replying import (
 )
 from videojudge_bench.judges.engines._tree_model import SharedPrefix
 from videojudge_bench.judges.tiny_qwen import FAMILIES, build
-
-from videojudge_bench.engine import PromptGroup, Sampling
 
 SCORES, LETTERS = ("1", "2", "3", "4", "5"), ("A", "B")
 

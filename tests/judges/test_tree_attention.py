@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
+
 from videojudge_bench.judges.engines import _tree_attention
 from videojudge_bench.judges.engines._tree_attention import (
     attend_to_trunks_apart,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
+
 from videojudge_bench.judges.engines import _windows
 from videojudge_bench.judges.engines._windows import attend_in_windows_at_once, windows_attention
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family, TinySize, build

@@ -11,13 +11,13 @@ from pathlib import Path
 from registered import registered
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.released import ReleasedSet, read_our_rows
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun, to_stored
 from videojudge_bench.leaderboard.stored import Part, StoredRun
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 VIDEOS = 40

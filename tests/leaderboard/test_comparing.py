@@ -9,7 +9,7 @@ import pytest
 from boards import Rate, board_set, nearly_perfect, noise, often_unparsed, perfect, stored
 from registered import registered
 
-from videojudge_bench import cli
+from videojudge_bench.cli.main import main
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example
 from videojudge_bench.leaderboard.comparing import compare_runs
@@ -55,7 +55,7 @@ def test_from_two_folders_to_the_table(
 ) -> None:
     a = kept(gold_set, nearly_perfect, tmp_path)
     b = kept(gold_set, one_point_up, tmp_path)
-    assert cli.main(["compare", str(a), str(b), "--statistic", "mae", "--items", "1"]) == 0
+    assert main(["compare", str(a), str(b), "--statistic", "mae", "--items", "1"]) == 0
     printed = capsys.readouterr().out
     assert "videojudge_tinyboard: nearly_perfect less one_point_up" in printed
     (line,) = (line.split() for line in printed.splitlines() if line.strip().startswith("mae"))
@@ -86,7 +86,7 @@ def test_runs_that_were_measured_differently_are_refused_and_told_in_what(
 ) -> None:
     whole = kept(gold_set, perfect, tmp_path)
     half = kept(gold_set, noise, tmp_path, references=1, limit=60)
-    assert cli.main(["compare", str(whole), str(half)]) == 2
+    assert main(["compare", str(whole), str(half)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(
         "videojudge: error: perfect on videojudge_tinyboard, 0 references and noise on "
@@ -102,7 +102,7 @@ def test_another_set_is_refused(
 ) -> None:
     with registered(board_set(name="other", videos=25)) as other:
         a, b = kept(gold_set, perfect, tmp_path), kept(other, perfect, tmp_path)
-        assert cli.main(["compare", str(a), str(b)]) == 2
+        assert main(["compare", str(a), str(b)]) == 2
     error = capsys.readouterr().err
     assert "  - set: tinyboard against other\n" in error
     assert "  - refs" not in error
@@ -124,7 +124,7 @@ def test_runs_of_one_name_are_told_apart(gold_set: GoldSet, tmp_path: Path) -> N
 def test_few_videos_have_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with registered(board_set(name="small", videos=5)) as small:
         a, b = kept(small, perfect, tmp_path), kept(small, noise, tmp_path)
-        assert cli.main(["compare", str(a), str(b), "--items", "0"]) == 0
+        assert main(["compare", str(a), str(b), "--items", "0"]) == 0
     printed = capsys.readouterr().out
     assert "no interval: fewer than 20 videos" in printed
     assert "The items that flipped most" not in printed

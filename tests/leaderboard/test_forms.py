@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from boards import RESAMPLES, TWO_FORMS, noise, perfect, stored, two_forms, write_rows
 
-from videojudge_bench import cli, goldsets, registry
+from videojudge_bench import goldsets, registry
+from videojudge_bench.cli.main import main
 from videojudge_bench.errors import DataError, NoDataError
 from videojudge_bench.goldsets import adding
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.released import ReleasedSet
 from videojudge_bench.leaderboard import importing, rows
 from videojudge_bench.leaderboard.stored import RUN_FILE, StoredRun, read_run, write_run
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Rating
 
 SELF_REPORTED = (
@@ -60,7 +61,7 @@ def journal(gold_set: GoldSet, folder: Path) -> Path:
 
 
 def build(results: Path) -> list[dict[str, object]]:
-    assert cli.main(["leaderboard", "--results", str(results)]) == 0
+    assert main(["leaderboard", "--results", str(results)]) == 0
     found: list[dict[str, object]] = json.loads((results / "leaderboard.json").read_text("utf-8"))
     return found
 
@@ -81,15 +82,15 @@ def test_a_run_on_a_sample_stands_in_a_section_of_its_own(
 ) -> None:
     for gold_set in (goldsets.load(TWO_FORMS), mine):
         folder = journal(gold_set, results.parent / gold_set.info.name)
-        assert cli.main(["leaderboard", "add", str(folder), "--results", str(results)]) == 0
+        assert main(["leaderboard", "add", str(folder), "--results", str(results)]) == 0
     assert (results / "runs" / TWO_FORMS / "random-0ref-sample-60" / RUN_FILE).is_file()
     capsys.readouterr()
-    main, of_sample = build(results)
-    assert [(r["gold_set"], r["data"]) for r in (main, of_sample)] == [
+    full, of_sample = build(results)
+    assert [(r["gold_set"], r["data"]) for r in (full, of_sample)] == [
         ("mine", "full"),
         (TWO_FORMS, "sample-60"),
     ]
-    assert (main["rank"], of_sample["rank"], of_sample["unranked"]) == (1, None, "a sample")
+    assert (full["rank"], of_sample["rank"], of_sample["unranked"]) == (1, None, "a sample")
     assert (of_sample["verified"], of_sample["gold_kind"]) == (True, "model")
     above, heading, below = markdown(results).partition("\n## Samples\n")
     assert heading
@@ -117,7 +118,7 @@ def test_a_journal_of_the_sample_is_taken_after_the_full_data_came(
     assert (full.info.data, full.info.kind) == ("full", "human")
     of_full = journal(full, tmp_path / "of the full data")
     for folder in (of_sample, of_full):
-        assert cli.main(["leaderboard", "add", str(folder), "--results", str(results)]) == 0
+        assert main(["leaderboard", "add", str(folder), "--results", str(results)]) == 0
     shown = [(r["data"], r["n"], r["rank"], r["verified"]) for r in build(results)]
     assert shown == [("full", 120, 1, True), ("sample-60", 60, None, True)]
     table = f"## videojudge_{TWO_FORMS}: {form.full.title}"
@@ -219,7 +220,7 @@ def test_a_set_of_the_same_name_with_other_contents_is_an_error(
 ) -> None:
     write_run(stored(mine, perfect), results / "runs")
     add_mine(tmp_path, prefix="film")
-    assert cli.main(["leaderboard", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     error = capsys.readouterr().err
     assert "mine/perfect-0ref, field 'measurement.items': found " in error
     assert "and videojudge_mine has " in error

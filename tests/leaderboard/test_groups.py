@@ -12,13 +12,14 @@ import pytest
 from boards import board_set, perfect, stored
 from registered import registered
 
-from videojudge_bench import cli, registry
+from videojudge_bench import registry
+from videojudge_bench.cli.main import main
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard.groups import group_rows, with_label
 from videojudge_bench.leaderboard.opening import open_runs
 from videojudge_bench.leaderboard.stored import write_run
 from videojudge_bench.metrics import by_label
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 KINDS = ("count", "order")
 SYSTEMS = ("x", "y", "z")
@@ -67,7 +68,7 @@ def test_from_a_journal_to_the_table(
 ) -> None:
     sheet = tmp_path / "kinds.csv"
     words = ["leaderboard", "by", "kind", str(journal), "--resamples", "50", "-o", str(sheet)]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     printed = capsys.readouterr().out
     assert "videojudge_tinyboard: tinyboard, made for tests; by kind" in printed
     count, order = (line.split() for line in printed.splitlines() if " random " in line)
@@ -87,14 +88,14 @@ def test_the_runs_that_the_leaderboard_keeps(
     write_run(stored(gold_set, perfect), tmp_path / "results" / "runs")
     sheet = tmp_path / "kinds.json"
     words = ["by", "temporal", "--resamples", "20", "--results", str(tmp_path / "results")]
-    assert cli.main(["leaderboard", *words, "-o", str(sheet)]) == 0
+    assert main(["leaderboard", *words, "-o", str(sheet)]) == 0
     assert f"wrote {sheet}" in capsys.readouterr().out
     rows = json.loads(sheet.read_text(encoding="utf-8"))
     assert [(row["value"], row["spearman"]) for row in rows] == [("order", 1.0), ("other", 1.0)]
 
 
 def test_systems_are_ranked(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["leaderboard", "by", "system", str(journal), "--resamples", "20"]) == 0
+    assert main(["leaderboard", "by", "system", str(journal), "--resamples", "20"]) == 0
     printed = capsys.readouterr().out
     _, _, table = printed.partition("The answering systems, best gold first")
     lines = [line.split() for line in table.splitlines() if line.strip().startswith("random")]
@@ -117,7 +118,7 @@ def test_systems_are_ranked(journal: Path, capsys: pytest.CaptureFixture[str]) -
 def test_what_is_refused(
     words: list[str], message: str, journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["leaderboard", "by", words[0], str(journal), *words[1:]]) == 2
+    assert main(["leaderboard", "by", words[0], str(journal), *words[1:]]) == 2
     assert message in capsys.readouterr().err
 
 

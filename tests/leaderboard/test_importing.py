@@ -13,13 +13,13 @@ from boards import RESAMPLES, board_set, found, noise, perfect
 from registered import registered
 
 from videojudge_bench import metrics, registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import part_of
 from videojudge_bench.leaderboard import importing
 from videojudge_bench.leaderboard.stored import RUN_FILE, read_run, rounded, write_run
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 SECRET = "sk-never-to-be-written-down"

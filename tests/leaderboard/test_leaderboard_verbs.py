@@ -10,10 +10,11 @@ import pytest
 from boards import board_set
 from registered import registered
 
-from videojudge_bench import cli, registry
+from videojudge_bench import registry
+from videojudge_bench.cli.main import main
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard.stored import RUN_FILE
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def journal(gold_set: GoldSet, folder: Path, *, seed: int = 0, limit: int | None
 
 
 def add(run: Path, results: Path, *more: str) -> int:
-    return cli.main(["leaderboard", "add", str(run), "--results", str(results), *more])
+    return main(["leaderboard", "add", str(run), "--results", str(results), *more])
 
 
 def kept(results: Path, name: str = "random") -> dict[str, object]:
@@ -49,7 +50,7 @@ def test_from_a_journal_to_the_tables(
 ) -> None:
     assert add(journal(gold_set, tmp_path / "journal"), results) == 0
     assert f"wrote {results / 'runs' / 'tinyboard' / 'random-0ref'}" in capsys.readouterr().out
-    assert cli.main(["leaderboard", "--results", str(results)]) == 0
+    assert main(["leaderboard", "--results", str(results)]) == 0
     printed = capsys.readouterr().out
     assert "videojudge_tinyboard" in printed
     (row,) = json.loads((results / "leaderboard.json").read_text(encoding="utf-8"))
@@ -65,7 +66,7 @@ def test_the_results_folder_may_be_named_before_the_verb(
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "elsewhere"
     run = journal(gold_set, tmp_path / "journal")
-    assert cli.main(["leaderboard", "--results", str(results), "add", str(run)]) == 0
+    assert main(["leaderboard", "--results", str(results), "add", str(run)]) == 0
     assert kept(results)["name"] == "random"
 
 
@@ -124,7 +125,7 @@ def test_a_damaged_run_is_named(
     path = results / "runs" / "tinyboard" / "random-0ref" / RUN_FILE
     path.write_text("{", encoding="utf-8")
     capsys.readouterr()
-    assert cli.main(["leaderboard", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     assert f"videojudge: error: {path}: not a JSON object" in capsys.readouterr().err
 
 
@@ -137,6 +138,6 @@ def test_numbers_that_do_not_follow_from_the_verdicts_are_refused(
     facts["numbers"]["spearman"] = 0.99
     path.write_text(json.dumps(facts), encoding="utf-8")
     capsys.readouterr()
-    assert cli.main(["leaderboard", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     assert "field 'spearman': random says 0.99, and its verdicts give" in capsys.readouterr().err
     assert not (results / "leaderboard.json").exists()

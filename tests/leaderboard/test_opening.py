@@ -15,7 +15,7 @@ from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard.opening import open_run, open_runs
 from videojudge_bench.leaderboard.stored import write_run
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ import pytest
 from boards import RESPONSES, board_set, noise, perfect, stored
 from registered import registered
 
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import content_hash
 from videojudge_bench.leaderboard.stored import (
     RUN_FILE,
     VERDICTS_FILE,

@@ -17,8 +17,8 @@ from videojudge_bench.metrics import (
     primary_key,
     undefined_card,
 )
+from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic
 from videojudge_bench.metrics.card import measure
-from videojudge_bench.statistics import Floats, Resampling, Statistic
 
 RATED = GoldSetInfo("made_up", "made up", "human", "ratings", "none", "none", "It is made here.")
 VATEX = replace(RATED, recipe="emscore")

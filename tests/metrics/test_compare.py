@@ -21,6 +21,7 @@ from videojudge_bench.items import (
     RatingGold,
     part_of,
 )
+from videojudge_bench.metrics.bootstrap import Bools, Floats
 from videojudge_bench.metrics.compare import (
     _STATISTICS,
     Comparison,
@@ -28,7 +29,6 @@ from videojudge_bench.metrics.compare import (
     joint_units,
 )
 from videojudge_bench.metrics.permutation import permuted_differences
-from videojudge_bench.statistics import Bools, Floats
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 RATING_STATISTICS = sorted(_STATISTICS["ratings"])

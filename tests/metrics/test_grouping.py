@@ -9,10 +9,10 @@ import pytest
 from rated_sets import INFO, rated
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.adding import Request, add
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import OptionGold
 from videojudge_bench.metrics import SystemMeans, by_label, by_system, score
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict

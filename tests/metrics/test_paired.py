@@ -8,12 +8,12 @@ from rated_sets import made_up, rated
 from scipy.stats import spearmanr
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import RatingGold
+from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
 from videojudge_bench.metrics.compare import compare
 from videojudge_bench.metrics.paired import difference_interval
-from videojudge_bench.statistics import Resampling, resampled_weights
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 RESAMPLING = Resampling(60)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
+from videojudge_bench.metrics.bootstrap import Floats, Ints, codes
 from videojudge_bench.metrics.rank import (
     MOST_CELLS,
     SortedAgreement,
     TableAgreement,
     rank_agreement,
 )
-from videojudge_bench.statistics import Floats, Ints, codes
 
 # (levels of x, levels of y): heavy ties, few ties, none, a constant
 SHAPES = [(5, 5), (2, 3), (60, 5), (7, 200), (10**6, 10**6), (1, 4), (4, 1)]

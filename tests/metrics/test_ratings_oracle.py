@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import RatingGold, part_of
 from videojudge_bench.metrics import metric_keys, score
-from videojudge_bench.statistics import Bools, Floats, Resampling, resampled_weights
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Resampling, resampled_weights
 from videojudge_bench.verdicts import Judgement, Rating
 
 

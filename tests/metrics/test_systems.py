@@ -24,7 +24,7 @@ from videojudge_bench.metrics import (
     metric_keys,
     score,
 )
-from videojudge_bench.statistics import Resampling, resampled_weights
+from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
 from videojudge_bench.verdicts import Judgement, Unparsed, Verdict
 
 SYSTEMS = replace(INFO, systems=True)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+from videojudge_bench.metrics.bootstrap import Floats
 from videojudge_bench.metrics.within import Within
-from videojudge_bench.statistics import Floats
 
 
 def within(scores: list[float], gold: list[float], groups: list[int]) -> Within:

@@ -12,7 +12,7 @@ from typing import Any
 from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, RatingGold
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 HOSTILE = (
     "</script><script>alert(1);window.hacked=1</script>",

@@ -10,7 +10,7 @@ from measured_runs import board_set
 from pages import hostile_set, judged, with_replies
 from registered import registered
 
-from videojudge_bench import cli
+from videojudge_bench.cli.main import main
 from videojudge_bench.leaderboard.opening import open_run, open_runs
 from videojudge_bench.report import making, page
 
@@ -42,7 +42,7 @@ def test_hostile_texts_are_shown_and_nothing_is_executed(
             tmp_path / "journal",
             lambda e: f"<thinking>{e.labels['kind']}</thinking>\n<score>3</score>",
         )
-        assert cli.main(["report", str(journal), "-o", str(tmp_path / "page.html")]) == 0
+        assert main(["report", str(journal), "-o", str(tmp_path / "page.html")]) == 0
     assert f"wrote {tmp_path / 'page.html'}" in capsys.readouterr().out
 
     async def look(browser: Browser) -> None:

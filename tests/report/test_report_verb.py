@@ -10,7 +10,7 @@ from measured_runs import board_set
 from pages import Parsed, judged, renamed
 from registered import registered
 
-from videojudge_bench import cli
+from videojudge_bench.cli.main import main
 from videojudge_bench.goldsets.base import GoldSet
 
 
@@ -28,7 +28,7 @@ def journal(gold_set: GoldSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def report(*words: Path | str) -> int:
-    return cli.main(["report", *map(str, words)])
+    return main(["report", *map(str, words)])
 
 
 def test_a_journal_becomes_a_page(
@@ -46,7 +46,7 @@ def test_a_journal_becomes_a_page(
 def test_a_kept_run_becomes_a_page(gold_set: GoldSet, tmp_path: Path) -> None:
     journal = judged(gold_set, tmp_path / "journal", "random", {})
     results = tmp_path / "results"
-    assert cli.main(["leaderboard", "add", str(journal), "--results", str(results)]) == 0
+    assert main(["leaderboard", "add", str(journal), "--results", str(results)]) == 0
     kept = results / "runs" / "tinyboard" / "random-0ref"
     assert report(kept, journal, "-o", tmp_path / "page.html") == 0
     data = Parsed((tmp_path / "page.html").read_text(encoding="utf-8")).data

@@ -13,25 +13,30 @@ from pathlib import Path
 
 import models
 import talk
+
+from videojudge_bench import goldsets, registry
+from videojudge_bench._util import files
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.cli.main import main
+from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges import minilm
+from videojudge_bench.run import describe
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.bootstrap import overlap, run_folder, seeds
 from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.run import run_bootstrap
-
-from videojudge_bench import cli, describing, files, goldsets, registry
-from videojudge_bench.errors import ConfigError, VideoJudgeError
-from videojudge_bench.hashing import unit_interval
-from videojudge_bench.runner import Run, RunOptions
 
 run_folder.SHARD_SEEDS = 12  # several shards of few seeds; in this process alone
 
 _HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "rich.console", "rich.table",
           "sklearn.isotonic", "sklearn.linear_model", "sklearn.feature_extraction.text",
           "sklearn.model_selection", "sklearn.pipeline", "pycocoevalcap.bleu.bleu", "yaml",
-          "videojudge_bench.calibration", "videojudge_bench.sweep", "videojudge_bench.data_cli",
+          "videojudge_bench.analysis.calibration", "videojudge_bench.analysis.sweep",
+          "videojudge_bench.goldsets.verify",
           "videojudge_bench.leaderboard.tables", "videojudge_bench.training.bootstrap.finish",
-          "videojudge_bench.training.bootstrap.run", "videojudge_bench.describing",
-          "videojudge_bench.rubric_measures", "videojudge_bench.rubric_sheets",
+          "videojudge_bench.training.bootstrap.run", "videojudge_bench.run.describe",
+          "videojudge_bench.analysis.rubric_specificity",
+          "videojudge_bench.analysis.rubric_human_eval",
           "videojudge_bench.training.bootstrap.experiments", "videojudge_bench.judges.metrics",
           "videojudge_bench.judges.baselines", "matplotlib.figure",
           "matplotlib.backends.backend_svg")  # fmt: skip
@@ -66,7 +71,7 @@ class Case:
 
 
 def _verb(*words: str) -> Callable[[], int]:
-    return lambda: cli.main(words)
+    return lambda: main(words)
 
 
 def _judge() -> int:
@@ -111,7 +116,7 @@ CASES = (
     Case(
         "describe",
         _verb("describe", "--videos", "videos", "-o", "told.jsonl", "--engine", "models:Talker"),
-        in_flight=2 * describing.AT_ONCE + 1,
+        in_flight=2 * describe.AT_ONCE + 1,
     ),
     Case(
         "rubrics extract",

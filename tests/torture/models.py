@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Usage
 
 CALLS = "calls.log"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from reply_writer import Writer, Written
 
-from videojudge_bench.reply_format import parse_preference, parse_rating
+from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Unparsed
 

@@ -22,9 +22,10 @@ from cases import Case
 from children import run
 from trials import Ground, Tally
 
-from videojudge_bench import cli, goldsets, registry
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
+from videojudge_bench import goldsets, registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.cli.main import main
+from videojudge_bench.run.runner import Run, RunOptions
 
 SHARE = 0.2
 TIMEOUT_SECONDS = 8.0
@@ -248,7 +249,7 @@ def bootstrap_case(base_url: str) -> Case:
     ]  # fmt: skip
     words = [word for change in changes for word in ("--set", change)]
     command = ("bootstrap", "--recipe", "server.yaml", "-o", "made", *words)
-    return Case("bootstrap with a server", lambda: cli.main(command))
+    return Case("bootstrap with a server", lambda: main(command))
 
 
 def suffer(ground: Ground, make: Callable[[str], Case], tally: Tally) -> Counter[str]:

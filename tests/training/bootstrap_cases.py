@@ -11,7 +11,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     Rated,
     Seed,
 )
-
 from videojudge_bench.verdicts import Usage
 
 

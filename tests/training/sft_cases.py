@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from videojudge_bench import goldsets
+from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judges.tiny_qwen import Family, build
+from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.replies.reply_format import format_rating
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.rows import SftRow, read_rows
-
-from videojudge_bench import goldsets
-from videojudge_bench.items import Item, RatingGold
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
-from videojudge_bench.reply_format import format_rating
-from videojudge_bench.scale import RatingScale
 
 SMALL = FrameOptions(max_frames=4, min_pixels=3136, max_pixels=6272)
 VIDEOS = Path(goldsets.__file__).parents[1] / "tasks" / "sample" / "videos"

@@ -13,13 +13,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.jsonform import seed_to_json
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
-
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.hashing import unit_interval
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Usage
 
 _THINGS = (

@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 from talk import TalkEngine, options_for
+
+from videojudge_bench.cli.main import main
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.run._counting_engine import CHARACTERS_PER_TOKEN
 from videojudge_bench.training.bootstrap.estimate import estimate
 from videojudge_bench.training.bootstrap.options import RECIPES_FOLDER, load_options, recipes
 from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, PromptedGenerator
@@ -20,10 +24,6 @@ from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
-
-from videojudge_bench.cli import main
-from videojudge_bench.counting import CHARACTERS_PER_TOKEN
-from videojudge_bench.errors import ConfigError
 
 HERE = Path(__file__).parent
 SEEDS = 24

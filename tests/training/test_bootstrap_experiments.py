@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 from bootstrap_cases import aside, kept
+
+from videojudge_bench.cli.main import main
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.training.bootstrap.contracts import TARGETS, Outcome, Seed
 from videojudge_bench.training.bootstrap.experiments import (
     Drafts,
@@ -24,10 +28,6 @@ from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.perturb import Perturb
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 from videojudge_bench.training.bootstrap.tallies import Tallies
-
-from videojudge_bench.cli import main
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.statistics import Resampling
 
 FEW = Resampling(resamples=200)
 

@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 from bootstrap_cases import aside, kept
+
+from videojudge_bench.items import Item
+from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
+from videojudge_bench.replies.reply_format import parse_preference, parse_rating
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.export import read_rows, write_rows
 from videojudge_bench.training.bootstrap.rows import (
@@ -19,11 +24,6 @@ from videojudge_bench.training.bootstrap.rows import (
     TrainingRow,
     rows_of,
 )
-
-from videojudge_bench.items import Item
-from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
-from videojudge_bench.reply_format import parse_preference, parse_rating
-from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating
 
 MANY = [kept(number, video=number // 2) for number in range(400)]

@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from talk import made_seed, outputs
+
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import DataError
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
@@ -31,9 +34,6 @@ from videojudge_bench.training.bootstrap.loop import Rules
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-from videojudge_bench.errors import DataError
-from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import Usage
 
 _texts = st.text(max_size=20)

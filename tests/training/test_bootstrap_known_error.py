@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 from bootstrap_cases import seed
-from videojudge_bench.training.bootstrap.contracts import Draft, Evaluation, Evaluator, Unable
-from videojudge_bench.training.bootstrap.known_error import BiasedEvaluator, TruthEvaluator
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.training.bootstrap.contracts import Draft, Evaluation, Evaluator, Unable
+from videojudge_bench.training.bootstrap.known_error import BiasedEvaluator, TruthEvaluator
 from videojudge_bench.verdicts import Usage
 
 MANY = 2_000

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from talk import made_seed
+
+from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -19,8 +21,6 @@ from videojudge_bench.training.bootstrap.contracts import (
 )
 from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstrap_seed
 from videojudge_bench.training.bootstrap.usable import problem_of
-
-from videojudge_bench.engine import EngineError
 
 SEED = made_seed(7)
 

@@ -11,6 +11,10 @@ import pytest
 from bootstrap_cases import aside, kept
 from scipy.stats import kendalltau
 from talk import TalkEngine
+
+from videojudge_bench.cli.main import main
+from videojudge_bench.engine import EngineError
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.training.bootstrap.order import (
     Blind,
     Ordered,
@@ -20,10 +24,6 @@ from videojudge_bench.training.bootstrap.order import (
 )
 from videojudge_bench.training.bootstrap.order_pass import order_of, shown_to
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-from videojudge_bench.cli import main
-from videojudge_bench.engine import EngineError
-from videojudge_bench.statistics import Resampling
 
 FEW = Resampling(resamples=200)
 OUTCOMES = [*(kept(n) for n in range(30)), aside(30)]

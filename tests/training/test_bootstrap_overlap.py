@@ -10,12 +10,12 @@ import av
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos, origin
-from videojudge_bench.training.bootstrap.perceptual import BITS, FRAMES, LookAlikes, fingerprint
 
 from videojudge_bench import goldsets, tasks
 from videojudge_bench.errors import VideoError
 from videojudge_bench.goldsets import nextqa, vatex
+from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos, origin
+from videojudge_bench.training.bootstrap.perceptual import BITS, FRAMES, LookAlikes, fingerprint
 
 SAMPLES = sorted(
     path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from videojudge_bench.training.bootstrap.perturb.edits import (
     Edit,
     Option,

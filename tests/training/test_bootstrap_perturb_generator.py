@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -20,8 +22,6 @@ from videojudge_bench.training.bootstrap.perturb import Perturb
 from videojudge_bench.training.bootstrap.perturb.slots import content_stems, take_apart
 from videojudge_bench.training.bootstrap.seed_sources import read_source
 from videojudge_bench.training.bootstrap.text_only import text_only_accuracy
-
-from videojudge_bench.errors import ConfigError
 
 SEEDS = list(read_source("vatex"))
 PERTURB = Perturb(SEEDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+
 from videojudge_bench.training.bootstrap.perturb import lexicon as lexicon_module
 from videojudge_bench.training.bootstrap.perturb.lexicon import Circle, Lexicon
 from videojudge_bench.training.bootstrap.perturb.slots import Slot, take_apart

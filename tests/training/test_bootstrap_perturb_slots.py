@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from videojudge_bench.training.bootstrap.perturb import words
 from videojudge_bench.training.bootstrap.perturb.slots import anywhere, take_apart, wider
 from videojudge_bench.training.bootstrap.perturb.tagging import lower_words, tagged

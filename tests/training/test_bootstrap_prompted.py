@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from talk import TalkEngine, made_seed
+
+from videojudge_bench.engine import EngineError, Reply
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation
 from videojudge_bench.training.bootstrap.prompted import (
     PromptedEvaluator,
@@ -16,9 +19,6 @@ from videojudge_bench.training.bootstrap.prompted import (
     evaluation_of,
 )
 from videojudge_bench.training.bootstrap.roles import RoleSpec, build_evaluator, build_generator
-
-from videojudge_bench.engine import EngineError, Reply
-from videojudge_bench.errors import ConfigError
 from videojudge_bench.verdicts import Usage
 
 SEED = made_seed(3)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from talk import options_for, outputs
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
 from videojudge_bench.training.bootstrap.executors import Tally
 from videojudge_bench.training.bootstrap.options import BootstrapOptions
 from videojudge_bench.training.bootstrap.run import run_bootstrap
-
-from videojudge_bench.errors import ConfigError, RunStoppedError
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 

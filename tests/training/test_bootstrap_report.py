@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from bootstrap_cases import aside, kept
+
 from videojudge_bench.training.bootstrap.calls import Call, Role, Spent, spent_on
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Outcome, Rated
@@ -19,7 +20,6 @@ from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.similarity import falls, similarities
 from videojudge_bench.training.bootstrap.tallies import Drawn, Moments, Tallies, read_all
-
 from videojudge_bench.verdicts import Usage
 
 OUTCOMES = [*(kept(n, rounds=1 + n % 2) for n in range(6)), aside(6), aside(7)]

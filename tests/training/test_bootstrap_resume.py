@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from server import talk_server
 from talk import TalkEngine, options_for, outputs, talk
+
+from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import ConfigError, JournalBusyError, RunStoppedError
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.executors import is_failed
 from videojudge_bench.training.bootstrap.options import BootstrapOptions
@@ -26,9 +29,6 @@ from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, Prom
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-from videojudge_bench.engine import EngineError
-from videojudge_bench.errors import ConfigError, JournalBusyError, RunStoppedError
 from videojudge_bench.verdicts import Usage
 
 pytestmark = pytest.mark.timeout(180)

@@ -12,6 +12,9 @@ import pytest
 import yaml
 from bootstrap_cases import kept
 from talk import TalkEngine, made_seed, options_for, outputs, talk
+
+from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.calls import read_calls
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed, Unable
 from videojudge_bench.training.bootstrap.estimate import estimate
@@ -29,9 +32,6 @@ from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 from videojudge_bench.training.bootstrap.usable import read_rubric
-
-from videojudge_bench.engine import EngineError
-from videojudge_bench.errors import ConfigError
 
 GOOD = "1: a red ball\n2: an orange ball\n3: a yellow ball\n4: a green ball\n5: a blue ball"
 SEEDS = 40

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.seeds import SeedDraw, SeedOptions, collect_seeds
 
 from videojudge_bench import tasks
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets import adding, vatex
+from videojudge_bench.training.bootstrap.contracts import Seed
+from videojudge_bench.training.bootstrap.seeds import SeedDraw, SeedOptions, collect_seeds
 
 SAMPLES = Path(tasks.__path__[0]) / "sample" / "videos"
 Row = dict[str, object]

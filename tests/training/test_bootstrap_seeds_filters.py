@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.seed_filters import (
     MIN_JACCARD,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets import jsonl, nextqa, vatex
 from videojudge_bench.training.bootstrap import json_stream
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.json_stream import stream_list
 from videojudge_bench.training.bootstrap.qa_sentences import answer_text
 from videojudge_bench.training.bootstrap.seed_sources import read_source
-
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets import border, nextqa, vatex
 
 QA = {"q": "What is cut?", "a": "A pear is cut in two.", "video_id": "v_k_ZXmr8pmrs"}
 
@@ -233,7 +233,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 class Numbered(BaseModel):
     """A row with a number and a text."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     n: int
     text: str

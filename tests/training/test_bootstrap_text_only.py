@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from videojudge_bench.training.bootstrap.text_only import FOLDS, Row, text_only_accuracy
 
 WORDS = [f"word{number}" for number in range(60)]

@@ -14,9 +14,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets import vatex
+from videojudge_bench.items import Item, part_of
 from videojudge_bench.judges.compact import Compact
 from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights, read_tokenizer
 from videojudge_bench.judges.compact_form import Form
+from videojudge_bench.leaderboard.stored import read_run
+from videojudge_bench.metrics.compare import compare
 from videojudge_bench.training.compact import __main__ as command
 from videojudge_bench.training.compact import against, crossfit, tune
 from videojudge_bench.training.compact.against import differences
@@ -38,12 +44,6 @@ from videojudge_bench.training.compact.weights import (
     start_weights,
     token_weights,
 )
-
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets import vatex
-from videojudge_bench.items import Item, part_of
-from videojudge_bench.leaderboard.stored import read_run
-from videojudge_bench.metrics.compare import compare
 from videojudge_bench.verdicts import Rating
 
 WHO = ("A man", "A woman", "A boy", "A girl", "A dog")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from sft_cases import VIDEOS, base_of, tiny_model
+
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.encode import RowEncoder

@@ -10,9 +10,9 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 from sft_cases import VIDEOS, sample_rows, tiny_model
-from videojudge_bench.training.sft.recipe import recipes
 
-from videojudge_bench.cli import main
+from videojudge_bench.cli.main import main
+from videojudge_bench.training.sft.recipe import recipes
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from sft_cases import base_of, tiny_model
+
+from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.estimate import (
@@ -36,8 +38,6 @@ from videojudge_bench.training.sft.options import (
 )
 from videojudge_bench.training.sft.plan import Bundle, Plan
 from videojudge_bench.training.sft.recipe import Stage
-
-from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.video.probe import Size
 
 LANGUAGE, VISION, PROJECTOR = 74_304, 58_816, 24_800

@@ -12,17 +12,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sft_cases import base_of, recipe_for, sample_rows, tiny_model, written_rows
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
+from videojudge_bench.leaderboard.importing import find_runs, to_stored
+from videojudge_bench.registry import build
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.sft import export as exporting
 from videojudge_bench.training.sft.facts import Facts, overlaps_of
 from videojudge_bench.training.sft.model import load_model, put_weights
 from videojudge_bench.training.sft.run import train
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.leaderboard.importing import find_runs, to_stored
-from videojudge_bench.registry import build
-from videojudge_bench.runner import Run, RunOptions
 
 FACTS = Facts(
     "0123456789ab",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from sft_cases import SMALL, VIDEOS, base_of, rows_of, sample_rows, tiny_model
+
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -21,8 +23,6 @@ from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import IGNORED, bundles, shared_by
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.rows import SftRow
-
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup
 from videojudge_bench.video import load_frames
 
 EQUAL = 1e-4

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 from sft_cases import recipe_for, sample_rows, tiny_model
+
 from videojudge_bench.training.sft.cli import configurations
 from videojudge_bench.training.sft.run import train
 
@@ -99,7 +100,7 @@ def dealt_out(self, *arguments, fsdp_plugin=None, **named):
 
 state.AcceleratorState.__init__ = dealt_out
 
-from videojudge_bench.cli import main
+from videojudge_bench.cli.main import main
 from videojudge_bench.training.sft.trainer import JudgeTrainer
 
 saved = JudgeTrainer._save_checkpoint

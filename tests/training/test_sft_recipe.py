@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.training.sft.recipe import (
     RECIPES_FOLDER,
     Stage,
@@ -13,8 +15,6 @@ from videojudge_bench.training.sft.recipe import (
     recipes,
     steps_of,
 )
-
-from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.video import FramePolicy
 
 PAPER = {"videojudge_3b", "videojudge_7b", "videojudge_3b_pairwise", "videojudge_7b_pairwise"}

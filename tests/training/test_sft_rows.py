@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from sft_cases import a_row, written_rows
+
+from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.training.sft.rows import (
     TRAIN,
     VALIDATION,
@@ -16,8 +18,6 @@ from videojudge_bench.training.sft.rows import (
     share_of,
     video_path,
 )
-
-from videojudge_bench.errors import ConfigError, DataError
 
 KINDS = ["pointwise"]
 

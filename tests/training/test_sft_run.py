@@ -21,6 +21,9 @@ from sft_cases import (
     tiny_model,
     written_rows,
 )
+
+from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
+from videojudge_bench.metrics import score
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset
 from videojudge_bench.training.sft.evaluation import check_prompts, validation_of
@@ -29,9 +32,6 @@ from videojudge_bench.training.sft.plan import make_plan
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.rows import SftRow
 from videojudge_bench.training.sft.run import prepare, train
-
-from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
-from videojudge_bench.metrics import score
 from videojudge_bench.verdicts import Judgement, Preference
 
 

@@ -22,12 +22,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from sft_cases import a_row, recipe_for, sample_rows, tiny_model, written_rows
+
+from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.run.journal import read_journal
 from videojudge_bench.training.sft.model import parts_of
 from videojudge_bench.training.sft.rows import read_rows
 from videojudge_bench.training.sft.run import train
-
-from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.journal import read_journal
 from videojudge_bench.verdicts import Rating
 
 STEPS = 4

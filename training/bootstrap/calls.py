@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, Union
 
+from videojudge_bench._util.files import cannot_write
+from videojudge_bench.engine import EngineError
+from videojudge_bench.run.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
@@ -28,10 +31,6 @@ from videojudge_bench.training.bootstrap.jsonform import (
     evaluation_from_json,
     evaluation_to_json,
 )
-
-from videojudge_bench.engine import EngineError
-from videojudge_bench.files import cannot_write
-from videojudge_bench.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.verdicts import Usage
 
 logger = logging.getLogger(__name__)

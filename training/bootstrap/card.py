@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from videojudge_bench.training.bootstrap.rows import RowOptions
 
-from videojudge_bench.files import write_whole
-from videojudge_bench.markdown import inert
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.markdown import inert
+from videojudge_bench.training.bootstrap.rows import RowOptions
 
 CARD_FILE = "README.md"
 _FACTS_FILE, _COUNTS_FILE = "bootstrap.json", "seeds.json"

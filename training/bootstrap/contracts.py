@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Union
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Usage
 
 GOLD_RATING = 5

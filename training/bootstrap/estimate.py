@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError
+from videojudge_bench.run._counting_engine import CHARACTERS_PER_TOKEN, CountingEngine
 from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
     TARGETS,
@@ -20,11 +24,6 @@ from videojudge_bench.training.bootstrap.prompted import (
     PromptedGenerator,
     PromptedRubrics,
 )
-
-from videojudge_bench import registry
-from videojudge_bench.counting import CHARACTERS_PER_TOKEN, CountingEngine
-from videojudge_bench.engine import EngineError
-from videojudge_bench.signature import Scalar
 
 _LOOKED_AT = 200
 _PROBLEM = "it has no line for the rating 3"

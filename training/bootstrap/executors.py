@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.training.bootstrap.calls import (
     CallJournal,
     HaltError,
@@ -22,8 +23,6 @@ from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstr
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
-
-from videojudge_bench.errors import VideoJudgeError
 
 
 @dataclass

@@ -14,6 +14,19 @@ from dataclasses import dataclass
 from typing import Union
 
 import numpy as np
+
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.metrics.bootstrap import (
+    Floats,
+    Resampling,
+    Statistic,
+    cluster_sums,
+    codes,
+    ratio,
+)
+from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -28,12 +41,6 @@ from videojudge_bench.training.bootstrap.contracts import (
 from videojudge_bench.training.bootstrap.known_error import RATINGS, BiasedEvaluator, TruthEvaluator
 from videojudge_bench.training.bootstrap.loop import Rules, bootstrap_seed
 from videojudge_bench.training.bootstrap.perturb import Perturb
-
-from videojudge_bench.engine import EngineError
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.metrics.card import Metric, measure
-from videojudge_bench.signature import Scalar
-from videojudge_bench.statistics import Floats, Resampling, Statistic, cluster_sums, codes, ratio
 
 RATES = (0.0, 0.1, 0.3)
 """Rates of error of `refine`, for the generator and for the evaluator."""

@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.terminal import Verbs, say
 from videojudge_bench.training.bootstrap.order_cli import add_order
 
-from videojudge_bench.terminal import Verbs, say
-
 if TYPE_CHECKING:
+    from videojudge_bench._util.hashing import Json
+    from videojudge_bench.metrics.card import Metric
     from videojudge_bench.training.bootstrap.contracts import Seed
     from videojudge_bench.training.bootstrap.experiments import Row
     from videojudge_bench.training.bootstrap.tallies import Cell, Moments, Share, Tallies
-
-    from videojudge_bench.hashing import Json
-    from videojudge_bench.metrics.card import Metric
 
 FIRST: Mapping[str, Sequence[str]] = {
     "first": (),

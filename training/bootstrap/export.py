@@ -19,10 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.rows import RowOptions, TrainingRow, chat_of, rows_of
-
-from videojudge_bench.hashing import Json
 
 if TYPE_CHECKING:
     import pyarrow as pa

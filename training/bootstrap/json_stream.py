@@ -11,7 +11,7 @@ from typing import TextIO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets import border
+from videojudge_bench.goldsets import jsonl
 
 CHUNK_CHARACTERS = 1 << 20
 
@@ -65,7 +65,7 @@ class _List:
             try:
                 yield place, row_type.model_validate_json(row)
             except ValidationError as error:
-                raise border.data_error(error, self._path, self._line, within=place) from error
+                raise jsonl.data_error(error, self._path, self._line, within=place) from error
             self._move(len(row))
             number += 1
             ending = self._next()

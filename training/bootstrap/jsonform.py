@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
@@ -12,8 +13,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     Rated,
     Seed,
 )
-
-from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import Usage
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
     Draft,
@@ -19,12 +21,9 @@ from videojudge_bench.training.bootstrap.contracts import (
     Unable,
 )
 
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import unit_interval
-
 if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
     from videojudge_bench.engine import EngineError
-    from videojudge_bench.signature import Scalar
 
 RATINGS: Sequence[int] = range(1, GOLD_RATING + 1)
 

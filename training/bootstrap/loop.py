@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Union
 
+from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -23,8 +24,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     Unable,
 )
 from videojudge_bench.training.bootstrap.usable import problem_of, read_rubric
-
-from videojudge_bench.engine import EngineError
 
 Acceptance = Literal["response", "instruction"]
 

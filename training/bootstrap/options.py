@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar, without_secrets
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.calls import Limits
 from videojudge_bench.training.bootstrap.loop import Acceptance, Rules
 from videojudge_bench.training.bootstrap.roles import RoleSpec
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.seeds import SeedOptions
 from videojudge_bench.training.recipe_file import checked, read_recipe, recipes_in
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
-from videojudge_bench.options import without_secrets
-from videojudge_bench.signature import Scalar
 
 RECIPES_FOLDER = Path(__file__).parents[1] / "recipes"
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.rows import responses_of
 
-from videojudge_bench.hashing import unit_interval
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.metrics.within import Within
-from videojudge_bench.statistics import Resampling, codes, means
+from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
+from videojudge_bench.training.bootstrap.rows import responses_of
 
 LETTERS = "ABCDE"
 RESAMPLING = Resampling()

@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.terminal import Parser, Verbs, say, table
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.files import write_whole
-from videojudge_bench.terminal import Parser, Verbs, say, table
 
 if TYPE_CHECKING:
+    from videojudge_bench._util.hashing import Json
     from videojudge_bench.training.bootstrap.order import Blind, OrderCheck, Ordered
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-    from videojudge_bench.hashing import Json
 
 EXIT_FAILED = 1
 
@@ -98,13 +97,12 @@ def _drawn(arguments: argparse.Namespace) -> list[Blind]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from videojudge_bench import registry
+    from videojudge_bench._util.hashing import content_hash
+    from videojudge_bench._util.options import options_of_words
     from videojudge_bench.training.bootstrap.order import check_orders
     from videojudge_bench.training.bootstrap.order_pass import PromptedOrderer, by_minilm, by_model
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-    from videojudge_bench import registry
-    from videojudge_bench.hashing import content_hash
-    from videojudge_bench.options import options_of_words
 
     blinds = _drawn(arguments)
     folder = RunFolder(arguments.output / "order" / arguments.data.resolve().name)
@@ -183,9 +181,8 @@ def _name(key: str) -> str:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.analysis.annotation_sheet import csv_text, write_sheet
     from videojudge_bench.training.bootstrap.order_sheet import COLUMNS, key_of, rows_for
-
-    from videojudge_bench.people_sheets import csv_text, write_sheet
 
     blinds = _drawn(arguments)
     text, key = csv_text(COLUMNS, rows_for(blinds)), key_of(blinds).model_dump_json(indent=1)

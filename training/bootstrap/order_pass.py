@@ -8,6 +8,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from videojudge_bench import registry
+from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError, Sampling
+from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.items import Item
 from videojudge_bench.training.bootstrap.calls import (
     NO_TARGET,
     CallJournal,
@@ -19,13 +25,6 @@ from videojudge_bench.training.bootstrap.contracts import Draft
 from videojudge_bench.training.bootstrap.order import LETTERS, Blind, Ordered, read_order
 from videojudge_bench.training.bootstrap.prompted import PROMPTS_FOLDER, Asker, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-from videojudge_bench import registry
-from videojudge_bench.engine import EngineError, Sampling
-from videojudge_bench.errors import RunStoppedError
-from videojudge_bench.hashing import Json, content_hash
-from videojudge_bench.items import Item
-from videojudge_bench.signature import Scalar
 from videojudge_bench.verdicts import Rating
 
 _PROMPT = "order.jinja"

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
+
+from videojudge_bench.analysis.annotation_sheet import ends_of, read_sheet, texts_hash
+from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.order import LETTERS, Blind, Ordered, read_order
-
-from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets.border import STRICT, read_object
-from videojudge_bench.people_sheets import ends_of, read_sheet, texts_hash
 
 COLUMNS = (
     *("id", "video", "description", "references", "instruction"),

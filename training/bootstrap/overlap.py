@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import NoDataError
-from videojudge_bench.goldsets import border
+from videojudge_bench.goldsets import jsonl
 
 _YOUTUBE = re.compile(r"(?:v_)?(?P<id>[\w-]{11})(?P<times>(?:_\d+(?:\.\d+)?){0,2})", re.ASCII)
 _NUMBER = re.compile(r"\d{7,}")
@@ -34,7 +34,7 @@ def canonical_id(name: str, clip: tuple[float, float] | None = None) -> str:
         extension (VidOR: the number). For a part of a file, `#t=<start>,<end>` follows.
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.suffix.lower().lstrip(".") in border.VIDEO_EXTENSIONS:
+    if path.suffix.lower().lstrip(".") in jsonl.VIDEO_EXTENSIONS:
         path = path.with_suffix("")
     if (found := _youtube(path.name)) is not None:
         known = f"{found['id']}{found['times']}"

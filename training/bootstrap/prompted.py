@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Union
 
-from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Seed
-
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Continuation,
     Engine,
@@ -24,11 +24,10 @@ from videojudge_bench.engine import (
     Sampling,
 )
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import content_hash
 from videojudge_bench.prompts import PromptTemplate, load_prompt
-from videojudge_bench.reply_format import parse_rating
+from videojudge_bench.replies.reply_format import parse_rating
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar
+from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Seed
 from videojudge_bench.verdicts import Rating
 
 PROMPTS_FOLDER = Path(__file__).parent / "prompts"

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench.training.bootstrap.calls import Limits, Meter
-from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.loop import Rules
-from videojudge_bench.training.bootstrap.roles import Roles
-from videojudge_bench.training.bootstrap.rows import RowOptions
-from videojudge_bench.training.bootstrap.run_folder import SHARD_SEEDS, RunFolder, Shard
-
 from videojudge_bench.errors import (
     ConfigError,
     MissingPackageError,
     RunStoppedError,
     VideoJudgeError,
 )
+from videojudge_bench.training.bootstrap.calls import Limits, Meter
+from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
+from videojudge_bench.training.bootstrap.loop import Rules
+from videojudge_bench.training.bootstrap.roles import Roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
+from videojudge_bench.training.bootstrap.run_folder import SHARD_SEEDS, RunFolder, Shard
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from videojudge_bench._util import plots
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.markdown import inert
 from videojudge_bench.training.bootstrap.calls import Role, Spent
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.rows import responses_of
@@ -21,10 +24,6 @@ from videojudge_bench.training.bootstrap.tallies import (
     read_all,
 )
 from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_accuracy
-
-from videojudge_bench import plots
-from videojudge_bench.files import write_whole
-from videojudge_bench.markdown import inert
 
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"

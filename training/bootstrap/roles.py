@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     Evaluator,
     Generator,
     RubricWriter,
     Seed,
 )
-
-from videojudge_bench import registry
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.signature import Scalar
 
 GENERATORS = {
     "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedGenerator",

@@ -9,14 +9,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
-
+from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json, unit_interval
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, Wanted, load_prompt
-from videojudge_bench.reply_format import format_preference, format_rating
+from videojudge_bench.replies.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
+from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
 
 Kind = Literal["pointwise", "pairwise", "rubric"]
 KINDS: tuple[Kind, ...] = ("pointwise", "pairwise", "rubric")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError, RunStoppedError
 from videojudge_bench.training.bootstrap.calls import Limits, Meter, read_calls
 from videojudge_bench.training.bootstrap.contracts import (
     Evaluator,
@@ -21,9 +23,6 @@ from videojudge_bench.training.bootstrap.ray_work import RayPlan, run_on_ray
 from videojudge_bench.training.bootstrap.roles import Roles, build_roles
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
-
-from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.signature import Scalar
 
 _GO_ON = "{}. What was done is kept: the same command goes on with it"
 

@@ -21,6 +21,9 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
+from videojudge_bench._util.files import cannot_write
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.jsonform import (
     outcome_from_json,
@@ -29,10 +32,6 @@ from videojudge_bench.training.bootstrap.jsonform import (
     seed_to_json,
 )
 from videojudge_bench.training.owned_folder import owned
-
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.files import cannot_write
-from videojudge_bench.hashing import Json
 from videojudge_bench.version import __version__
 
 FACTS_FILE, SEEDS_FILE, COUNTS_FILE = "bootstrap.json", "seeds.jsonl", "seeds.json"

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+
 from videojudge_bench.training.bootstrap.contracts import Seed
 
 Tokens = npt.NDArray[np.uint64]

@@ -15,15 +15,15 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from videojudge_bench._util.hashing import content_hash, unit_interval
+from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.goldsets import jsonl, nextqa, vatex
+from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.json_stream import stream_list
 from videojudge_bench.training.bootstrap.overlap import canonical_id
 from videojudge_bench.training.bootstrap.qa_sentences import answer_text
-
-from videojudge_bench.errors import ConfigError, DataError, unknown_name
-from videojudge_bench.goldsets import border, nextqa, vatex
-from videojudge_bench.goldsets.rows import inside_its_folder
-from videojudge_bench.hashing import content_hash, unit_interval
 
 _RELEASED = ConfigDict(extra="ignore", strict=True, frozen=True)
 _Text = Annotated[str, Field(min_length=1)]
@@ -214,7 +214,7 @@ class SeedLine(BaseModel):
         labels: properties to stratify and to report by, text by name.
     """
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     video_id: _Text
     instruction: str
@@ -234,7 +234,7 @@ class SeedLine(BaseModel):
 
 def _jsonl(path: Path) -> Iterator[Seed]:
     of_file = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    for row in border.read_rows(path, SeedLine, unique=()):  # repeated ones are counted as such
+    for row in jsonl.read_rows(path, SeedLine, unique=()):  # repeated ones are counted as such
         made = _made(
             row.source or of_file,
             canonical_id(row.video_id),

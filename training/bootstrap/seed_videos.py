@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from videojudge_bench.errors import ConfigError, NoDataError, VideoError
+from videojudge_bench.goldsets import jsonl
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.overlap import GoldVideos, canonical_id, whole_file
 from videojudge_bench.training.bootstrap.perceptual import LookAlikes, fingerprint
-
-from videojudge_bench.errors import ConfigError, NoDataError, VideoError
-from videojudge_bench.goldsets import border
 
 UNREADABLE = "video that cannot be decoded"
 
@@ -29,7 +28,7 @@ class VideoFolder:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise ConfigError(f"the folder of videos {str(path)!r} does not exist or is no folder")
-        ranks = {f".{extension}": rank for rank, extension in enumerate(border.VIDEO_EXTENSIONS)}
+        ranks = {f".{extension}": rank for rank, extension in enumerate(jsonl.VIDEO_EXTENSIONS)}
         found = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
         found.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
         self.path = path

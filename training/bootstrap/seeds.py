@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench.errors import ConfigError, DataError, unknown_name
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos
 from videojudge_bench.training.bootstrap.seed_filters import (
@@ -26,10 +30,6 @@ from videojudge_bench.training.bootstrap.seed_filters import (
 )
 from videojudge_bench.training.bootstrap.seed_sources import SOURCES, read_source, split_spec
 from videojudge_bench.training.bootstrap.seed_videos import UNREADABLE, SeedVideos
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, DataError, unknown_name
-from videojudge_bench.hashing import Json, unit_interval
 
 if TYPE_CHECKING:
     import numpy.typing as npt

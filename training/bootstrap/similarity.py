@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.rows import responses_of
-from videojudge_bench.training.bootstrap.tallies import Moments
-
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item
+from videojudge_bench.training.bootstrap.contracts import Outcome
+from videojudge_bench.training.bootstrap.rows import responses_of
+from videojudge_bench.training.bootstrap.tallies import Moments
 from videojudge_bench.verdicts import Rating
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
 from videojudge_bench.training.bootstrap.rows import responses_of
-
-from videojudge_bench.hashing import unit_interval
 
 UNRATED = "unrated"
 LENGTHS = (5, 10, 20, 40, 80)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from videojudge_bench.hashing import unit_interval
+from videojudge_bench._util.hashing import unit_interval
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

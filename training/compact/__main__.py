@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights, write_weights
 from videojudge_bench.judges.minilm import DEFAULT_MODEL
 from videojudge_bench.training.compact.against import report
@@ -20,9 +22,6 @@ from videojudge_bench.training.compact.captions import (
 from videojudge_bench.training.compact.crossfit import crossfit, scorer_beside
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
-
-from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.hashing import file_hash
 
 SHARE = 0.5
 """Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""

@@ -13,8 +13,8 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import part_of
 from videojudge_bench.leaderboard.stored import StoredRun, read_run
 from videojudge_bench.metrics import rating_statistics as stats
+from videojudge_bench.metrics.bootstrap import Resampling, Statistic, bootstrap, estimate
 from videojudge_bench.metrics.rating_statistics import Rated
-from videojudge_bench.statistics import Resampling, Statistic, bootstrap, estimate
 from videojudge_bench.verdicts import Rating
 
 KEYS = ("emscore_tau_b", "emscore_rho", "emscore_tau_b_without_0", "tau_b_within", "acc_eq")

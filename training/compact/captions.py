@@ -16,12 +16,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Draft, Seed
-from videojudge_bench.training.bootstrap.perturb import Perturb
 
+from videojudge_bench._util.hashing import content_hash, unit_interval
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets import vatex
-from videojudge_bench.hashing import content_hash, unit_interval
+from videojudge_bench.training.bootstrap.contracts import TARGETS, Draft, Seed
+from videojudge_bench.training.bootstrap.perturb import Perturb
 
 FOLDS = 2
 LADDER = 2 + len(TARGETS)

@@ -17,6 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from videojudge_bench._util.files import write_whole
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets import vatex
+from videojudge_bench.items import Item, part_of
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
@@ -29,11 +34,6 @@ from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_groups
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import weights_hash
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.files import write_whole
-from videojudge_bench.goldsets import vatex
-from videojudge_bench.items import Item, part_of
 
 REFERENCES = (1, 9)
 """How many references are shown: a column of scores each."""

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.compact_encoder import (
     CompactEncoder,
     Weights,
@@ -32,9 +35,6 @@ from videojudge_bench.training.compact.captions import (
     to_state,
 )
 from videojudge_bench.training.compact.weights import weights_hash
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import content_hash
 
 if TYPE_CHECKING:
     import torch

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
@@ -18,8 +20,6 @@ from videojudge_bench.judges.compact_encoder import (
 from videojudge_bench.judges.compact_form import EncodedText, Form, References
 from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import Ladder
-
-from videojudge_bench.hashing import content_hash
 
 if TYPE_CHECKING:
     import torch

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 
-from videojudge_bench.errors import ConfigError
-
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._checkpoint import Untyped
-
     from videojudge_bench.video import FramePolicy
 
 TRAINED_KINDS = ("qwen2_5_vl", "qwen3_vl")

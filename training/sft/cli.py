@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench.training.recipe_arguments import add_recipe_options
-
+from videojudge_bench._util.terminal import Verbs, say, table
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.terminal import Verbs, say, table
+from videojudge_bench.training.recipe_arguments import add_recipe_options
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.recipe import Recipe

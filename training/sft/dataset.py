@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from videojudge_bench.errors import VideoError
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.packing import IGNORED, pack
 from videojudge_bench.training.sft.plan import Bundle
-
-from videojudge_bench.errors import VideoError
 from videojudge_bench.video import FrameStore, load_frames
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench.training.sft.rows import SftRow
-
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup
+from videojudge_bench.training.sft.rows import SftRow
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._prompt_inputs import PromptReader

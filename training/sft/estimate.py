@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import parts_of
 from videojudge_bench.training.sft.options import PARTS, LoraOptions
 from videojudge_bench.training.sft.plan import Bundle, Plan, seen_tokens
 from videojudge_bench.training.sft.recipe import Stage, steps_of
-
-from videojudge_bench.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
-from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
-from videojudge_bench.training.sft.rows import SftRow
-
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
+from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
+from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.metrics import by_label, score
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
+from videojudge_bench.training.sft.base_model import BaseModel
+from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
+from videojudge_bench.training.sft.rows import SftRow
 
 if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
+    from videojudge_bench.engine import Engine, PromptGroup
     from videojudge_bench.judges.engines._checkpoint import Untyped
     from videojudge_bench.judges.engines.transformers_engine import Replies
-
-    from videojudge_bench.engine import Engine, PromptGroup
-    from videojudge_bench.signature import Scalar
 
 _RATED = ("pointwise", "rubric")
 _PAIRS = "pairwise"

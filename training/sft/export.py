@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._hub_format import (
     PROMPT_OPTIONS,
     TRAINED_FILE,
@@ -25,14 +27,12 @@ from videojudge_bench.training.sft.model_card import model_card
 from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
 from videojudge_bench.version import __version__
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
     from videojudge_bench.judges.engines._checkpoint import Untyped
 
 _CONFIG, _TOKENIZER, _PROCESSOR = "config.json", "tokenizer_config.json", "processor_config.json"

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from videojudge_bench.training.bootstrap.run_folder import COUNTS_FILE
-
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import DataError
-from videojudge_bench.hashing import Json
+from videojudge_bench.training.bootstrap.run_folder import COUNTS_FILE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.packing import IGNORED, PackedRows, pack
 from videojudge_bench.training.sft.plan import Bundle
-
 from videojudge_bench.video import load_frames
 
 _SHOWN_FRAMES, _THUMBNAIL = 12, 112

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
 from videojudge_bench.judges.engines._tree_attention import takes_branches_alone
 from videojudge_bench.judges.engines.prefix_tree import additive, nested_mask, trunk_of
 from videojudge_bench.training.sft.packing import IGNORED

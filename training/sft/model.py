@@ -7,13 +7,12 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videojudge_bench.errors import ConfigError, MissingPackageError
 from videojudge_bench.judges.engines._hub_format import hub_name
 from videojudge_bench.judges.engines._tree_attention import attend_to_trunks_apart
 from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import PARTS, LoraOptions, ModelOptions, Part
-
-from videojudge_bench.errors import ConfigError, MissingPackageError
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._checkpoint import Untyped

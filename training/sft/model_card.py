@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 
 import yaml
+
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.markdown import code, inert
 from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.recipe import Recipe
-
-from videojudge_bench.hashing import Json
-from videojudge_bench.markdown import code, inert
 
 _WHAT = (
     "It rates an answer to an instruction about a video, or names the better of two. Trained by "

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
 from videojudge_bench.judges.engines.prefix_tree import (
     Branch,
     common_prefix,
@@ -25,6 +26,7 @@ from videojudge_bench.training.sft.encode import Encoded, groups
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from videojudge_bench.judges.engines._prompt_inputs import Inputs
     from videojudge_bench.judges.engines._rules import Rule
 

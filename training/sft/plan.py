@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.goldsets.jsonl import find_videos
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.encode import Encoded, RowEncoder
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import bundles, shared_by
 from videojudge_bench.training.sft.rows import SftRow, video_path
-
-from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.goldsets.border import find_videos
 from videojudge_bench.video import FramePolicy
 from videojudge_bench.video.probe import Size, probe
 

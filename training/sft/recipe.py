@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, Field
+
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.recipe_file import checked, make_change, read_recipe, recipes_in
 from videojudge_bench.training.sft.options import (
     DataOptions,
@@ -24,9 +27,6 @@ from videojudge_bench.training.sft.options import (
     Strict,
     TrainingOptions,
 )
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
 
 RECIPES_FOLDER = Path(__file__).parents[1] / "recipes" / "sft"
 

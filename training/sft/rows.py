@@ -14,12 +14,12 @@ from typing import Annotated
 
 import jsonlines
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from videojudge_bench.training.bootstrap.export import DATA_FOLDER
 
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets.rows import inside_its_folder
-from videojudge_bench.hashing import unit_interval
+from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.scale import RatingScale
+from videojudge_bench.training.bootstrap.export import DATA_FOLDER
 
 TRAIN, VALIDATION = "train", "validation"
 

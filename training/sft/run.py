@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.labels import MOST_GROUPS
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.facts import Facts, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
@@ -34,10 +37,6 @@ from videojudge_bench.training.sft.run_folder import (
     stopped_by_a_full_disk,
     write_json,
 )
-
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.labels import MOST_GROUPS
-from videojudge_bench.hashing import Json, content_hash
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.evaluation import Validation
@@ -191,7 +190,6 @@ class _Training:
         from videojudge_bench.training.sft import trainer as training
         from videojudge_bench.training.sft.dataset import BundleDataset
         from videojudge_bench.training.sft.model import load_model
-
         from videojudge_bench.video import FrameStore
 
         recipe, base, path = self._recipe, self._base, self._folder.stage(stage.name)

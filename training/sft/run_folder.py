@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
+
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError, DataError, RunStoppedError
 from videojudge_bench.training.owned_folder import owned
 from videojudge_bench.training.sft.recipe import Recipe
-
-from videojudge_bench.errors import ConfigError, DataError, RunStoppedError
-from videojudge_bench.files import write_whole
-from videojudge_bench.hashing import Json
 
 RECIPE_FILE, ROWS_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "rows.json", "done.json", "model"
 DROPPED_FILE, LOG_FILE, VIDEOS_FILE = "dropped.jsonl", "log.jsonl", "videos_left_out.jsonl"

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import RandomSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset, collate
 from videojudge_bench.training.sft.evaluation import Validation, live_judge, measure
@@ -27,10 +29,9 @@ from videojudge_bench.training.sft.model import put_weights
 from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.sft.recipe import Stage, steps_of
 
-from videojudge_bench.errors import ConfigError
-
 if TYPE_CHECKING:
     from torch import Tensor
+
     from videojudge_bench.judges.engines._checkpoint import Untyped
 
 COMPLETE = "complete.json"

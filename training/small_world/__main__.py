@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from videojudge_bench._util.files import cannot_write
+from videojudge_bench._util.terminal import Parser, Verbs, say, warn
+from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 from videojudge_bench.training.small_world.base import build_base
 from videojudge_bench.training.small_world.files import Made, WorldOptions, make
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
-
-from videojudge_bench.errors import RunStoppedError, VideoJudgeError
-from videojudge_bench.files import cannot_write
-from videojudge_bench.terminal import Parser, Verbs, say, warn
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 

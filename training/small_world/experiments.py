@@ -15,6 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from videojudge_bench import goldsets
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
 from videojudge_bench.training.small_world.loop import (
@@ -36,13 +42,6 @@ from videojudge_bench.training.small_world.measure import (
     numbers,
 )
 from videojudge_bench.training.small_world.tables import tables_of
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.files import write_whole
-from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import Json
-from videojudge_bench.signature import Scalar
 
 PAIRS, UNSEEN, LONGER = "small_world_pairs", "small_world_unseen", "small_world_longer"
 _FILES: Mapping[str, str] = {

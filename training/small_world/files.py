@@ -20,6 +20,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError, DataError, unknown_name
 from videojudge_bench.training.small_world.language import (
     SOURCE,
     describing_rows,
@@ -41,10 +44,6 @@ from videojudge_bench.training.small_world.world import (
     scene_of,
     video_id,
 )
-
-from videojudge_bench.errors import ConfigError, DataError, unknown_name
-from videojudge_bench.files import write_whole
-from videojudge_bench.hashing import Json
 
 RECORD = "world.json"
 VIDEOS = "videos"

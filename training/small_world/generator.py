@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import TARGETS, Attempt, Draft, Seed, Unable
 from videojudge_bench.training.small_world.world import (
     BEST,
@@ -18,11 +19,9 @@ from videojudge_bench.training.small_world.world import (
     text_of,
 )
 
-from videojudge_bench.errors import ConfigError
-
 if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
     from videojudge_bench.engine import EngineError
-    from videojudge_bench.signature import Scalar
 
 
 class Degrade:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.items import Item
+from videojudge_bench.prompts import load_prompt
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -26,11 +30,6 @@ from videojudge_bench.training.small_world.world import (
     scene_of,
     video_id,
 )
-
-from videojudge_bench.hashing import Json
-from videojudge_bench.items import Item
-from videojudge_bench.prompts import load_prompt
-from videojudge_bench.scale import RatingScale
 
 RATE_PROMPT = Path(__file__).parent / "prompts" / "rate.jinja"
 PREFER_PROMPT = Path(__file__).parent / "prompts" / "prefer.jinja"

@@ -24,6 +24,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from videojudge_bench import goldsets
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.goldsets import adding
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.export import DATA_FOLDER, write_rows
 from videojudge_bench.training.bootstrap.options import load_options
@@ -34,11 +38,6 @@ from videojudge_bench.training.sft.run import train
 from videojudge_bench.training.small_world.base import build_base
 from videojudge_bench.training.small_world.files import VIDEOS, WorldOptions, make
 from videojudge_bench.training.small_world.language import PREFER_PROMPT, RATE_PROMPT
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import RunStoppedError
-from videojudge_bench.goldsets import adding
-from videojudge_bench.signature import Scalar
 
 GOLD_SET = "small_world"
 HOME_VARIABLE = "XDG_DATA_HOME"

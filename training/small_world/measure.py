@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from videojudge_bench.training.small_world.world import BEST, KINDS
-
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.hashing import Json
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.metrics import by_label, score
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import Metric, ScoreCard
 from videojudge_bench.metrics.paired import difference_interval
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
-from videojudge_bench.statistics import Resampling
+from videojudge_bench.run.runner import Run, RunOptions
+from videojudge_bench.training.small_world.world import BEST, KINDS
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 KIND = "kind"

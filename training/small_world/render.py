@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from videojudge_bench._util.files import write_whole
 from videojudge_bench.training.small_world.world import (
     COLOURS,
     SLOTS,
@@ -20,8 +22,6 @@ from videojudge_bench.training.small_world.world import (
     rng_of,
     scene_of,
 )
-
-from videojudge_bench.files import write_whole
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels

@@ -6,6 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from videojudge_bench import goldsets
+from videojudge_bench._util import plots
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.metrics import score
 from videojudge_bench.training.small_world.loop import (
     GOLD_SET,
     LoopFolder,
@@ -22,11 +27,6 @@ from videojudge_bench.training.small_world.measure import (
     points_of_words,
 )
 from videojudge_bench.training.small_world.world import KINDS
-
-from videojudge_bench import goldsets, plots
-from videojudge_bench.files import write_whole
-from videojudge_bench.hashing import Json
-from videojudge_bench.metrics import score
 
 Table = Mapping[str, Mapping[str, Number]]
 

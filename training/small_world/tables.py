@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.small_world.measure import ALL, Number
 from videojudge_bench.training.small_world.world import KINDS
-
-from videojudge_bench.hashing import Json
 
 METRICS: Mapping[str, str] = {
     "spearman": "Spearman with what is deserved",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from videojudge_bench.answers.judging import Judged
-    from videojudge_bench.runner import RunOptions
+    from videojudge_bench.run.runner import RunOptions
 
 
 def judge_answers(
@@ -45,7 +45,7 @@ def judge_answers(
 
     from videojudge_bench.answers.judging import Judging, JudgingOptions
     from videojudge_bench.answers.verdict_lines import check_output, write_lines
-    from videojudge_bench.runner import RunOptions
+    from videojudge_bench.run.runner import RunOptions
 
     run = run or RunOptions()
     run = run if videos is None else replace(run, videos=Path(videos))

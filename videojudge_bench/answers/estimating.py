@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from videojudge_bench.counting import CHARACTERS_PER_TOKEN, CountingEngine
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.signature import Scalar
+from videojudge_bench.run._counting_engine import CHARACTERS_PER_TOKEN, CountingEngine
 from videojudge_bench.video import FramePolicy
 
 PIXELS_PER_TOKEN = 28 * 28

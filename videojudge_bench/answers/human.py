@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from videojudge_bench.answers.reading import MOST_LINE_BYTES, Unit
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.items import Item
 
 _RULE = "an answer has one line with the ratings of all its raters; remove one"
@@ -26,12 +26,12 @@ class HumanRow(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    id: rows.Text | None = None
-    video_id: rows.Text | None = None
-    video: rows.Text | None = None
-    instruction: rows.Text | None = None
+    id: schema.Text | None = None
+    video_id: schema.Text | None = None
+    video: schema.Text | None = None
+    instruction: schema.Text | None = None
     response: str | None = None
-    system: rows.Text | None = None
+    system: schema.Text | None = None
     ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -90,7 +90,7 @@ def read_human(path: Path, units: Sequence[Unit]) -> HumanRatings:
         by_content.setdefault((*content, None), []).append(unit.id)
     means: dict[str, float] = {}
     unmatched = 0
-    for line, row in border.numbered_rows(
+    for line, row in jsonl.numbered_rows(
         path, HumanRow, unique=("name",), rule=_RULE, most_bytes=MOST_LINE_BYTES
     ):
         found = by_id.get(row.id, []) if row.id else by_content.get(row.name, [])

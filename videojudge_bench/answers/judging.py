@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar, parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
 from videojudge_bench.answers.reading import (
@@ -22,12 +24,9 @@ from videojudge_bench.answers.summary import Summary, summarise
 from videojudge_bench.answers.tables import Sheet, sheets_of
 from videojudge_bench.answers.verdict_lines import line_of, verdict_of
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
-from videojudge_bench.journal import read_journal
-from videojudge_bench.options import parse_judge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.runner import Run, RunOptions
-from videojudge_bench.signature import Scalar
+from videojudge_bench.run.journal import read_journal
+from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Unparsed, Usage
 
 

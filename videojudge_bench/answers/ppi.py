@@ -23,7 +23,7 @@ from itertools import combinations
 
 import numpy as np
 
-from videojudge_bench.statistics import Bools, Floats, Ints, Statistic, cluster_sums, ratio
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Ints, Statistic, cluster_sums, ratio
 
 
 @dataclass(frozen=True)

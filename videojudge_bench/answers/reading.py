@@ -1,7 +1,7 @@
 """Answers to judge: a file (or list) of them becomes units, one judgement each.
 
 A row is one answer (`response`) or two against each other (`response_a`, `response_b`), in the
-schema of ratings and pairs without their gold: see `videojudge_bench.goldsets.rows`.
+schema of ratings and pairs without their gold: see `videojudge_bench.goldsets.schema`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TypeAlias, Union, cast
 
 from pydantic import ValidationError, model_validator
 
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
-from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.hashing import content_hash
 from videojudge_bench.items import Example, Item, NoGold, Pair, opaque_id
 
 MOST_LINE_BYTES = 64 << 20
@@ -34,16 +34,16 @@ _RULE = "no two answers may have the same id, or without ids all the same; remov
 Source: TypeAlias = "Union[str, Path, Sequence[Mapping[str, object]]]"
 
 
-class AnswerRow(rows.BaseRow):
+class AnswerRow(schema.BaseRow):
     """One answer of a system, or two against each other."""
 
-    video_id: rows.Text = ""
+    video_id: schema.Text = ""
     response: str | None = None
-    system: rows.Text | None = None
+    system: schema.Text | None = None
     response_a: str | None = None
     response_b: str | None = None
-    system_a: rows.Text | None = None
-    system_b: rows.Text | None = None
+    system_a: schema.Text | None = None
+    system_b: schema.Text | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> AnswerRow:
@@ -157,7 +157,7 @@ def read_answers(source: Source) -> Answers:
     files: dict[str, str] = {}
     kept: list[AnswerRow] = []
     for line, row in found:
-        problem = rows.other_file(row, files) or _problem_among(row, kept[0] if kept else row)
+        problem = schema.other_file(row, files) or _problem_among(row, kept[0] if kept else row)
         if problem is not None:
             raise DataError(problem[1], path=path or name, line=line, field=problem[0])
         kept.append(row)
@@ -179,7 +179,7 @@ def units_of(answers: Answers, versus: str | None) -> tuple[Unit, ...]:
             together.
         UnknownNameError: there is no such system.
     """
-    cache: rows.Subtitles = {}
+    cache: schema.Subtitles = {}
     if answers.are_pairs:
         if versus is not None:
             raise ConfigError(
@@ -209,7 +209,7 @@ def gold_set_of(answers: Answers, units: Sequence[Unit]) -> GoldSet:
 
 
 def _rows_of_file(path: Path) -> Iterator[tuple[int, AnswerRow]]:
-    return border.numbered_rows(
+    return jsonl.numbered_rows(
         path,
         AnswerRow,
         unique=("identity",),
@@ -230,7 +230,7 @@ def _rows_of_list(source: Sequence[Mapping[str, object]]) -> Iterator[tuple[int,
         try:
             row = AnswerRow.model_validate_json(line)
         except ValidationError as error:
-            raise border.data_error(error, path, number) from error
+            raise jsonl.data_error(error, path, number) from error
         if (earlier := seen.setdefault(row.identity, number)) != number:
             problem = f"duplicate of line {earlier} ({row.identity!r}); {_RULE}"
             raise DataError(problem, path=path, line=number, field="id")
@@ -269,19 +269,19 @@ def _problem_among(row: AnswerRow, first: AnswerRow) -> tuple[str, str] | None:
     return None
 
 
-def _single_unit(row: AnswerRow, cache: rows.Subtitles) -> Unit:
+def _single_unit(row: AnswerRow, cache: schema.Subtitles) -> Unit:
     name = row.id or opaque_id(row.video_id, row.identity)
     (response,) = row.texts
-    item = Item(id=name, response=response, **rows.shared_parts(row, cache))
+    item = Item(id=name, response=response, **schema.shared_parts(row, cache))
     unit = f"{row.video_id}/{content_hash(row.instruction)[:10]}"
     example = Example(item, NoGold(), unit, row.system, row.labels)
     return Unit(name, (example,), (row.system or "",), refused=_too_long(response))
 
 
-def _pair_unit(row: AnswerRow, cache: rows.Subtitles) -> Unit:
+def _pair_unit(row: AnswerRow, cache: schema.Subtitles) -> Unit:
     name = row.id or opaque_id(row.video_id, row.identity)
     first, second = row.texts
-    pair = Pair(id=name, first=first, second=second, **rows.shared_parts(row, cache))
+    pair = Pair(id=name, first=first, second=second, **schema.shared_parts(row, cache))
     return _unit_of_pair(pair, (row.system_a or "a", row.system_b or "b"), (), row.labels)
 
 

@@ -12,10 +12,7 @@ from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key,
 from videojudge_bench.answers.reading import Unit
 from videojudge_bench.answers.verdict_lines import verdict_of
 from videojudge_bench.metrics.asked import is_missing_video
-from videojudge_bench.metrics.card import Metric, coverage, measure
-from videojudge_bench.metrics.compare import holm
-from videojudge_bench.metrics.permutation import permutation_test, sums_mix
-from videojudge_bench.statistics import (
+from videojudge_bench.metrics.bootstrap import (
     Bools,
     Floats,
     Ints,
@@ -24,6 +21,9 @@ from videojudge_bench.statistics import (
     codes,
     means,
 )
+from videojudge_bench.metrics.card import Metric, coverage, measure
+from videojudge_bench.metrics.compare import holm
+from videojudge_bench.metrics.permutation import permutation_test, sums_mix
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 PERMUTATIONS = 10_000

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.answers.reading import Unit
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.files import write_whole
-from videojudge_bench.hashing import Json
 from videojudge_bench.verdicts import (
     FIRST,
     TIE,

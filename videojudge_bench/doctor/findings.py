@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from videojudge_bench.signature import Scalar
+from videojudge_bench._util.options import Scalar
 
 Status = Literal["ok", "note", "broken"]
 """`note`: not to be had, or scarce; nobody asked for it."""

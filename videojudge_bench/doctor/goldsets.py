@@ -7,7 +7,7 @@ from pathlib import Path
 from videojudge_bench import goldsets
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
-from videojudge_bench.view import view_of
+from videojudge_bench.goldsets.view import view_of
 
 
 def gold_sets(videos: Path | None) -> Section:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar, parse_judge, without_secrets
 from videojudge_bench.doctor.findings import Finding, Section, gigabytes
 from videojudge_bench.doctor.host import Host
 from videojudge_bench.doctor.machine import free_memory_bytes, hub_folder
@@ -13,9 +14,7 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judge import Judge
 from videojudge_bench.judges.qwen_vl import WEIGHTS, QwenVL
 from videojudge_bench.judges.videojudge import PRESETS, VideoJudge
-from videojudge_bench.options import parse_judge, without_secrets
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.signature import Scalar
 
 BYTES_A_WEIGHT = 2  # bfloat16
 

@@ -11,8 +11,8 @@ import json
 import os
 
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, VideoJudgeError
-from videojudge_bench.hashing import Json
 from videojudge_bench.prompted import PromptedJudge
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.doctor.machine import cpu_cores
 from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.goldsets.border import VIDEO_EXTENSIONS
-from videojudge_bench.progress import progress_line
+from videojudge_bench.goldsets.jsonl import VIDEO_EXTENSIONS
+from videojudge_bench.run.progress import progress_line
 from videojudge_bench.video import FramePolicy, load_frames
 from videojudge_bench.video.container import GET_ANOTHER
 from videojudge_bench.video.pool import look_into

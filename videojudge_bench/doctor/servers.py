@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from videojudge_bench._util.options import Scalar, without_secrets
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
 from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
-from videojudge_bench.options import without_secrets
-from videojudge_bench.signature import Scalar
 
 _MODELS_SHOWN = 5
 

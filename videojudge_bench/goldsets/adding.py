@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.goldsets import border, rows, store
+from videojudge_bench.goldsets import jsonl, schema, store
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
 from videojudge_bench.scale import RatingScale
 
@@ -21,7 +21,7 @@ class Request:
     """What a user wants to add.
 
     Attributes:
-        file: JSON Lines in the schema of `videojudge_bench.goldsets.rows`; `.gz`: compressed.
+        file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
         name: of the set; its task is `videojudge_<name>`.
         videos: the folder of the videos.
         scale: of the ratings.
@@ -53,7 +53,7 @@ class Added:
     """
 
     info: GoldSetInfo
-    facts: rows.Facts
+    facts: schema.Facts
     videos: dict[str, bool]
     folder: Path
 
@@ -83,7 +83,7 @@ class _Watched:
 
     files: dict[str, str | None] = field(default_factory=dict)
 
-    def __call__(self, found: Iterator[rows.Row]) -> Iterator[rows.Row]:
+    def __call__(self, found: Iterator[schema.Row]) -> Iterator[schema.Row]:
         for row in found:
             self.files[row.video_id] = self.files.get(row.video_id) or row.video
             yield row
@@ -99,9 +99,9 @@ def add(request: Request) -> Added:
     _check_name(request.name, replace=request.replace)
     if not request.file.is_file():
         raise ConfigError(f"no file {str(request.file)!r}; give a JSON Lines file of your ratings")
-    watched, shape = _Watched(), rows.shape_of(request.file)
-    checked = rows.checked_rows(request.file, shape, request.scale)
-    facts = rows.facts_of(watched(checked))
+    watched, shape = _Watched(), schema.shape_of(request.file)
+    checked = schema.checked_rows(request.file, shape, request.scale)
+    facts = schema.facts_of(watched(checked))
     info = GoldSetInfo(
         name=request.name,
         title=request.title or request.file.name,
@@ -114,7 +114,7 @@ def add(request: Request) -> Added:
         systems=facts.systems,
     )
     # Read again, as a stream: what was checked is not kept in memory.
-    found = rows.checked_rows(request.file, shape, request.scale)
+    found = schema.checked_rows(request.file, shape, request.scale)
     folder = store.write(info, found, request.videos)
     goldsets.load.cache_clear()
     return Added(info, facts, _found(watched.files, request.videos), folder)
@@ -186,7 +186,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _found(files: dict[str, str | None], folder: Path | None) -> dict[str, bool]:
-    there = border.find_videos(folder) if folder else {}
+    there = jsonl.find_videos(folder) if folder else {}
     return {
         video_id: video_id in there or bool(folder and named and (folder / named).is_file())
         for video_id, named in files.items()

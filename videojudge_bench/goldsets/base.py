@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import DataError
-from videojudge_bench.hashing import content_hash
 from videojudge_bench.items import (
     Example,
     Item,

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.goldsets.released import ReleasedSet
 
@@ -50,7 +50,7 @@ _Clock = Annotated[str, Field(pattern=r"^[0-9]{1,4}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9
 class LvbQuestion(BaseModel):
     """One question of `lvb_val.json`."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     video_id: _Text
     question: _Text
@@ -73,13 +73,13 @@ class LvbQuestion(BaseModel):
     @field_validator("video_path", "subtitle_path")
     @classmethod
     def _inside_the_folder(cls, path: str) -> str:
-        return rows.inside_its_folder(path)
+        return schema.inside_its_folder(path)
 
 
 class _Timed(BaseModel):
     """A subtitle of the first schema; the end is missing where it is that of the video."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     timestamp: tuple[FiniteFloat, Union[FiniteFloat, str, None]]
     text: str
@@ -93,7 +93,7 @@ class _Timed(BaseModel):
 class _Clocked(BaseModel):
     """A subtitle of the second schema: times as `h:m:s`."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     start: _Clock
     end: _Clock
@@ -110,7 +110,7 @@ class _Clocked(BaseModel):
         return _seconds(self.start), _seconds(self.end)
 
 
-def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
     """Yield one row per question.
 
     Args:
@@ -121,7 +121,7 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
         DataError: with file, line and field, when a file is missing or is not what it should be.
     """
     seen: dict[str, int] = {}
-    for line, question in border.elements(release, LvbQuestion):
+    for line, question in jsonl.elements(release, LvbQuestion):
         if question.id in seen:
             problem = f"duplicate of line {seen[question.id]} ({question.id!r}); ids are unique"
             raise DataError(problem, path=release, line=line, field="id")
@@ -129,17 +129,17 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
         try:
             yield _row(question, subtitles)
         except ValidationError as error:
-            raise border.data_error(error, release, line, _FIELDS) from error
+            raise jsonl.data_error(error, release, line, _FIELDS) from error
 
 
 _FIELDS = {"correct": "correct_choice", "video": "video_path", "options": "candidates"}
 """Their names of our fields."""
 
 
-def _row(question: LvbQuestion, subtitles: Path | None) -> rows.OptionRow:
+def _row(question: LvbQuestion, subtitles: Path | None) -> schema.OptionRow:
     path = PurePosixPath(question.video_path)
     named_by_id = str(path.parent) == "." and path.stem == question.video_id
-    return rows.OptionRow(
+    return schema.OptionRow(
         id=question.id,
         video_id=question.video_id,
         video=None if named_by_id else question.video_path,
@@ -160,14 +160,14 @@ _TIMED = TypeAdapter(tuple[_Timed, ...])
 _CLOCKED = TypeAdapter(tuple[_Clocked, ...])
 
 
-def _subtitles(question: LvbQuestion, folder: Path) -> tuple[rows.SubtitleRow, ...]:
+def _subtitles(question: LvbQuestion, folder: Path) -> tuple[schema.SubtitleRow, ...]:
     """The subtitles that fall into the video, with times from its start."""
     offset, duration = question.starting_timestamp_for_subtitles, question.duration
-    spoken: list[rows.SubtitleRow] = []
+    spoken: list[schema.SubtitleRow] = []
     for subtitle in _subtitle_file(folder / question.subtitle_path):
         start, end = (time - offset for time in subtitle.span(offset + duration))
         if subtitle.text.strip() and start < duration and end > 0:
-            row = rows.SubtitleRow(
+            row = schema.SubtitleRow(
                 start_seconds=round(max(start, 0.0), 3),
                 end_seconds=round(min(max(end, start), duration), 3),
                 text=subtitle.text.strip(),
@@ -184,7 +184,7 @@ def _subtitle_file(path: Path) -> tuple[_Timed, ...] | tuple[_Clocked, ...]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from error
     except ValidationError as error:
-        raise border.data_error(error, path, None) from error
+        raise jsonl.data_error(error, path, None) from error
 
 
 def _seconds(clock: str) -> float:

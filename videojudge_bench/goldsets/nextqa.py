@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from videojudge_bench.goldsets import border
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.hashing import unit_interval
 from videojudge_bench.items import Example, Item, OptionGold, opaque_id
 
 INFO = GoldSetInfo(
@@ -50,7 +50,7 @@ class NextQaRow(BaseModel):
     DC (other description, place, count).
     """
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     video_id: _Text
     frame_count: _Count
@@ -100,7 +100,7 @@ def load() -> GoldSet:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be.
     """
-    return from_file(border.packaged_file(INFO, _FILE))
+    return from_file(jsonl.packaged_file(INFO, _FILE))
 
 
 def from_file(path: Path) -> GoldSet:
@@ -129,7 +129,7 @@ def seed_rows() -> list[SeedRow]:
             gold_answer=row.gold_answer,
             distractors=tuple(text for text in row.choices if text != row.gold_answer),
         )
-        for row in rows(border.packaged_file(INFO, _FILE))
+        for row in rows(jsonl.packaged_file(INFO, _FILE))
         if not is_gold(row.video_id)
     ]
 
@@ -145,7 +145,7 @@ def rows(path: Path) -> Iterator[NextQaRow]:
     Raises:
         DataError: when the file is not what it should be, with line and field.
     """
-    return border.read_rows(path, NextQaRow, unique=("video_id", "qid"))
+    return jsonl.read_rows(path, NextQaRow, unique=("video_id", "qid"))
 
 
 def _instruction(question: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from videojudge_bench.errors import NoDataError
-from videojudge_bench.goldsets import rows, store
+from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 
 SAMPLE_LICENCE = "texts CC0-1.0; videos CC0-1.0, public domain and CC BY 3.0"
@@ -23,7 +23,7 @@ SAMPLE_SOURCE = "written for this package by watching its seven videos"
 class ReadRelease(Protocol):
     """Reads a release as rows of our schema."""
 
-    def __call__(self, release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+    def __call__(self, release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
         """Yield its rows, checked.
 
         Args:
@@ -80,7 +80,7 @@ class ReleasedSet:
             source=SAMPLE_SOURCE,
             data=f"sample-{len(found)}",
         )
-        return rows.gold_set(found, info, folder / "videos")
+        return schema.gold_set(found, info, folder / "videos")
 
     def prepare(self, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
         """Put the release into the store and return the set.
@@ -97,16 +97,16 @@ class ReleasedSet:
         found = list(self.read(release, subtitles))
         data = "full" if self.units in (None, len(found)) else f"part-{len(found)}"
         info = replace(self.full, data=data)
-        rows.gold_set(found, info, videos)  # what could not be read again is not kept
+        schema.gold_set(found, info, videos)  # what could not be read again is not kept
         store.write(info, found, videos)
         return self.load()
 
 
 def read_our_rows(full: GoldSetInfo) -> ReadRelease:
-    """Return a reader of releases in our own schema (`videojudge_bench.goldsets.rows`)."""
+    """Return a reader of releases in our own schema (`videojudge_bench.goldsets.schema`)."""
 
-    def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+    def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
         del subtitles  # they stand in the rows
-        return rows.checked_rows(release, full.shape, full.scale)
+        return schema.checked_rows(release, full.shape, full.scale)
 
     return read

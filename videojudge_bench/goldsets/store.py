@@ -1,7 +1,7 @@
 """Sets that a user added or prepared: kept in the user's data folder, one folder a set.
 
 `<data folder>/videojudge_bench/goldsets/<name>/` holds `set.json` and `rows.jsonl.gz`, the rows in
-the schema of `rows.py`. The data folder is `XDG_DATA_HOME`, by default `~/.local/share`. Videos
+the schema of `schema.py`. The data folder is `XDG_DATA_HOME`, by default `~/.local/share`. Videos
 stay where they are; only their folder is written down.
 """
 
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
-from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.scale import RatingScale
 
@@ -31,7 +31,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class _InfoFile(BaseModel):
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     format: Literal[1]
     name: str
@@ -84,7 +84,7 @@ def read(name: str) -> StoredSet:
         DataError: when `set.json` is missing or is not what `write` writes.
     """
     path = root() / name / INFO_FILE
-    kept = border.read_object(path, _InfoFile)
+    kept = jsonl.read_object(path, _InfoFile)
     if kept.name != name:
         problem = f"the set is called {kept.name!r}, and its folder {name!r}; add it again"
         raise DataError(problem, path=path, field="name")
@@ -115,11 +115,11 @@ def load(name: str) -> GoldSet:
         DataError: when a file of it is missing or is not what `write` writes.
     """
     kept = read(name)
-    found = rows.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
-    return rows.gold_set(found, kept.info, kept.videos)
+    found = schema.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
+    return schema.gold_set(found, kept.info, kept.videos)
 
 
-def write(info: GoldSetInfo, found: Iterable[rows.Row], videos: Path | None) -> Path:
+def write(info: GoldSetInfo, found: Iterable[schema.Row], videos: Path | None) -> Path:
     """Write a set, all of it or nothing, in the place of one of the same name; return its folder.
 
     Args:
@@ -138,7 +138,7 @@ def write(info: GoldSetInfo, found: Iterable[rows.Row], videos: Path | None) -> 
     with _work_folder(info.name) as work:
         new = work / "new"
         new.mkdir()
-        border.write_lines(new / ROWS_FILE, map(_line, found))
+        jsonl.write_lines(new / ROWS_FILE, map(_line, found))
         (new / INFO_FILE).write_text(_info_file(info, videos), encoding="utf-8")
         _move_away(folder, work)
         new.rename(folder)
@@ -192,11 +192,11 @@ def _move_away(folder: Path, work: Path) -> None:
         folder.rename(work / "old")
 
 
-def _line(row: rows.Row) -> str:
+def _line(row: schema.Row) -> str:
     line = row.model_dump_json(exclude_defaults=True)
-    if len(line.encode()) >= border.MAX_LINE_BYTES:
+    if len(line.encode()) >= jsonl.MAX_LINE_BYTES:
         raise DataError(
-            f"a row of the video {row.video_id!r} is longer than {border.MAX_LINE_BYTES} bytes; "
+            f"a row of the video {row.video_id!r} is longer than {jsonl.MAX_LINE_BYTES} bytes; "
             "shorten its texts or subtitles",
             path=ROWS_FILE,
         )

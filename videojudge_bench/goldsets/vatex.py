@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
-from videojudge_bench.goldsets import border
+from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, RatingGold, opaque_id
 
@@ -51,7 +51,7 @@ _Rating = Annotated[int, Field(ge=INFO.scale.low, le=INFO.scale.high)]
 class Candidate(BaseModel):
     """One caption: its place among the candidates of the video, its text and three ratings."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     candidate_index: int
     text: _Text
@@ -61,7 +61,7 @@ class Candidate(BaseModel):
 class VatexRow(BaseModel):
     """One line of the data file: a video with its references and candidates."""
 
-    model_config = border.STRICT
+    model_config = jsonl.STRICT
 
     video_id: _Text
     youtube_id: _Text
@@ -94,7 +94,7 @@ def load() -> GoldSet:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be.
     """
-    return from_file(border.packaged_file(INFO, _FILE))
+    return from_file(jsonl.packaged_file(INFO, _FILE))
 
 
 def from_file(path: Path) -> GoldSet:
@@ -113,8 +113,8 @@ def rows(path: Path | None = None) -> Iterator[VatexRow]:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be, with line and field.
     """
-    path = path if path is not None else border.packaged_file(INFO, _FILE)
-    return border.read_rows(path, VatexRow, unique=("video_id",))
+    path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
+    return jsonl.read_rows(path, VatexRow, unique=("video_id",))
 
 
 def _examples(row: VatexRow) -> list[Example]:

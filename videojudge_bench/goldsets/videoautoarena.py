@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from videojudge_bench.errors import DataError
-from videojudge_bench.goldsets import border, rows
+from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.goldsets.released import ReleasedSet
 
@@ -39,7 +39,7 @@ _STARS = re.compile(r"^\s*\*\*\s*\n|\n\s*\*\*\s*$")
 class _Question(BaseModel):
     """One question of the release."""
 
-    model_config = ConfigDict(**{**border.STRICT, "extra": "ignore"})
+    model_config = ConfigDict(**{**jsonl.STRICT, "extra": "ignore"})
 
     qid: str = ""
     video_id: str = Field(min_length=1)
@@ -48,7 +48,7 @@ class _Question(BaseModel):
     rejected: str = Field(validation_alias=AliasChoices("rejected answer", "rejected_answer"))
 
 
-def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
+def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
     """Yield one pair per question.
 
     Raises:
@@ -62,15 +62,15 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[rows.Row]:
         try:
             yield _row(qid, question)
         except ValidationError as error:
-            raise border.data_error(error, release, line, _FIELDS) from error
+            raise jsonl.data_error(error, release, line, _FIELDS) from error
 
 
 _FIELDS = {"id": "qid", "instruction": "question"}
 """Their names of our fields."""
 
 
-def _row(qid: str, question: _Question) -> rows.PairRow:
-    return rows.PairRow(
+def _row(qid: str, question: _Question) -> schema.PairRow:
+    return schema.PairRow(
         id=qid,
         video_id=question.video_id,
         # The release frames some questions in empty bold marks.
@@ -83,10 +83,10 @@ def _row(qid: str, question: _Question) -> rows.PairRow:
 
 def _questions(release: Path) -> Iterator[tuple[int, str, _Question]]:
     if release.suffix in (".jsonl", ".gz"):
-        for line, row in border.numbered_rows(release, _Question, unique=("qid",)):
+        for line, row in jsonl.numbered_rows(release, _Question, unique=("qid",)):
             yield line, row.qid, row
     else:
-        yield from border.members(release, _Question)
+        yield from jsonl.members(release, _Question)
 
 
 SET = ReleasedSet(INFO, read, units=255)

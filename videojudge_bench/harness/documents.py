@@ -9,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Union, overload
 
-from videojudge_bench.options import scalar
-from videojudge_bench.view import ItemView, References, checked_references, view_of
+from videojudge_bench._util.options import scalar
+from videojudge_bench.goldsets.view import ItemView, References, checked_references, view_of
 
 if TYPE_CHECKING:
     from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-    from videojudge_bench.runner import Run
+    from videojudge_bench.run.runner import Run
 
 Document = dict[str, Union[str, int]]
 

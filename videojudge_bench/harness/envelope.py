@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.reply_format import parse_preference, parse_rating
+from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Unparsed
 

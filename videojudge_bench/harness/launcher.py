@@ -22,11 +22,10 @@ from pathlib import Path
 from types import ModuleType
 
 from videojudge_bench import goldsets, registry
+from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
+from videojudge_bench._util.terminal import warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
-from videojudge_bench.options import parse_options, scalar, secret_names
-from videojudge_bench.signature import Scalar
-from videojudge_bench.terminal import warn
 
 MODEL = "videojudge"
 OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal", "descriptions"})

@@ -18,14 +18,14 @@ from lmms_eval.llm_judge.base import ServerInterface
 from lmms_eval.llm_judge.protocol import Request, Response, ServerConfig
 from loguru import logger
 
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.answers.judging import build
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.border import VIDEO_EXTENSIONS
-from videojudge_bench.hashing import content_hash
+from videojudge_bench.goldsets.jsonl import VIDEO_EXTENSIONS
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Need
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.runner import answers_of
+from videojudge_bench.run.runner import answers_of
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 

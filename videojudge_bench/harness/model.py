@@ -14,19 +14,19 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import secret_names
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.harness import launcher
 from videojudge_bench.harness.documents import Documents
 from videojudge_bench.harness.envelope import seal, seal_refusal
-from videojudge_bench.hashing import unit_interval
-from videojudge_bench.options import secret_names
-from videojudge_bench.runner import Run, RunOptions
+from videojudge_bench.run.runner import Run, RunOptions
 
 if TYPE_CHECKING:
     from lmms_eval.api.instance import Instance
 
-    from videojudge_bench.signature import Scalar
-    from videojudge_bench.view import References
+    from videojudge_bench._util.options import Scalar
+    from videojudge_bench.goldsets.view import References
 
 HOST_BATCH_SIZE = 1
 """What lmms-eval passes when the user gave no batch size."""

@@ -8,10 +8,10 @@ from typing import TypedDict
 from loguru import logger
 
 from videojudge_bench import metrics
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness.documents import Documents, StockSettings
 from videojudge_bench.harness.envelope import open_reply
-from videojudge_bench.hashing import Json
 from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.verdicts import Judgement, Unparsed
 

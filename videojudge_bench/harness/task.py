@@ -18,11 +18,11 @@ from loguru import logger
 
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.errors import NoDataError
+from videojudge_bench.goldsets.view import ItemView
 from videojudge_bench.harness import scoring
 from videojudge_bench.harness.documents import Document, Documents, StockSettings
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, RenderedPrompt, load_prompt
-from videojudge_bench.view import ItemView
 
 SPLIT = "test"
 VERSION = 1

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from videojudge_bench import metrics
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.compare import Comparison, compare
 from videojudge_bench.metrics.disagreement import Flip, disagreements, flips
 from videojudge_bench.metrics.paired import difference_interval
-from videojudge_bench.statistics import Resampling
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from videojudge_bench import metrics
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of, label_names
-from videojudge_bench.hashing import Json
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.leaderboard.stored import rounded
 from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans

@@ -16,10 +16,11 @@ from typing import cast
 import jsonlines
 from pydantic import BaseModel
 
-from videojudge_bench import goldsets, journal, metrics
+from videojudge_bench import goldsets, metrics
+from videojudge_bench._util.options import Scalar, parse_options, without_secrets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
-from videojudge_bench.goldsets.border import STRICT, read_object
+from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.items import part_of
 from videojudge_bench.leaderboard.stored import (
     Part,
@@ -30,9 +31,9 @@ from videojudge_bench.leaderboard.stored import (
     overlap_of,
     rounded,
 )
-from videojudge_bench.options import parse_options, without_secrets
-from videojudge_bench.runner import measurement_half
-from videojudge_bench.signature import Scalar, Signature
+from videojudge_bench.run import journal
+from videojudge_bench.run.runner import measurement_half
+from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
 
 SAMPLES = "_samples_videojudge_"

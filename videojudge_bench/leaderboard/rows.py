@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from videojudge_bench import goldsets, metrics
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.hashing import Json
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,

@@ -14,13 +14,14 @@ from typing import Literal, Union, cast
 from pydantic import BaseModel
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
-from videojudge_bench.files import write_whole
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
-from videojudge_bench.goldsets.border import STRICT, read_object
-from videojudge_bench.hashing import Json, content_hash
+from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.signature import Scalar, Signature
+from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
 RUN_FILE = "run.json"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench import metrics
-from videojudge_bench.files import write_whole
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.markdown import code, inert
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import Number
-from videojudge_bench.markdown import code, inert
 
 if TYPE_CHECKING:
     import pandas

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from videojudge_bench.goldsets.base import GoldSetInfo
-from videojudge_bench.metrics.keys import KEYS, Key, keys_of
-from videojudge_bench.statistics import (
+from videojudge_bench.metrics.bootstrap import (
     Floats,
     Resampling,
     Statistic,
@@ -17,6 +16,7 @@ from videojudge_bench.statistics import (
     percentile_interval,
     wilson_interval,
 )
+from videojudge_bench.metrics.keys import KEYS, Key, keys_of
 
 FEWEST_VIDEOS = 20
 TOO_FEW_VIDEOS = f"fewer than {FEWEST_VIDEOS} videos"

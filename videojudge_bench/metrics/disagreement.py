@@ -11,7 +11,7 @@ import numpy as np
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.metrics.asked import asked
-from videojudge_bench.statistics import Floats
+from videojudge_bench.metrics.bootstrap import Floats
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
 _DECIMALS = 9  # differences below are rounding errors of a mean of ratings

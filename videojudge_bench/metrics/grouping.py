@@ -13,9 +13,9 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of
 from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, ScoreCard, measure
 from videojudge_bench.metrics.scoring import score
-from videojudge_bench.statistics import Resampling, codes, means
 from videojudge_bench.verdicts import Judgement, Rating
 
 _DECIMALS = 9  # differences of means below are rounding errors

@@ -11,9 +11,9 @@ import numpy as np
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import RatingGold
 from videojudge_bench.metrics import rating_statistics as stats
+from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic
 from videojudge_bench.metrics.card import ScoreCard, assemble, measure
 from videojudge_bench.metrics.rating_statistics import Rated
-from videojudge_bench.statistics import Floats, Resampling, Statistic
 
 _SAME_TARGET = "the raters are the gold"
 

@@ -12,11 +12,11 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, OptionGold
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard, assemble, coverage
 from videojudge_bench.metrics.keys import Key
 from videojudge_bench.metrics.ratings import NOT_ON_SCALE
 from videojudge_bench.metrics.units import Units, imputed_metrics, unit_metrics
-from videojudge_bench.statistics import Resampling
 from videojudge_bench.verdicts import Judgement, Rating, Verdict
 
 

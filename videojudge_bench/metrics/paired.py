@@ -8,10 +8,7 @@ import numpy as np
 
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.metrics import rating_statistics as stats
-from videojudge_bench.metrics.card import FEWEST_VIDEOS
-from videojudge_bench.metrics.compare import UNIT_VALUES, joint_units, rated_by_both
-from videojudge_bench.scale import RatingScale
-from videojudge_bench.statistics import (
+from videojudge_bench.metrics.bootstrap import (
     Floats,
     Resampling,
     Statistic,
@@ -20,6 +17,9 @@ from videojudge_bench.statistics import (
     means,
     percentile_interval,
 )
+from videojudge_bench.metrics.card import FEWEST_VIDEOS
+from videojudge_bench.metrics.compare import UNIT_VALUES, joint_units, rated_by_both
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement
 
 

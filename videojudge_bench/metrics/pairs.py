@@ -9,9 +9,9 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, PreferenceGold
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard, assemble, coverage
 from videojudge_bench.metrics.units import Units, imputed_metrics, unit_metrics
-from videojudge_bench.statistics import Resampling
 from videojudge_bench.verdicts import FIRST, SECOND, TIE, Judgement, Preference, Unparsed, Verdict
 
 _ORDERS = ("ab", "ba")

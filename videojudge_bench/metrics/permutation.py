@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from videojudge_bench.statistics import Bools, Floats, Ints, ratio
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Ints, ratio
 
 Mix = Callable[[Floats], tuple[Floats, Floats]]
 """From signs (videos, m) to the statistic (m,) of each judge after m swaps; NaN where undefined."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videojudge_bench.statistics import Floats, Ints, codes
+from videojudge_bench.metrics.bootstrap import Floats, Ints, codes
 
 MOST_CELLS = 256  # of a contingency table; measured: beyond it the running sums are as fast
 _ROWS = 8  # resamples at a time, so that a block of 18,000 items stays in the processor's cache

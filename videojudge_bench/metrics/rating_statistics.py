@@ -10,11 +10,7 @@ from typing import cast
 import numpy as np
 
 from videojudge_bench.items import Example, RatingGold
-from videojudge_bench.metrics.keys import SYSTEM_ACCURACY
-from videojudge_bench.metrics.rank import rank_agreement
-from videojudge_bench.metrics.within import Within
-from videojudge_bench.scale import RatingScale
-from videojudge_bench.statistics import (
+from videojudge_bench.metrics.bootstrap import (
     Bools,
     Floats,
     Ints,
@@ -26,6 +22,10 @@ from videojudge_bench.statistics import (
     ratio,
     round_half_up,
 )
+from videojudge_bench.metrics.keys import SYSTEM_ACCURACY
+from videojudge_bench.metrics.rank import rank_agreement
+from videojudge_bench.metrics.within import Within
+from videojudge_bench.scale import RatingScale
 
 EMSCORE_DECIMALS = 4
 _DECIMALS = 9  # differences below are rounding errors of a mean of ratings

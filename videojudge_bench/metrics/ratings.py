@@ -12,11 +12,11 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, RatingGold, part_of
 from videojudge_bench.metrics import rating_statistics as stats
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
+from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic, is_constant
 from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
 from videojudge_bench.metrics.imputation import worst_rating
 from videojudge_bench.metrics.keys import SYSTEM_ACCURACY, UNDEFINED_GROUPS, Key
 from videojudge_bench.metrics.rating_statistics import Rated
-from videojudge_bench.statistics import Floats, Resampling, Statistic, is_constant
 from videojudge_bench.verdicts import Judgement, Rating
 
 NOT_ON_SCALE = "not on the rating scale"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.metrics.asked import PARTS
+from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard
 from videojudge_bench.metrics.options import option_card
 from videojudge_bench.metrics.pairs import pair_card
 from videojudge_bench.metrics.ratings import rated_card
-from videojudge_bench.statistics import Resampling
 from videojudge_bench.verdicts import Judgement
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from videojudge_bench.goldsets.base import GoldSetInfo
+from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.metrics.keys import keys_of
-from videojudge_bench.statistics import Resampling, codes, means
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videojudge_bench.statistics import Bools, Floats, Ints, ratio
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Ints, ratio
 
 _SAME = 1 + 1e-9  # 0.3 - 0.2 and 0.2 - 0.1 are one difference
 

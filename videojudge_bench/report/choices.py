@@ -10,12 +10,12 @@ import numpy as np
 from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.bootstrap import codes
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.options import question_scores
 from videojudge_bench.report import charts
 from videojudge_bench.report.charts import Axis, Mark
 from videojudge_bench.report.marks import Figure, mean_marks
-from videojudge_bench.statistics import codes
 from videojudge_bench.verdicts import Preference, Rating, Unparsed, Verdict
 
 SHARES = Axis.over("share of verdicts that are right", [0.0, 1.0], room=0.04)

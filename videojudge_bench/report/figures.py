@@ -11,13 +11,13 @@ import numpy as np
 from videojudge_bench.items import Item
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.bootstrap import Floats
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.rating_statistics import Rated, confusion, rounded_to
 from videojudge_bench.report import charts
 from videojudge_bench.report.charts import Axis, Mark
 from videojudge_bench.report.choices import choice_figures
 from videojudge_bench.report.marks import KINDS, Figure, mean_marks
-from videojudge_bench.statistics import Floats
 from videojudge_bench.verdicts import Rating
 
 FEWEST_ITEMS = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from videojudge_bench.hashing import Json
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.items import Example, Item
 from videojudge_bench.leaderboard.comparing import both_disagreements
 from videojudge_bench.leaderboard.opening import OpenRun

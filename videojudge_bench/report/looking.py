@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench import registry
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.hashing import Json
+from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.prompted import RATE, WRITE, PromptedJudge
@@ -24,7 +25,6 @@ from videojudge_bench.prompts import (
 )
 from videojudge_bench.report.items import cut
 from videojudge_bench.video import FramePolicy, load_frames
-from videojudge_bench.view import view_of
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels

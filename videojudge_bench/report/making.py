@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import Json
 from videojudge_bench.leaderboard import rows
 from videojudge_bench.leaderboard.comparing import Compared, compare_runs
 from videojudge_bench.leaderboard.importing import check_numbers, to_stored

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, means
 from videojudge_bench.metrics.card import measure
 from videojudge_bench.report.charts import Mark
-from videojudge_bench.statistics import Floats, Ints, Resampling, means
 
 RESAMPLING = Resampling(1000)
 KINDS = ("a", "b")

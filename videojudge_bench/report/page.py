@@ -11,8 +11,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from videojudge_bench.files import write_whole
-from videojudge_bench.hashing import Json
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.report.marks import Figure
 from videojudge_bench.report.standings import Standing
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.signature import Scalar
 
 MAX_ASPECT_RATIO = 200
 """Qwen's own limit: a picture more oblong than this has no size within the budget."""

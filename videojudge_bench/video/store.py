@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from videojudge_bench._util.hashing import Json, content_hash, file_hash
 from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.hashing import Json, content_hash, file_hash
 from videojudge_bench.video.batch import FrameBatch
 from videojudge_bench.video.container import check_readable
 from videojudge_bench.video.decoders import decoder_named

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, VideoError
-from videojudge_bench.hashing import Json
 from videojudge_bench.video.container import read_facts
 from videojudge_bench.video.decoding import FileSink, decode
 from videojudge_bench.video.policy import FramePolicy

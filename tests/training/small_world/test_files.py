@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.adding import Request, add
+from videojudge_bench.items import Item, Pair, PreferenceGold, RatingGold
 from videojudge_bench.training.bootstrap.seed_sources import read_source
 from videojudge_bench.training.small_world.__main__ import main
 from videojudge_bench.training.small_world.files import WorldOptions, make
@@ -23,11 +28,6 @@ from videojudge_bench.training.small_world.world import (
     read_answer,
     scene_of,
 )
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets.adding import Request, add
-from videojudge_bench.items import Item, Pair, PreferenceGold, RatingGold
 
 OPTIONS = WorldOptions(train=6, lessons=2, validation=2, test=2, seed=3)
 

@@ -9,6 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from videojudge_bench import goldsets
+from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
+from videojudge_bench.items import Item
 from videojudge_bench.training.sft.recipe import load_recipe
 from videojudge_bench.training.small_world import experiments, loop
 from videojudge_bench.training.small_world.__main__ import main
@@ -25,10 +29,6 @@ from videojudge_bench.training.small_world.measure import (
 from videojudge_bench.training.small_world.summary import summarise
 from videojudge_bench.training.small_world.tables import tables_of
 from videojudge_bench.training.small_world.world import KINDS, kind_of, read_answer, scene_of
-
-from videojudge_bench import goldsets
-from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
-from videojudge_bench.items import Item
 from videojudge_bench.verdicts import Rating, Unparsed
 
 WORLD = WorldOptions(train=6, lessons=2, validation=2, test=25, domains=("seen",))

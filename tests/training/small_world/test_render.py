@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from videojudge_bench.training.small_world.render import (
     CORNERS,
     LOOKS,
@@ -17,7 +18,6 @@ from videojudge_bench.training.small_world.render import (
     write_video,
 )
 from videojudge_bench.training.small_world.world import COLOURS, VALUES, Scene, scene_of
-
 from videojudge_bench.video import FramePolicy, load_frames
 
 POLICY = FramePolicy(max_frames=60, min_pixels=0, max_pixels=SIDE * SIDE)

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from videojudge_bench import registry
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.prompts import Wanted, load_prompt
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Draft, Outcome, Seed, Unable
 from videojudge_bench.training.bootstrap.export import read_rows, write_rows
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
@@ -29,12 +35,6 @@ from videojudge_bench.training.small_world.world import (
     scene_of,
     video_id,
 )
-
-from videojudge_bench import registry
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.items import Item, Pair
-from videojudge_bench.prompts import Wanted, load_prompt
-from videojudge_bench.scale import RatingScale
 
 SEEDS = [seed_of(scene_of(video_id("train", n)), kind) for n in range(100) for kind in KINDS]
 

@@ -7,6 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.text_only import text_only_accuracy
 from videojudge_bench.training.small_world.world import (
     DOMAINS,
@@ -28,8 +30,6 @@ from videojudge_bench.training.small_world.world import (
     scene_of,
     video_id,
 )
-
-from videojudge_bench.errors import ConfigError
 
 MANY = 2_000
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, Union
 
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import TARGETS, Attempt, Draft, Seed, Unable
 from videojudge_bench.training.bootstrap.perturb import words
 from videojudge_bench.training.bootstrap.perturb.edits import (
@@ -35,12 +37,9 @@ from videojudge_bench.training.bootstrap.perturb.slots import (
     take_apart,
 )
 
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.hashing import unit_interval
-
 if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
     from videojudge_bench.engine import EngineError
-    from videojudge_bench.signature import Scalar
 
 VERSION = 1
 """Raised whenever equal options would give other drafts."""

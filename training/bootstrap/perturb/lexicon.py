@@ -21,9 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.training.bootstrap.perturb.slots import Slot, wider
-
-from videojudge_bench.hashing import unit_interval
 
 MOST_FILLERS = 4_000
 """Per type: with more, those of the smallest hashes are kept, whatever the order of the corpus."""

@@ -1,0 +1,45 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from pathlib import Path
+
+import pytest
+
+from videojudge_bench._util.files import cannot_write, write_whole
+from videojudge_bench.errors import RunStoppedError
+
+
+@pytest.mark.parametrize("content", ["naïve 🎬 \ud83e", b"\x00\xff"])
+def test_a_file_is_replaced_as_a_whole(content: str | bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("something much longer than that")
+    write_whole(path, content)
+    wanted = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+    assert path.read_bytes() == wanted
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_room_the_old_file_stays_and_no_half_of_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_whole(path, "n" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_to_do_is_said() -> None:
+    error = cannot_write("runs/a.jsonl", OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(error, RunStoppedError)
+    assert str(error) == (
+        "runs/a.jsonl cannot be written (No space left on device). Make room, and run the same "
+        "command again: what was recorded is kept, and is not asked for again"
+    )

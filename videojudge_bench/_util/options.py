@@ -1,0 +1,139 @@
+"""Options as text: `key=value,key=value`, as lmms-eval's `--model_args` has them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from typing import Union
+
+from videojudge_bench.errors import ConfigError
+
+Scalar = Union[str, int, float, bool, None]
+"""The value of an option or of a part of a signature."""
+
+HIDDEN = "…"
+
+# A comma separates only where a new key follows: a value may hold commas (JSON, a list).
+_SEPARATOR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*(?:=|,|$))")
+_KINDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "None": "none",
+}
+_SECRET_WORDS = {"key", "keys", "apikey", "token", "secret", "secrets", "password", "auth"}
+_URL_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_URL_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """Return the options in a text, values as they are written.
+
+    Raises:
+        ConfigError: a part is not `key=value`, or a key is given twice.
+    """
+    options: dict[str, str] = {}
+    for part in _SEPARATOR.split(text) if text.strip() else ():
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not key:
+            raise ConfigError(f"{part!r} has no value; an option is written {key or 'key'}=value")
+        if key in options:
+            values = "" if is_secret(key) else f": {options[key]!r} and {value!r}"
+            raise ConfigError(f"option {key!r} is given twice{values}")
+        options[key] = value
+    return options
+
+
+def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options of the judge in `NAME,option=value,…`, or `judge=NAME,…`.
+
+    Raises:
+        ConfigError: as `parse_options`.
+    """
+    options = parse_options(f"judge={text.removeprefix('judge=')}")
+    name = options.pop("judge")
+    return name, {key: scalar(value) for key, value in options.items()}
+
+
+def options_of_words(words: Iterable[str]) -> dict[str, Scalar]:
+    """Return the options that the words `option=value` of a command line give.
+
+    Raises:
+        ConfigError: a word is not of this form, or an option is given twice.
+    """
+    options: dict[str, Scalar] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{word!r} is not option=value")
+        if key in options:
+            raise ConfigError(f"option {key!r} is given twice")
+        options[key] = scalar(value)
+    return options
+
+
+def scalar(text: str) -> Scalar:
+    """Return the value that lmms-eval makes of a text: bool, int, float or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar:
+    """Return the value that a constructor wants of what a command line gave.
+
+    `none` is None where None is allowed and no text is; a number is text where text alone is
+    wanted (a folder called 2024), and `1` and `1.0` are the same number.
+
+    Raises:
+        ConfigError: the value is of a kind that the annotation does not allow. Annotations of
+            other types than numbers, texts, booleans and None are not looked at.
+    """
+    kinds = {part.strip() for part in str(parameter.annotation).split("|")}
+    if not kinds <= _KINDS.keys():
+        return value
+    if str(value).lower() == "none" and "None" in kinds and "str" not in kinds:
+        return None
+    if type(value).__name__ in kinds or (value is None and "None" in kinds):
+        return value
+    if type(value) is int and "float" in kinds:
+        return float(value)
+    if type(value) is float and value.is_integer() and "int" in kinds:
+        return int(value)  # lmms-eval reads -1 as -1.0
+    if "str" in kinds and not isinstance(value, bool) and value is not None:
+        return str(value)
+    allowed = " or ".join(_KINDS[kind] for kind in sorted(kinds, key=list(_KINDS).index))
+    raise ConfigError(f"{parameter.name}={value!r}: it is {allowed}")
+
+
+def without_secrets(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return options fit to be written down: no key, token or password, none in a URL either."""
+    return {
+        name: HIDDEN if is_secret(name) else _without_url_secrets(value)
+        for name, value in options.items()
+    }
+
+
+def secret_names(options: Mapping[str, Scalar]) -> list[str]:
+    """Return the names of the options that `without_secrets` would not leave as they are."""
+    shown = without_secrets(options)
+    return [name for name, value in options.items() if shown[name] != value]
+
+
+def is_secret(name: str) -> bool:
+    """Return whether an option of this name holds a secret (`api_key`; not `max_tokens`)."""
+    return not _SECRET_WORDS.isdisjoint(name.lower().split("_"))
+
+
+def _without_url_secrets(value: Scalar) -> Scalar:
+    """Without the user and the query of a URL (`?key=…`)."""
+    if not isinstance(value, str):
+        return value
+    return _URL_QUERY.sub(rf"\g<1>{HIDDEN}", _URL_USER.sub(f"{HIDDEN}@", value))

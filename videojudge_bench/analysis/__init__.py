@@ -1,0 +1,1 @@
+"""Studies of judges: calibration, sweeps, conformance, rubrics."""

@@ -1,0 +1,112 @@
+"""Sheets that people fill in: written as CSV, and read again as spreadsheets leave them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.errors import ConfigError, DataError
+
+_FORMULA = ("=", "+", "-", "@")
+_DELIMITERS = ",;\t"  # a spreadsheet saves with that of its user's country
+_MARK = "\ufeff"  # spreadsheets know UTF-8 by it
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a sheet as CSV; cells that a spreadsheet would compute begin with `'`."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    writer.writerows([_as_text(cell) for cell in row] for row in rows)
+    return file.getvalue()
+
+
+def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, force: bool) -> None:
+    """Write a sheet and the key that those who fill it in are not shown.
+
+    Raises:
+        ConfigError: both have one name, or one of them is there and `force` is not given.
+        DataError: a file cannot be written.
+    """
+    if sheet.resolve() == key.resolve():
+        raise ConfigError(f"sheet and key are both {key}; give the key another name")
+    write_new({sheet: _MARK + text, key: key_text}, force=force)
+
+
+def write_new(texts: Mapping[Path, str], *, force: bool) -> None:
+    """Write files that are not there; a sheet that people have filled is not replaced by accident.
+
+    What is there with this very content, from a run that was cut short, is in nobody's way.
+
+    Raises:
+        ConfigError: one of them is there, and `force` is not given.
+        DataError: a file cannot be written.
+    """
+    for path, text in texts.items():
+        if not force and path.exists() and path.read_bytes() != text.encode():
+            raise ConfigError(f"{path} is there; give another name, or --force to replace it")
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text.encode())  # lines end as they do in the text
+        except OSError as error:
+            raise DataError(f"cannot be written ({error.strerror})", path=path) from error
+
+
+def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line on which each row begins, and the row; empty lines are passed over.
+
+    Args:
+        sheet: a CSV file with any of the delimiters that spreadsheets write.
+        columns: each must be there once; others may stand beside them.
+
+    Raises:
+        DataError: the file cannot be read, is no CSV, or lacks a column.
+    """
+    try:
+        text = sheet.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read ({error}); save it as CSV, UTF-8", path=sheet) from error
+    head = text.partition("\n")[0]
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True
+    )
+    line = 1
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        _check_columns(names, columns, sheet)
+        line = reader.line_num + 1
+        for cells in reader:
+            if any(cells):
+                padded = [*cells, *[""] * (len(names) - len(cells))]
+                yield line, dict(zip(names, padded, strict=False))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problem = f"not CSV ({error}); save the sheet as CSV"
+        raise DataError(problem, path=sheet, line=line) from error
+
+
+def texts_hash(texts: Sequence[str]) -> str:
+    """Return a hash that survives a spreadsheet: line ends, space at the ends, a text's mark."""
+    return content_hash([" ".join(text.lstrip("'").split()) for text in texts])[:16]
+
+
+def ends_of(ids: Sequence[str]) -> str:
+    """Return the first and the last of some ids, as errors name them."""
+    return f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
+
+
+def _as_text(cell: str) -> str:
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell
+
+
+def _check_columns(names: Sequence[str], columns: Sequence[str], sheet: Path) -> None:
+    for name in columns:
+        if names.count(name) != 1:
+            found = ", ".join(filter(None, names)) or "nothing"
+            problem = f"the column must be there once; the first line has {found}"
+            raise DataError(problem, path=sheet, line=1, field=name)

@@ -1,0 +1,271 @@
+"""From a judge's scores to ratings: a map fitted on dev videos, measured on test videos.
+
+A judge may rank well and still be too kind, too strict or on another scale. The map is fitted on
+the mean gold of the dev part alone; what it does to the errors is reported on the test part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import numpy as np
+
+from videojudge_bench import goldsets
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet, examples_hash
+from videojudge_bench.items import Example, RatingGold
+from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.bootstrap import Floats, Resampling, is_constant
+from videojudge_bench.metrics.card import FEWEST_VIDEOS, Metric, measure
+from videojudge_bench.metrics.rating_statistics import Rated, errors
+from videojudge_bench.metrics.ratings import NOT_ON_SCALE
+from videojudge_bench.run.runner import measurement_half
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import Signature
+from videojudge_bench.verdicts import Rating
+from videojudge_bench.version import __version__
+
+MEASURED = ("rmse", "mae", "calibration_error", "bias")
+"""What a map changes. Everything that looks at the order of scores stays with the raw ones."""
+
+METHODS = ("isotonic", "affine")
+Method = Literal["isotonic", "affine"]
+
+
+class ScoreMap(Protocol):
+    """Turns scores into ratings."""
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Return ratings on the gold set's scale, shape as given."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what the map is made of."""
+
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A map that never falls: straight lines between knots, level beyond the outer ones.
+
+    Attributes:
+        scores: of the knots, rising.
+        ratings: of the knots, never falling, on the gold set's scale.
+    """
+
+    scores: tuple[float, ...]
+    ratings: tuple[float, ...]
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Return ratings on the gold set's scale, shape as given."""
+        return np.asarray(np.interp(scores, self.scores, self.ratings), dtype=np.float64)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the method and the knots, each a score and its rating."""
+        knots: list[Json] = [list(knot) for knot in zip(self.scores, self.ratings, strict=True)]
+        return {"method": "isotonic", "knots": knots}
+
+    def __str__(self) -> str:
+        if is_constant(np.array(self.ratings)):
+            return f"isotonic: every score becomes {self.ratings[0]:.3f}"
+        low, high = (f"{self.scores[i]:.4g} -> {self.ratings[i]:.3f}" for i in (0, -1))
+        return f"isotonic: {len(self.scores)} knots from {low} to {high}"
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A straight line, clipped to the gold set's scale."""
+
+    slope: float
+    intercept: float
+    scale: RatingScale
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Return ratings on the gold set's scale, shape as given."""
+        line = self.slope * scores + self.intercept
+        return np.asarray(np.clip(line, self.scale.low, self.scale.high), dtype=np.float64)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the method, the line and the scale that it is clipped to."""
+        clip: list[Json] = [self.scale.low, self.scale.high]
+        return {
+            "method": "affine",
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "clipped_to": clip,
+        }
+
+    def __str__(self) -> str:
+        return f"affine: {self.slope:.4g} x score + {self.intercept:.4g}, clipped to {self.scale}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The parsed items of one part, with the judge's scores."""
+
+    examples: tuple[Example, ...]
+    scores: Floats
+
+    @property
+    def gold(self) -> Floats:
+        """Mean rating of each item."""
+        return np.array([cast(RatingGold, e.gold).mean for e in self.examples], dtype=np.float64)
+
+    @property
+    def n_videos(self) -> int:
+        """Number of distinct videos."""
+        return len({example.item.video_id for example in self.examples})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted map and what it does.
+
+    Attributes:
+        run: the run whose scores were mapped.
+        score_map: fitted on `dev`.
+        dev: the items that the map was fitted on.
+        test: the items that the metrics are about.
+        raw: by the names in `MEASURED`; undefined for scores that are not on the rating scale.
+        calibrated: the same of the mapped scores, over the same resamples of videos.
+    """
+
+    run: FoundRun
+    score_map: ScoreMap
+    dev: Scored
+    test: Scored
+    raw: Mapping[str, Metric]
+    calibrated: Mapping[str, Metric]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the map with what it was fitted on; nothing in it depends on the test part."""
+        gold_set = goldsets.load(self.run.gold_set, self.run.data)
+        items = examples_hash(self.dev.examples)
+        half = measurement_half(
+            gold_set, references=self.run.references, part="dev", items=items[:12]
+        )
+        return {
+            **self.score_map.to_json(),
+            "fitted_on": {
+                "items": len(self.dev.examples),
+                "videos": self.dev.n_videos,
+                "sha256": items,
+            },
+            "signature": str(Signature(half, self.run.judge)),
+            "videojudge_bench": __version__,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the map as JSON; an older file is replaced."""
+        text = json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
+        write_whole(path, text)
+
+
+def run_in(folder: Path) -> FoundRun:
+    """Return the one run in a folder.
+
+    Raises:
+        ConfigError: there is none, or more than one; else as `find_runs`.
+    """
+    found = find_runs(folder)
+    if len(found) > 1:
+        names = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
+        raise ConfigError(
+            f"{folder} holds {len(found)} runs: {names}. A map is fitted for one; give its folder"
+        )
+    return found[0]
+
+
+def calibrate(
+    run: FoundRun, method: Method = "isotonic", *, resamples: int = 10_000
+) -> Calibration:
+    """Return the map that brings a run's scores nearest to gold on dev, measured on test.
+
+    Unparsed items are left out of both. Constant scores give the mean gold of dev.
+
+    Args:
+        run: of a rated set with a dev part.
+        method: `isotonic`, any map that never falls; `affine`, a straight line clipped to the
+            scale. Both have the least squared error on dev.
+        resamples: of the test videos, for the 95 % intervals.
+
+    Raises:
+        ConfigError: the set is not rated or has no dev part; fewer than 20 dev videos, or no test
+            video, have a verdict.
+        NoDataError: the set is not on this machine.
+    """
+    gold_set = goldsets.load(run.gold_set, run.data)
+    dev, test = _parts(run, gold_set)
+    score_map = fit(dev.scores, dev.gold, method, gold_set.info.scale)
+    resampling = Resampling(resamples)
+    raw = {key: Metric(None, undefined=NOT_ON_SCALE) for key in MEASURED}
+    if run.on_scale:
+        raw = _measured(test.examples, test.scores, gold_set.info.scale, resampling)
+    mapped = score_map(test.scores)
+    calibrated = _measured(test.examples, mapped, gold_set.info.scale, resampling)
+    return Calibration(run, score_map, dev, test, raw, calibrated)
+
+
+def fit(scores: Floats, gold: Floats, method: Method, scale: RatingScale) -> ScoreMap:
+    """Return the map from scores to gold with the least squared error.
+
+    Args:
+        scores: shape (items,).
+        gold: mean ratings, shape (items,).
+        method: the kind of map.
+        scale: of the ratings.
+    """
+    if method == "isotonic":
+        from sklearn.isotonic import IsotonicRegression
+
+        fitted = IsotonicRegression(increasing=True, out_of_bounds="clip").fit(scores, gold)
+        return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
+    if is_constant(scores):
+        return Affine(0.0, float(gold.mean()), scale)
+    from sklearn.linear_model import LinearRegression
+
+    line = LinearRegression().fit(scores[:, None], gold)
+    return Affine(float(line.coef_[0]), float(line.intercept_), scale)
+
+
+def _parts(run: FoundRun, gold_set: GoldSet) -> tuple[Scored, Scored]:
+    """The parsed items of dev and of test."""
+    info = gold_set.info
+    if info.shape != "ratings":
+        raise ConfigError(
+            f"{info.task} has {info.shape}, no ratings to map scores to; calibrate a run on a "
+            "rated set, such as videojudge_vatex"
+        )
+    if not info.has_dev:
+        raise ConfigError(
+            f"{info.task} is a sample here ({info.data}), and samples have no dev part to fit a "
+            f"map on. Get the full set: {info.how_to_get}"
+        )
+    answers = asked(gold_set, run.judgements)
+    found = {}
+    for part, fewest in (("dev", FEWEST_VIDEOS), ("test", 1)):
+        parsed = [(e, v.value) for e, v in answers.only(part).answers if isinstance(v, Rating)]
+        found[part] = Scored(
+            tuple(example for example, _ in parsed), np.array([v for _, v in parsed])
+        )
+        if found[part].n_videos < fewest:
+            raise ConfigError(
+                f"{run.name} has ratings on {found[part].n_videos} {part} videos of {info.task}, "
+                f"and at least {fewest} are needed; judge more of the set (no --limit)"
+            )
+    return found["dev"], found["test"]
+
+
+def _measured(
+    examples: Sequence[Example], scores: Floats, scale: RatingScale, resampling: Resampling
+) -> dict[str, Metric]:
+    rated = Rated.of(examples, scores.tolist())
+    found = measure(errors(rated, scale), rated.n_videos, lambda _: "", resampling)
+    return {key: found[key] for key in MEASURED}

@@ -1,0 +1,281 @@
+"""Does a judge keep the contract? Asked offline, on a dozen responses and pairs made for it.
+
+`videojudge judges --check module:Class option=value` prints what `check` returns.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Union
+
+from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import Judge
+from videojudge_bench.verdicts import FIRST, SECOND, TIE, Judgement, Preference, Rating, Unparsed
+
+AnyItem = Union[Item, Pair]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check.
+
+    Attributes:
+        name: what was checked.
+        passed: False only for a broken contract; what was skipped or only counted passes.
+        detail: what was found; for a failure with the first item at fault.
+    """
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+def check(name: str, options: Mapping[str, Scalar]) -> list[CheckResult]:
+    """Return one result per check; the list ends early when the judge cannot be built or run.
+
+    The judge is built twice, fitted on all items and asked three times. A judge that requires
+    video is built and not asked. What a judge raises on purpose (this package's errors,
+    `ValueError`, `NotImplementedError`) becomes a failed check; any other exception is a bug of
+    the judge and reaches the caller with its traceback.
+
+    Args:
+        name: of the judge, or its `module:Class`.
+        options: for its constructor.
+    """
+    try:
+        built, again = registry.build(name, options), registry.build(name, options)
+    except VideoJudgeError as error:
+        return [CheckResult("builds", False, str(error))]
+    try:
+        return [
+            CheckResult("builds", True, type(built.judge).__name__),
+            _refuses_unknown_options(name, options),
+            _settings_are_scalars(built),
+            *_behaviour(built.judge, again.judge),
+        ]
+    finally:
+        built.judge.close()
+        again.judge.close()
+
+
+def _refuses_unknown_options(name: str, options: Mapping[str, Scalar]) -> CheckResult:
+    what = "refuses an unknown option"
+    try:
+        built = registry.build(name, {**options, "no_such_option": 1})
+    except ConfigError:
+        return CheckResult(what, True)
+    built.judge.close()
+    return CheckResult(
+        what, False, "it took no_such_option=1: a misspelt option would go unnoticed"
+    )
+
+
+def _settings_are_scalars(built: registry.BuiltJudge) -> CheckResult:
+    what = "signature holds plain values"
+    for key, value in built.signature().items():
+        infinite = isinstance(value, float) and not math.isfinite(value)
+        if infinite or not isinstance(value, (str, int, float, type(None))):
+            return CheckResult(
+                what, False, f"{key!r} is {value!r}; text, finite number, bool or None is allowed"
+            )
+    return CheckResult(what, True, f"{len(built.signature())} entries")
+
+
+def _behaviour(judge: Judge, again: Judge) -> list[CheckResult]:
+    if "video" in judge.requires:
+        return [CheckResult("judges", True, "skipped: it requires video, and the check has none")]
+    items = [item for item in _items() + _pairs() if _ability(item) in judge.abilities]
+    try:
+        first = _ask(judge, items)
+        same = _ask(again, items)
+        reverse = _ask(again, items[::-1], fit=False)
+    except (VideoJudgeError, ValueError, NotImplementedError) as error:
+        return [CheckResult("judges", False, f"{type(error).__name__}: {error}")]
+    answered = _each_answered_once(items, first)
+    if not answered.passed:
+        return [answered]
+    return [
+        answered,
+        _verdicts_are_valid(judge, items, first),
+        _verdicts_agree("two instances agree", first, same),
+        _verdicts_agree("the order of the items changes nothing", same, reverse),
+        _survives_json(first),
+        _swap_names_the_same_response(judge, items, first),
+    ]
+
+
+def _ask(judge: Judge, items: Sequence[AnyItem], *, fit: bool = True) -> list[Judgement]:
+    if fit:
+        judge.fit(items)
+        if judge.fits_on_dev:
+            judge.fit_dev([(item, _GOLD[item.id]) for item in items if isinstance(item, Item)])
+    return list(judge.judge(iter(items)))
+
+
+def _each_answered_once(items: Sequence[AnyItem], answers: Sequence[Judgement]) -> CheckResult:
+    what = "every item is answered once"
+    counts = Counter(answer.item_id for answer in answers)
+    for item in items:
+        if counts[item.id] != 1:
+            return CheckResult(what, False, f"{item.id!r} was answered {counts[item.id]} times")
+    extra = counts.keys() - {item.id for item in items}
+    if extra:
+        return CheckResult(what, False, f"nobody asked for {sorted(extra)[0]!r}")
+    unparsed = [a.verdict.reason for a in answers if isinstance(a.verdict, Unparsed)]
+    rest = f", {len(unparsed)} of them Unparsed: {unparsed[0]}" if unparsed else ""
+    return CheckResult(what, True, f"{len(answers)} verdicts{rest}")
+
+
+def _verdicts_are_valid(
+    judge: Judge, items: Sequence[AnyItem], answers: Sequence[Judgement]
+) -> CheckResult:
+    what = "verdicts are of the right kind" + (f" and on {judge.scale}" if judge.scale else "")
+    kinds = {item.id: Rating if isinstance(item, Item) else Preference for item in items}
+    for answer in answers:
+        kind, verdict = kinds[answer.item_id], answer.verdict
+        if not isinstance(verdict, (kind, Unparsed)):
+            wanted = f"{kind.__name__} or Unparsed is allowed"
+            return CheckResult(what, False, f"{answer.item_id!r}: {verdict!r}; {wanted}")
+        if isinstance(verdict, Rating) and judge.scale and verdict.value not in judge.scale:
+            return CheckResult(what, False, f"{answer.item_id!r}: {verdict.value} is off the scale")
+    return CheckResult(what, True)
+
+
+def _verdicts_agree(what: str, one: Sequence[Judgement], other: Sequence[Judgement]) -> CheckResult:
+    others = {answer.item_id: answer.verdict for answer in other}
+    for answer in one:
+        found = others.get(answer.item_id)
+        if found != answer.verdict:
+            return CheckResult(what, False, f"{answer.item_id!r}: {answer.verdict}, then {found}")
+    return CheckResult(what, True)
+
+
+def _survives_json(answers: Sequence[Judgement]) -> CheckResult:
+    what = "judgements survive the journal"
+    for answer in answers:
+        try:
+            back = Judgement.from_json(json.loads(json.dumps(answer.to_json())))
+        except (TypeError, ValueError) as error:
+            return CheckResult(what, False, f"{answer.item_id!r}: {error}")
+        if back != answer:
+            return CheckResult(what, False, f"{answer.item_id!r}: {answer} came back as {back}")
+    return CheckResult(what, True)
+
+
+def _swap_names_the_same_response(
+    judge: Judge, items: Sequence[AnyItem], answers: Sequence[Judgement]
+) -> CheckResult:
+    """Only a judge that compares two ratings must be consistent; a model may well not be."""
+    what = "a swapped pair has the same winner"
+    verdicts = {answer.item_id: answer.verdict for answer in answers}
+    swapped = {FIRST: SECOND, SECOND: FIRST, TIE: TIE}
+    consistent: list[str] = []
+    inconsistent: list[str] = []
+    for pair in items:
+        one, other = verdicts[pair.id], verdicts.get(_swapped_id(pair.id))
+        if isinstance(one, Preference) and isinstance(other, Preference):
+            agree = one.choice == swapped[other.choice]
+            (consistent if agree else inconsistent).append(pair.id)
+    total = (len(consistent) + len(inconsistent)) // 2
+    if not total:
+        return CheckResult(what, True, "skipped: no pair has a preference in both orders")
+    detail = f"order consistent {len(consistent) // 2} of {total}"
+    rates_both = type(judge).prefer is Judge.prefer and type(judge).rate is not Judge.rate
+    if rates_both and inconsistent:
+        return CheckResult(what, False, f"{detail}; first at fault {inconsistent[0]!r}")
+    return CheckResult(what, True, detail)
+
+
+def _ability(item: AnyItem) -> str:
+    return "rate" if isinstance(item, Item) else "prefer"
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A made-up video of the check, with three responses from good to bad."""
+
+    instruction: str
+    description: str
+    references: tuple[str, ...]
+    responses: tuple[str, str, str]
+
+
+_SCENES = (
+    _Scene(
+        "What is the man doing?",
+        "A man in a red apron chops carrots on a wooden board and drops them into a pot.",
+        ("A man is chopping carrots.", "He cuts vegetables and puts them into a pot."),
+        ("The man chops carrots and puts them into a pot.", "He is cooking.", "He paints a wall."),
+    ),
+    _Scene(
+        "Describe the video.",
+        "A brown dog runs along a beach, picks up a stick and carries it back to a girl.",
+        ("A dog fetches a stick on the beach.", "A brown dog brings a stick back to a girl."),
+        (
+            "A brown dog brings a stick to a girl on a beach.",
+            "A dog is outside.",
+            "Two cats sleep.",
+        ),
+    ),
+    _Scene(
+        "How many people cross the street?",
+        "Three people with umbrellas wait at a crossing and then walk over together.",
+        ("Three people cross the street.", "Three."),
+        ("Three people, all with umbrellas.", "Some people do.", "Nobody: the street is empty."),
+    ),
+    _Scene(
+        "What happens at the end?",
+        "A child stacks blocks into a tower; at the end the tower falls over and she laughs.",
+        ("The tower falls over.", "The tower of blocks falls and the child laughs."),
+        ("The tower falls and the child laughs.", "Something falls.", "The child goes to sleep."),
+    ),
+)
+_RATINGS = (5.0, 3.0, 1.0)
+_GOLD = {f"check-{v}/{r}": gold for v in range(len(_SCENES)) for r, gold in enumerate(_RATINGS)}
+
+
+def _items() -> list[AnyItem]:
+    return [
+        Item(
+            id=f"check-{number}/{rank}",
+            video_id=f"check-{number}",
+            instruction=scene.instruction,
+            response=response,
+            references=scene.references,
+            description=scene.description,
+        )
+        for number, scene in enumerate(_SCENES)
+        for rank, response in enumerate(scene.responses)
+    ]
+
+
+def _pairs() -> list[AnyItem]:
+    """Each scene's best response against the other two and against itself, in both orders."""
+    pairs: list[AnyItem] = []
+    for number, scene in enumerate(_SCENES):
+        best = scene.responses[0]
+        for rank, response in enumerate(scene.responses):
+            pair = Pair(
+                id=f"check-{number}/0-{rank}/ab",
+                video_id=f"check-{number}",
+                instruction=scene.instruction,
+                first=best,
+                second=response,
+                references=scene.references,
+                description=scene.description,
+            )
+            swapped = replace(pair, id=_swapped_id(pair.id), first=response, second=best)
+            pairs += [pair, swapped]
+    return pairs
+
+
+def _swapped_id(pair_id: str) -> str:
+    stem, _, order = pair_id.rpartition("/")
+    return f"{stem}/{'ba' if order == 'ab' else 'ab'}"

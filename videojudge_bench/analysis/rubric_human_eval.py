@@ -1,0 +1,196 @@
+"""Two sets of rubrics before people who do not know which is whose: the sheet, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.analysis.annotation_sheet import csv_text, ends_of, read_sheet, texts_hash
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.jsonl import STRICT, read_object
+from videojudge_bench.metrics.bootstrap import wilson_interval
+from videojudge_bench.prompts.rubric_book import Group, RubricBook
+
+COLUMNS = ("id", "video_id", "instruction", "rubric_1", "rubric_2", "better")
+ANSWERS = ("1", "2", "tie")
+
+_TEXTS = ("instruction", "rubric_1", "rubric_2")
+
+
+class _Row(BaseModel):
+    model_config = STRICT
+
+    a_is: Literal[1, 2]
+    texts: str
+
+
+class _Side(BaseModel):
+    model_config = STRICT
+
+    file: str
+    sha256: str
+
+
+class SheetKey(BaseModel):
+    """Which rubric of a sheet is whose: what `key.json` holds.
+
+    Attributes:
+        a: the first file of rubrics, by name and the first 12 digits of its hash.
+        b: the second.
+        seed: of the draw.
+        rows: by id, on which side the rubric of `a` stands, and a hash of the row's texts.
+    """
+
+    model_config = STRICT
+
+    a: _Side
+    b: _Side
+    seed: int
+    rows: dict[str, _Row]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet for people, with the key that they are not shown.
+
+    Attributes:
+        rows: the cells of each row, in the order of `COLUMNS`.
+        key: which side is whose.
+        n_both: instructions of which both files have a rubric.
+        n_identical: of those, the ones with two identical rubrics, left out.
+    """
+
+    rows: tuple[tuple[str, ...], ...]
+    key: SheetKey
+    n_both: int
+    n_identical: int
+
+    def csv_text(self) -> str:
+        """Return the sheet as CSV; see `people_sheets.csv_text`."""
+        return csv_text(COLUMNS, self.rows)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What people said of two sets of rubrics.
+
+    Attributes:
+        wins: rows in which the rubric of A is better.
+        ties: rows without a better one.
+        losses: rows in which the rubric of B is better.
+        n_empty: rows without an answer, or taken out of the sheet.
+        share: share of the answers that prefer A, ties half, 0..1.
+        low: lower end of its 95 % Wilson interval, rows taken as independent.
+        high: upper end.
+        p_value: of the exact two-sided sign test, ties left out; None when all are ties.
+    """
+
+    wins: int
+    ties: int
+    losses: int
+    n_empty: int
+    share: float
+    low: float
+    high: float
+    p_value: float | None
+
+
+def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:
+    """Return the sheet that compares two files of rubrics.
+
+    Order, choice under `limit` and sides are drawn by a hash of the seed, the contents of both
+    files and the instruction.
+
+    Raises:
+        ConfigError: a limit below 1, or there is no instruction for which both have a rubric and
+            the two differ.
+    """
+    if limit < 1:
+        raise ConfigError(f"limit={limit}: a sheet has at least 1 row")
+    both = sorted(set(a.groups) & set(b.groups))
+    pairs = {group: (_of(a, group), _of(b, group)) for group in both}
+    differing = [group for group, (one, two) in pairs.items() if one != two]
+    if not differing:
+        raise ConfigError(
+            f"{a.path} has {len(a.groups)} rubrics and {b.path} {len(b.groups)}; both have one for "
+            f"{len(both)} instructions, and all of those are identical. There is nothing to compare"
+        )
+    drawn = (str(seed), a.sha, b.sha)
+    differing.sort(key=lambda group: unit_interval("order", *drawn, *group))
+    rows, keys = [], {}
+    for number, group in enumerate(differing[:limit], start=1):
+        row_id, one, two = f"r{number:03}", *pairs[group]
+        a_is: Literal[1, 2] = 1 if unit_interval("side", *drawn, *group) < 0.5 else 2
+        texts = (group[1], *((one, two) if a_is == 1 else (two, one)))
+        rows.append((row_id, group[0], *texts, ""))
+        keys[row_id] = _Row(a_is=a_is, texts=texts_hash(texts))
+    sides = [_Side(file=book.path.name, sha256=book.sha) for book in (a, b)]
+    key = SheetKey(a=sides[0], b=sides[1], seed=seed, rows=keys)
+    return Sheet(tuple(rows), key, len(both), len(both) - len(differing))
+
+
+def read_answers(sheet: Path, key_file: Path) -> tuple[Answers, SheetKey]:
+    """Return what a filled sheet says, and its key.
+
+    Rows may be sorted, left empty or taken out, and columns added.
+
+    Raises:
+        DataError: with file, line and field: a column is missing, an id is unknown or stands there
+            twice, a text is not the one that was exported under its id, an answer is neither 1,
+            2 nor tie, or no row has an answer.
+    """
+    key = read_object(key_file, SheetKey)
+    seen: dict[str, int] = {}
+    outcomes: list[float] = []
+    for line, row in read_sheet(sheet, COLUMNS):
+        field, problem = _problem(row, key, seen)
+        if problem:
+            raise DataError(problem, path=sheet, line=line, field=field)
+        row_id = row["id"].strip()
+        seen[row_id] = line
+        answer = row["better"].strip().lower()
+        if answer == "tie":
+            outcomes.append(0.5)
+        elif answer:
+            outcomes.append(float(answer == str(key.rows[row_id].a_is)))
+    if not outcomes:
+        problem = f"none of the {len(seen)} rows has an answer; write 1, 2 or tie"
+        raise DataError(problem, path=sheet, field="better")
+    return _counted(outcomes, len(key.rows) - len(outcomes)), key
+
+
+def _counted(outcomes: Sequence[float], n_empty: int) -> Answers:
+    from scipy.stats import binomtest
+
+    wins, ties, losses = (outcomes.count(value) for value in (1.0, 0.5, 0.0))
+    share = sum(outcomes) / len(outcomes)
+    low, high = wilson_interval(share, len(outcomes))
+    decided = wins + losses
+    p_value = float(binomtest(wins, decided).pvalue) if decided else None
+    return Answers(wins, ties, losses, n_empty, share, low, high, p_value)
+
+
+def _of(book: RubricBook, group: Group) -> str:
+    return (book.rubric(group) or "").strip()
+
+
+def _problem(row: Mapping[str, str], key: SheetKey, seen: Mapping[str, int]) -> tuple[str, str]:
+    """What is wrong with a row: the field and the problem, both empty when nothing is."""
+    row_id, answer = row["id"].strip(), row["better"].strip()
+    if row_id not in key.rows:
+        return "id", f"unknown id {row_id!r}; the key knows {ends_of(list(key.rows))}"
+    if row_id in seen:
+        return "id", f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
+    if texts_hash([row[name] for name in _TEXTS]) != key.rows[row_id].texts:
+        return "rubric_1", (
+            f"the texts of row {row_id!r} are not those that the key was written with: it belongs "
+            "to another sheet, or a text was edited"
+        )
+    if answer.lower() not in ("", *ANSWERS):
+        return "better", f"found {answer!r}; allowed are 1, 2, tie, or nothing"
+    return "", ""

@@ -1,0 +1,289 @@
+"""Rubrics out of the replies of a judge, and whether they are about their own instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.items import Example, OptionGold, Pair, PreferenceGold, RatingGold
+from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.metrics import Metric
+from videojudge_bench.metrics.asked import asked
+from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes, means
+from videojudge_bench.metrics.card import SHARES, measure
+from videojudge_bench.prompts.rubric_book import Group, RubricBook, RubricRow
+from videojudge_bench.replies._patterns import tag_pattern, tag_slots
+
+Against = Literal["responses", "instruction"]
+
+_RUBRIC_TAG = tag_pattern("rubric")
+_DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The rubrics that a judge wrote.
+
+    Attributes:
+        rows: one for each instruction that has one, by video and instruction.
+        n_without: instructions without a reply that holds a complete rubric.
+    """
+
+    rows: tuple[RubricRow, ...]
+    n_without: int
+
+
+@dataclass(frozen=True)
+class Specificity:
+    """How well rubrics find the instruction that they were written for.
+
+    Attributes:
+        accuracy: share that ranks its own instance first; n candidates that tie share the credit.
+        mrr: mean reciprocal rank, over all orders of candidates that tie.
+        among: candidates of each rubric: its own instance and those of `among - 1` other videos.
+        n: rubrics.
+        n_videos: videos that they are about.
+        n_tied: rubrics that are as similar to another candidate as to their own.
+        n_unknown: rubrics about instructions that the set does not have, left out.
+    """
+
+    accuracy: Metric
+    mrr: Metric
+    among: int
+    n: int
+    n_videos: int
+    n_tied: int
+    n_unknown: int
+
+    @property
+    def chance_accuracy(self) -> float:
+        """What a rubric that says nothing of its instance reaches: 1/n."""
+        return 1 / self.among
+
+    @property
+    def chance_mrr(self) -> float:
+        """The same of the mean reciprocal rank: (1 + 1/2 + … + 1/n) / n."""
+        return _mean_reciprocal(1, self.among)
+
+
+def only_run(folder: Path) -> FoundRun:
+    """Return the one run in a folder.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+        NoDataError: it is about a set whose data are not on this machine.
+        DataError: a file of it is not what it should be.
+    """
+    found = find_runs(folder)
+    if len(found) > 1:
+        runs = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
+        raise ConfigError(
+            f"{folder} holds {len(found)} runs ({runs}); give the folder of one, in which its "
+            "run.json lies"
+        )
+    return found[0]
+
+
+def extract(run: FoundRun) -> Extracted:
+    """Return the rubric of each instruction: that of its first response, by id, that has one.
+
+    Raises:
+        ConfigError: no reply has one, or the judgements are of another set.
+    """
+    gold_set = goldsets.load(run.gold_set, run.data)
+    written: dict[Group, str] = {}
+    for example, _ in asked(gold_set, run.judgements).answers:
+        group = example.item.group
+        if not written.get(group):
+            written[group] = rubric_in(run.judgements[example.item.id].reply)
+    rows = [
+        RubricRow(video_id=video_id, instruction=instruction, rubric=rubric)
+        for (video_id, instruction), rubric in sorted(written.items())
+        if rubric
+    ]
+    if not rows:
+        raise ConfigError(
+            f"none of the {len(run.judgements)} replies of {run.name} on {run.gold_set} holds a "
+            f"complete <rubric> block (its option rubric: {run.judge.get('rubric', 'none')}); "
+            "run a judge with rubric=write"
+        )
+    return Extracted(tuple(rows), len(written) - len(rows))
+
+
+def rubric_in(reply: str) -> str:
+    """Return the last complete rubric in a reply as it was written, empty if there is none.
+
+    Halves of characters, which a file cannot hold, become question marks.
+    """
+    text = reply.encode("utf-8", "replace").decode()
+    blocks = [slot.content.strip() for slot in tag_slots(text, _RUBRIC_TAG)[0]]
+    return next((block for block in reversed(blocks) if block), "")
+
+
+def specificity(
+    book: RubricBook,
+    gold_set: GoldSet,
+    *,
+    against: Against,
+    among: int,
+    resampling: Resampling,
+) -> Specificity:
+    """Return how well each rubric finds its own instance among those of other videos.
+
+    An instance is a video with an instruction, and is represented by a text. The candidates that
+    are most similar to the rubric come first; similarity is the cosine of TF-IDF vectors whose
+    words and weights are those of the set's instances. The other videos are drawn for each rubric
+    by a hash of its instance, and of each of them one instance.
+
+    Args:
+        book: the rubrics.
+        gold_set: its instances.
+        against: what represents an instance: `responses`, its references or, without any, the best
+            responses by gold; `instruction`, the instruction alone, which whoever writes a rubric
+            has before their eyes.
+        among: candidates; the number of videos where the set has fewer.
+        resampling: the seed is also that of the draw.
+
+    Raises:
+        ConfigError: a seed below 0, fewer than 2 candidates or videos, texts without words, or no
+            rubric about an instruction of this set.
+    """
+    texts = _instances(gold_set, against)
+    known = [group for group in book.groups if group in texts]
+    if not known:
+        raise ConfigError(
+            f"none of the {len(book.groups)} rubrics of {book.path} is about an instruction of "
+            f"{gold_set.info.task}; give the set that they were written for by --set"
+        )
+    if among < 2:
+        raise ConfigError(f"among={among}: a rubric's own instance and others are at least 2")
+    if resampling.seed < 0:
+        raise ConfigError(f"seed={resampling.seed}: a seed is a number from 0 up")
+    draw = _Draw.of(list(texts), among, resampling.seed)
+    similar = _similarities(texts, [cast(str, book.rubric(group)) for group in known])
+    ranks = []
+    for group, row in zip(known, similar, strict=True):
+        found = row[draw.candidates(group)]
+        ranks.append((1 + int(np.sum(found > found[0])), int(np.sum(found == found[0]))))
+    values = {
+        "accuracy": np.array([float(rank == 1) / tied for rank, tied in ranks]),
+        "mrr": np.array([_mean_reciprocal(rank, tied) for rank, tied in ranks]),
+    }
+    videos = codes(np.array([video_id for video_id, _ in known]))
+    n_videos = int(videos.max()) + 1
+    # A mean reciprocal rank of 1 is an accuracy of 1, so its interval is that of the share.
+    measured = measure(
+        [means(values, videos, n_videos)],
+        n_videos,
+        lambda _: "",
+        resampling,
+        shares=SHARES | {"mrr"},
+    )
+    return Specificity(
+        accuracy=measured["accuracy"],
+        mrr=measured["mrr"],
+        among=draw.n,
+        n=len(known),
+        n_videos=n_videos,
+        n_tied=sum(tied > 1 for _, tied in ranks),
+        n_unknown=len(book.groups) - len(known),
+    )
+
+
+def _mean_reciprocal(rank: int, tied: int) -> float:
+    """The mean of 1 / rank over all orders of the `tied` candidates that begin at `rank`."""
+    return sum(1 / place for place in range(rank, rank + tied)) / tied
+
+
+def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
+    """The text of each instance, by video and instruction."""
+    examples: dict[Group, list[Example]] = {}
+    for example in gold_set.examples:
+        examples.setdefault(example.item.group, []).append(example)
+    if against == "instruction":
+        return {group: group[1] for group in sorted(examples)}
+    return {group: "\n".join(_known_answers(examples[group])) for group in sorted(examples)}
+
+
+def _known_answers(examples: Sequence[Example]) -> list[str]:
+    references = {text for example in examples for text in example.item.references}
+    if references:
+        return sorted(references)
+    worth: dict[str, float] = {}
+    for response, value in (valued for example in examples for valued in _valued(example)):
+        worth[response] = max(value, worth.get(response, value))
+    return sorted(response for response, value in worth.items() if value == max(worth.values()))
+
+
+def _valued(example: Example) -> Iterator[tuple[str, float]]:
+    """The responses of an example with what gold says of them, higher is better."""
+    item, gold = example.item, example.gold
+    if isinstance(item, Pair):
+        p_first = cast(PreferenceGold, gold).p_first
+        yield from ((item.first, p_first), (item.second, 1 - p_first))
+    elif isinstance(gold, OptionGold):
+        yield item.response, float(gold.correct)
+    else:
+        yield item.response, cast(RatingGold, gold).mean
+
+
+def _similarities(texts: Mapping[Group, str], rubrics: Sequence[str]) -> Iterator[Floats]:
+    """For each rubric its similarity to every instance, shape (instances,), 0..1."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer()
+    try:
+        instances = vectorizer.fit_transform(texts.values())
+    except ValueError as error:
+        raise ConfigError(
+            f"no words to compare in the texts of {len(texts)} instances ({error}); try "
+            "--against instruction, or responses"
+        ) from error
+    for rubric in vectorizer.transform(rubrics):
+        yield np.round((instances @ rubric.T).toarray()[:, 0], _DECIMALS)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Draws the instances among which a rubric is to find its own.
+
+    Attributes:
+        place: of each instance among all.
+        by_video: the places of each video's instances.
+        n: candidates to draw.
+        seed: of the draws.
+    """
+
+    place: Mapping[Group, int]
+    by_video: Mapping[str, Sequence[int]]
+    n: int
+    seed: int
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], among: int, seed: int) -> _Draw:
+        by_video: dict[str, list[int]] = {}
+        for place, (video_id, _) in enumerate(groups):
+            by_video.setdefault(video_id, []).append(place)
+        if len(by_video) < 2:
+            raise ConfigError("the set has one video, and a rubric is sought among those of others")
+        places = {group: place for place, group in enumerate(groups)}
+        return cls(places, by_video, min(among, len(by_video)), seed)
+
+    def candidates(self, group: Group) -> Ints:
+        """Return the places of its own instance, which comes first, and of the others drawn.
+
+        One instance a video, so that every rubric has as many candidates.
+        """
+        rng = np.random.default_rng(int(content_hash([self.seed, *group])[:16], 16))
+        others = [video_id for video_id in self.by_video if video_id != group[0]]
+        drawn = rng.choice(len(others), size=self.n - 1, replace=False)
+        places = [int(rng.choice(self.by_video[others[k]])) for k in drawn]
+        return np.array([self.place[group], *places], dtype=np.int64)

@@ -1,0 +1,234 @@
+"""One judge under a grid of settings: a run each, one table of what the settings change.
+
+Every run keeps a journal of its own, so a sweep that was stopped goes on where it was, and a
+setting that was measured before costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+from videojudge_bench import goldsets, metrics, registry
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar, scalar, without_secrets
+from videojudge_bench._util.tabular import write_rows
+from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.view import checked_references
+from videojudge_bench.leaderboard.stored import Number, rounded
+from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.run.runner import Run, RunOptions
+from videojudge_bench.verdicts import Usage
+
+REFERENCES = "references"
+
+Settings = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep is asked to do.
+
+    Attributes:
+        judge: a name or `module:Class`.
+        sets: names of gold sets.
+        vary: the values of each setting that varies: options of the judge, and `references`.
+        options: of the judge, the same in every run.
+        run: what every run shows and where it keeps its journal; `references` may vary instead.
+        limit: the first so many items of every set, as lmms-eval's `--limit` takes them.
+    """
+
+    judge: str
+    sets: Sequence[str]
+    vary: Mapping[str, Sequence[Scalar]]
+    options: Settings = field(default_factory=dict)
+    run: RunOptions = field(default_factory=RunOptions)
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep, checked and ready.
+
+    Attributes:
+        settings: what varies, with this run's values.
+        run: the judge on the set.
+        item_ids: what it will be asked.
+    """
+
+    settings: Settings
+    run: Run
+    item_ids: tuple[str, ...]
+
+    def waiting(self) -> int:
+        """Return how many items the judge has still to be asked about."""
+        return 0 if self.run.refusal else len(self.run.waiting(self.item_ids))
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """What one run gave.
+
+    Attributes:
+        cell: the run.
+        numbers: as the leaderboard has them (`ScoreCard.flat`, six decimals); empty when there are
+            none.
+        usage: what all its judgements cost, those from the journal too.
+        problem: why there are no numbers.
+        failed: whether the problem is a failure, and not that the judge does not suit the set.
+    """
+
+    cell: Cell
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    usage: Usage = Usage()
+    problem: str = ""
+    failed: bool = False
+
+    @property
+    def info(self) -> GoldSetInfo:
+        """What is known of the gold set."""
+        return self.cell.run.gold_set.info
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the row as a flat object; the numbers come last."""
+        run, used = self.cell.run, self.usage
+        return {
+            "gold_set": self.info.name,
+            "data": self.info.data,
+            "judge": run.built.name,
+            **without_secrets(self.cell.settings),
+            "references": run.view.references,
+            "part": run.part,
+            "problem": self.problem,
+            "signature": str(run.signature(self.cell.item_ids)),
+            "input_tokens": used.input_tokens,
+            "output_tokens": used.output_tokens,
+            "seconds": round(used.seconds, 3),
+            "cost": used.cost,
+            **self.numbers,
+        }
+
+
+def read_vary(words: Sequence[str]) -> dict[str, list[Scalar]]:
+    """Return the values of each setting in words such as `max_frames=30,60`.
+
+    Raises:
+        ConfigError: a word has another form, or a setting or a value comes twice.
+    """
+    vary: dict[str, list[Scalar]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        texts = [text.strip() for text in values.split(",")]
+        if not equals or not name or not all(texts):
+            raise ConfigError(f"--vary {word!r} is not option=value,value, as in seed=1,2,3")
+        if name in vary:
+            raise ConfigError(f"--vary {name} is given twice; write all its values in one")
+        if len(set(texts)) < len(texts):
+            raise ConfigError(f"--vary {word!r} has a value twice")
+        vary[name] = [scalar(text) for text in texts]
+    return vary
+
+
+def prepare(plan: SweepPlan) -> list[Cell]:
+    """Return all runs of a sweep, so that what is wrong with any is said before the first.
+
+    Raises:
+        UnknownNameError: no such judge or gold set.
+        ConfigError: an option that the judge does not have, a value that it refuses, an option
+            that both varies and is fixed, nothing that varies, or a limit below 1.
+        NoDataError: a set is not on this machine.
+    """
+    _check(plan)
+    sets = [goldsets.load(name) for name in plan.sets]
+    grid = [dict(zip(plan.vary, values, strict=True)) for values in product(*plan.vary.values())]
+    judges: dict[str, BuiltJudge] = {}
+    cells = {}
+    for number, settings in enumerate(grid):
+        options = {**plan.options, **settings}
+        options.pop(REFERENCES, None)
+        # Runs that differ in their references share a judge, and so one loading of its model.
+        key = json.dumps(options)
+        judges[key] = judges.get(key) or registry.build(plan.judge, options)
+        for place, gold_set in enumerate(sets):
+            cells[place, number] = _cell(plan, settings, judges[key], gold_set)
+    return [cells[key] for key in sorted(cells)]
+
+
+def run_sweep(
+    cells: Sequence[Cell], *, resamples: int = 10_000, told: Callable[[SweepRow], None]
+) -> list[SweepRow]:
+    """Judge, and return a row for each run, in the order of `cells`.
+
+    A run that fails becomes a row that says why; the others go on.
+
+    Args:
+        cells: from `prepare`.
+        resamples: of videos, for the 95 % intervals.
+        told: called with each row as soon as it is there.
+    """
+    judges = {id(cell.run.built): cell.run.built for cell in cells}
+    rows: dict[int, SweepRow] = {}
+    for key, built in judges.items():
+        try:
+            for place, cell in enumerate(cells):
+                if id(cell.run.built) == key:
+                    rows[place] = _row(cell, resamples)
+                    told(rows[place])
+        finally:
+            built.judge.close()
+    return [rows[place] for place in sorted(rows)]
+
+
+def write(rows: Sequence[SweepRow], path: Path) -> None:
+    """Write rows with all their numbers: a CSV line or a JSON object for each run."""
+    write_rows([row.to_json() for row in rows], path)
+
+
+def _check(plan: SweepPlan) -> None:
+    if not plan.vary:
+        raise ConfigError("nothing varies; give --vary option=value,value")
+    if plan.limit is not None and plan.limit < 1:
+        raise ConfigError(f"--limit {plan.limit}: at least 1 item is needed")
+    both = sorted(plan.vary.keys() & plan.options.keys())
+    if REFERENCES in plan.vary and plan.run.references is not None:
+        both.append(REFERENCES)
+    if both:
+        raise ConfigError(f"{', '.join(both)}: given both with --vary and with one value")
+    if REFERENCES in plan.options:
+        raise ConfigError("references is no option of a judge here; give --references N")
+    if len(set(plan.sets)) < len(plan.sets):
+        raise ConfigError(f"--set {','.join(plan.sets)}: a set is named twice")
+    given = [name for name in (*plan.options, *plan.vary) if name != REFERENCES]
+    registry.check_options(plan.judge, given, also_allowed=[REFERENCES])
+
+
+def _cell(plan: SweepPlan, settings: Settings, built: BuiltJudge, gold_set: GoldSet) -> Cell:
+    references = plan.run.references
+    if REFERENCES in settings:
+        references = checked_references(settings[REFERENCES])
+    run = Run(built, gold_set, replace(plan.run, references=references))
+    ids = tuple(example.item.id for example in gold_set.examples[: plan.limit])
+    return Cell(settings, run, ids)
+
+
+def _row(cell: Cell, resamples: int) -> SweepRow:
+    run = cell.run
+    if run.refusal is not None:
+        return SweepRow(cell, problem=f"not applicable: {run.refusal}")
+    try:
+        judgements = run.judge(cell.item_ids)
+        card = metrics.score(
+            run.gold_set,
+            judgements,
+            on_scale=run.on_scale,
+            part=run.part,
+            resamples=resamples,
+        )
+    except VideoJudgeError as error:
+        return SweepRow(cell, problem=str(error), failed=True)
+    used = sum((judgement.usage for judgement in judgements.values()), Usage())
+    return SweepRow(cell, rounded(card.flat()), used)

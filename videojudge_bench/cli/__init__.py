@@ -1,0 +1,1 @@
+"""The command `videojudge`, one file a verb."""

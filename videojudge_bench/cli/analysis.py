@@ -1,0 +1,255 @@
+"""The verbs `videojudge calibrate` and `videojudge sweep`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from videojudge_bench._util.options import options_of_words, scalar, without_secrets
+from videojudge_bench._util.terminal import Verbs, say, table, warn
+
+if TYPE_CHECKING:
+    from videojudge_bench.analysis.calibration import Calibration
+    from videojudge_bench.analysis.sweep import Cell, SweepPlan, SweepRow
+    from videojudge_bench.metrics import Metric
+
+EXIT_FAILED = 1
+
+
+def add_measure(verbs: Verbs) -> None:
+    """Add `calibrate` and `sweep` to a parser's verbs."""
+    _add_calibrate(verbs)
+    _add_sweep(verbs)
+
+
+def _add_calibrate(verbs: Verbs) -> None:
+    calibrate = verbs.add_parser(
+        "calibrate",
+        help="fit a judge's scores to the rating scale, on dev videos alone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Fits a map from a run's scores to gold ratings on the dev half of the\n"
+        "videos, and shows the errors of raw and mapped scores on the test half, with 95 %\n"
+        "intervals by resampling videos. Scores on no scale (ROUGE, a cosine) get one. Judge a\n"
+        "whole rated set first; samples have no dev half:\n\n"
+        "  lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \\\n"
+        "    --tasks videojudge_vatex\n"
+        "  videojudge calibrate runs/vatex --output map.json",
+    )
+    calibrate.add_argument("run", type=Path, metavar="RUN", help="folder with one run's journal")
+    calibrate.add_argument(
+        "--method",
+        choices=("isotonic", "affine"),
+        default="isotonic",
+        help="any map that never falls, or a straight line clipped to the scale; "
+        "default: %(default)s",
+    )
+    calibrate.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the map as JSON"
+    )
+    calibrate.set_defaults(verb=_calibrate)
+
+
+def _add_sweep(verbs: Verbs) -> None:
+    sweep = verbs.add_parser(
+        "sweep",
+        help="run a judge under a grid of settings, and compare them in one table",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Runs every combination of the values, each with a journal of its own: the\n"
+        "same command goes on where it was stopped. All options and values are checked before\n"
+        "the first run.\n\n"
+        "  videojudge sweep --judge qwen2_5_vl --set llava,vcg pretrained=DIR \\\n"
+        "    --vary max_frames=30,60,120,180 --vary score=text,expected --output frames.csv\n"
+        "  videojudge sweep --judge rouge_l --set vatex --vary references=1,3,9 --dry-run",
+    )
+    sweep.add_argument("--judge", required=True, help="a name or module:Class")
+    sweep.add_argument("--set", required=True, metavar="NAME[,NAME]", help="gold sets")
+    sweep.add_argument(
+        "--vary",
+        action="append",
+        required=True,
+        metavar="option=value,value",
+        help="an option of the judge, or references; may be given several times",
+    )
+    sweep.add_argument("--references", metavar="N", help="0, 1, … or all, for every run")
+    sweep.add_argument("--videos", type=Path, metavar="DIR", help="folder with the video files")
+    sweep.add_argument(
+        "--descriptions", type=Path, metavar="FILE", help="what videojudge describe wrote"
+    )
+    sweep.add_argument("--journal", type=Path, metavar="DIR", help="folder for the journals")
+    sweep.add_argument("--limit", type=int, metavar="N", help="the first N items of every set")
+    sweep.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="all numbers, as .csv or .json"
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="print the runs, and judge nothing")
+    sweep.add_argument(
+        "options",
+        nargs="*",
+        metavar="option=value",
+        help="options of the judge that stay the same; write them together",
+    )
+    sweep.set_defaults(verb=_sweep)
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.analysis.calibration import MEASURED, calibrate, run_in
+    from videojudge_bench.errors import ConfigError
+
+    output: Path | None = arguments.output
+    if output is not None and not output.parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
+    found = calibrate(run_in(arguments.run), arguments.method)
+    table(
+        ("on test videos", "raw", "calibrated"),
+        [(key, _metric(found.raw[key]), _metric(found.calibrated[key])) for key in MEASURED],
+        title=_title_of(found),
+    )
+    say(_notes(found))
+    if output is not None:
+        found.write(output)
+        say([f"wrote {output}"])
+    return 0
+
+
+def _title_of(found: Calibration) -> str:
+    run = found.run
+    shown = f"{run.references} reference{'' if run.references == 1 else 's'}"
+    return f"{run.name} on videojudge_{run.gold_set}, {shown}"
+
+
+def _notes(found: Calibration) -> list[str]:
+    dev, test = (
+        f"{len(part.examples)} items of {part.n_videos} videos" for part in (found.dev, found.test)
+    )
+    return [
+        f"{found.score_map}",
+        f"Fitted on dev ({dev}), measured on test ({test}).",
+        "Brackets hold 95 % intervals from resamples of videos.",
+        "Rank statistics (tau, rho, pairwise accuracies) stay those of the raw scores.",
+    ]
+
+
+def _metric(metric: Metric) -> str:
+    return f"{metric} (no interval: {metric.no_interval})" if metric.no_interval else str(metric)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from videojudge_bench._util import tabular
+    from videojudge_bench.analysis import sweep
+
+    output: Path | None = arguments.output
+    if output is not None:
+        tabular.check_output(output)
+    plan = _plan(arguments)
+    cells = sweep.prepare(plan)
+    title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"
+    if plan.limit is not None:
+        title += f", the first {plan.limit} items of each set"
+    if arguments.dry_run:
+        _print_plan(cells, title)
+        return 0
+    rows = sweep.run_sweep(cells, told=_tell)
+    _print_rows(rows, title)
+    if output is not None:
+        sweep.write(rows, output)
+        say([f"wrote {output}"])
+    return EXIT_FAILED if any(row.failed for row in rows) else 0
+
+
+def _plan(arguments: argparse.Namespace) -> SweepPlan:
+    from videojudge_bench.analysis.sweep import SweepPlan, read_vary
+    from videojudge_bench.goldsets.view import checked_references
+    from videojudge_bench.run.runner import RunOptions
+
+    references = arguments.references
+    return SweepPlan(
+        judge=arguments.judge,
+        sets=[name.strip() for name in arguments.set.split(",")],
+        vary=read_vary(arguments.vary),
+        options=options_of_words(arguments.options),
+        run=RunOptions(
+            references=None if references is None else checked_references(scalar(references)),
+            videos=arguments.videos,
+            journal=arguments.journal,
+            descriptions=arguments.descriptions,
+        ),
+        limit=arguments.limit,
+    )
+
+
+def _print_plan(cells: Sequence[Cell], title: str) -> None:
+    waiting = [cell.waiting() for cell in cells]
+    table(
+        ("set", *cells[0].settings, "items", "judge calls", ""),
+        [
+            (
+                cell.run.gold_set.info.name,
+                *_values(cell),
+                str(len(cell.item_ids)),
+                str(calls),
+                f"not applicable: {cell.run.refusal}" if cell.run.refusal else "",
+            )
+            for cell, calls in zip(cells, waiting, strict=True)
+        ],
+        title=title,
+    )
+    say([f"{len(cells)} runs, {sum(waiting)} judge calls; what the journals have is not asked."])
+
+
+def _tell(row: SweepRow) -> None:
+    """Say at once why a run has no numbers: the table comes at the end of hours."""
+    if row.problem:
+        settings = ",".join(f"{k}={v}" for k, v in without_secrets(row.cell.settings).items())
+        warn(f"{row.info.task}, {settings}: {row.problem}")
+
+
+def _print_rows(rows: Sequence[SweepRow], title: str) -> None:
+    costs = [_costs(row) for row in rows]
+    shown = [name for name in costs[0] if any(cost[name] for cost in costs)]
+    table(
+        ("set", *rows[0].cell.settings, "statistic", "value", "coverage", "n", *shown),
+        [
+            (row.info.name, *_values(row.cell), *_results(row), *(cost[name] for name in shown))
+            for row, cost in zip(rows, costs, strict=True)
+        ],
+        title=title,
+    )
+    say(["Brackets hold 95 % intervals from resamples of videos; all numbers: --output FILE.csv"])
+
+
+def _results(row: SweepRow) -> tuple[str, str, str, str]:
+    from videojudge_bench import metrics
+
+    key = metrics.primary_key(row.info)
+    if row.problem:
+        what = "failed" if row.failed else "not applicable"
+        return key, f"{what}: {row.problem.removeprefix('not applicable: ')}", "", ""
+    value, low, high, coverage = (
+        row.numbers[name] for name in (key, f"{key}_low", f"{key}_high", "coverage")
+    )
+    text = _three_places(value)
+    if isinstance(low, float) and isinstance(high, float):
+        text += f" [{low:.3f}, {high:.3f}]"
+    elif isinstance(value, float):
+        text += f" (interval {low})"
+    return key, text, _three_places(coverage), str(row.numbers["n"])
+
+
+def _costs(row: SweepRow) -> dict[str, str]:
+    """What a run cost, as text; empty where it is not known."""
+    used = row.usage
+    return {
+        "tokens in": str(used.input_tokens or ""),
+        "tokens out": str(used.output_tokens or ""),
+        "seconds": f"{used.seconds:.1f}" if used.seconds else "",
+        "cost": f"{used.cost:.4f}" if used.cost else "",
+    }
+
+
+def _values(cell: Cell) -> list[str]:
+    return [str(value) for value in without_secrets(cell.settings).values()]
+
+
+def _three_places(value: float | int | str | None) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

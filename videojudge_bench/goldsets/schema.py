@@ -1,0 +1,400 @@
+"""The documented JSON Lines schema of ratings, options and pairs: one row, one thing with gold.
+
+It is what `videojudge data add` and `videojudge data prepare` read, what the samples are written
+in, and what prepared sets are kept in. A file holds rows of one kind, told apart by their fields.
+
+All rows: `video_id`, `instruction`; optional: `id`, `video` (the file's path inside the folder of
+videos; `<video_id>.<extension>` by default), `references` (list), `description`, `subtitles` (list
+of `{"start_seconds", "end_seconds", "text"}`), `labels` (texts by name, to group and filter by).
+
+- ratings: `response`, `ratings` (one number a rater), optional `system` (who answered).
+- options: `options` (two or more), `correct` (index of the correct one, from 0).
+- pairs: `response_a`, `response_b`, `preferences` (`a`, `b` or `tie`, one a rater).
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal, TypedDict, Union
+
+from pydantic import BaseModel, Field, FiniteFloat, ValidationInfo, field_validator
+
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.errors import DataError
+from videojudge_bench.goldsets import jsonl
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
+from videojudge_bench.items import (
+    Example,
+    Item,
+    OptionGold,
+    Pair,
+    PreferenceGold,
+    RatingGold,
+    Subtitle,
+    opaque_id,
+)
+from videojudge_bench.scale import RatingScale
+
+Text = Annotated[str, Field(min_length=1)]
+
+_UNIQUE = (
+    "no two lines may have the same id, or without an id the same video_id, instruction and "
+    "answers (in ratings also system); remove one, or give each an id"
+)
+
+_MAX_NAME_BYTES = 255
+"""What file systems take; a longer name is an error of its own when the file is looked for."""
+
+OUR_LABELS = frozenset({"row", "option"})
+"""Labels that rows get here: their own id, and the index of an option."""
+
+_P_A = {"a": 1.0, "tie": 0.5, "b": 0.0}
+
+
+class SubtitleRow(BaseModel):
+    """What is said in a part of a video; times in seconds from the start of the file."""
+
+    model_config = jsonl.STRICT
+
+    start_seconds: FiniteFloat
+    end_seconds: FiniteFloat
+    text: str
+
+
+class BaseRow(BaseModel, ABC):
+    """What rows of all kinds have."""
+
+    model_config = jsonl.STRICT
+
+    id: Text | None = None
+    video_id: Text
+    video: Text | None = None
+    instruction: Text
+    references: tuple[Text, ...] = ()
+    description: Text | None = None
+    subtitles: tuple[SubtitleRow, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("labels")
+    @classmethod
+    def _not_our_names(cls, labels: dict[str, str]) -> dict[str, str]:
+        taken = sorted(OUR_LABELS & labels.keys())
+        if taken:
+            raise ValueError(f"the label {taken[0]!r} is one of ours; give it another name")
+        return labels
+
+    @field_validator("video")
+    @classmethod
+    def _inside_the_folder(cls, path: str | None) -> str | None:
+        return path if path is None else inside_its_folder(path)
+
+    @property
+    def identity(self) -> str:
+        """What no other row of a file may have: the id, or what is judged without one."""
+        return self.id or content_hash([self.video_id, self.instruction, *self._judged()])[:16]
+
+    @abstractmethod
+    def _judged(self) -> list[str]:
+        """The answers, whatever their order, and who gave them; never gold."""
+
+
+class RatingRow(BaseRow):
+    """One response with what its raters said."""
+
+    response: str
+    ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
+    system: Text | None = None
+
+    def _judged(self) -> list[str]:
+        return [self.response, self.system or ""]
+
+    def examples(self, cache: Subtitles) -> Iterator[Example]:
+        """Yield the one example."""
+        item = Item(
+            id=opaque_id(self.video_id, self.instruction, self.response, self.identity),
+            response=self.response,
+            **shared_parts(self, cache),
+        )
+        yield Example(
+            item,
+            RatingGold(self.ratings),
+            unit=f"{self.video_id}/{content_hash(self.instruction)[:10]}",
+            system=self.system,
+            labels=_labels(self),
+        )
+
+
+class OptionRow(BaseRow):
+    """One question with its options."""
+
+    options: Annotated[tuple[Text, ...], Field(min_length=2)]
+    correct: Annotated[int, Field(ge=0)]
+
+    @field_validator("correct")
+    @classmethod
+    def _is_one_option(cls, correct: int, info: ValidationInfo) -> int:
+        options: tuple[str, ...] = info.data.get("options", ())  # none: that is the first error
+        if options and correct >= len(options):
+            raise ValueError(
+                f"there are {len(options)} options: 0 to {len(options) - 1} are allowed"
+            )
+        if options and options.count(options[correct]) > 1:
+            raise ValueError("the correct option stands there twice; only one may be correct")
+        return correct
+
+    def _judged(self) -> list[str]:
+        return sorted(self.options)
+
+    def examples(self, cache: Subtitles) -> Iterator[Example]:
+        """Yield one example per option, ordered by item id, which hides the order."""
+        unit = f"{self.video_id}/{self.identity}"
+        made: list[Example] = []
+        for index, text in enumerate(self.options):
+            earlier = self.options[:index].count(text)
+            item = Item(
+                id=opaque_id(self.video_id, self.identity, text, str(earlier)),
+                response=text,
+                **shared_parts(self, cache),
+            )
+            labels = {**_labels(self), "option": str(index)}
+            made.append(Example(item, OptionGold(index == self.correct), unit=unit, labels=labels))
+        yield from sorted(made, key=lambda example: example.item.id)
+
+
+class PairRow(BaseRow):
+    """Two responses with the preferences of their raters."""
+
+    response_a: str
+    response_b: str
+    preferences: Annotated[tuple[Literal["a", "b", "tie"], ...], Field(min_length=1)]
+
+    @field_validator("response_b")
+    @classmethod
+    def _is_another(cls, response: str, info: ValidationInfo) -> str:
+        if response == info.data.get("response_a"):
+            raise ValueError("response_a and response_b are the same text")
+        return response
+
+    def _judged(self) -> list[str]:
+        return sorted((self.response_a, self.response_b))
+
+    def examples(self, cache: Subtitles) -> Iterator[Example]:
+        """Yield the two orders. Which response is shown first in `/ab` says nothing about gold."""
+        p_first = sum(_P_A[preference] for preference in self.preferences) / len(self.preferences)
+        first, second = sorted(
+            (self.response_a, self.response_b), key=lambda text: content_hash([self.video_id, text])
+        )
+        if first != self.response_a:
+            p_first = 1 - p_first
+        name = opaque_id(self.video_id, self.instruction, first, second, self.identity)
+        for order, one, two, gold in (
+            ("ab", first, second, p_first),
+            ("ba", second, first, 1 - p_first),
+        ):
+            item = Pair(id=f"{name}/{order}", first=one, second=two, **shared_parts(self, cache))
+            yield Example(item, PreferenceGold(gold), unit=name, labels=_labels(self))
+
+
+Row = Union[RatingRow, OptionRow, PairRow]
+Subtitles = dict[tuple[SubtitleRow, ...], tuple[Subtitle, ...]]
+"""Subtitles by their rows: the questions of one video share them in memory."""
+
+ROW_TYPES: dict[Shape, type[Row]] = {
+    "ratings": RatingRow,
+    "options": OptionRow,
+    "pairs": PairRow,
+}
+_TOLD_BY = {"ratings": "response", "options": "options", "pairs": "response_a"}
+_NEEDED = {
+    "ratings": "video_id, instruction, response and ratings",
+    "options": "video_id, instruction, options and correct",
+    "pairs": "video_id, instruction, response_a, response_b and preferences",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What holds for all rows of a file.
+
+    Attributes:
+        shape: what the rows are.
+        rows: how many.
+        raters: of each rated response; 0 for options and pairs.
+        systems: whether the rows name who answered.
+    """
+
+    shape: Shape
+    rows: int
+    raters: int
+    systems: bool
+
+
+class Shared(TypedDict):
+    """What an item or a pair takes over from its row as it is."""
+
+    video_id: str
+    instruction: str
+    references: tuple[str, ...]
+    description: str | None
+    subtitles: tuple[Subtitle, ...]
+
+
+def shape_of(path: Path) -> Shape:
+    """Return what the rows of a file are, by the fields of its first one.
+
+    Raises:
+        DataError: when the first line is no JSON object, or tells nothing.
+    """
+    line = jsonl.first_line(path)
+    try:
+        first = json.loads(line)
+    except (ValueError, RecursionError) as error:  # the last: lists too deep
+        raise DataError(f"not a JSON object ({error})", path=path, line=1) from error
+    found = list(first) if isinstance(first, dict) else []
+    for shape, field in _TOLD_BY.items():
+        if field in found:
+            return shape  # type: ignore[return-value]
+    raise DataError(
+        f"cannot tell what the rows are: found the fields {', '.join(found) or 'of no object'}; "
+        + "; ".join(f"{shape} need {fields}" for shape, fields in _NEEDED.items()),
+        path=path,
+        line=1,
+    )
+
+
+def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
+    """Yield the rows of a file (`.gz`: compressed), one in memory at a time.
+
+    Args:
+        path: the file.
+        shape: what its rows are.
+        scale: of its ratings.
+
+    Raises:
+        DataError: with file, line and field, when a row is not what it should be, repeats an
+            earlier one, has a rating off the scale, or another number of raters than the first,
+            when only some rows name a system, or when two name different files of one video.
+    """
+    first: Row | None = None
+    files: dict[str, str] = {}
+    for line, row in jsonl.numbered_rows(
+        path, ROW_TYPES[shape], unique=("identity",), field="id", rule=_UNIQUE
+    ):
+        first = first or row
+        found = _problem(row, first, scale) or other_file(row, files)
+        if found is not None:
+            field, problem = found
+            raise DataError(problem, path=path, line=line, field=field)
+        yield row
+
+
+def facts_of(rows: Iterable[Row]) -> Facts:
+    """Return what holds for checked rows; walks through all of them.
+
+    Raises:
+        ValueError: when there is no row.
+    """
+    count, first = 0, None
+    for row in rows:
+        count, first = count + 1, first or row
+    if first is None:
+        raise ValueError("facts of no rows")
+    shape = next(shape for shape, kind in ROW_TYPES.items() if isinstance(first, kind))
+    rated = isinstance(first, RatingRow)
+    return Facts(
+        shape,
+        count,
+        len(first.ratings) if isinstance(first, RatingRow) else 0,
+        rated and isinstance(first, RatingRow) and first.system is not None,
+    )
+
+
+def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
+    """Return the gold set that rows make.
+
+    Args:
+        found: its rows, checked.
+        info: what is known of the set.
+        videos: the folder of its videos.
+
+    Raises:
+        DataError: when two rows name different files of one video, and as `GoldSet`.
+    """
+    cache: Subtitles = {}
+    examples: list[Example] = []
+    files: dict[str, str] = {}
+    for row in found:
+        examples += row.examples(cache)
+        if (problem := other_file(row, files)) is not None:
+            raise DataError(problem[1], path=info.task, field=problem[0])
+    return GoldSet(info, tuple(examples), videos, files)
+
+
+def inside_its_folder(path: str) -> str:
+    """Return a relative path that, joined to a folder, names a file inside of it.
+
+    Raises:
+        ValueError: when it could name one outside of it, or none at all.
+    """
+    posix, windows = PurePosixPath(path), PureWindowsPath(path)
+    leaves = posix.is_absolute() or windows.drive or windows.root or ".." in posix.parts
+    if leaves or "\\" in path or "\0" in path:
+        raise ValueError(
+            "a path inside its folder is needed, with forward slashes, not absolute and without .."
+        )
+    if any(len(part.encode()) > _MAX_NAME_BYTES for part in posix.parts):
+        raise ValueError(f"a name in the path is longer than {_MAX_NAME_BYTES} bytes")
+    return path
+
+
+def other_file(row: BaseRow, files: dict[str, str]) -> tuple[str, str] | None:
+    """Return the field `video` and what is wrong when it differs from that of an earlier row."""
+    if row.video is None or files.setdefault(row.video_id, row.video) == row.video:
+        return None
+    return "video", (
+        f"video {row.video_id!r} is {files[row.video_id]!r} in one row and {row.video!r} in "
+        "another; a video has one file"
+    )
+
+
+def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
+    """The field that does not fit and why, or None."""
+    if not (isinstance(row, RatingRow) and isinstance(first, RatingRow)):
+        return None
+    off = [f"{rating:g}" for rating in row.ratings if rating not in scale]
+    if off:
+        return "ratings", (
+            f"found {', '.join(off)}, outside the scale {scale}; correct the rating, or give the "
+            "scale that the raters used"
+        )
+    if len(row.ratings) != len(first.ratings):
+        return "ratings", (
+            f"found {len(row.ratings)} ratings, and the first row has {len(first.ratings)}; every "
+            "row needs one from each rater, in the same order"
+        )
+    if (row.system is None) != (first.system is None):
+        return "system", "only some rows name the answering system; name it in all or in none"
+    return None
+
+
+def shared_parts(row: BaseRow, cache: Subtitles) -> Shared:
+    """Return what an item or a pair takes over from its row as it is."""
+    if row.subtitles not in cache:
+        cache[row.subtitles] = tuple(
+            Subtitle(s.start_seconds, s.end_seconds, s.text) for s in row.subtitles
+        )
+    return {
+        "video_id": row.video_id,
+        "instruction": row.instruction,
+        "references": row.references,
+        "description": row.description,
+        "subtitles": cache[row.subtitles],
+    }
+
+
+def _labels(row: BaseRow) -> dict[str, str]:
+    return dict(row.labels) if row.id is None else {"row": row.id, **row.labels}

@@ -1,0 +1,347 @@
+"""What the verbs of `videojudge data` do: each function returns what is to be printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.errors import ConfigError, DataError, NoDataError
+from videojudge_bench.goldsets import adding, emscore_pickles, jsonl, nextqa, vatex
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.view import view_of
+from videojudge_bench.items import RatingGold
+
+Facts = Mapping[str, int | str]
+
+_SAMPLES: Mapping[str, Facts] = {
+    "llava": {
+        "videos": 7,
+        "units": 21,
+        "examples": 105,
+        "ratings": 210,
+        "ratings of 1": 41,
+        "ratings of 2": 46,
+        "ratings of 3": 40,
+        "ratings of 4": 44,
+        "ratings of 5": 39,
+        "content hash": "b7c97c5b8cfa274a80abc6bef110e744483a4c046e16b17ab592a63570643da7",
+        "labels hash": "9394a5a8d1622a06e243da704c5d5332a98878369a70d8c1cb7d91543a89b48c",
+    },
+    "vcg": {
+        "videos": 7,
+        "units": 21,
+        "examples": 105,
+        "ratings": 210,
+        "ratings of 1": 41,
+        "ratings of 2": 43,
+        "ratings of 3": 44,
+        "ratings of 4": 40,
+        "ratings of 5": 42,
+        "content hash": "14e18cd00a7ec0a1c3f987176e393a93ea9cb7dacfd5aaf2c74f3cbde66fda8a",
+        "labels hash": "214d0d0c823299c54db7e1bf9c7c7531344d0041c4e5da9a4f2375d6478b9c91",
+    },
+    "longvideobench": {
+        "videos": 7,
+        "units": 27,
+        "examples": 108,
+        "content hash": "08ec200c5881fc5013c2a1b3520e90dcdf141b2e120908d2d710dabd6fa53b78",
+        "labels hash": "6a034a8b973468a0ec5bcd1c9b939f57c09df534570b86e3129ba98071604402",
+    },
+    "pairwise": {
+        "videos": 7,
+        "units": 124,
+        "examples": 248,
+        "content hash": "39fb85b463acf8eefa0bae1af7301de52630ba140b760fb479b9f2ac0786aee0",
+        "labels hash": "7be769390e5f962f41cec9df6ccfd4af65e6c5279374ab558b3630dded2de20b",
+    },
+    "pairwise_h": {
+        "videos": 7,
+        "units": 42,
+        "examples": 84,
+        "content hash": "1fe7788c7b0709d90d0be7f9d8f64caa050423f92438fe94c1cd0b583352aab0",
+        "labels hash": "c0f2dba9d1bb138fd8e53d6764312e610a23c653b719b3ae6e95d8321b4f8a30",
+    },
+}
+"""What the samples hold."""
+
+_EXPECTED: Mapping[str, Facts] = {
+    "vatex": {
+        "videos": 3_000,
+        "units": 3_000,
+        "examples": 18_000,
+        "ratings": 54_000,
+        "ratings of 1": 1_766,
+        "ratings of 2": 4_362,
+        "ratings of 3": 5_723,
+        "ratings of 4": 20_279,
+        "ratings of 5": 21_870,
+        "content hash": "2b18f4ef0acb18b0c74a70e0383a49dafc3fe7d4c5fdc6613717cc75c82d34d4",
+        "labels hash": "4d0282e87428e934b06f6e80f1f129518f2b5ca4141b0cb5d28ace891591d9c8",
+    },
+    "nextqa": {
+        "videos": 295,
+        "units": 2_604,
+        "examples": 13_020,
+        "seed videos": 275,
+        "seed questions": 2_392,
+        "videos in the file": 570,
+        "questions in the file": 4_996,
+        "content hash": "633572e5897075720f7b65f6e9329e68ed3bdda7d905395de704eb2c50b64f53",
+        "labels hash": "792abbd032772fc21e42159ae93a7c472cb24e14ffdf8e731c3d741519bd2425",
+    },
+}
+
+
+def list_sets() -> list[dict[str, str]]:
+    """Return one table row per gold set, by name; every row has the same keys, in their order.
+
+    Counts are of what is on this machine: `-` where the data are missing or broken, which the
+    column `data here` says (`full`, `sample-105`, `part-8`, `no`, `broken: see videojudge data
+    verify <name>`).
+    """
+    return [_list_row(name) for name in goldsets.names()]
+
+
+def verify(name: str) -> list[str]:
+    """Return lines that say what a gold set holds and that it is what its authors released.
+
+    Raises:
+        UnknownNameError: when there is no such set.
+        NoDataError: when its data are not on this machine.
+        DataError: when they are damaged, or differ from the release; all differences are named.
+    """
+    return verify_set(goldsets.load(name))
+
+
+def verify_all() -> tuple[list[str], bool]:
+    """Return the lines of all sets, and whether one of them is broken.
+
+    A set without data is no fault: its line says how to get them.
+    """
+    lines: list[str] = []
+    broken = False
+    for name in goldsets.names():
+        try:
+            lines += verify(name)
+        except NoDataError as error:
+            lines.append(f"{name}: no data here: {error.how_to_get}")
+        except (DataError, ConfigError) as error:
+            broken = True
+            lines.append(f"{name}: BROKEN: {error}")
+    return lines, broken
+
+
+def verify_set(gold_set: GoldSet) -> list[str]:
+    """Return one line per count and per hash of the content, compared with what is expected.
+
+    A set whose figures are not known beforehand is counted and compared with nothing.
+
+    Raises:
+        DataError: when a figure differs from what is expected; all of them are named.
+    """
+    name = gold_set.info.name
+    facts, expected = _facts(gold_set), _expected(gold_set)
+    if not expected:
+        return [f"{name}: {key} {value}" for key, value in facts.items()]
+    wrong = [
+        f"{key} {facts.get(key)}, expected {value}"
+        for key, value in expected.items()
+        if facts.get(key) != value
+    ]
+    if wrong:
+        fix = "get the release again, and prepare it anew"
+        if gold_set.info.name in _EXPECTED or not gold_set.info.has_dev:
+            fix = "reinstall videojudge-bench"
+        raise DataError(
+            f"not the released data: {'; '.join(wrong)}; {fix}", path=gold_set.info.task
+        )
+    return [
+        f"{name}: {key} {value}{', as expected' if key in expected else ''}"
+        for key, value in facts.items()
+    ]
+
+
+def _expected(gold_set: GoldSet) -> Facts:
+    """What is known beforehand of a set in the form that is here; nothing of a user's own."""
+    info = gold_set.info
+    if not info.has_dev:
+        return _SAMPLES.get(info.name, {})
+    if info.name in _EXPECTED:
+        return _EXPECTED[info.name]
+    if info.name in goldsets.released_names() and (units := goldsets.released_set(info.name).units):
+        return {"units": units}
+    return {}
+
+
+def ids(name: str) -> Iterator[str]:
+    """Yield CSV lines, a header first: item id, video id and the public keys of every example.
+
+    With these a table of scores of one's own is joined to our items: `candidate` is VATEX-EVAL's
+    candidate index, `qid` and `option` are NExT-QA's question and option index. Both count from 0.
+
+    Raises:
+        UnknownNameError: when there is no such set.
+        NoDataError: when its data are not on this machine.
+        DataError: when they are not what they should be.
+    """
+    examples = goldsets.load(name).examples
+    keys = sorted({key for example in examples for key in example.labels})
+    yield _csv_line(["id", "video_id", *keys])
+    for example in examples:
+        values = [example.labels.get(key, "") for key in keys]
+        yield _csv_line([example.item.id, example.item.video_id, *values])
+
+
+def prepare_released(
+    name: str, release: Path, videos: Path | None, subtitles: Path | None
+) -> list[str]:
+    """Put a release into the user's data folder, and return lines that say what is there now.
+
+    Raises:
+        ConfigError: when a file or folder does not exist.
+        DataError: with file, line and field, when the release is not what it should be.
+    """
+    gold_set = adding.prepare(name, release, videos, subtitles)
+    here = view_of(gold_set, 0, None).videos
+    units = {"ratings": "rated responses", "options": "questions", "pairs": "pairs"}
+    what = (
+        f"{_count_units(gold_set)} {units[gold_set.info.shape]} of {_count_videos(gold_set)} videos"
+    )
+    lines = [f"{gold_set.info.task}: {what}, files of {len(here)} of them found"]
+    if gold_set.info.data != "full":
+        whole = goldsets.released_set(name).units
+        lines.append(f"the release has {whole}: rows of runs on it are marked {gold_set.info.data}")
+    return lines
+
+
+def prepare_vatex(emscore_dir: Path, output: Path, *, force: bool = False) -> list[str]:
+    """Write EMScore's own pickles as our data file, and return lines that compare the two.
+
+    Args:
+        emscore_dir: the folder with `candidates_list.pkl`, `gts_list.pkl`, `human_scores.pkl` and
+            `video_ids.pkl`. No code in them is run.
+        output: the file to write, `<name>.jsonl.gz`.
+        force: replace a file that is there.
+
+    Raises:
+        ConfigError: when the output is there, is not named `.gz` or its folder does not exist.
+        DataError: when a pickle is missing, refused or not what it should be.
+    """
+    _check_output(output, force=force)
+    jsonl.write_lines(output, emscore_pickles.json_lines(emscore_dir))
+    prepared = {row.video_id: row for row in vatex.rows(output)}
+    packaged = {row.video_id: row for row in vatex.rows()}
+    candidates = len(prepared) * vatex.CANDIDATES
+    written = f"wrote {output}: {len(prepared)} videos, {candidates} candidates"
+    if prepared == packaged:
+        return [written, "the content is the same as in the package"]
+    return [written, "the content differs from the package:", *_differences(prepared, packaged)]
+
+
+def _list_row(name: str) -> dict[str, str]:
+    examples = videos = "-"
+    try:
+        info = goldsets.info(name)
+        gold_set = goldsets.load(name)
+    except NoDataError:
+        here = "no"
+    except (ConfigError, DataError):
+        return _broken_row(name)
+    else:
+        info, here = gold_set.info, gold_set.info.data
+        examples, videos = str(len(gold_set.examples)), str(_count_videos(gold_set))
+    return {
+        "name": name,
+        "task": info.task,
+        "kind": info.kind,
+        "shape": info.shape,
+        "examples": examples,
+        "videos": videos,
+        "data here": here,
+        "licence": info.licence,
+        "how to get": info.how_to_get,
+    }
+
+
+def _broken_row(name: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "task": f"videojudge_{name}",
+        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
+        "data here": f"broken: see videojudge data verify {name}",
+        **dict.fromkeys(("licence", "how to get"), "-"),
+    }
+
+
+def _count_units(gold_set: GoldSet) -> int:
+    if gold_set.info.shape == "ratings":
+        return len(gold_set.examples)
+    return len({example.unit for example in gold_set.examples})
+
+
+def _count_videos(gold_set: GoldSet) -> int:
+    return len({example.item.video_id for example in gold_set.examples})
+
+
+def _facts(gold_set: GoldSet) -> dict[str, int | str]:
+    examples = gold_set.examples
+    facts: dict[str, int | str] = {
+        "videos": _count_videos(gold_set),
+        "units": len({example.unit for example in examples}),
+        "examples": len(examples),
+    }
+    golds = [e.gold for e in examples if isinstance(e.gold, RatingGold)]
+    ratings = Counter(rating for gold in golds for rating in gold.ratings)
+    if ratings:
+        facts["ratings"] = ratings.total()
+        facts |= {f"ratings of {value:g}": ratings[value] for value in sorted(ratings)}
+    if gold_set.info.name == nextqa.INFO.name:
+        seeds = nextqa.seed_rows()
+        seed_videos = len({row.video_id for row in seeds})
+        facts |= {
+            "seed videos": seed_videos,
+            "seed questions": len(seeds),
+            "videos in the file": _count_videos(gold_set) + seed_videos,
+            "questions in the file": len({e.unit for e in examples}) + len(seeds),
+        }
+    facts["content hash"] = gold_set.content_hash
+    # The content hash leaves the labels out, and statistics filter by them.
+    facts["labels hash"] = content_hash(sorted([e.item.id, *e.labels.values()] for e in examples))
+    return facts
+
+
+def _csv_line(values: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(values)
+    return buffer.getvalue()
+
+
+def _check_output(output: Path, *, force: bool) -> None:
+    if output.suffix != ".gz":
+        raise ConfigError(f"the output {str(output)!r} is compressed; name it <name>.jsonl.gz")
+    if not output.parent.is_dir():
+        raise ConfigError(f"the folder {str(output.parent)!r} does not exist; make it first")
+    if output.exists() and not force:
+        raise ConfigError(
+            f"the output {str(output)!r} exists; give --force to replace it or another --output"
+        )
+
+
+def _differences(
+    prepared: Mapping[str, vatex.VatexRow], packaged: Mapping[str, vatex.VatexRow]
+) -> list[str]:
+    shared = [(row, packaged[key]) for key, row in prepared.items() if key in packaged]
+    pairs = [pair for a, b in shared for pair in zip(a.candidates, b.candidates, strict=True)]
+    counts = {
+        "videos that the package lacks": len(prepared.keys() - packaged.keys()),
+        "videos that only the package has": len(packaged.keys() - prepared.keys()),
+        "videos with other references": sum(a.references != b.references for a, b in shared),
+        "candidates with another text": sum(a.text != b.text for a, b in pairs),
+        "candidates with other ratings": sum(a.ratings != b.ratings for a, b in pairs),
+    }
+    return [f"  {what}: {count}" for what, count in counts.items() if count]

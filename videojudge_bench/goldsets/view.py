@@ -1,0 +1,113 @@
+"""Items as a run shows them: references cut to the first n, the video file found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Union
+
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.descriptions import read_descriptions
+from videojudge_bench.goldsets.jsonl import find_videos
+from videojudge_bench.items import Item, Pair
+
+logger = logging.getLogger(__name__)
+
+References = Union[int, Literal["all"]]
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """The items of a gold set, without gold, as a judge sees them.
+
+    Attributes:
+        gold_set: the set.
+        references: how many references an item shows: the first n.
+        videos: video files by video id.
+        descriptions: descriptions by video id, in place of the set's own.
+    """
+
+    gold_set: GoldSet
+    references: int
+    videos: Mapping[str, Path] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    def item(self, item_id: str) -> Item | Pair:
+        """Return one item; raises KeyError for an id that is not in the set."""
+        item = self.gold_set.by_id[item_id].item
+        return replace(
+            item,
+            references=item.references[: self.references],
+            video=self.videos.get(item.video_id),
+            description=self.descriptions.get(item.video_id, item.description),
+        )
+
+
+def view_of(
+    gold_set: GoldSet,
+    references: References,
+    videos: Path | None,
+    descriptions: Path | None = None,
+) -> ItemView:
+    """Return the view of a set.
+
+    Args:
+        gold_set: the set.
+        references: a number from 0 up, or `all`; more than there are means all.
+        videos: folder with the video files, named as the set names them or else
+            `<video id>.<extension>`; what is not there is looked for in the set's own folder, where
+            it has one.
+        descriptions: a file that `videojudge describe` wrote; a video that it does not have keeps
+            the set's own description, and one that the set does not have is left out.
+
+    Raises:
+        ConfigError: `references` is neither, or the folder does not exist.
+        DataError: the file of descriptions is missing or malformed.
+    """
+    asked = checked_references(references)
+    there = gold_set.max_references
+    shown = there if asked == "all" else min(asked, there)
+    files = _videos_of(gold_set, warn=videos is None)
+    if videos is not None:
+        files |= find_videos(videos) | _named_files(gold_set, videos)
+    described = {} if descriptions is None else read_descriptions(descriptions)
+    known = {example.item.video_id for example in gold_set.examples}
+    own = {video_id: text for video_id, text in described.items() if video_id in known}
+    return ItemView(gold_set, shown, files, own)
+
+
+def _videos_of(gold_set: GoldSet, *, warn: bool) -> dict[str, Path]:
+    """The videos in the set's own folder; none when it has been moved."""
+    folder = gold_set.videos
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        if warn:
+            logger.warning(
+                "%s: the folder of its videos, %s, is gone; give videos=DIR",
+                gold_set.info.task, folder,
+            )  # fmt: skip
+        return {}
+    return find_videos(folder) | _named_files(gold_set, folder)
+
+
+def _named_files(gold_set: GoldSet, folder: Path) -> dict[str, Path]:
+    named = {video_id: folder / name for video_id, name in gold_set.video_files.items()}
+    return {video_id: path for video_id, path in named.items() if path.is_file()}
+
+
+def checked_references(asked: Scalar) -> References:
+    """Return `asked` if it is a number from 0 up or `all`.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if asked == "all":
+        return "all"
+    if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0:
+        return asked
+    raise ConfigError(f"references={asked!r}: allowed are 0, 1, 2, … and all")

@@ -1,0 +1,60 @@
+"""Rubrics: what a response must say to deserve each rating, for one instruction about one video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from videojudge_bench._util.derangement import others_by_hash
+from videojudge_bench._util.hashing import file_hash
+from videojudge_bench.goldsets.jsonl import STRICT, read_rows
+
+Group = tuple[str, str]
+
+
+class RubricRow(BaseModel):
+    """One line of a file of rubrics."""
+
+    model_config = STRICT
+
+    video_id: str
+    instruction: str
+    rubric: str = Field(min_length=1)
+
+
+class RubricBook:
+    """The rubrics of a file, by video and instruction.
+
+    Args:
+        path: JSON Lines of `{"video_id", "instruction", "rubric"}`.
+
+    Raises:
+        DataError: the file is missing or malformed, or has two rubrics for one instruction.
+    """
+
+    def __init__(self, path: Path) -> None:
+        rows = read_rows(path, RubricRow, unique=("video_id", "instruction"))
+        self._written = {(row.video_id, row.instruction): row.rubric for row in rows}
+        self.path, self.sha = path, file_hash(path)[:12]
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Video and instruction of each rubric, in the file's order."""
+        return tuple(self._written)
+
+    def rubric(self, group: Group) -> str | None:
+        """Return the rubric of a group, None when the file has none."""
+        return self._written.get(group)
+
+    def swapped(self, groups: Sequence[Group]) -> dict[Group, str]:
+        """Return for every one of these groups that has a rubric that of another one.
+
+        Raises:
+            ConfigError: fewer than two have one.
+        """
+        keys = {json.dumps(group): group for group in groups if group in self._written}
+        other = others_by_hash(list(keys), what="swap_rubrics=true", of="instructions with rubrics")
+        return {group: self._written[keys[other[key]]] for key, group in keys.items()}

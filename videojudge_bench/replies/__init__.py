@@ -1,0 +1,1 @@
+"""Replies of language models: how they are asked for, written and read."""

@@ -1,0 +1,125 @@
+"""From the replies to one item to its judgement: text, expected score, several samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Union, cast
+
+from videojudge_bench.engine import EngineError, Reply
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import preference_from_ratings
+from videojudge_bench.replies.reply_format import parse_preference, parse_rating
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage, Verdict
+
+LOST_MASS = 0.2
+"""A model that gives more than this to what is no verdict has not understood the question."""
+
+LABELS = ("A", "B")
+CUT_OFF = "cut off at max_tokens"
+
+
+def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
+    """Return the texts between which the expected score of an item or pair is taken."""
+    return tuple(map(str, scale.values)) if isinstance(item, Item) else LABELS
+
+
+def read_reply(
+    item: Item | Pair, reply: Reply | EngineError, scale: RatingScale, lost_mass: float | None
+) -> Judgement:
+    """Return the judgement that one reply amounts to.
+
+    Args:
+        item: what was judged.
+        reply: what the engine gave.
+        scale: what was asked for.
+        lost_mass: None: the verdict is what the text says; else it is the mean of the
+            probabilities, of which so much may lie beside the verdicts.
+    """
+    if isinstance(reply, EngineError):
+        return Judgement(item.id, Unparsed(f"engine: {reply.reason}"), failed=True)
+    verdict: Verdict
+    if lost_mass is not None:
+        verdict = _expected(item, reply, scale, lost_mass)
+    elif not reply.finished:
+        # A verdict in what there is may be one that the rest would have taken back.
+        verdict = Unparsed(CUT_OFF)
+    elif isinstance(item, Item):
+        verdict = parse_rating(reply.text, scale)
+    else:
+        verdict = parse_preference(reply.text)
+    return Judgement(
+        item.id, verdict, reply=reply.text, probabilities=reply.probabilities, usage=reply.usage
+    )
+
+
+def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: float) -> Verdict:
+    """G-Eval's probability-weighted score (Liu et al. 2023, arXiv 2303.16634), renormalised."""
+    if not reply.finished:
+        return Unparsed(CUT_OFF)
+    given = [reply.probabilities.get(choice, 0.0) for choice in choices_for(item, scale)]
+    mass = sum(given)
+    if not reply.probabilities:
+        return Unparsed(
+            "no probabilities: the reply has no verdict in its tag, or none came with it"
+        )
+    lost = 1.0 - mass
+    if lost > lost_mass or not mass:
+        return Unparsed(f"lost mass {lost:.2f}: {lost_mass:g} may go to what is no verdict")
+    if isinstance(item, Pair):
+        return Preference(min(1.0, given[0] / mass))
+    mean = sum(value * p for value, p in zip(scale.values, given, strict=True)) / mass
+    return Rating(scale.clip(mean))
+
+
+def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
+    """Return the mean of several judgements of one item.
+
+    It stands when more than half of them have a verdict. `probabilities` is the distribution over
+    the samples: their spread.
+    """
+    if len(samples) == 1:
+        return samples[0]
+    parsed = [s.verdict for s in samples if not isinstance(s.verdict, Unparsed)]
+    reply = "\n\n".join(s.reply for s in samples)
+    usage = sum((s.usage for s in samples), Usage())
+    verdict: Verdict
+    if 2 * len(parsed) <= len(samples):
+        missing = next(s.verdict.reason for s in samples if isinstance(s.verdict, Unparsed))
+        count = f"{len(samples) - len(parsed)} of {len(samples)} samples have no verdict"
+        verdict = Unparsed(f"{count}; the first: {missing}")
+    elif isinstance(parsed[0], Rating):
+        verdict = Rating(sum(cast("Rating", v).value for v in parsed) / len(parsed))
+    else:
+        verdict = Preference(sum(cast("Preference", v).p_first for v in parsed) / len(parsed))
+    failed = isinstance(verdict, Unparsed) and any(s.failed for s in samples)
+    spread = _spread(samples) if parsed else {}
+    return Judgement(item_id, verdict, reply, spread, usage, failed)
+
+
+def _spread(samples: Sequence[Judgement]) -> Mapping[str, float]:
+    """The mean of the samples' distributions; a verdict without one has all its mass at itself."""
+    total: Counter[str] = Counter()
+    parsed = [s for s in samples if not isinstance(s.verdict, Unparsed)]
+    for sample in parsed:
+        total.update(sample.probabilities or {_label(sample.verdict): 1.0})
+    return {label: total[label] / len(parsed) for label in sorted(total)}
+
+
+def _label(verdict: Verdict) -> str:
+    if isinstance(verdict, Rating):
+        return f"{verdict.value:g}"
+    return cast("Preference", verdict).choice
+
+
+def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:
+    """Return the preference that the judgements of a pair's two responses amount to."""
+    one, two = (cast("Union[Rating, Unparsed]", j.verdict) for j in (first, second))
+    return Judgement(
+        pair.id,
+        preference_from_ratings(one, two),
+        reply=f"{first.reply}\n\n{second.reply}",
+        usage=first.usage + second.usage,
+        failed=first.failed or second.failed,
+    )

@@ -1,0 +1,1 @@
+"""Runs: a judge asked about a gold set, journalled and resumed."""

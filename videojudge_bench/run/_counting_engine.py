@@ -1,0 +1,47 @@
+"""An engine that counts what it is asked, for estimates made before any call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Capability, PromptGroup, Reply
+from videojudge_bench.verdicts import Usage
+
+CHARACTERS_PER_TOKEN = 4.0
+"""Of English text, with the tokenizers in use; within a fifth or so."""
+
+
+class CountingEngine:
+    """Answers nothing; its replies say how many tokens their prompts have, frames aside.
+
+    Args:
+        capabilities: those of the engine that it stands for.
+
+    Attributes:
+        calls: prompts that it was asked.
+        with_video: those of them with a video.
+        characters: of all prompts, with what they share.
+        max_tokens: that the last of them allowed a reply.
+    """
+
+    def __init__(self, capabilities: frozenset[Capability] = frozenset()) -> None:
+        self.capabilities = capabilities
+        self.calls = self.with_video = self.characters = self.max_tokens = 0
+
+    async def complete(self, group: PromptGroup) -> Sequence[Reply]:
+        """Return an empty reply to each prompt."""
+        shared = len(group.prefix.system) + len(group.prefix.text)
+        lengths = [shared + len(tail.text) for tail in group.continuations]
+        self.calls += len(lengths)
+        self.with_video += len(lengths) if group.prefix.video is not None else 0
+        self.characters += sum(lengths)
+        self.max_tokens = group.sampling.max_tokens
+        return [Reply("", usage=Usage(round(n / CHARACTERS_PER_TOKEN))) for n in lengths]
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing to give back."""

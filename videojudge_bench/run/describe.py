@@ -1,0 +1,175 @@
+"""Dense descriptions of videos, by any engine that sees: once per video, each kept as it comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import (
+    Continuation,
+    Engine,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Reply,
+    Sampling,
+)
+from videojudge_bench.errors import ConfigError, JournalBusyError
+from videojudge_bench.goldsets.descriptions import DescriptionRow, read_rows_of
+from videojudge_bench.items import Item
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
+from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.run.journal import cut_torn_line
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import render
+
+Video = tuple[str, Path]
+
+AT_ONCE = 16
+"""Videos that are asked about at once; an engine may bound its requests further."""
+
+
+@dataclass(frozen=True)
+class DescribeOptions:
+    """How descriptions are written.
+
+    Attributes:
+        engine: its name or `module:Class`.
+        engine_options: for its constructor.
+        prompt: a file in place of `describe.jinja`.
+        sampling: how to decode.
+    """
+
+    engine: str
+    engine_options: Mapping[str, Scalar] = field(default_factory=dict)
+    prompt: Path | None = None
+    sampling: Sampling = Sampling(max_tokens=2048)
+
+
+class Describer:
+    """Writes descriptions into a file, and goes on where an earlier run stopped.
+
+    Raises:
+        ConfigError: unknown engine or option, an engine that takes no video, a prompt that cannot
+            be read.
+    """
+
+    def __init__(self, options: DescribeOptions) -> None:
+        self._options = options
+        path = options.prompt or PROMPTS_FOLDER / "describe.jinja"
+        self._template: PromptTemplate = load_prompt(path)
+        self._engine: Engine = registry.build_engine(options.engine, options.engine_options)
+        if "video" not in self._engine.capabilities:
+            raise ConfigError(
+                f"the engine {options.engine!r} takes text alone here; a description needs a model "
+                "that takes videos"
+            )
+
+    @property
+    def made_by(self) -> str:
+        """What the descriptions depend on: engine, model, frames, prompt and decoding."""
+        sampling = self._options.sampling
+        return render(
+            {
+                "engine": self._options.engine,
+                **self._engine.settings(),
+                "prompt": self._template.sha,
+                "temperature": float(sampling.temperature),
+                "max_tokens": sampling.max_tokens,
+                "seed": sampling.seed,
+            }
+        )
+
+    def waiting(self, videos: Mapping[str, Path], output: Path) -> list[Video]:
+        """Return the videos that a file does not describe yet.
+
+        Raises:
+            ConfigError: the file holds descriptions that were made in another way.
+            DataError: the file is malformed.
+            JournalBusyError: another process writes it.
+        """
+        with _locked(output):
+            done = self._described(output)
+        return [(video_id, path) for video_id, path in videos.items() if video_id not in done]
+
+    def _described(self, output: Path) -> set[str]:
+        cut_torn_line(output)
+        begun = output.exists() and output.stat().st_size > 0
+        rows = list(read_rows_of(output)) if begun else []
+        others = sorted({row.made_by for row in rows} - {self.made_by})
+        if others:
+            raise ConfigError(
+                f"{output} holds descriptions made in another way:\n  {others[0]}\nand these would "
+                f"be\n  {self.made_by}\nGive another file, or the options of that one"
+            )
+        return {row.video_id for row in rows}
+
+    def write(self, videos: Sequence[Video], output: Path) -> Iterator[tuple[str, str]]:
+        """Describe videos; yield each one's id and, where it failed, why ("" otherwise).
+
+        A description is on disk before its id comes out. Videos that the file has by now, because
+        another process was faster, are left out.
+
+        Raises:
+            ConfigError: the engine's options cannot work, or as `waiting`.
+            DataError: the file is malformed.
+            JournalBusyError: another process writes the same file.
+        """
+        made_by = self.made_by
+        with _locked(output):
+            done = self._described(output)
+            groups = ([video] for video in videos if video[0] not in done)
+            with output.open("ab") as file:
+                for ((video_id, _),), (reply,) in AsyncBatcher(self._ask, groups, AT_ONCE):
+                    problem = _problem(reply)
+                    if isinstance(reply, Reply) and not problem:
+                        row = DescriptionRow(
+                            video_id=video_id, description=reply.text.strip(), made_by=made_by
+                        )
+                        file.write(row.model_dump_json().encode() + b"\n")
+                        file.flush()
+                        os.fsync(file.fileno())
+                    yield video_id, problem
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
+
+    async def _ask(self, videos: Sequence[Video]) -> Sequence[Reply | EngineError]:
+        ((video_id, path),) = videos
+        item = Item(video_id, video_id, "", "", video=path)
+        prompt = self._template.render(item, RatingScale())
+        tail = Continuation(video_id, prompt.response)
+        prefix = Prefix(prompt.system, prompt.shared, path)
+        return await self._engine.complete(
+            PromptGroup(prefix, (tail,), sampling=self._options.sampling)
+        )
+
+
+def _problem(reply: Reply | EngineError) -> str:
+    if isinstance(reply, EngineError):
+        return reply.reason
+    if not reply.finished:
+        return "the description was cut off at max_tokens; give more of them"
+    return "" if reply.text.strip() else "the model wrote nothing"
+
+
+@contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output.with_name(f"{output.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise JournalBusyError(f"another process is writing {output}; wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
