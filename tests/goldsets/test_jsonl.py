@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -158,7 +158,6 @@ NAMES = st.lists(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(names=NAMES, indent=st.none() | st.integers(0, 3), escaped=st.booleans())
 def test_the_members_of_a_json_file_come_with_their_lines(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], indent: int | None, *, escaped: bool
