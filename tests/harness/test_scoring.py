@@ -128,16 +128,6 @@ def test_the_report_names_the_number_and_the_journal(
     ]
 
 
-def test_gold_is_shown_as_text(rated_set: GoldSet, option_set: GoldSet, pair_set: GoldSet) -> None:
-    assert [scoring.gold_text(e) for e in rated_set.examples[:2]] == ["5 4", "1 2"]
-    assert [scoring.gold_text(e) for e in option_set.examples[:3]] == [
-        "distractor",
-        "correct",
-        "distractor",
-    ]
-    assert [scoring.gold_text(e) for e in pair_set.examples[:2]] == ["first", "second"]
-
-
 def test_no_key_is_called_score(documents: Documents) -> None:
     """Lmms-eval would average it and print the result as a standard error."""
     assert "score" not in scoring.read_result(documents, "v0/cat", "<score>3</score>", 0)

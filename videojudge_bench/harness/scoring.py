@@ -12,7 +12,6 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.harness.documents import Documents, StockSettings
 from videojudge_bench.harness.envelope import open_reply
-from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.verdicts import Judgement, Unparsed
 
 JUDGEMENT_KEY = "judgement"
@@ -78,18 +77,6 @@ def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
     return lines
 
 
-def gold_text(example: Example) -> str:
-    """Return the gold of an example as text, for the host's sample log."""
-    gold = example.gold
-    if isinstance(gold, RatingGold):
-        return " ".join(f"{rating:g}" for rating in gold.ratings)
-    if isinstance(gold, OptionGold):
-        return "correct" if gold.correct else "distractor"
-    if isinstance(gold, PreferenceGold):
-        return "first" if gold.p_first > 0.5 else "second"
-    return "none"
-
-
 def _headline(info: GoldSetInfo, card: metrics.ScoreCard) -> str:
     """The primary statistic with its interval; the host's table is long and sorted by name."""
     key, flat = metrics.primary_key(info), card.flat()
@@ -109,7 +96,7 @@ def _read_result(documents: Documents, item_id: str, reply: str, references: int
         return {"id": item_id}
     example = documents.gold_set.by_id[item_id]
     judgement = open_reply(reply, example.item, documents.info.scale)
-    record: Record = {"id": item_id, "gold": gold_text(example), "references": references}
+    record: Record = {"id": item_id, "gold": str(example.gold), "references": references}
     if judgement is not None:
         record["verdict"] = judgement.to_json()
     return record

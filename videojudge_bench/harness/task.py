@@ -132,7 +132,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
     def _target(self, doc: Document) -> str:
         if self.documents.gold_set is None:
             return ""
-        return scoring.gold_text(self.documents.gold_set.by_id[str(doc["id"])])
+        return str(self.documents.gold_set.by_id[str(doc["id"])].gold)
 
     def _visual(self, doc: Document) -> list[str]:
         return [] if (video := self._video(doc)) is None else [str(video)]
