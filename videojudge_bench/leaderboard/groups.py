@@ -11,7 +11,6 @@ from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.leaderboard.stored import rounded
 from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
 from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
 
@@ -47,7 +46,7 @@ class GroupRow:
             "label": self.label,
             "value": self.value,
             "n_videos": self.n_videos,
-            **rounded(self.card.flat()),
+            **self.card.numbers(),
         }
 
     def cells(self, columns: Sequence[str]) -> list[str]:

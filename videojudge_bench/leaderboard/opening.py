@@ -68,11 +68,8 @@ class OpenRun:
     @cached_property
     def signature(self) -> Signature:
         """How the run's numbers are made."""
-        run = self.found
-        half = measurement_of(
-            self.gold_set, run.judgements, references=run.references, part=run.part
-        )
-        return Signature(half, run.judge)
+        measurement = measurement_of(self.found, self.gold_set)
+        return Signature(measurement.signature(self.judgements), self.found.judge)
 
 
 def open_runs(folder: Path) -> list[OpenRun]:
