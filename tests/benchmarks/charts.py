@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from videojudge_bench._util import plots
+from videojudge_bench._util import charts
 
 Data = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ def _decode(data: Data) -> str:
         for clip, methods in data.items()
         if clip[0].isdigit()
     }
-    return plots.bars(groups, label="CPU seconds per video")
+    return _bars(groups, label="CPU seconds per video")
 
 
 def _shared_prefix(data: Data) -> str:
@@ -38,7 +38,7 @@ def _shared_prefix(data: Data) -> str:
         for name, run in data.items()
         if isinstance(run, Mapping)
     }
-    return plots.bars(_rounded(groups), label="CPU seconds for five responses")
+    return _bars(groups, label="CPU seconds for five responses")
 
 
 def _judge_against_stock(data: Data) -> str:
@@ -47,15 +47,21 @@ def _judge_against_stock(data: Data) -> str:
         for clip in data
         if clip[0].isdigit()
     }
-    return plots.bars(groups, label="CPU seconds for five responses, decoding included")
+    return _bars(groups, label="CPU seconds for five responses, decoding included")
 
 
 def _server_client(data: Data) -> str:
-    return plots.bars({"": data["cpu_ms_per_request"]}, label="client's CPU, ms per request")
+    return _bars({"": data["cpu_ms_per_request"]}, label="client's CPU, ms per request")
 
 
-def _rounded(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {g: {n: round(v, 2) for n, v in values.items()} for g, values in groups.items()}
+def _bars(groups: Mapping[str, Mapping[str, float]], *, label: str) -> str:
+    """The values of each group, the smallest on top."""
+    bars = [
+        charts.Bar(f"{name}, {group}" if group else name, value, None, None, "judge")
+        for group, values in groups.items()
+        for name, value in sorted(values.items(), key=lambda pair: pair[1])
+    ]
+    return charts.document(charts.intervals(bars, label))
 
 
 _CHARTS: Mapping[str, Callable[[Data], str]] = {

@@ -75,7 +75,6 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, content: bytes, *m
         (["add"], ['"preferences": ["a", "tie"]', "--scale LOW-HIGH", "default: 1-5", "--replace"]),
         (["remove"], ["its videos stay where they are"]),
         (["prepare"], ["The task then serves the full set in the place of the sample", *SAMPLES]),
-        (["prepare", "vatex"], ["--emscore DIR", "--output", "--force"]),
         (["prepare", "longvideobench"], ["(--subtitles DIR | --no-subtitles)", "--release FILE"]),
         (["prepare", "videoautoarena"], ["--release FILE", "--videos DIR"]),
     ],

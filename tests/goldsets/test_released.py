@@ -20,7 +20,6 @@ from videojudge_bench.goldsets.released import (
     SAMPLE_LICENCE,
     SAMPLE_SOURCE,
     ReleasedSet,
-    read_our_rows,
 )
 
 FULL = GoldSetInfo(
@@ -66,7 +65,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tiny(package: Path) -> ReleasedSet:
     """A set with a sample of two pairs, whose release has three."""
     file_of(package / "sample" / "tinypairs.jsonl", pair(0), pair(1))
-    return ReleasedSet(FULL, read_our_rows(FULL), sample_file="tinypairs.jsonl", units=3)
+    return ReleasedSet(FULL, sample_file="tinypairs.jsonl", units=3)
 
 
 @pytest.fixture
@@ -154,7 +153,8 @@ def test_a_release_that_makes_no_set_is_not_kept(tiny: ReleasedSet, release: Pat
     files = iter(["a.mp4", "b.mp4", "c.mp4"])
 
     def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-        for row in read_our_rows(FULL)(release, subtitles):
+        del subtitles
+        for row in schema.checked_rows(release, FULL.shape, FULL.scale):
             yield row.model_copy(update={"video_id": "v", "video": next(files)})
 
     with pytest.raises(DataError, match="a video has one file"):
@@ -185,9 +185,9 @@ def test_the_sets_with_a_release() -> None:
     assert goldsets.released_names() == OURS
     for name in OURS:
         form = goldsets.released_set(name)
-        assert form.full.name == name
-        assert form.full == goldsets.info(name)
-        assert form.full.data == "full"
+        assert form.INFO.name == name
+        assert goldsets.info(name) == form.INFO
+        assert form.INFO.data == "full"
     with pytest.raises(UnknownNameError, match="unknown set with a release 'vatex'"):
         goldsets.released_set("vatex")
     with pytest.raises(UnknownNameError, match="Did you mean 'pairwise'"):
@@ -219,7 +219,7 @@ def test_what_they_are(name: str, kind: str, shape: str, units: int | None) -> N
     # The sizes are those of the papers: 237 of 250 pairs two people agree on, 1,337 questions of
     # the validation split, 255 benchmark questions.
     form = goldsets.released_set(name)
-    assert (form.full.kind, form.full.shape, form.units) == (kind, shape, units)
+    assert (form.INFO.kind, form.INFO.shape, form.units) == (kind, shape, units)
     assert form.has_subtitles is (name == "longvideobench")
 
 
@@ -230,7 +230,7 @@ def test_a_rated_release_of_ours_is_prepared(tmp_path: Path, videos: Path) -> No
     ]
     form = goldsets.released_set("llava")
     made = form.prepare(file_of(tmp_path / "llava.jsonl", *lines), videos, None)
-    assert (made.info, made.max_references) == (form.full, 0)
+    assert (made.info, made.max_references) == (form.INFO, 0)
     assert {example.unit for example in made.examples} == {made.examples[0].unit}
     goldsets.load.cache_clear()
     assert goldsets.load("llava") == made

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
-import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.cli.main import main
-from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
+from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets import jsonl, nextqa, store, vatex, verify
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import (
@@ -155,87 +152,6 @@ def test_ids_come_with_the_keys_of_the_source(name: str, header: list[str]) -> N
         [example.item.id, example.item.video_id, *(example.labels[key] for key in header)]
         for example in examples
     ]
-
-
-def emscore_pickles(folder: Path, rows: list[vatex.VatexRow]) -> Path:
-    """The four files in the form of EMScore's release: arrays, one entry per candidate."""
-    candidates = [(row, candidate) for row in rows for candidate in row.candidates]
-    ratings = np.array([candidate.ratings for _, candidate in candidates])
-    arrays = {
-        "video_ids": np.array([row.video_id for row, _ in candidates]),
-        "candidates_list": np.array([candidate.text for _, candidate in candidates], dtype=object),
-        "gts_list": np.array([[*row.references, "a tenth"] for row, _ in candidates], dtype=object),
-        "human_scores": ratings.T.reshape(-1),
-    }
-    for name, array in arrays.items():
-        (folder / f"{name}.pkl").write_bytes(pickle.dumps(array))
-    return folder
-
-
-def test_emscores_pickles_become_the_packaged_file(tmp_path: Path) -> None:
-    folder = emscore_pickles(tmp_path, list(vatex.rows()))
-    output = tmp_path / "vatex_eval.jsonl.gz"
-    assert verify.prepare_vatex(folder, output) == [
-        f"wrote {output}: 3000 videos, 18000 candidates",
-        "the content is the same as in the package",
-    ]
-    packaged = jsonl.packaged_file(vatex.INFO, "vatex_eval.jsonl.gz")
-    assert gzip.decompress(output.read_bytes()) == gzip.decompress(packaged.read_bytes())
-
-
-def test_what_differs_from_the_package_is_counted(tmp_path: Path) -> None:
-    first, second, third, *_ = vatex.rows()
-    candidate = first.candidates[0]
-    other = candidate.model_copy(
-        update={"text": "another text", "ratings": tuple(6 - r for r in candidate.ratings)}
-    )
-    rows = [
-        first.model_copy(update={"candidates": (other, *first.candidates[1:])}),
-        second.model_copy(update={"references": second.references[::-1]}),
-        third.model_copy(update={"video_id": "new_000000_000010"}),
-    ]
-    lines = verify.prepare_vatex(emscore_pickles(tmp_path, rows), tmp_path / "own.jsonl.gz")
-    # Three videos written, one of them unknown: 3,000 - 2 are in the package alone. The middle
-    # rating 3 would stay 3 when mirrored, and the first candidate has another one.
-    assert candidate.ratings != (3, 3, 3)
-    assert lines == [
-        f"wrote {tmp_path / 'own.jsonl.gz'}: 3 videos, 18 candidates",
-        "the content differs from the package:",
-        "  videos that the package lacks: 1",
-        "  videos that only the package has: 2998",
-        "  videos with other references: 1",
-        "  candidates with another text: 1",
-        "  candidates with other ratings: 1",
-    ]
-
-
-def test_an_output_is_replaced_only_when_told_to(tmp_path: Path) -> None:
-    folder = emscore_pickles(tmp_path, list(vatex.rows())[:1])
-    output = tmp_path / "own.jsonl.gz"
-    output.write_bytes(b"mine")
-    text = f"the output {str(output)!r} exists; give --force to replace it or another --output"
-    with pytest.raises(ConfigError, match=re.escape(text)):
-        verify.prepare_vatex(folder, output)
-    assert output.read_bytes() == b"mine"
-    verify.prepare_vatex(folder, output, force=True)
-    assert len(list(vatex.rows(output))) == 1
-
-
-def test_an_output_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=re.escape("is compressed; name it <name>.jsonl.gz")):
-        verify.prepare_vatex(tmp_path, tmp_path / "own.jsonl")
-    text = f"the folder {str(tmp_path / 'none')!r} does not exist; make it first"
-    with pytest.raises(ConfigError, match=re.escape(text)):
-        verify.prepare_vatex(tmp_path, tmp_path / "none" / "own.jsonl.gz")
-
-
-def test_a_refused_pickle_leaves_no_file(tmp_path: Path) -> None:
-    folder = emscore_pickles(tmp_path, list(vatex.rows())[:1])
-    (folder / "gts_list.pkl").write_bytes(b"cposix\nsystem\n(V:\ntR.")
-    output = tmp_path / "own.jsonl.gz"
-    with pytest.raises(DataError, match=re.escape("gts_list.pkl: asks for 'posix.system'")):
-        verify.prepare_vatex(folder, output)
-    assert not list(tmp_path.glob("own*"))
 
 
 LVB: dict[str, object] = json.loads("""{

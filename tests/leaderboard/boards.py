@@ -14,7 +14,7 @@ from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
-from videojudge_bench.goldsets.released import ReleasedSet, read_our_rows
+from videojudge_bench.goldsets.released import ReleasedSet
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun, to_stored
 from videojudge_bench.leaderboard.stored import Part, StoredRun
@@ -72,10 +72,10 @@ def two_forms(folder: Path, *, videos: int = 20) -> Iterator[ReleasedSet]:
     """Make a set known that has a sample, and full data once they are prepared."""
     info = board_set(name=TWO_FORMS).info
     sample = write_rows(folder / "sample.jsonl", videos=videos, prefix="clip")
-    form = ReleasedSet(info, read_our_rows(info), sample_file=str(sample))
+    form = ReleasedSet(info, sample_file=str(sample))
     with registered(form.sample):
-        module = sys.modules[f"gold_set_{TWO_FORMS}"]
-        vars(module).update(INFO=form.full, SET=form, load=form.load)
+        vars(sys.modules[f"gold_set_{TWO_FORMS}"]).update(SET=form)
+        goldsets._BUILT_IN[TWO_FORMS] += ":SET"
         goldsets.load.cache_clear()
         yield form
 

@@ -97,7 +97,7 @@ def test_a_run_on_a_sample_stands_in_a_section_of_its_own(
     assert "videojudge_mine: What I rated" in above
     assert TWO_FORMS not in above
     assert below.startswith("\nGold written by a model, to try things out: nothing here is ranked")
-    assert f"### videojudge_{TWO_FORMS} (sample-60): {form.full.title}" in below
+    assert f"### videojudge_{TWO_FORMS} (sample-60): {form.INFO.title}" in below
     assert "Gold: model. Not ranked; ordered by `spearman`." in below
     assert "Without a rank" not in below
     printed = capsys.readouterr().out
@@ -121,7 +121,7 @@ def test_a_journal_of_the_sample_is_taken_after_the_full_data_came(
         assert main(["leaderboard", "add", str(folder), "--results", str(results)]) == 0
     shown = [(r["data"], r["n"], r["rank"], r["verified"]) for r in build(results)]
     assert shown == [("full", 120, 1, True), ("sample-60", 60, None, True)]
-    table = f"## videojudge_{TWO_FORMS}: {form.full.title}"
+    table = f"## videojudge_{TWO_FORMS}: {form.INFO.title}"
     assert markdown(results).index(table) < markdown(results).index("## Samples")
 
 

@@ -38,8 +38,7 @@ _HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "rich.console", "
           "videojudge_bench.analysis.rubric_specificity",
           "videojudge_bench.analysis.rubric_human_eval",
           "videojudge_bench.training.bootstrap.experiments", "videojudge_bench.judges.metrics",
-          "videojudge_bench.judges.baselines", "matplotlib.figure",
-          "matplotlib.backends.backend_svg")  # fmt: skip
+          "videojudge_bench.judges.baselines")  # fmt: skip
 
 VIDEOS, SEEDS = 60, 40
 LEVELS = {5: "all of it", 3: "half of it", 1: "nothing at all"}

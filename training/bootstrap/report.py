@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from videojudge_bench._util import plots
+from videojudge_bench._util import charts
+from videojudge_bench._util.charts import Axis, Mark
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.markdown import inert
 from videojudge_bench.training.bootstrap.calls import Role, Spent
@@ -241,27 +242,41 @@ def _cost(page: _Page, facts: ReportFacts) -> None:
 
 def _plots(tallies: Tallies, near: Mapping[str, Mapping[int, Moments]]) -> dict[str, str]:
     last = max((number for _, number in tallies.by_round), default=1)
-    return {
-        "acceptance": plots.lines(
-            {
-                f"rating {target}": [
-                    (number, tallies.by_round[target, number].value)
-                    for number in range(1, last + 1)
-                    if (target, number) in tallies.by_round
-                ]
-                for target in sorted(tallies.by_target)
-            },
-            labels=("round", "accepted of those that entered it"),
-        ),
-        "similarity": plots.lines(
-            {
-                name: [(rating, moments.mean) for rating, moments in sorted(found.items())]
-                for name, found in near.items()
-            },
-            labels=("rating", "mean similarity to the gold answer"),
-        ),
-        "confusion": plots.heat(tallies.first_round, labels=("rated", "aimed at")),
+    rounds = {
+        f"rating {target}": [
+            Mark(number, share.value, share.whole)
+            for number in range(1, last + 1)
+            if (share := tallies.by_round.get((target, number)))
+        ]
+        for target in sorted(tallies.by_target)
     }
+    means = {
+        name: [Mark(rating, moments.mean, moments.n) for rating, moments in sorted(found.items())]
+        for name, found in near.items()
+    }
+    ratings = [rating for found in near.values() for rating in found]
+    cells, aimed = tallies.first_round, sorted({row for row, _ in tallies.first_round})
+    rated = [column for column in _columns(cells) if any(cells.get((r, column)) for r in aimed)]
+    confusion = charts.heat(
+        [[cells.get((row, column), 0) for column in rated] for row in aimed],
+        [str(row) for row in aimed],
+        rated,
+        labels=("aimed at", "rated"),
+    )
+    return {
+        "acceptance": _lines(rounds, Axis.whole("round", 1, last), "accepted of those entered"),
+        "similarity": _lines(
+            means,
+            Axis.whole("rating", min(ratings, default=1), max(ratings, default=5)),
+            "mean similarity to the gold answer",
+        ),
+        "confusion": charts.document(confusion),
+    }
+
+
+def _lines(series: Mapping[str, Sequence[Mark]], x: Axis, label: str) -> str:
+    y = Axis.over(label, [0.0, 1.0])
+    return charts.document(charts.curves(list(series.values()), x, y, names=list(series)))
 
 
 def _share_row(name: str, share: Share) -> tuple[str, str, str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videojudge_bench import goldsets
-from videojudge_bench._util import plots
+from videojudge_bench._util import charts
+from videojudge_bench._util.charts import Bar
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.metrics import Measurement
@@ -90,21 +91,19 @@ def _plain(table: Table) -> dict[str, Json]:
     }
 
 
-def _draw(output: Path, table: Table, confusion: object) -> None:
-    values = {
-        kind: {name: round(row[kind].value or 0.0, 3) for name, row in table.items()}
+def _draw(output: Path, table: Table, confusion: Sequence[Sequence[int]]) -> None:
+    bars = [
+        Bar(f"{name}, {kind}", row[kind].value or 0.0, row[kind].low, row[kind].high, "judge")
         for kind in (ALL, *KINDS)
+        for name, row in table.items()
+    ]
+    levels = [str(level) for level in range(1, len(confusion) + 1)]
+    made = {
+        "spearman": charts.intervals(bars, "Spearman with the truth, held-out videos"),
+        "confusion": charts.heat(confusion, levels, levels, labels=("deserved", "said")),
     }
-    svg = plots.bars(values, label="Spearman with the truth, held-out videos")
-    (output / "spearman.svg").write_text(svg, encoding="utf-8")
-    if isinstance(confusion, (list, tuple)):
-        cells = {
-            (gold, str(said)): int(count)
-            for gold, row in enumerate(confusion, start=1)
-            for said, count in enumerate(row, start=1)
-        }
-        svg = plots.heat(cells, labels=("what the judge says", "what the response deserves"))
-        (output / "confusion.svg").write_text(svg, encoding="utf-8")
+    for name, chart in made.items():
+        (output / f"{name}.svg").write_text(charts.document(chart), encoding="utf-8")
 
 
 def _lines(items: int, tables: Mapping[str, Table], less: Table) -> Iterator[str]:

@@ -90,13 +90,6 @@ def _add_prepare(parts: Verbs) -> None:
         description="The task then serves the full set in the place of the sample.",
     )
     sets = prepare.add_subparsers(title="gold sets", required=True, metavar="SET")
-    vatex = sets.add_parser("vatex", help="compare EMScore's own pickle files with the package")
-    vatex.add_argument("--emscore", type=Path, required=True, metavar="DIR", help="their folder")
-    vatex.add_argument(
-        "--output", type=Path, default=Path("vatex_eval.jsonl.gz"), help="default: %(default)s"
-    )
-    vatex.add_argument("--force", action="store_true", help="replace the output file")
-    vatex.set_defaults(verb=_prepare_vatex)
     for name, what in _PREPARED.items():
         one = sets.add_parser(name, help=what)
         one.add_argument("--release", type=Path, required=True, metavar="FILE", help="its file")
@@ -168,11 +161,4 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from videojudge_bench.goldsets.verify import prepare_released
 
     say(prepare_released(arguments.name, arguments.release, arguments.videos, arguments.subtitles))
-    return 0
-
-
-def _prepare_vatex(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.verify import prepare_vatex
-
-    say(prepare_vatex(arguments.emscore, arguments.output, force=arguments.force))
     return 0

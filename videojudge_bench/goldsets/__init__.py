@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 from typing import Protocol, cast
 
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError
@@ -19,14 +19,14 @@ GROUP = "videojudge_bench.goldsets"
 """The entry-point group in which other packages name their gold sets."""
 
 _BUILT_IN = {
-    "llava": "videojudge_bench.goldsets.llava",
-    "longvideobench": "videojudge_bench.goldsets.longvideobench",
+    "llava": "videojudge_bench.goldsets.paper:LLAVA",
+    "longvideobench": "videojudge_bench.goldsets.longvideobench:SET",
     "nextqa": "videojudge_bench.goldsets.nextqa",
-    "pairwise": "videojudge_bench.goldsets.pairwise",
-    "pairwise_h": "videojudge_bench.goldsets.pairwise_h",
+    "pairwise": "videojudge_bench.goldsets.paper:PAIRWISE",
+    "pairwise_h": "videojudge_bench.goldsets.paper:PAIRWISE_H",
     "vatex": "videojudge_bench.goldsets.vatex",
-    "vcg": "videojudge_bench.goldsets.vcg",
-    "videoautoarena": "videojudge_bench.goldsets.videoautoarena",
+    "vcg": "videojudge_bench.goldsets.paper:VCG",
+    "videoautoarena": "videojudge_bench.goldsets.videoautoarena:SET",
 }
 
 
@@ -37,8 +37,8 @@ _BROKEN = (
 )  # fmt: skip
 
 
-class GoldSetModule(Protocol):
-    """What a module of this folder offers, and the target of an entry point."""
+class GoldSetSource(Protocol):
+    """A module or an object that offers a gold set: the target of an entry point."""
 
     INFO: GoldSetInfo
 
@@ -72,8 +72,8 @@ def info(name: str) -> GoldSetInfo:
         ConfigError: when the package that offers it cannot be imported.
         DataError: when a set that a user added is damaged.
     """
-    module = _module(name)
-    return store.read(name).info if module is None else module.INFO
+    source = _source(name)
+    return store.read(name).info if source is None else source.INFO
 
 
 @cache
@@ -91,21 +91,20 @@ def load(name: str, data: str | None = None) -> GoldSet:
         NoDataError: when its data, or this form of them, are not on this machine.
         DataError: when they are not what they should be.
     """
-    module = _module(name)
+    source = _source(name)
     if data is None:
-        return store.load(name) if module is None else module.load()
+        return store.load(name) if source is None else source.load()
     found = load(name)  # from the cache, if it was read before
     if found.info.data == data:
         return found
-    form = getattr(module, "SET", None)
-    if isinstance(form, ReleasedSet) and form.sample_file and form.sample.info.data == data:
-        return form.sample
+    if isinstance(source, ReleasedSet) and source.sample_file and source.sample.info.data == data:
+        return source.sample
     raise NoDataError(name, f"the form {data!r} is wanted, and {found.info.data!r} is here")
 
 
 def released_names() -> list[str]:
     """Return the names of the sets of this package that are prepared from a release, sorted."""
-    return [name for name in sorted(_BUILT_IN) if hasattr(_module(name), "SET")]
+    return [name for name in sorted(_BUILT_IN) if isinstance(_source(name), ReleasedSet)]
 
 
 def released_set(name: str) -> ReleasedSet:
@@ -114,16 +113,16 @@ def released_set(name: str) -> ReleasedSet:
     Raises:
         UnknownNameError: when there is no such set.
     """
-    form = getattr(_module(name), "SET", None) if name in _BUILT_IN else None
-    if not isinstance(form, ReleasedSet):
+    source = _source(name) if name in _BUILT_IN else None
+    if not isinstance(source, ReleasedSet):
         raise UnknownNameError("set with a release", name, released_names())
-    return form
+    return source
 
 
-def _module(name: str) -> GoldSetModule | None:
-    """The module of a set; None for one in the store that no module knows."""
+def _source(name: str) -> GoldSetSource | None:
+    """What offers a set; None for one in the store that nothing else offers."""
     if name in _BUILT_IN:
-        return cast(GoldSetModule, importlib.import_module(_BUILT_IN[name]))
+        return cast(GoldSetSource, resolve_name(_BUILT_IN[name]))
     packages = _of_packages()
     if name in packages:
         return _imported(name, packages[name])
@@ -132,25 +131,25 @@ def _module(name: str) -> GoldSetModule | None:
     raise UnknownNameError("gold set", name, names(), hint="See `videojudge data list`.")
 
 
-def _imported(name: str, entry: EntryPoint) -> GoldSetModule:
+def _imported(name: str, entry: EntryPoint) -> GoldSetSource:
     package = entry.dist.name if entry.dist else entry.value
     try:
-        module = entry.load()
+        source = entry.load()
     except _BROKEN as error:
         raise ConfigError(
             f"the gold set {name!r} of the package {package} cannot be imported: {error!r}"
         ) from error
-    if not (isinstance(getattr(module, "INFO", None), GoldSetInfo) and hasattr(module, "load")):
+    if not (isinstance(getattr(source, "INFO", None), GoldSetInfo) and hasattr(source, "load")):
         raise ConfigError(
             f"the gold set {name!r} of the package {package} is {entry.value!r}; it must be a "
             "module or an object with INFO (a GoldSetInfo) and load()"
         )
-    if module.INFO.name != name:
+    if source.INFO.name != name:
         raise ConfigError(
             f"the package {package} offers a gold set as {name!r}, and its INFO says "
-            f"{module.INFO.name!r}; the two names must be equal"
+            f"{source.INFO.name!r}; the two names must be equal"
         )
-    return cast(GoldSetModule, module)
+    return cast(GoldSetSource, source)
 
 
 @cache

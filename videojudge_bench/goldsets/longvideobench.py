@@ -199,5 +199,3 @@ SET = ReleasedSet(
     units=1_337,
     has_subtitles=True,
 )
-
-load = SET.load

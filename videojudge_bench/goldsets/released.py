@@ -37,15 +37,16 @@ class ReleasedSet:
     """A set that is prepared from its release, with a sample in the package or without one.
 
     Attributes:
-        full: what is known of the full set.
-        read: reads the release, and the sample, which has the same form.
+        INFO: what is known of the full set.
+        read: reads the release, and the sample, which has the same form; by default rows of our
+            own schema (`videojudge_bench.goldsets.schema`).
         sample_file: name of the sample in `tasks/sample/`, if there is one.
         units: how many questions or pairs the release has, where that is known.
         has_subtitles: whether the release comes with files of subtitles.
     """
 
-    full: GoldSetInfo
-    read: ReadRelease
+    INFO: GoldSetInfo
+    read: ReadRelease | None = None
     sample_file: str | None = None
     units: int | None = None
     has_subtitles: bool = False
@@ -57,10 +58,10 @@ class ReleasedSet:
             NoDataError: when there is neither.
             DataError: when the data are not what they should be.
         """
-        if not store.contains(self.full.name):
+        if not store.contains(self.INFO.name):
             return self.sample
-        kept = store.load(self.full.name)
-        return replace(kept, info=replace(self.full, data=kept.info.data))
+        kept = store.load(self.INFO.name)
+        return replace(kept, info=replace(self.INFO, data=kept.info.data))
 
     @cached_property
     def sample(self) -> GoldSet:
@@ -71,10 +72,10 @@ class ReleasedSet:
         """
         folder = Path(str(files("videojudge_bench.tasks"))) / "sample"
         if self.sample_file is None or not (folder / self.sample_file).is_file():
-            raise NoDataError(self.full.name, self.full.how_to_get)
-        found = list(self.read(folder / self.sample_file, folder))
+            raise NoDataError(self.INFO.name, self.INFO.how_to_get)
+        found = self._rows(folder / self.sample_file, folder)
         info = replace(
-            self.full,
+            self.INFO,
             kind="model",
             licence=SAMPLE_LICENCE,
             source=SAMPLE_SOURCE,
@@ -94,19 +95,14 @@ class ReleasedSet:
             ConfigError: when the folder of videos does not exist.
             DataError: when the release is not what it should be.
         """
-        found = list(self.read(release, subtitles))
+        found = self._rows(release, subtitles)
         data = "full" if self.units in (None, len(found)) else f"part-{len(found)}"
-        info = replace(self.full, data=data)
+        info = replace(self.INFO, data=data)
         schema.gold_set(found, info, videos)  # what could not be read again is not kept
         store.write(info, found, videos)
         return self.load()
 
-
-def read_our_rows(full: GoldSetInfo) -> ReadRelease:
-    """Return a reader of releases in our own schema (`videojudge_bench.goldsets.schema`)."""
-
-    def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-        del subtitles  # they stand in the rows
-        return schema.checked_rows(release, full.shape, full.scale)
-
-    return read
+    def _rows(self, release: Path, subtitles: Path | None) -> list[schema.Row]:
+        if self.read is None:
+            return list(schema.checked_rows(release, self.INFO.shape, self.INFO.scale))
+        return list(self.read(release, subtitles))

@@ -11,7 +11,7 @@ from pathlib import Path
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
-from videojudge_bench.goldsets import adding, emscore_pickles, jsonl, nextqa, vatex
+from videojudge_bench.goldsets import adding, nextqa
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import RatingGold
@@ -219,30 +219,6 @@ def prepare_released(
     return lines
 
 
-def prepare_vatex(emscore_dir: Path, output: Path, *, force: bool = False) -> list[str]:
-    """Write EMScore's own pickles as our data file, and return lines that compare the two.
-
-    Args:
-        emscore_dir: the folder with `candidates_list.pkl`, `gts_list.pkl`, `human_scores.pkl` and
-            `video_ids.pkl`. No code in them is run.
-        output: the file to write, `<name>.jsonl.gz`.
-        force: replace a file that is there.
-
-    Raises:
-        ConfigError: when the output is there, is not named `.gz` or its folder does not exist.
-        DataError: when a pickle is missing, refused or not what it should be.
-    """
-    _check_output(output, force=force)
-    jsonl.write_lines(output, emscore_pickles.json_lines(emscore_dir))
-    prepared = {row.video_id: row for row in vatex.rows(output)}
-    packaged = {row.video_id: row for row in vatex.rows()}
-    candidates = len(prepared) * vatex.CANDIDATES
-    written = f"wrote {output}: {len(prepared)} videos, {candidates} candidates"
-    if prepared == packaged:
-        return [written, "the content is the same as in the package"]
-    return [written, "the content differs from the package:", *_differences(prepared, packaged)]
-
-
 def _list_row(name: str) -> dict[str, str]:
     examples = videos = "-"
     try:
@@ -319,29 +295,3 @@ def _csv_line(values: Sequence[str]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="").writerow(values)
     return buffer.getvalue()
-
-
-def _check_output(output: Path, *, force: bool) -> None:
-    if output.suffix != ".gz":
-        raise ConfigError(f"the output {str(output)!r} is compressed; name it <name>.jsonl.gz")
-    if not output.parent.is_dir():
-        raise ConfigError(f"the folder {str(output.parent)!r} does not exist; make it first")
-    if output.exists() and not force:
-        raise ConfigError(
-            f"the output {str(output)!r} exists; give --force to replace it or another --output"
-        )
-
-
-def _differences(
-    prepared: Mapping[str, vatex.VatexRow], packaged: Mapping[str, vatex.VatexRow]
-) -> list[str]:
-    shared = [(row, packaged[key]) for key, row in prepared.items() if key in packaged]
-    pairs = [pair for a, b in shared for pair in zip(a.candidates, b.candidates, strict=True)]
-    counts = {
-        "videos that the package lacks": len(prepared.keys() - packaged.keys()),
-        "videos that only the package has": len(packaged.keys() - prepared.keys()),
-        "videos with other references": sum(a.references != b.references for a, b in shared),
-        "candidates with another text": sum(a.text != b.text for a, b in pairs),
-        "candidates with other ratings": sum(a.ratings != b.ratings for a, b in pairs),
-    }
-    return [f"  {what}: {count}" for what, count in counts.items() if count]

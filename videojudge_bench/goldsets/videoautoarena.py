@@ -90,5 +90,3 @@ def _questions(release: Path) -> Iterator[tuple[int, str, _Question]]:
 
 
 SET = ReleasedSet(INFO, read, units=255)
-
-load = SET.load

@@ -7,14 +7,14 @@ from typing import cast
 
 import numpy as np
 
+from videojudge_bench._util import charts
+from videojudge_bench._util.charts import Axis, Mark
 from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import codes
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.options import question_scores
-from videojudge_bench.report import charts
-from videojudge_bench.report.charts import Axis, Mark
 from videojudge_bench.report.marks import Figure, mean_marks
 from videojudge_bench.verdicts import Preference, Rating, Unparsed, Verdict
 

@@ -8,16 +8,16 @@ from typing import cast
 
 import numpy as np
 
+from videojudge_bench._util import charts
+from videojudge_bench._util.charts import KINDS, Axis, Mark
 from videojudge_bench.items import Item
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.rating_statistics import Rated, confusion, rounded_to
-from videojudge_bench.report import charts
-from videojudge_bench.report.charts import Axis, Mark
 from videojudge_bench.report.choices import choice_figures
-from videojudge_bench.report.marks import KINDS, Figure, mean_marks
+from videojudge_bench.report.marks import Figure, mean_marks
 from videojudge_bench.verdicts import Rating
 
 FEWEST_ITEMS = 2
@@ -98,8 +98,9 @@ def _calibration(scores: Sequence[_Scores]) -> Figure:
 
 
 def _confusion(one: _Scores, kind: str) -> Figure:
+    levels = [str(value) for value in one.run.info.scale.values]
     cells = confusion(one.rated, one.run.info.scale)
-    svg = charts.heat(cells, one.run.info.scale.low, kind=kind)
+    svg = charts.heat(cells, levels, levels, labels=("gold", "rated"), kind=kind)
     caption = "Items by gold and by rating, both rounded; the shade is the share of a row."
     return Figure("Confusion", caption, svg, one.run.name)
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from videojudge_bench._util.charts import Mark
 from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, means
 from videojudge_bench.metrics.card import measure
-from videojudge_bench.report.charts import Mark
 
 RESAMPLING = Resampling(1000)
-KINDS = ("a", "b")
-"""Classes of the marks of the first and of the second run."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from videojudge_bench._util import charts
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.report.marks import Figure
@@ -65,13 +66,13 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (
-        (_HERE / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
-    )
+    files = (charts.STYLE, _HERE / "report.css", _HERE / "report.js")
+    colours, layout, script = (file.read_text(encoding="utf-8") for file in files)
+    style = colours + layout
     text = environment.get_template("page.html").render(
         page=page,
         policy=_policy(style, script),
-        # Our own two files, which hold no `</`.
+        # Our own files, which hold no `</`.
         style=Markup(style),
         script=Markup(script),
         data=embedded(page.items) if page.items else "",

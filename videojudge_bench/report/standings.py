@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from videojudge_bench import metrics
+from videojudge_bench._util.charts import Bar, intervals
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.tables import by_table, columns_of, title_of
-from videojudge_bench.report.charts import Bar, intervals
 
 
 @dataclass(frozen=True)

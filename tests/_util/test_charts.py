@@ -1,4 +1,4 @@
-"""Plots: marks where the numbers are, the same bytes for the same numbers, names as text."""
+"""Charts: marks where the numbers are, the same bytes for the same numbers, names as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from videojudge_bench.report.charts import Axis, Bar, Mark, bubbles, curves, heat, intervals
+from videojudge_bench._util.charts import (
+    Axis,
+    Bar,
+    Mark,
+    bubbles,
+    curves,
+    document,
+    heat,
+    intervals,
+)
 from videojudge_bench.report.marks import mean_marks
 
 UNIT = Axis.over("x", [0.0, 1.0])
@@ -65,10 +74,16 @@ def test_curves_of_two_runs_do_not_hide_each_other() -> None:
 
 
 def test_a_table_of_counts_is_shaded_by_row() -> None:
-    svg = heat([[3, 1], [0, 0]], 1, kind="a")
+    svg = heat([[3, 1], [0, 0]], ["1", "2"], ["1", "2"], labels=("gold", "rated"))
     assert re.findall(r'fill-opacity="([0-9.]+)"', svg) == ["0.750", "0.250", "0.000", "0.000"]
     texts = [e.text for e in ElementTree.fromstring(svg).iter("text")]
-    assert texts == ["rated", "gold", "1", "1", "3", "1", "2", "2", "0", "0"]
+    assert texts == ["rated", "gold", "1", "2", "1", "3", "1", "2", "0", "0"]
+
+
+def test_a_table_of_counts_has_rows_and_columns_of_its_own() -> None:
+    svg = heat([[7, 0, 13]], ["4"], ["1", "5", "unrated"], labels=("aimed at", "rated"))
+    texts = [e.text for e in ElementTree.fromstring(svg).iter("text")]
+    assert texts == ["rated", "aimed at", "1", "5", "unrated", "4", "7", "0", "13"]
 
 
 def test_intervals_have_names_as_text() -> None:
@@ -81,6 +96,35 @@ def test_intervals_have_names_as_text() -> None:
     assert svg.count('class="whisker') == 1
     (x0, _, _), (x1, _, _) = circles(svg, "dot")
     assert x1 < x0
+
+
+def test_series_have_a_colour_and_a_name_each() -> None:
+    series = [[Mark(0.5, share, 4)] for share in (0.25, 0.5, 0.75)]
+    svg = curves(series, UNIT, UNIT, names=["rating 1", "rating 2", "<3>"])
+    texts = [e.text for e in ElementTree.fromstring(svg).iter("text")]
+    assert texts[-3:] == ["rating 1", "rating 2", "<3>"]
+    kinds = [c.attrib["class"] for c in ElementTree.fromstring(svg).iter("circle")]
+    assert kinds == ["dot a", "dot b", "dot c"] * 2  # the points, then the legend
+    assert curves(series, UNIT, UNIT) == curves(series, UNIT, UNIT, names=())
+
+
+def test_a_file_has_the_colours_of_both_themes() -> None:
+    chart = intervals([Bar("a & b", 0.5, 0.4, 0.6, "judge")], "tau")
+    text = document(chart)
+    assert text == document(chart)
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    style = root[0].text or ""
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    assert "color: #2b5f8c" in light
+    assert "color: #82b4de" in dark
+    assert "var(" not in style
+    assert "a & b" in [e.text for e in root.iter() if e.tag.endswith("text")]
+
+
+def test_nothing_to_show_is_an_empty_chart() -> None:
+    for chart in (curves([], UNIT, UNIT), heat([], [], [], labels=("x", "y")), intervals([], "x")):
+        ElementTree.fromstring(document(chart))
 
 
 def test_means_at_places_with_intervals() -> None:

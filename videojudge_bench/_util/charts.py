@@ -1,10 +1,15 @@
-"""Plots as inline SVG that the page's style sheet colours, the same bytes for the same numbers."""
+"""Charts as SVG, the same bytes for the same numbers; colours come from `charts.css`.
+
+A page holds that style sheet once and the charts inline; `document` makes a file of a chart.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10, sqrt
+from pathlib import Path
 
 from markupsafe import Markup, escape
 
@@ -12,6 +17,10 @@ WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 44
 ROW = 24
 NAMES = 190
+KINDS = "abcde"
+"""Classes of the series of a chart, each with a colour of its own."""
+
+STYLE = Path(__file__).with_name("charts.css")
 LARGEST = 11.0
 """Radius, in pixels, of the bubble of the most items."""
 
@@ -76,7 +85,7 @@ def bubbles(marks: Sequence[Mark], x: Axis, y: Axis, *, kind: str, diagonal: boo
         marks: the points.
         x: horizontal axis.
         y: vertical axis.
-        kind: class of the marks: `a` or `b`.
+        kind: class of the marks, one of `KINDS`.
         diagonal: whether to draw the line of equal x and y.
     """
     plot = _Plot(x, y)
@@ -97,44 +106,56 @@ def curves(
     *,
     diagonal: bool = False,
     zero: bool = False,
+    names: Sequence[str] = (),
 ) -> Markup:
-    """Return points with intervals, joined by lines: the first series in one colour, then another.
+    """Return points with intervals, joined by lines, each series in a colour of its own.
 
     Args:
-        series: the points of each run.
+        series: the points of each, five series at most.
         x: horizontal axis.
         y: vertical axis.
         diagonal: whether to draw the line of equal x and y.
         zero: whether to draw the line of y = 0.
+        names: of the series, for a legend.
     """
     plot = _Plot(x, y)
     parts: list[str] = [plot.diagonal()] if diagonal else []
     if zero:
         parts.append(plot.level(0.0))
-    for kind, marks in zip("ab", series, strict=False):
-        shift = 0.0 if len(series) == 1 else (-3.0 if kind == "a" else 3.0)
+    for place, (kind, marks) in enumerate(zip(KINDS, series, strict=False)):
+        shift = 12 / len(series) * (place - (len(series) - 1) / 2)
         line = " ".join(f"{plot.x(m.x) + shift:.1f},{plot.y(m.y):.1f}" for m in marks)
         parts.append(f'<polyline class="line {kind}" points="{line}"/>')
         parts += [plot.point(mark, kind, shift) for mark in marks]
-    return plot.svg(parts)
+    return plot.svg([*parts, *_legend(names)], more=20 if names else 0)
 
 
-def heat(cells: Sequence[Sequence[int]], low: int, *, kind: str) -> Markup:
-    """Return a table of counts by gold level (down) and predicted level (across), shaded by row.
+def heat(
+    cells: Sequence[Sequence[int]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    labels: tuple[str, str],
+    kind: str = "a",
+) -> Markup:
+    """Return a table of counts, shaded by the share of each in its row.
 
     Args:
-        cells: counts, the lowest level first.
-        low: the lowest level.
+        cells: counts by row and column.
+        rows: names of the rows.
+        columns: names of the columns.
+        labels: of the rows and of the columns.
         kind: class of the shade.
     """
-    size, x0, y0 = len(cells), 64, 30
-    side = min(52, 300 // size)
-    parts = [_text(x0 + side * size / 2, 12, "rated", "middle", "label")]
-    parts.append(_text(12, y0 + side * size / 2, "gold", "middle", "label", turned=True))
+    x0, y0 = 64, 30
+    side = min(52, 300 // max(1, len(rows), len(columns)))
+    middle, width, height = side / 2, side * len(columns), side * len(rows)
+    parts = [_text(x0 + width / 2, 12, labels[1], "middle", "label")]
+    parts.append(_text(12, y0 + height / 2, labels[0], "middle", "label", turned=True))
+    for column, name in enumerate(columns):
+        parts.append(_text(x0 + side * column + middle, y0 - 6, name, "middle"))
     for row, line in enumerate(cells):
-        middle = side / 2
-        parts.append(_text(x0 - 10, y0 + side * row + middle + 4, str(low + row), "end"))
-        parts.append(_text(x0 + side * row + middle, y0 - 6, str(low + row), "middle"))
+        parts.append(_text(x0 - 10, y0 + side * row + middle + 4, rows[row], "end"))
         for column, count in enumerate(line):
             share = count / max(1, sum(line))
             parts.append(
@@ -144,7 +165,7 @@ def heat(cells: Sequence[Sequence[int]], low: int, *, kind: str) -> Markup:
             across, down = x0 + side * column + middle - 1, y0 + side * row + middle + 3
             strong = "count strong" if share > 0.55 else "count"
             parts.append(_text(across, down, str(count), "middle", strong))
-    return _svg(x0 + side * size + 8, y0 + side * size + 8, parts)
+    return _svg(x0 + width + 8, y0 + height + 8, parts)
 
 
 def intervals(bars: Sequence[Bar], label: str) -> Markup:
@@ -175,6 +196,19 @@ def intervals(bars: Sequence[Bar], label: str) -> Markup:
         parts.append(f'<circle class="dot {bar.kind}" cx="{x(bar.value):.1f}" cy="{y:.1f}" r="4"/>')
         parts.append(_text(width - 4, y + 4, f"{bar.value:.3f}", "end", "value"))
     return _svg(width, height, parts)
+
+
+def document(chart: Markup) -> str:
+    """Return a chart as the text of an SVG file, in the light or the dark colours of its reader."""
+    colours, _, rules = STYLE.read_text(encoding="utf-8").partition("}\n")
+    light = dark = rules
+    for name, bright, dim in re.findall(r"(--\w+): light-dark\((.+), (.+)\);", colours):
+        light, dark = light.replace(f"var({name})", bright), dark.replace(f"var({name})", dim)
+    style = f"<style>{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n</style>"
+    head, _, rest = chart.replace(' aria-hidden="true"', "").partition(">")
+    ground = '<rect class="ground" width="100%" height="100%"/>'
+    name = 'xmlns="http://www.w3.org/2000/svg"'
+    return f'{head} {name} font-family="sans-serif">{style}{ground}{rest}\n'
 
 
 class _Plot:
@@ -216,8 +250,8 @@ class _Plot:
         )
         return "".join(parts)
 
-    def svg(self, parts: Sequence[str]) -> Markup:
-        return _svg(WIDTH, HEIGHT, [*self._axes(), *parts])
+    def svg(self, parts: Sequence[str], *, more: int = 0) -> Markup:
+        return _svg(WIDTH, HEIGHT + more, [*self._axes(), *parts])
 
     def _axes(self) -> list[str]:
         bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
@@ -231,6 +265,16 @@ class _Plot:
         made.append(_text((LEFT + right) / 2, HEIGHT - 8, self._x.label, "middle", "label"))
         made.append(_text(14, (TOP + bottom) / 2, self._y.label, "middle", "label", turned=True))
         return made
+
+
+def _legend(names: Sequence[str]) -> list[str]:
+    """Dots and names in a line below the plot."""
+    parts = []
+    for place, (kind, name) in enumerate(zip(KINDS, names, strict=False)):
+        x = LEFT + place * (WIDTH - LEFT) / len(names)
+        parts.append(f'<circle class="dot {kind}" cx="{x:.1f}" cy="{HEIGHT + 8}" r="4"/>')
+        parts.append(_text(x + 8, HEIGHT + 12, name, "start"))
+    return parts
 
 
 def _svg(width: float, height: float, parts: Sequence[str]) -> Markup:
