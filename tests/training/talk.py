@@ -17,7 +17,7 @@ from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
 from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.jsonform import seed_to_json
+from videojudge_bench.training.bootstrap.jsonform import to_json
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
 from videojudge_bench.verdicts import Usage
 
@@ -117,7 +117,7 @@ def made_seed(number: int) -> Seed:
 
 def write_seeds(path: Path, count: int) -> None:
     """Write a file of so many seeds, as the source `jsonl` reads it."""
-    rows = (seed_to_json(made_seed(number)) for number in range(count))
+    rows = (to_json(made_seed(number)) for number in range(count))
     lines = (json.dumps({k: v for k, v in row.items() if k != "id"}) for row in rows)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

@@ -24,12 +24,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Seed,
 )
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.jsonform import (
-    outcome_from_json,
-    outcome_to_json,
-    seed_from_json,
-    seed_to_json,
-)
+from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
 from videojudge_bench.training.bootstrap.loop import Rules
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.rows import RowOptions
@@ -71,22 +66,48 @@ _outcomes = st.builds(
 @settings(max_examples=100)
 @given(_outcomes)
 def test_an_outcome_comes_back_from_its_json(outcome: Outcome) -> None:
-    assert outcome_from_json(json.loads(json.dumps(outcome_to_json(outcome)))) == outcome
-    assert seed_from_json(json.loads(json.dumps(seed_to_json(outcome.seed)))) == outcome.seed
+    data = json.loads(json.dumps(to_json(outcome)))
+    assert from_json(Outcome, data, path=Path("shard"), line=1) == outcome
+    assert from_json(Seed, data["seed"], path=Path("shard"), line=1) == outcome.seed
+
+
+def test_the_form_has_plain_keys_and_leaves_defaults_out() -> None:
+    assert to_json(Seed("s", "made", "v", "What?", "A cat.")) == {
+        "id": "s",
+        "source": "made",
+        "video_id": "v",
+        "instruction": "What?",
+        "gold": "A cat.",
+    }
+    assert to_json(Draft("A dog.", usage=Usage(3, 4, 0.5))) == {
+        "text": "A dog.",
+        "usage": [3, 4, 0.5],
+    }
+    assert to_json(Evaluation(None, usage=Usage(3, 4, 0.5, 0.25))) == {
+        "rating": None,
+        "usage": [3, 4, 0.5, 0.25],
+    }
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gold": None}, "seed.gold is a text, found None"),
-        ({"labels": {"type": 3}}, "labels.type is a text, found 3"),
-        ({"references": ["a", 1]}, "seed.references is a list of texts"),
-        ({"references": "a"}, "seed.references is a list, found 'a'"),
+        ({"gold": None}, "field 'gold': Input should be a valid string; found None"),
+        ({"labels": {"type": 3}}, "field 'labels.type': Input should be a valid string; found 3"),
+        ({"references": ["a", 1]}, "field 'references[1]': Input should be a valid string"),
+        ({"references": "a"}, "field 'references': Input should be a valid tuple; found 'a'"),
     ],
 )
-def test_a_seed_that_is_none_says_which_part(change: dict[str, Json], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        seed_from_json({**seed_to_json(made_seed(1)), **change})
+def test_a_seed_that_is_none_says_where_and_which_part(
+    change: dict[str, Json], message: str, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_seeds([made_seed(1)], {})
+    line = json.dumps({**to_json(made_seed(1)), **change})
+    (tmp_path / "seeds.jsonl").write_text(f"{line}\n")
+    with pytest.raises(DataError) as caught:
+        list(folder.seeds())
+    assert f"seeds.jsonl, line 1, {message}" in str(caught.value)
 
 
 def test_a_damaged_line_of_seeds_is_named(tmp_path: Path) -> None:
@@ -97,7 +118,7 @@ def test_a_damaged_line_of_seeds_is_named(tmp_path: Path) -> None:
     lines[270] = lines[270].replace('"gold"', '"glod"')
     path.write_text("\n".join(lines) + "\n")
     _, second = folder.shards()
-    with pytest.raises(DataError, match=r"seeds.jsonl, line 271: seed.gold is missing"):
+    with pytest.raises(DataError, match=r"line 271, field 'gold': the field is missing"):
         list(folder.seeds_of(second))
 
 

@@ -151,8 +151,9 @@ def test_damaged_lines_are_asked_for_again(
     journal.write_bytes(b"".join(lines) + b'{"seed": "torn')
     run_bootstrap(options_for(tmp_path, SEEDS, *roles), tmp_path / "out")
     assert outputs(tmp_path / "out") == outputs(whole)
-    assert "line 11 left out" in caplog.text
-    assert f"line {place + 1} left out: ValueError('draft.text is missing" in caplog.text
+    assert f"left out: {journal}, line 11: JSONDecodeError" in caplog.text
+    missing = f"left out: {journal}, line {place + 1}, field 'text': the field is missing"
+    assert missing in caplog.text
     assert "cut 14 bytes" in caplog.text
 
 

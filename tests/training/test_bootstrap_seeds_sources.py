@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -158,12 +159,12 @@ TURN = {"from": "human", "value": "Who?"}
     ("name", "rows", "said"),
     [
         ("videoinstruct", [QA, {"q": "Who?", "a": "A cook."}],
-         "line 1, field '[1].video_id': the field is missing"),
+         "field '[1].video_id': the field is missing"),
         ("videoinstruct", [{**QA, "a": 5}],
-         "line 1, field '[0].a': Input should be a valid string; found 5"),
-        ("videoinstruct", [QA, "QA"], "line 1, field '[1]': Input should be an object"),
-        ("videoinstruct", {"rows": [QA]}, "the file must be a JSON list; it begins with '{"),
-        ("videoinstruct", [], "the list is empty; it needs at least one row"),
+         "field '[0].a': Input should be a valid string; found 5"),
+        ("videoinstruct", [QA, "QA"], "field '[1]': Input should be an object"),
+        ("videoinstruct", {"rows": [QA]}, "expected a JSON list, got a file with '{"),
+        ("videoinstruct", [], "expected a list with at least one row, got an empty one"),
         ("vcg_plus", [{"video": "a.mp4", "conversations": [TURN, TURN]}],
          "beginning with human and ending with gpt; they are human, human"),
         ("vcg_plus", [{"video": "a.mp4", "conversations": [TURN, {**TURN, "from": "bot"}]}],
@@ -242,50 +243,55 @@ class Numbered(BaseModel):
 TEXTS = ['two\nlines "in" a row', "[1, 2]", "}, {", "\\", "é 日本 \U0001f600", ""]
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 1 << 20])
+@pytest.mark.parametrize("chunk", [20, 64, 1 << 20])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_list_is_read_in_pieces_of_any_size(
+def test_a_list_is_read_in_chunks_of_any_size(
     chunk: int, indent: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", chunk)
+    monkeypatch.setattr(json_stream, "CHUNK_BYTES", chunk)
     rows = [{"n": n, "text": text} for n, text in enumerate(TEXTS)]
     path = tmp_path / "rows.json"
     path.write_text(f"\n {json.dumps(rows, indent=indent, ensure_ascii=False)} \n", "utf-8")
-    found = list(stream_list(path, Numbered))
-    assert [place for place, _ in found] == [f"[{n}]" for n in range(len(TEXTS))]
-    assert [row.model_dump() for _, row in found] == rows
+    assert [row.model_dump() for row in stream_list(path, Numbered)] == rows
 
 
-@pytest.mark.parametrize("chunk", [1, 5, 1 << 20])
+@pytest.mark.parametrize("chunk", [20, 1 << 20])
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[\n{"n": 1, "text": "a"},\n{"n": "1", "text": "a"}]', "line 3, field '[1].n': Input"),
-        ('[{"n": 1, "text": "a"}\n{"n": 2}]', "line 2, field '[0]': not JSON (expecting ','"),
-        ('[{"n": 1, "text": "a"},', "line 1, field '[1]': not JSON (Expecting value)"),
-        ('[{"n": 1, "text": "a', "field '[0]': not JSON (Unterminated string"),
-        ('[{"n": 1, "text": "a"}] []', "something follows the end of the list; remove it"),
-        ("", "the file must be a JSON list; it begins with ''"),
+        ('[\n{"n": 1, "text": "a"},\n{"n": "1", "text": "a"}]', "field '[1].n': Input"),
+        ('[{"n": 1, "text": "a"}\n{"n": 2}]', "field '[1]': not JSON in UTF-8 ("),
+        ('[{"n": 1, "text": "a"},', "field '[1]': not JSON in UTF-8 ("),
+        ('[{"n": 1, "text": "a', "field '[0]': not JSON in UTF-8 ("),
+        ('[{"n": 1, "text": "\xff"}]', "field '[0]': not JSON in UTF-8 ("),
+        ('[{"n": 1, "text": "a"}] []', "get the file again"),
+        ('{"n": 1, "text": "a"}', 'expected a JSON list, got a file with \'{"n": 1, "text": "a"'),
+        ("", "expected a JSON list, got a file with ''"),
+        ("[]", "expected a list with at least one row, got an empty one"),
     ],
 )
 def test_a_broken_list_is_named(
     chunk: int, text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", chunk)
+    monkeypatch.setattr(json_stream, "CHUNK_BYTES", chunk)
     path = tmp_path / "rows.json"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError) as caught:
         list(stream_list(path, Numbered))
     assert said in str(caught.value)
 
 
-def test_a_row_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", 100)
-    monkeypatch.setattr(json_stream, "MAX_ROW_CHARACTERS", 1000)
+def test_memory_does_not_grow_with_the_length_of_a_list(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
-    path.write_text('[{"n": 1, "text": "' + "a" * 5000 + '"}]')
-    with pytest.raises(DataError, match=r"field '\[0\]': not JSON \(Unterminated string"):
-        list(stream_list(path, Numbered))
-    path.write_bytes(b'[{"n": 1, "text": "\xff"}]')
-    with pytest.raises(DataError, match="not UTF-8"):
-        list(stream_list(path, Numbered))
+
+    def peak(rows: int) -> int:
+        path.write_text(json.dumps([{"n": n, "text": "a" * 1000} for n in range(rows)]))
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in stream_list(path, Numbered)) == rows
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(1_000), peak(10_000)
+    assert many < 1.2 * few

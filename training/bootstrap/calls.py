@@ -14,6 +14,7 @@ from typing import Literal, TypeVar, Union
 
 from videojudge_bench._util.files import cannot_write
 from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import DataError
 from videojudge_bench.run.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
@@ -25,12 +26,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Seed,
     Unable,
 )
-from videojudge_bench.training.bootstrap.jsonform import (
-    draft_from_json,
-    draft_to_json,
-    evaluation_from_json,
-    evaluation_to_json,
-)
+from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
 from videojudge_bench.verdicts import Usage
 
 logger = logging.getLogger(__name__)
@@ -185,7 +181,7 @@ class CallJournal:
         self, seed: Seed, target: int, number: int, role: Role, reply: Draft | Evaluation
     ) -> None:
         """Append a line."""
-        said = draft_to_json(reply) if isinstance(reply, Draft) else evaluation_to_json(reply)
+        said = to_json(reply)
         line = {"seed": seed.id, "target": target, "round": number, "role": role, "reply": said}
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
         size = os.fstat(self._file).st_size
@@ -235,11 +231,16 @@ def read_calls(path: Path) -> Iterator[Call]:
         for number, line in enumerate(file, start=1):
             try:
                 data = json.loads(line)
-                read = evaluation_from_json if data["role"] in _RATED else draft_from_json
-                reply = read(data["reply"])
+                reply: Draft | Evaluation = (
+                    from_json(Evaluation, data["reply"], path=path, line=number)
+                    if data["role"] in _RATED
+                    else from_json(Draft, data["reply"], path=path, line=number)
+                )
                 yield Call(data["seed"], data["target"], data["round"], data["role"], reply)
+            except DataError as error:
+                logger.warning("left out: %s", error)
             except (ValueError, KeyError, TypeError) as error:
-                logger.warning("%s, line %d left out: %r", path, number, error)
+                logger.warning("left out: %s, line %d: %r", path, number, error)
 
 
 @dataclass

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Union
+from typing import Annotated, Protocol, Union
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
@@ -18,6 +20,20 @@ from videojudge_bench.verdicts import Usage
 
 GOLD_RATING = 5
 TARGETS = (1, 2, 3, 4)
+
+
+def _usage_to_list(usage: Usage) -> list[float]:
+    numbers = [usage.input_tokens, usage.output_tokens, usage.seconds]
+    return [*numbers, usage.cost] if usage.cost else numbers
+
+
+def _usage_of_list(data: object) -> object:
+    return dict(zip(_USAGE, data, strict=False)) if isinstance(data, list) else data
+
+
+_USAGE = ("input_tokens", "output_tokens", "seconds", "cost")
+_ListedUsage = Annotated[Usage, PlainSerializer(_usage_to_list), BeforeValidator(_usage_of_list)]
+"""A usage that stands in files as `[input tokens, output tokens, seconds, cost]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +78,7 @@ class Draft:
     text: str
     truth: int | None = None
     changes: tuple[str, ...] = ()
-    usage: Usage = Usage()
+    usage: _ListedUsage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,7 @@ class Evaluation:
 
     rating: float | None
     feedback: str = ""
-    usage: Usage = Usage()
+    usage: _ListedUsage = Usage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,7 @@ from videojudge_bench._util.files import cannot_write
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.jsonform import (
-    outcome_from_json,
-    outcome_to_json,
-    seed_from_json,
-    seed_to_json,
-)
+from videojudge_bench.training.bootstrap.jsonform import FormT, from_json, to_json
 from videojudge_bench.training.owned_folder import owned
 from videojudge_bench.version import __version__
 
@@ -125,7 +120,7 @@ class RunFolder:
 
     def write_seeds(self, seeds: Iterable[Seed], counts: Mapping[str, Json]) -> None:
         """Write the seeds of a draw, then its counts."""
-        _write_whole(self.path / SEEDS_FILE, (_line(seed_to_json(seed)) for seed in seeds))
+        _write_whole(self.path / SEEDS_FILE, (_line(to_json(seed)) for seed in seeds))
         _write_whole(self.path / COUNTS_FILE, [json.dumps(counts, indent=1, ensure_ascii=False)])
 
     def seeds(self) -> Iterator[Seed]:
@@ -147,10 +142,7 @@ class RunFolder:
             file.seek(offset)
             lines = islice(file, shard.seeds) if shard else file
             for number, line in enumerate(lines, start=first):
-                try:
-                    yield seed_from_json(json.loads(line))
-                except ValueError as error:
-                    raise DataError(str(error), path=path, line=number) from error
+                yield _read(Seed, line, path, number)
 
     def shards(self) -> list[Shard]:
         """Return all shards, in their order."""
@@ -178,7 +170,7 @@ class RunFolder:
         Raises:
             RunStoppedError: the disk is full.
         """
-        lines = (_line(outcome_to_json(outcome)) for outcome in outcomes)
+        lines = (_line(to_json(outcome)) for outcome in outcomes)
         _write_whole(self._outcomes_path(shard.number), lines)
 
     def has_outcomes(self, shard: Shard) -> bool:
@@ -205,10 +197,15 @@ class RunFolder:
 def _read_outcomes(path: Path) -> Iterator[Outcome]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                yield outcome_from_json(json.loads(line))
-            except ValueError as error:
-                raise DataError(str(error), path=path, line=number) from error
+            yield _read(Outcome, line, path, number)
+
+
+def _read(kind: type[FormT], line: bytes, path: Path, number: int) -> FormT:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"not JSON ({error})", path=path, line=number) from error
+    return from_json(kind, data, path=path, line=number)
 
 
 def _line(data: Mapping[str, Json]) -> str:

@@ -91,7 +91,7 @@ class _VideoInstructRow(BaseModel):
 
 
 def _videoinstruct(path: Path) -> Iterator[Seed]:
-    for _, row in stream_list(path, _VideoInstructRow):
+    for row in stream_list(path, _VideoInstructRow):
         yield _made("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
 
 
@@ -121,7 +121,7 @@ class _Conversation(BaseModel):
 
 
 def _vcg_plus(path: Path) -> Iterator[Seed]:
-    for _, row in stream_list(path, _Conversation):
+    for row in stream_list(path, _Conversation):
         video_id = canonical_id(row.video)
         for turn in range(0, len(row.conversations), 2):
             asked, answered = row.conversations[turn : turn + 2]
@@ -171,7 +171,7 @@ def _videochat2(path: Path) -> Iterator[Seed]:
         )
     for file in files:
         subset = "/".join(file.relative_to(path).parent.parts) or file.parent.name
-        for _, row in stream_list(file, _VideoChat2Row):
+        for row in stream_list(file, _VideoChat2Row):
             for said in row.questions:
                 parts = [part.strip() for part in (said.i, said.q) if part.strip()]
                 yield _made(
