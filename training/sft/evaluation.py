@@ -22,7 +22,7 @@ from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar
@@ -99,7 +99,7 @@ class Validation:
         return Counter(i for i, _ in {(item.instruction, item.video_id) for item in items})
 
 
-def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow]:
+def chosen_videos(rows: Sequence[TrainingRow], videos: int, seed: int) -> list[TrainingRow]:
     """Return the rows of so many videos, drawn by hash."""
     ids = sorted(
         {row.video_id for row in rows}, key=lambda i: unit_interval(f"validation-{seed}", i)
@@ -108,7 +108,7 @@ def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow
     return [row for row in rows if row.video_id in kept]
 
 
-def validation_of(rows: Sequence[SftRow], videos: Path | None) -> Validation | None:
+def validation_of(rows: Sequence[TrainingRow], videos: Path | None) -> Validation | None:
     """Return what the judge is measured on; None where no row holds a judgement.
 
     Where there are rated rows they are taken, else pairs.
@@ -126,26 +126,26 @@ def validation_of(rows: Sequence[SftRow], videos: Path | None) -> Validation | N
     return Validation(made, "spearman" if rated else "accuracy")
 
 
-def _is_rated(row: SftRow) -> bool:
+def _is_rated(row: TrainingRow) -> bool:
     return row.kind in _RATED and bool(row.responses and row.instruction)
 
 
-def _is_pair(row: SftRow) -> bool:
+def _is_pair(row: TrainingRow) -> bool:
     return row.kind == _PAIRS and len(row.responses) == 2 and bool(row.instruction)
 
 
-def _response_key(row: SftRow) -> tuple[str, str, str]:
+def _response_key(row: TrainingRow) -> tuple[str, str, str]:
     return row.video_id, row.instruction or "", row.responses[0].text
 
 
-def _rated(row: SftRow) -> Example:
+def _rated(row: TrainingRow) -> Example:
     response = row.responses[0]
     item = Item(row.id, row.video_id, row.instruction or "", response.text)
     labels = {_INSTRUCTION: item.instruction}
     return Example(item, RatingGold((response.rating,)), unit=row.video_id, labels=labels)
 
 
-def _pair(row: SftRow) -> list[Example]:
+def _pair(row: TrainingRow) -> list[Example]:
     first, second = row.responses
     prefers = 0.5 + 0.5 * ((first.rating > second.rating) - (first.rating < second.rating))
     made = []
@@ -239,7 +239,7 @@ def measure(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions) -> None:
+def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     """Check that all rows were written with the prompts that the judge will be asked with.
 
     Raises:
