@@ -61,7 +61,7 @@ class PromptedJudge(Judge):
     that sets `runs_on` has chosen its engine, whose options are then its own.
 
     Args:
-        engine: where the model runs: the name of an engine or `module:Class`.
+        engine: where the model runs: the name of an engine or `module:Class`; or an engine.
         score: `text` reads the verdict that the model writes; `expected` takes the mean of the
             probabilities of all verdicts at that place: another judge, with finer numbers.
         feedback: the model reasons between `<thinking>` tags before its verdict (the paper's
@@ -102,7 +102,7 @@ class PromptedJudge(Judge):
     def __init__(  # noqa: PLR0913 - the keywords are the options
         self,
         *,
-        engine: str = "",
+        engine: str | Engine = "",
         score: str = "text",
         feedback: bool = True,
         rubric: str = NO_RUBRIC,
@@ -156,7 +156,9 @@ class PromptedJudge(Judge):
         self.fits_on_videos = self._video == "shuffled"
         self._check_probabilities()
 
-    def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
+    def _make_engine(self, name: str | Engine, options: Mapping[str, Scalar]) -> Engine:
+        if not isinstance(name, str):
+            return name
         # What an engine's options change of a reply, it says itself.
         own = registry.options_of(registry.engine_class(name)).keys()
         self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())

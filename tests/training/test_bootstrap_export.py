@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootstrap_cases import aside, kept
+from bootstrap_cases import aside, kept, rows_in
 
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.export import read_rows, write_rows
+from videojudge_bench.training.bootstrap.export import write_rows
 from videojudge_bench.training.bootstrap.rows import (
     GOLD_FEEDBACK,
     KINDS,
@@ -72,7 +72,7 @@ def test_a_seed_that_was_kept_aside_gives_no_rows() -> None:
 def test_what_is_taught_reads_as_the_rating(kind: str) -> None:
     rows = made(kind, MANY)
     assert {parse_rating(row.reply) for row in rows} == {Rating(float(v)) for v in range(1, 6)}
-    assert all(parse_rating(row.reply) == Rating(float(row.verdict)) for row in rows)
+    assert all(parse_rating(row.reply) == Rating(float(str(row.verdict))) for row in rows)
 
 
 # Pairs.
@@ -106,7 +106,7 @@ def test_a_tenth_of_the_rows_come_with_a_rubric_of_their_instruction() -> None:
     rows = made("rubric", MANY)
     assert abs(len(rows) - 200) < 4 * (2000 * 0.1 * 0.9) ** 0.5
     row = next(row for row in rows if row.verdict == "3")
-    number = row.seed_id.removeprefix("seed")
+    number = str(row.seed_id).removeprefix("seed")
     assert row.reply.startswith(
         f'<rubric>1: as in "Draft 1.0 of {number}.". Feedback 1.\n2: as in "Draft 2.0'
     )
@@ -142,7 +142,7 @@ def test_the_files_hold_the_rows_in_the_order_of_the_seeds(folder: Path) -> None
         for part in ("train", "validation"):
             expected = [r.model_dump(mode="json") for r in rows if (r.kind, r.part) == (kind, part)]
             assert expected
-            assert list(read_rows(folder, kind, part)) == expected
+            assert rows_in(folder, kind, part) == expected
 
 
 def test_parquet_holds_what_json_lines_hold(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_parquet_holds_what_json_lines_hold(folder: Path) -> None:
 
     for path in (folder / "data").glob("*.parquet"):
         kind, part = path.stem.split("_")
-        assert pq.read_table(path).to_pylist() == list(read_rows(folder, kind, part))
+        assert pq.read_table(path).to_pylist() == rows_in(folder, kind, part)
 
 
 def test_datasets_reads_the_chat_files(folder: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_datasets_reads_the_chat_files(folder: Path, tmp_path: Path) -> None:
     read = datasets.load_dataset(
         "json", data_files=str(name), split="train", cache_dir=str(tmp_path / "cache")
     )
-    rows = list(read_rows(folder, "pairwise", "train"))
+    rows = rows_in(folder, "pairwise", "train")
     assert read["id"][:] == [row["id"] for row in rows]
     first = read[0]
     assert [message["role"] for message in first["messages"]] == ["system", "user", "assistant"]

@@ -80,7 +80,8 @@ def test_a_tree_has_the_loss_and_the_gradients_of_rows_apart(
     models: dict[Family, Path], pig: list[TrainingRow], family: Family, attention: str
 ) -> None:
     base = base_of(models[family], attention=attention)
-    model = load_model(base).train()
+    model: Any = load_model(base)
+    model.train()
     (tree,) = features(pig, base, "tree", verdict_weight=3.0)
     apart = features(pig, base, "none", verdict_weight=3.0)
     assert len(apart) == len(pig)
@@ -101,7 +102,8 @@ def test_trees_of_several_videos_in_one_batch_are_as_one_by_one(
 ) -> None:
     rows = [*rows_of(rows_file, "mdn_pig")[:5], *rows_of(rows_file, "mdn_crystal")[:2]]
     base = base_of(models[family])
-    model = load_model(base).train()
+    model: Any = load_model(base)
+    model.train()
     trees = features(rows, base, "tree")
     assert len({len(tree["input_ids"]) for tree in trees}) == len(trees) == 2
     found, gradients = loss_and_gradients(model, [trees], tree=True)
@@ -123,7 +125,8 @@ def test_the_likelihood_of_a_reply_is_that_of_the_judge_s_own_path(
     models: dict[Family, Path], pig: list[TrainingRow], family: Family
 ) -> None:
     base = base_of(models[family])
-    model = load_model(base).eval()
+    model: Any = load_model(base)
+    model.eval()
     rows = pig[:3]
     shared = rows[0].user.partition("The answer:")[0]
     assert all(row.user.startswith(shared) for row in rows)
@@ -151,7 +154,7 @@ def test_what_is_learnt_is_each_reply_and_the_token_that_ends_it(
     models: dict[Family, Path], pig: list[TrainingRow], family: Family
 ) -> None:
     base = base_of(models[family])
-    tokenizer = base.reader.tokenizer
+    tokenizer: Any = base.reader.tokenizer
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     (tree,) = features(pig, base, "tree", verdict_weight=2.0)
     labels, tokens = tree["labels"], tree["input_ids"]
@@ -178,7 +181,8 @@ def test_other_frames_give_another_loss(
     models: dict[Family, Path], rows_file: Path, tmp_path: Path
 ) -> None:
     base = base_of(models["qwen2_5_vl"])
-    model = load_model(base).eval()
+    model: Any = load_model(base)
+    model.eval()
     (row,) = rows_of(rows_file, "mdn_pig")[:1]
     losses = []
     for video in ("mdn_pig", "mdn_crystal"):
@@ -262,7 +266,8 @@ def test_the_last_verdict_of_a_reply_counts(
 
 
 def specials(encoded: Encoded, base: BaseModel) -> int:
-    known = set(base.reader.tokenizer.all_special_ids)
+    tokenizer: Any = base.reader.tokenizer
+    known = set(tokenizer.all_special_ids)
     return sum(token in known for token in (*encoded.prompt, *encoded.reply))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -167,13 +167,3 @@ def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
         for name in sorted(counts)
     }
     (folder / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-
-
-def read_rows(folder: Path, kind: str, part: str) -> Iterator[dict[str, Json]]:
-    """Yield the rows of one of our own files, as JSON objects; none when there is no such file."""
-    path = folder / DATA_FOLDER / f"{kind}_{part}.jsonl"
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)

@@ -13,7 +13,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
 from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import by_label, score
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
@@ -25,60 +25,12 @@ from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
 from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import Engine, PromptGroup
-    from videojudge_bench.judges.engines._checkpoint import Untyped
-    from videojudge_bench.judges.engines.transformers_engine import Replies
+    from videojudge_bench.judges.engines._model_types import Model
 
 _RATED = ("pointwise", "rubric")
 _PAIRS = "pairwise"
 _NAME = "validation"
 _INSTRUCTION = "instruction"
-
-
-class LiveEngine(TransformersEngine):
-    """Runs a model that is in memory already, as it is now.
-
-    Args:
-        model: the model, on its device.
-        mixed: whether it works in bfloat16 whatever its weights are, as in training.
-        options: those of `TransformersEngine`.
-    """
-
-    def __init__(self, model: Untyped, *, mixed: bool, **options: Scalar) -> None:
-        self._live, self._mixed = model, mixed
-        super().__init__(**options)  # type: ignore[arg-type] # checked by name
-
-    def _check_memory(self) -> None:
-        """It is in memory."""
-
-    def _model(self) -> Untyped:
-        return self._live
-
-    def _complete(self, group: PromptGroup) -> Replies:
-        import torch
-
-        # Here, as this is another thread than the trainer's.
-        with torch.autocast(self._live.device.type, torch.bfloat16, enabled=self._mixed):
-            return super()._complete(group)
-
-
-class LiveJudge(PromptedJudge):
-    """A judge on an engine that exists already.
-
-    Args:
-        live: the engine.
-        options: those of `PromptedJudge`.
-    """
-
-    requires = frozenset({"video"})
-
-    def __init__(self, live: Engine, **options: Scalar) -> None:
-        self._ready = live
-        super().__init__(engine="live", **options)  # type: ignore[arg-type] # checked by name
-
-    def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
-        return self._ready
 
 
 @dataclass(frozen=True)
@@ -175,8 +127,14 @@ def _gold_set(
     return GoldSet(info, examples, videos, files)
 
 
+class LiveJudge(PromptedJudge):
+    """A model that is in memory as a judge of videos."""
+
+    requires = frozenset({"video"})
+
+
 def live_judge(
-    model: Untyped, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
+    model: Model, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
 ) -> LiveJudge:
     """Return the judge that a model in memory is now.
 
@@ -187,26 +145,20 @@ def live_judge(
         mixed: whether it works in bfloat16 whatever its weights are, as in training.
     """
     policy = base.policy
-    engine = LiveEngine(
-        model,
-        mixed=mixed,
-        pretrained=base.options.pretrained,
-        revision=base.options.revision,
-        dtype=base.options.dtype,
-        device=str(model.device),
-        attn_implementation=base.options.attention,
+    engine = TransformersEngine(
+        pretrained=LoadedModel(model, base.checkpoint.processor, mixed=mixed),
         max_frames=policy.max_frames,
         fps=policy.fps,
         min_pixels=policy.min_pixels,
         max_pixels=policy.max_pixels,
         total_pixels=policy.total_pixels,
     )
-    asked: dict[str, Scalar] = {
+    asked = {
         name: str(prompt_path(value)) if name in PROMPT_OPTIONS else value
         for name, value in options.model_dump(mode="json").items()
         if value is not None
     }
-    return LiveJudge(engine, **asked)
+    return LiveJudge(engine=engine, **asked)  # type: ignore[arg-type] # checked by name
 
 
 def measure(
