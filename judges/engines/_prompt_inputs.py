@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,21 +12,17 @@ from torch import Tensor
 
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._checkpoint import THINKING, tokenizer_of
+from videojudge_bench.judges.engines._model_source import THINKING
+from videojudge_bench.judges.engines._special_tokens import inert_with
+from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Checkpoint, Kind, Untyped
+    from videojudge_bench.judges.engines._model_source import ModelSource
     from videojudge_bench.video import FrameBatch
-
-NOMINAL = 0.02
-"""Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""
 
 _KNOWN = 64
 """So many texts are remembered with their tokens."""
-
-_CLOCK_HERTZ = 1000
-"""Times reach the processor as frame numbers of a clock this fast, so to the millisecond."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +48,28 @@ class PromptReader:
     """Makes the inputs of groups for one model.
 
     Args:
-        checkpoint: the model.
+        source: the model.
         fps: the rate at which frames are asked for, None when they are spread evenly.
         thinking: told to the chat template; None: nothing is.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, fps: float | None, thinking: bool | None = None
+        self, source: ModelSource, *, fps: float | None, thinking: bool | None = None
     ) -> None:
         self._template_options = {} if thinking is None else {THINKING: thinking}
-        self._kind: Kind = checkpoint.kind
-        self._processor = checkpoint.processor
-        self.tokenizer = tokenizer_of(self._processor)
-        self._config = checkpoint.config
+        self._kind, self._config = source.kind, source.config
+        self._processor, self.tokenizer = source.processor, source.tokenizer
         self._fps = fps
         self._known: dict[str, tuple[int, ...]] = {}
-        if self._kind in ("qwen2_5_vl", "qwen3_vl") and checkpoint.sees:
+        if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
-        special = sorted(set(self.tokenizer.all_special_tokens), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._inert = inert_with(self.tokenizer.all_special_tokens)
 
     def read(self, group: PromptGroup, frames: FrameBatch | None) -> Inputs:
         """Return the inputs of a group.
 
-        Special tokens that stand in the texts are broken up: `<|im_end|>` in a response becomes
-        `< |im_end|>`, so that no response can end the prompt and speak for the judge.
+        Special tokens that stand in the texts are broken up.
 
         Raises:
             ConfigError: the chat template does not take such a conversation.
@@ -107,8 +98,8 @@ class PromptReader:
         """
         from jinja2 import TemplateError
 
-        user = self._plain(group.prefix.text + group.continuations[number].text)
-        system = self._plain(group.prefix.system)
+        user = self._inert(group.prefix.text + group.continuations[number].text)
+        system = self._inert(group.prefix.system)
         try:
             text = self._templated(system, user, sees, reply)
         except TemplateError:
@@ -119,30 +110,20 @@ class PromptReader:
                 raise ConfigError(f"the model's chat template fails: {error}") from error
         return text + group.reply_start
 
-    def _plain(self, text: str) -> str:
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-
     def _templated(self, system: str, user: str, sees: bool, reply: str | None) -> str:
-        content: Any = user
-        if self._kind != "text":
-            content = [{"type": "text", "text": user}]
-            if sees:
-                content.insert(0, {"type": "video"})
-        messages = [{"role": "user", "content": content}]
+        # Lists where templates are known to take them: some take nothing else.
+        system_parts, parts = self._kind == "other", self._kind != "text"
+        messages = [_message("user", user, parts=parts, video=sees)]
         if system:
-            # A list where the user's is one: templates that take only lists are met that way.
-            said = system if self._kind != "other" else [{"type": "text", "text": system}]
-            messages.insert(0, {"role": "system", "content": said})
+            messages.insert(0, _message("system", system, parts=system_parts))
         if reply is not None:
-            said = reply if isinstance(content, str) else [{"type": "text", "text": reply}]
-            messages.append({"role": "assistant", "content": said})
-        rendered = self._processor.apply_chat_template(
+            messages.append(_message("assistant", reply, parts=parts))
+        return self._processor.apply_chat_template(
             messages,
             tokenize=False,
             add_generation_prompt=reply is None,
             **self._template_options,
         )
-        return str(rendered)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a text; neighbouring rows of a training share most of their parts."""
@@ -154,6 +135,11 @@ class PromptReader:
             self._known[text] = found
         return found
 
+    @property
+    def _video_end(self) -> str:
+        (name,) = self.tokenizer.convert_ids_to_tokens([self._config.vision_end_token_id])
+        return name
+
     def behind_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt, as `rendered` gives it, behind its video.
 
@@ -164,14 +150,12 @@ class PromptReader:
 
     def text_behind_video(self, text: str) -> str:
         """Return what of a prompt, as `rendered` gives it, stands behind its video."""
-        marker: str = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
-        return text.rpartition(marker)[2]
+        return text.rpartition(self._video_end)[2]
 
     def before_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt up to the end of its video, those of the video left out."""
-        marker = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
         pad = self._config.video_token_id
-        tokens = self._tokens("".join(text.rpartition(marker)[:2]))
+        tokens = self._tokens("".join(text.rpartition(self._video_end)[:2]))
         return tuple(token for token in tokens if token != pad)
 
     def reply_tokens(self, group: PromptGroup, prompt: str, reply: str) -> tuple[str, list[int]]:
@@ -189,7 +173,7 @@ class PromptReader:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
         """
-        whole = self.rendered(group, 0, True, reply=self._plain(reply))
+        whole = self.rendered(group, 0, True, reply=self._inert(reply))
         if not whole.startswith(prompt):
             raise ConfigError(
                 "the model's chat template writes another prompt where a reply follows, so what "
@@ -198,6 +182,7 @@ class PromptReader:
         text = whole[len(prompt) :]
         tokens = list(self._tokens(text))
         end = self.tokenizer.eos_token_id
+        assert end is not None, "a model that is trained to reply has a token that ends replies"
         return text, tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
 
     def video_part(self, text: str, frames: FrameBatch) -> Inputs:
@@ -224,15 +209,15 @@ class PromptReader:
             video_tokens=int(pads.sum()),
         )
 
-    def _processed(self, text: str, frames: FrameBatch) -> Untyped:
+    def _processed(self, text: str, frames: FrameBatch) -> Mapping[str, Tensor]:
         from transformers.video_utils import VideoMetadata
 
         pixels = torch.from_numpy(np.array(frames.frames)).permute(0, 3, 1, 2)
-        clock = [round(time * _CLOCK_HERTZ) for time in frames.times_seconds]
+        clock = video_clock(frames, self._fps)
         metadata = VideoMetadata(
-            total_num_frames=len(clock), fps=float(_CLOCK_HERTZ), frames_indices=clock
+            total_num_frames=clock.total, fps=clock.fps, frames_indices=list(clock.indices)
         )
-        options: dict[str, Any] = {"do_sample_frames": False, "video_metadata": [metadata]}
+        options: dict[str, object] = {"do_sample_frames": False, "video_metadata": [metadata]}
         if self._kind != "other":
             options["do_resize"] = False  # the frames have the size that the policy gave them
         return self._processor(text=[text], videos=[pixels], return_tensors="pt", **options)
@@ -255,20 +240,14 @@ class PromptReader:
         return blocks
 
 
-def step_seconds(frames: FrameBatch, fps: float | None) -> float:
-    """Return the seconds from one frame to the next.
-
-    Frames taken at a fixed rate stand up to a frame of the video beside their targets. A mean rate
-    within 2 % of the asked one counts as the asked one: transformers 4 cuts 1.998 s off to 1 s,
-    which would put every other video on half the scale of time.
-    """
-    found = frames.sample_fps
-    if len(frames.times_seconds) < 2 or (fps is not None and abs(found - fps) <= NOMINAL * fps):
-        return 1.0 / (fps or found)
-    return 1.0 / found
+def _message(role: str, text: str, *, parts: bool, video: bool = False) -> Mapping[str, object]:
+    if not parts:
+        return {"role": role, "content": text}
+    shown = [{"type": "video"}] if video else []
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
 
 
-def _media_types(made: Mapping[str, Any]) -> tuple[int, ...]:
+def _media_types(made: Mapping[str, Tensor]) -> tuple[int, ...]:
     """The types of tokens up to the video's end; () where the processor knows none."""
     if "mm_token_type_ids" not in made:
         return ()
@@ -277,7 +256,7 @@ def _media_types(made: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(types[: int(seen.max()) + 1].tolist()) if len(seen) else ()
 
 
-def _tensors(made: Mapping[str, Any]) -> dict[str, Tensor]:
+def _tensors(made: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What belongs to the video: all but what has one value per token."""
     skip = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
     return {k: v for k, v in made.items() if isinstance(v, Tensor) and k not in skip}

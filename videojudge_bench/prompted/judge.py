@@ -40,7 +40,7 @@ class PromptedJudge(Judge):
     that sets `runs_on` has chosen its engine, whose options are then its own.
 
     Args:
-        engine: where the model runs: the name of an engine or `module:Class`.
+        engine: where the model runs: the name of an engine or `module:Class`; or an engine.
         score: `text` reads the verdict that the model writes; `expected` takes the mean of the
             probabilities of all verdicts at that place: another judge, with finer numbers.
         feedback: the model reasons between `<thinking>` tags before its verdict (the paper's
