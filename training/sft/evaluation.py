@@ -172,13 +172,12 @@ def measure(
     """
     run = Run(BuiltJudge("live", judge, {}), validation.gold_set, RunOptions(journal=journal))
     judgements = run.judge(list(validation.gold_set.by_id))
-    card = Measurement(validation.gold_set).card(judgements, resamples=1)
+    measurement = Measurement(validation.gold_set)
+    card = measurement.card(judgements, resamples=1)
     found = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
     found["coverage"] = card.coverage
     if worst:
-        cards = by_label(
-            validation.gold_set, judgements, _INSTRUCTION, on_scale=True, resamples=1
-        ).values()
+        cards = by_label(measurement, judgements, _INSTRUCTION, resamples=1).values()
         values = [each.metrics["spearman"].value for each in cards]
         defined = [value for value in values if value is not None]
         found["worst_spearman"] = min(defined) if len(defined) == len(values) else None

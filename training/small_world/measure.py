@@ -139,8 +139,9 @@ def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
 
 
 def _cards(gold_set: GoldSet, judgements: Judgements, resamples: int) -> dict[str, ScoreCard]:
-    kinds = by_label(gold_set, judgements, KIND, on_scale=True, resamples=resamples)
-    return {ALL: Measurement(gold_set).card(judgements, resamples=resamples), **kinds}
+    measurement = Measurement(gold_set)
+    kinds = by_label(measurement, judgements, KIND, resamples=resamples)
+    return {ALL: measurement.card(judgements, resamples=resamples), **kinds}
 
 
 def differences(

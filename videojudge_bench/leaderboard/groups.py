@@ -89,14 +89,7 @@ def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) 
     for run in runs:
         groups = groups_of(run.gold_set, label)
         order = {value: place for place, value in enumerate(groups)}
-        cards = metrics.by_label(
-            run.gold_set,
-            run.judgements,
-            label,
-            on_scale=run.found.on_scale,
-            part=run.found.part,
-            resamples=resamples,
-        )
+        cards = metrics.by_label(run.measurement, run.judgements, label, resamples=resamples)
         for value, card in cards.items():
             asked = groups[value] & run.judgements.keys()
             rows.append(GroupRow(run, label, value, _videos(run.gold_set, asked), card))
