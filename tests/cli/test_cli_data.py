@@ -310,7 +310,7 @@ def test_a_scale_may_begin_below_zero(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (
             lines_of(RATED) + b'{"video_id": "\xff"}\n',
-            [", line 2: byte 15 of the line (0xff) is not UTF-8; save the file as UTF-8"],
+            [", line 2: byte 15 of the line (0xff) is not UTF-8; save it as UTF-8"],
         ),
         (lines_of(RATED) + b"\n", [", line 2: an empty line; remove it"]),
         (b"video,question\n", [", line 1: not a JSON object ("]),

@@ -38,8 +38,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 def checked(path: Path) -> None:
-    facts = schema.facts_of(schema.checked_rows(path, "ratings", RatingScale()))
-    assert facts.rows in (FEW, MANY)
+    rows = schema.checked_rows(path, "ratings", RatingScale())
+    assert sum(1 for _ in rows) in (FEW, MANY)
 
 
 def stored(path: Path) -> None:

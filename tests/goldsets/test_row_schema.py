@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -351,17 +350,3 @@ def test_options_are_one_unit_with_one_correct_one(tmp_path: Path) -> None:
 def test_distractors_may_be_alike(tmp_path: Path) -> None:
     made = set_of(tmp_path, "options", {**OPTIONS, "options": ["p", "q", "p"]})
     assert len(made.by_id) == 3
-
-
-def test_what_holds_for_all_rows(tmp_path: Path) -> None:
-    def facts(shape: Shape, *lines: Values) -> schema.Facts:
-        path = file_of(tmp_path, *lines)
-        return schema.facts_of(schema.checked_rows(path, shape, RatingScale()))
-
-    named = {**RATED, "system": "s"}
-    assert facts("ratings", RATED, {**RATED, "id": "2"}) == schema.Facts("ratings", 2, 2, False)
-    assert facts("ratings", named) == schema.Facts("ratings", 1, 2, True)
-    assert facts("options", OPTIONS) == schema.Facts("options", 1, 0, False)
-    assert facts("pairs", PAIR) == schema.Facts("pairs", 1, 0, False)
-    with pytest.raises(ValueError, match=re.escape("facts of no rows")):
-        schema.facts_of([])

@@ -250,7 +250,7 @@ def test_a_release_that_cannot_be_prepared(
     assert f"{str(none)!r} does not exist or is no folder" in refused(capsys, *command)
     json_file(release, [LVB, {**LVB, "id": "v_1", "correct_choice": 3}])
     command = ["longvideobench", "--release", release, "--no-subtitles"]
-    assert "lvb_val.json, line 27, field 'correct_choice'" in refused(capsys, *command)
+    assert "lvb_val.json, field '[1].correct_choice'" in refused(capsys, *command)
 
 
 @pytest.mark.usefixtures("fresh_sets")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def test_only_empty_marks_around_a_question_go(tmp_path: Path, question: str, sh
         ({"qid": ""}, "qid", "at least 1 character; found ''"),
         ({"qid": 7}, "qid", "Input should be a valid string; found 7"),
         ({"qid": "q1"}, "qid", "duplicate of line 1 ('q1'); no two lines may have the same qid"),
-        ({"rejected_answer": "good"}, "rejected answer", "selected and the rejected answer are"),
+        ({"rejected_answer": "good"}, "rejected answer", "and the rejected answer of 'q2' are"),
     ],
 )
 def test_a_value_that_is_not_allowed(tmp_path: Path, change: Values, field: str, text: str) -> None:
@@ -139,43 +138,29 @@ GOOD = json.dumps(QUESTION)
 
 
 @pytest.mark.parametrize(
-    ("text", "number", "message"),
+    ("text", "message"),
     [
-        ("", None, "the file must be a JSON object; it begins with ''"),
-        ("[1]", None, "the file must be a JSON object; it begins with '[1]'"),
-        ("{ }", None, "the file is a JSON object without a member; it needs at least one"),
-        (f'{{"q1": {GOOD},\n "q1": {GOOD}}}', 2, "the key 'q1' stands in line 1 too; keys are"),
-        (f'{{"q1": {GOOD},\n "q2": 3}}', 2, "Input should be an object; found 3"),
-        (f'{{"q1": {GOOD},\n "q2": {{}}}}', 2, "the field is missing (and 3 more in this line)"),
-        (f'{{"q1": {GOOD},\n\n}}', 3, "not JSON (Expecting value)"),
-        (f'{{"q1": {GOOD}\n "q2": {GOOD}}}', 2, "not JSON (expecting ',' or '}')"),
-        (f'{{"q1": {GOOD},\n 2: {GOOD}}}', 2, "not JSON (expecting a key in double quotes)"),
-        (f'{{"q1":\n {GOOD[:-1]}', 2, "not JSON (Expecting ',' delimiter)"),
-        (f'{{"q1" {GOOD}}}', 1, "not JSON (expecting ':')"),
-        (f'{{"q1": {GOOD}', 1, "not JSON (expecting ',' or '}')"),
-        (f'{{"q1": {GOOD}}}\n{{}}', 1, "something follows the end of the data; remove it"),
-        (f'{{"": {GOOD}}}', 1, "field 'qid': String should have at least 1 character"),
-        (f'{{"\\ud800": {GOOD}}}', 1, "field 'qid': Input should be a valid string, unable"),
-        ('{\n"q1": ' + '{"a":' * 100_000, 2, "not JSON (maximum recursion depth exceeded"),
-        ('{\n"q1": ' + "9" * 5_000 + "}", 2, "not JSON (Exceeds the limit"),
-        ("\ufeff{}", 1, "begins with a byte order mark; save it as UTF-8 without one"),
+        ("", ": not a JSON object (Invalid JSON: EOF while parsing a value at line 1"),
+        ("[1]", ": Input should be an object; found [1]"),
+        ("{ }", ": Dictionary should have at least 1 item after validation, not 0; found {}"),
+        (f'{{"q1": {GOOD},\n "q2": 3}}', "field 'q2': Input should be an object; found 3"),
+        (
+            f'{{"q1": {GOOD},\n "q2": {{}}}}',
+            "field 'q2.video_id': the field is missing (and 3 more in this file)",
+        ),
+        (f'{{"q1": {GOOD},\n\n}}', "Invalid JSON: trailing comma at line 3"),
+        (f'{{"q1": {GOOD}\n "q2": {GOOD}}}', "Invalid JSON: expected `,` or `}` at line 2"),
+        (f'{{"q1": {GOOD},\n 2: {GOOD}}}', "Invalid JSON: key must be a string at line 2"),
+        (f'{{"q1" {GOOD}}}', "Invalid JSON: expected `:` at line 1"),
+        (f'{{"q1": {GOOD}', "Invalid JSON: EOF while parsing an object at line 1"),
+        (f'{{"q1": {GOOD}}}\n{{}}', "Invalid JSON: trailing characters at line 2"),
+        (f'{{"": {GOOD}}}', "field 'qid': String should have at least 1 character"),
+        ('{\n"q1": ' + '{"a":' * 100_000, "Invalid JSON: recursion limit exceeded at line 2"),
+        ("\ufeff{}", "line 1: begins with a byte order mark; save it as UTF-8 without one"),
     ],
 )
-def test_a_release_that_is_broken(
-    tmp_path: Path, text: str, number: int | None, message: str
-) -> None:
-    error = refused(latest(tmp_path, text))
-    assert error.line == number
-    assert message in str(error)
-
-
-def test_a_release_that_is_not_utf_8(tmp_path: Path) -> None:
-    path = latest(tmp_path, "")
-    path.write_bytes(b'{\n"q1": "\xe9"}')
-    # Seven bytes of the second line stand before it: "q1": "
-    text = "line 2: byte 8 of the line (0xe9) is not UTF-8; save the file as UTF-8"
-    with pytest.raises(DataError, match=re.escape(text)):
-        list(videoautoarena.read(path))
+def test_a_release_that_is_broken(tmp_path: Path, text: str, message: str) -> None:
+    assert message in str(refused(latest(tmp_path, text)))
 
 
 def test_line_ends_of_another_system(tmp_path: Path) -> None:
@@ -184,8 +169,6 @@ def test_line_ends_of_another_system(tmp_path: Path) -> None:
     path = latest(tmp_path, "")
     path.write_bytes(text.replace("\n", "\r\n").encode())
     assert list(videoautoarena.read(path)) == unix
-    path.write_bytes(text.replace("\n", "\r\n").encode().replace(b'"q2": {', b'"q2": {"x" 1,'))
-    assert refused(path).line == text[: text.index('"q2"')].count("\n") + 1
 
 
 def test_there_is_no_sample(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def released_set(name: str) -> ReleasedSet:
     return source
 
 
-def _source(name: str) -> GoldSetSource | None:
+def _source(name: str) -> GoldSetSource | ReleasedSet | None:
     """What offers a set; None for one in the store that nothing else offers."""
     if name in _BUILT_IN:
         return cast(GoldSetSource, resolve_name(_BUILT_IN[name]))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
@@ -47,22 +47,24 @@ class Added:
 
     Attributes:
         info: what is known of the set.
-        facts: what holds for all its rows.
+        rows: how many it has.
+        raters: of each rated response; 0 for options and pairs.
         videos: by video id whether its file was found.
         folder: where the set is kept.
     """
 
     info: GoldSetInfo
-    facts: schema.Facts
+    rows: int
+    raters: int
     videos: dict[str, bool]
     folder: Path
 
     def lines(self) -> list[str]:
         """Return what a user should know now."""
-        info, facts = self.info, self.facts
-        what = f"{_count(facts.rows, 'row')} of {info.shape}"
+        info = self.info
+        what = f"{_count(self.rows, 'row')} of {info.shape}"
         if info.shape == "ratings":
-            what += f" by {_count(facts.raters, 'rater')} on the scale {info.scale}"
+            what += f" by {_count(self.raters, 'rater')} on the scale {info.scale}"
         lost = [video_id for video_id, is_there in self.videos.items() if not is_there]
         found = len(self.videos) - len(lost)
         there = f"{_count(len(self.videos), 'video')}, files of {found} of them found"
@@ -77,18 +79,6 @@ class Added:
         ]
 
 
-@dataclass
-class _Watched:
-    """Passes rows on and notes their videos: a file may be too large to be kept."""
-
-    files: dict[str, str | None] = field(default_factory=dict)
-
-    def __call__(self, found: Iterator[schema.Row]) -> Iterator[schema.Row]:
-        for row in found:
-            self.files[row.video_id] = self.files.get(row.video_id) or row.video
-            yield row
-
-
 def add(request: Request) -> Added:
     """Check a file and keep it as a gold set.
 
@@ -99,9 +89,13 @@ def add(request: Request) -> Added:
     _check_name(request.name, replace=request.replace)
     if not request.file.is_file():
         raise ConfigError(f"no file {str(request.file)!r}; give a JSON Lines file of your ratings")
-    watched, shape = _Watched(), schema.shape_of(request.file)
-    checked = schema.checked_rows(request.file, shape, request.scale)
-    facts = schema.facts_of(watched(checked))
+    shape = schema.shape_of(request.file)
+    rows, files = 0, dict[str, Union[str, None]]()
+    # A file may be too large to be kept in memory: it is read as a stream, and again to be stored.
+    for row in schema.checked_rows(request.file, shape, request.scale):
+        rows += 1
+        files[row.video_id] = files.get(row.video_id) or row.video
+    last = row if isinstance(row, schema.RatingRow) else None
     info = GoldSetInfo(
         name=request.name,
         title=request.title or request.file.name,
@@ -111,13 +105,13 @@ def add(request: Request) -> Added:
         source=f"added from {request.file.name}",
         how_to_get="",
         scale=request.scale,
-        systems=facts.systems,
+        systems=last is not None and last.system is not None,
     )
-    # Read again, as a stream: what was checked is not kept in memory.
-    found = schema.checked_rows(request.file, shape, request.scale)
-    folder = store.write(info, found, request.videos)
+    again = schema.checked_rows(request.file, shape, request.scale)
+    folder = store.write(info, again, request.videos)
     goldsets.load.cache_clear()
-    return Added(info, facts, _found(watched.files, request.videos), folder)
+    raters = 0 if last is None else len(last.ratings)
+    return Added(info, rows, raters, _found(files, request.videos), folder)
 
 
 def remove(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
@@ -30,6 +29,7 @@ STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 """The configuration of every row type: no unknown field, and "5" is no number."""
 
 RowT = TypeVar("RowT", bound=BaseModel)
+ContentT = TypeVar("ContentT")
 
 
 def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
@@ -135,16 +135,25 @@ def first_line(path: Path, most_bytes: int = MAX_LINE_BYTES) -> str:
 
 
 def read_object(path: Path, object_type: type[RowT]) -> RowT:
-    """Return the one JSON object of a file, checked.
+    """Return the one JSON object of a file, checked; raises as `read_json`."""
+    return read_json(path, TypeAdapter(object_type))
+
+
+def read_json(path: Path, content: TypeAdapter[ContentT]) -> ContentT:
+    """Return what a JSON file holds, checked.
 
     Raises:
-        DataError: with file and field, when the file cannot be read or is not such an object.
+        DataError: with file and field, when the file cannot be read or holds anything else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", path=path) from error
-    return _parse(text, object_type, path, None)
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
+    _refuse_mark(raw, path)
+    try:
+        return content.validate_json(raw)
+    except ValidationError as error:
+        raise data_error(error, path, None) from error
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
@@ -214,47 +223,15 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise DataError(_not_utf8(raw, error), path=path, line=number) from error
+        at = error.start
+        problem = f"byte {at + 1} of the line (0x{raw[at]:02x}) is not UTF-8; save it as UTF-8"
+        raise DataError(problem, path=path, line=number) from error
 
 
 def _refuse_mark(raw: bytes, path: Path) -> None:
     if raw.startswith(b"\xef\xbb\xbf"):
         problem = "begins with a byte order mark; save it as UTF-8 without one"
         raise DataError(problem, path=path, line=1)
-
-
-def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
-    place = error.start - raw.rfind(b"\n", 0, error.start)
-    return (
-        f"byte {place} of the line (0x{raw[error.start]:02x}) is not UTF-8; save the file as UTF-8"
-    )
-
-
-def elements(path: Path, row_type: type[RowT]) -> Iterator[tuple[int, RowT]]:
-    """Yield line number (from 1) and row for each object of a JSON file that is a list.
-
-    Raises:
-        DataError: with file, line and field, when the file cannot be read or is no such list, or
-            when a row is not what it should be.
-    """
-    for line, _, row in _walk(_text(path), path, "[", row_type):
-        yield line, row
-
-
-def members(path: Path, row_type: type[RowT]) -> Iterator[tuple[int, str, RowT]]:
-    """Yield line number (from 1), key and row for each object of a JSON file that is an object.
-
-    Raises:
-        DataError: with file, line and field, when the file cannot be read or is no such object,
-            when a key stands there twice, or when a row is not what it should be.
-    """
-    seen: dict[str, int] = {}
-    for line, key, row in _walk(_text(path), path, "{", row_type):
-        if key in seen:
-            problem = f"the key {key!r} stands in line {seen[key]} too; keys are unique"
-            raise DataError(problem, path=path, line=line)
-        seen[key] = line
-        yield line, key, row
 
 
 def data_error(
@@ -292,84 +269,6 @@ def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> R
         return row_type.model_validate_json(line)
     except ValidationError as error:
         raise data_error(error, path, number) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
-    _refuse_mark(raw, path)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(_not_utf8(raw, error), path=path, line=line) from error
-
-
-def _walk(
-    text: str, path: Path, opening: str, row_type: type[RowT]
-) -> Iterator[tuple[int, str, RowT]]:
-    """Yield line, key (empty in a list) and row of the members of a JSON list or object.
-
-    `json.loads` would lose the places, and with them the line that an error names.
-    """
-    closing, what = {"[": ("]", "a JSON list"), "{": ("}", "a JSON object")}[opening]
-    at = _skip(text, 0)
-    if text[at : at + 1] != opening:
-        raise DataError(
-            f"the file must be {what}; it begins with {text[at : at + 20]!r}", path=path
-        )
-    at = _skip(text, at + 1)
-    line, counted, more = 1, 0, text[at : at + 1] != closing
-    if not more:
-        raise DataError(f"the file is {what} without a member; it needs at least one", path=path)
-    while more:
-        line, counted = line + text.count("\n", counted, at), at
-        key, start, end = _member(text, at, path, has_key=opening == "{")
-        yield line, key, _parse(text[start:end], row_type, path, line)
-        at = _skip(text, end)
-        more = text[at : at + 1] == ","
-        at = _skip(text, at + 1) if more else at
-    if text[at : at + 1] != closing:
-        problem = f"not JSON (expecting ',' or {closing!r})"
-        raise DataError(problem, path=path, line=_line_at(text, at))
-    if text[at + 1 :].strip():
-        problem = "something follows the end of the data; remove it"
-        raise DataError(problem, path=path, line=_line_at(text, at))
-
-
-def _member(text: str, at: int, path: Path, *, has_key: bool) -> tuple[str, int, int]:
-    """Key, begin and end of the value of the member at a position."""
-    decoder, key = json.JSONDecoder(), ""
-    try:
-        if has_key:
-            key, past = decoder.raw_decode(text, at)
-            if not isinstance(key, str):
-                raise json.JSONDecodeError("expecting a key in double quotes", text, at)
-            at = _skip(text, _past(text, _skip(text, past), ":"))
-        _, end = decoder.raw_decode(text, at)
-    except json.JSONDecodeError as error:
-        raise DataError(f"not JSON ({error.msg})", path=path, line=error.lineno) from error
-    except (ValueError, RecursionError) as error:  # a number too long, lists too deep
-        raise DataError(f"not JSON ({error})", path=path, line=_line_at(text, at)) from error
-    return key, at, end
-
-
-def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] and text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
-def _past(text: str, at: int, wanted: str) -> int:
-    if text[at : at + 1] != wanted:
-        raise json.JSONDecodeError(f"expecting {wanted!r}", text, at)
-    return at + 1
-
-
-def _line_at(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -118,20 +118,23 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
         subtitles: the folder of the subtitle files; None leaves subtitles out.
 
     Raises:
-        DataError: with file, line and field, when a file is missing or is not what it should be.
+        DataError: with file and field, when a file is missing or is not what it should be.
     """
     seen: dict[str, int] = {}
-    for line, question in jsonl.elements(release, LvbQuestion):
+    questions = jsonl.read_json(release, _QUESTIONS)
+    for place, question in enumerate(questions):
         if question.id in seen:
-            problem = f"duplicate of line {seen[question.id]} ({question.id!r}); ids are unique"
-            raise DataError(problem, path=release, line=line, field="id")
-        seen[question.id] = line
+            problem = f"duplicate of [{seen[question.id]}] ({question.id!r}); ids are unique"
+            raise DataError(problem, path=release, field=f"[{place}].id")
+        seen[question.id] = place
         try:
             yield _row(question, subtitles)
         except ValidationError as error:
-            raise jsonl.data_error(error, release, line, _FIELDS) from error
+            within = f"[{place}]"
+            raise jsonl.data_error(error, release, None, _FIELDS, within=within) from error
 
 
+_QUESTIONS = TypeAdapter(Annotated[tuple[LvbQuestion, ...], Field(min_length=1)])
 _FIELDS = {"correct": "correct_choice", "video": "video_path", "options": "candidates"}
 """Their names of our fields."""
 

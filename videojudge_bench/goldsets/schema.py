@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal, TypedDict, Union
 
@@ -216,23 +215,6 @@ _NEEDED = {
 }
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What holds for all rows of a file.
-
-    Attributes:
-        shape: what the rows are.
-        rows: how many.
-        raters: of each rated response; 0 for options and pairs.
-        systems: whether the rows name who answered.
-    """
-
-    shape: Shape
-    rows: int
-    raters: int
-    systems: bool
-
-
 class Shared(TypedDict):
     """What an item or a pair takes over from its row as it is."""
 
@@ -290,27 +272,6 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
             field, problem = found
             raise DataError(problem, path=path, line=line, field=field)
         yield row
-
-
-def facts_of(rows: Iterable[Row]) -> Facts:
-    """Return what holds for checked rows; walks through all of them.
-
-    Raises:
-        ValueError: when there is no row.
-    """
-    count, first = 0, None
-    for row in rows:
-        count, first = count + 1, first or row
-    if first is None:
-        raise ValueError("facts of no rows")
-    shape = next(shape for shape, kind in ROW_TYPES.items() if isinstance(first, kind))
-    rated = isinstance(first, RatingRow)
-    return Facts(
-        shape,
-        count,
-        len(first.ratings) if isinstance(first, RatingRow) else 0,
-        rated and isinstance(first, RatingRow) and first.system is not None,
-    )
 
 
 def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:

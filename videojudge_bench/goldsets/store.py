@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
 from videojudge_bench.goldsets import jsonl, schema
@@ -30,6 +30,15 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What a set may be called: it becomes the name of a task, a folder and a file."""
 
 
+def _whole_scale(ends: tuple[int, int]) -> tuple[int, int]:
+    RatingScale(*ends)
+    return ends
+
+
+ScaleEnds = Annotated[tuple[int, int], AfterValidator(_whole_scale)]
+"""A scale as files have it: its lowest and its highest rating."""
+
+
 class _InfoFile(BaseModel):
     model_config = jsonl.STRICT
 
@@ -40,7 +49,7 @@ class _InfoFile(BaseModel):
     shape: Shape
     licence: str
     source: str
-    scale: tuple[int, int]
+    scale: ScaleEnds
     data: str
     systems: bool
     videos: str | None
@@ -88,11 +97,6 @@ def read(name: str) -> StoredSet:
     if kept.name != name:
         problem = f"the set is called {kept.name!r}, and its folder {name!r}; add it again"
         raise DataError(problem, path=path, field="name")
-    low, high = kept.scale
-    try:
-        scale = RatingScale(low, high)
-    except ValueError as error:
-        raise DataError(str(error), path=path, field="scale") from error
     info = GoldSetInfo(
         name=name,
         title=kept.title,
@@ -101,7 +105,7 @@ def read(name: str) -> StoredSet:
         licence=kept.licence,
         source=kept.source,
         how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --replace",
-        scale=scale,
+        scale=RatingScale(*kept.scale),
         data=kept.data,
         systems=kept.systems,
     )

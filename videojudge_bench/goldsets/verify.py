@@ -6,95 +6,23 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Union
+
+from pydantic import TypeAdapter
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets import adding, nextqa
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.jsonl import read_json
 from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import RatingGold
 
 Facts = Mapping[str, int | str]
-
-_SAMPLES: Mapping[str, Facts] = {
-    "llava": {
-        "videos": 7,
-        "units": 21,
-        "examples": 105,
-        "ratings": 210,
-        "ratings of 1": 41,
-        "ratings of 2": 46,
-        "ratings of 3": 40,
-        "ratings of 4": 44,
-        "ratings of 5": 39,
-        "content hash": "b7c97c5b8cfa274a80abc6bef110e744483a4c046e16b17ab592a63570643da7",
-        "labels hash": "9394a5a8d1622a06e243da704c5d5332a98878369a70d8c1cb7d91543a89b48c",
-    },
-    "vcg": {
-        "videos": 7,
-        "units": 21,
-        "examples": 105,
-        "ratings": 210,
-        "ratings of 1": 41,
-        "ratings of 2": 43,
-        "ratings of 3": 44,
-        "ratings of 4": 40,
-        "ratings of 5": 42,
-        "content hash": "14e18cd00a7ec0a1c3f987176e393a93ea9cb7dacfd5aaf2c74f3cbde66fda8a",
-        "labels hash": "214d0d0c823299c54db7e1bf9c7c7531344d0041c4e5da9a4f2375d6478b9c91",
-    },
-    "longvideobench": {
-        "videos": 7,
-        "units": 27,
-        "examples": 108,
-        "content hash": "08ec200c5881fc5013c2a1b3520e90dcdf141b2e120908d2d710dabd6fa53b78",
-        "labels hash": "6a034a8b973468a0ec5bcd1c9b939f57c09df534570b86e3129ba98071604402",
-    },
-    "pairwise": {
-        "videos": 7,
-        "units": 124,
-        "examples": 248,
-        "content hash": "39fb85b463acf8eefa0bae1af7301de52630ba140b760fb479b9f2ac0786aee0",
-        "labels hash": "7be769390e5f962f41cec9df6ccfd4af65e6c5279374ab558b3630dded2de20b",
-    },
-    "pairwise_h": {
-        "videos": 7,
-        "units": 42,
-        "examples": 84,
-        "content hash": "1fe7788c7b0709d90d0be7f9d8f64caa050423f92438fe94c1cd0b583352aab0",
-        "labels hash": "c0f2dba9d1bb138fd8e53d6764312e610a23c653b719b3ae6e95d8321b4f8a30",
-    },
-}
-"""What the samples hold."""
-
-_EXPECTED: Mapping[str, Facts] = {
-    "vatex": {
-        "videos": 3_000,
-        "units": 3_000,
-        "examples": 18_000,
-        "ratings": 54_000,
-        "ratings of 1": 1_766,
-        "ratings of 2": 4_362,
-        "ratings of 3": 5_723,
-        "ratings of 4": 20_279,
-        "ratings of 5": 21_870,
-        "content hash": "2b18f4ef0acb18b0c74a70e0383a49dafc3fe7d4c5fdc6613717cc75c82d34d4",
-        "labels hash": "4d0282e87428e934b06f6e80f1f129518f2b5ca4141b0cb5d28ace891591d9c8",
-    },
-    "nextqa": {
-        "videos": 295,
-        "units": 2_604,
-        "examples": 13_020,
-        "seed videos": 275,
-        "seed questions": 2_392,
-        "videos in the file": 570,
-        "questions in the file": 4_996,
-        "content hash": "633572e5897075720f7b65f6e9329e68ed3bdda7d905395de704eb2c50b64f53",
-        "labels hash": "792abbd032772fc21e42159ae93a7c472cb24e14ffdf8e731c3d741519bd2425",
-    },
-}
 
 
 def list_sets() -> list[dict[str, str]]:
@@ -155,7 +83,7 @@ def verify_set(gold_set: GoldSet) -> list[str]:
     ]
     if wrong:
         fix = "get the release again, and prepare it anew"
-        if gold_set.info.name in _EXPECTED or not gold_set.info.has_dev:
+        if gold_set.info.name in _known()["full"] or not gold_set.info.has_dev:
             fix = "reinstall videojudge-bench"
         raise DataError(
             f"not the released data: {'; '.join(wrong)}; {fix}", path=gold_set.info.task
@@ -166,13 +94,20 @@ def verify_set(gold_set: GoldSet) -> list[str]:
     ]
 
 
+@cache
+def _known() -> dict[str, dict[str, dict[str, int | str]]]:
+    """What the sets of this package hold, samples and full ones, by name."""
+    path = Path(str(files("videojudge_bench.tasks"))) / "data" / "expected.json"
+    content = TypeAdapter(dict[str, dict[str, dict[str, Union[int, str]]]])
+    return read_json(path, content)
+
+
 def _expected(gold_set: GoldSet) -> Facts:
     """What is known beforehand of a set in the form that is here; nothing of a user's own."""
     info = gold_set.info
-    if not info.has_dev:
-        return _SAMPLES.get(info.name, {})
-    if info.name in _EXPECTED:
-        return _EXPECTED[info.name]
+    known = _known()["full" if info.has_dev else "samples"]
+    if info.name in known or not info.has_dev:
+        return known.get(info.name, {})
     if info.name in goldsets.released_names() and (units := goldsets.released_set(info.name).units):
         return {"units": units}
     return {}

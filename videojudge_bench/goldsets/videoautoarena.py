@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets import jsonl, schema
@@ -52,17 +53,18 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
     """Yield one pair per question.
 
     Raises:
-        DataError: with file, line and field, when the release is not what it should be.
+        DataError: with file, place and field, when the release is not what it should be.
     """
     del subtitles  # the release has none
     for line, qid, question in _questions(release):
+        within = "" if line else qid
         if question.selected == question.rejected:
-            problem = "the selected and the rejected answer are the same text"
+            problem = f"the selected and the rejected answer of {qid!r} are the same text"
             raise DataError(problem, path=release, line=line, field="rejected answer")
         try:
             yield _row(qid, question)
         except ValidationError as error:
-            raise jsonl.data_error(error, release, line, _FIELDS) from error
+            raise jsonl.data_error(error, release, line, _FIELDS, within=within) from error
 
 
 _FIELDS = {"id": "qid", "instruction": "question"}
@@ -81,12 +83,17 @@ def _row(qid: str, question: _Question) -> schema.PairRow:
     )
 
 
-def _questions(release: Path) -> Iterator[tuple[int, str, _Question]]:
+_QUESTIONS = TypeAdapter(Annotated[dict[str, _Question], Field(min_length=1)])
+
+
+def _questions(release: Path) -> Iterator[tuple[int | None, str, _Question]]:
+    """The line of each question where a line is one, its id and the question."""
     if release.suffix in (".jsonl", ".gz"):
         for line, row in jsonl.numbered_rows(release, _Question, unique=("qid",)):
             yield line, row.qid, row
     else:
-        yield from jsonl.members(release, _Question)
+        for qid, question in jsonl.read_json(release, _QUESTIONS).items():
+            yield None, qid, question
 
 
 SET = ReleasedSet(INFO, read, units=255)

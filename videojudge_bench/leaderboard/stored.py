@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Union, cast
+from typing import Literal, Union
 
 from pydantic import BaseModel
 
@@ -20,6 +20,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
+from videojudge_bench.goldsets.store import ScaleEnds
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
@@ -94,7 +95,7 @@ class _SetFile(BaseModel):
     kind: GoldKind
     shape: Shape
     recipe: Literal["emscore"] | None
-    scale: tuple[int, int]
+    scale: ScaleEnds
     data: str
     version: str
     systems: bool
@@ -116,6 +117,13 @@ class _RunFile(BaseModel):
     overlap: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...] | None
     numbers: dict[str, Number]
+
+
+_AS_THEY_ARE = (
+    "name", "gold_set", "references", "part", "on_scale", "versions", "overlap", "confusion",
+    "numbers",
+)  # fmt: skip
+"""What a run and its file have under one name."""
 
 
 def kept_info(info: GoldSetInfo) -> GoldSetInfo:
@@ -164,18 +172,10 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
             path=folder / VERDICTS_FILE,
         )
     facts = _RunFile(
-        name=run.name,
-        gold_set=run.gold_set,
+        **{name: getattr(run, name) for name in _AS_THEY_ARE},
         set=_set_file(run),
-        references=run.references,
-        part=run.part,
-        on_scale=run.on_scale,
         measurement=dict(run.signature.measurement),
         judge=dict(run.signature.judge),
-        versions=dict(run.versions),
-        overlap=run.overlap,
-        confusion=run.confusion,
-        numbers=dict(run.numbers),
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / VERDICTS_FILE, packed)
@@ -200,18 +200,11 @@ def read_run(folder: Path) -> StoredRun:
         problem = f"not stored verdicts: {type(error).__name__}: {error}"
         raise DataError(problem, path=path) from error
     return StoredRun(
-        name=facts.name,
+        **{name: getattr(facts, name) for name in _AS_THEY_ARE if name != "gold_set"},
         info=info,
         examples=facts.set.examples,
-        references=facts.references,
-        part=facts.part,
-        on_scale=facts.on_scale,
         signature=Signature(facts.measurement, facts.judge),
         verdicts=verdicts,
-        numbers=facts.numbers,
-        confusion=facts.confusion,
-        versions=facts.versions,
-        overlap=facts.overlap,
     )
 
 
@@ -230,19 +223,9 @@ def _slug(name: str) -> str:
 
 
 def _set_file(run: StoredRun) -> _SetFile:
-    info = run.info
-    return _SetFile(
-        name=info.name,
-        title=info.title,
-        kind=cast("GoldKind", info.kind),  # pydantic refuses a set without gold
-        shape=info.shape,
-        recipe=info.recipe,
-        scale=(info.scale.low, info.scale.high),
-        data=info.data,
-        version=info.version,
-        systems=info.systems,
-        examples=run.examples,
-    )
+    kept = {**vars(run.info), "scale": (run.info.scale.low, run.info.scale.high)}
+    known = {name: kept[name] for name in _SetFile.model_fields if name in kept}
+    return _SetFile(**known, examples=run.examples)  # pydantic refuses a set without gold
 
 
 def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
@@ -257,25 +240,9 @@ def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
         if found != wanted:
             problem = f"found {found!r}, and the field 'set' says {wanted!r}; add the run again"
             raise DataError(problem, path=path, field=field_name)
-    try:
-        scale = RatingScale(*kept.scale)
-    except ValueError as error:
-        problem = f"{error}; add the run again"
-        raise DataError(problem, path=path, field="set.scale") from error
-    return GoldSetInfo(
-        name=kept.name,
-        title=kept.title,
-        kind=kept.kind,
-        shape=kept.shape,
-        licence="",
-        source="",
-        how_to_get="",
-        scale=scale,
-        recipe=kept.recipe,
-        data=kept.data,
-        version=kept.version,
-        systems=kept.systems,
-    )
+    known = {**vars(kept), "scale": RatingScale(*kept.scale)}
+    del known["examples"]
+    return GoldSetInfo(**known, licence="", source="", how_to_get="")
 
 
 def _to_json(verdict: Verdict) -> Json:
