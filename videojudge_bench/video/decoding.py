@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameFacts
 from videojudge_bench.video.container import CONVERT, GET_ANOTHER, read_index
-from videojudge_bench.video.decoders import Scaler, decoder_named
+from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.sampling import choose
+from videojudge_bench.video.scaling import Scaler
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
