@@ -34,11 +34,13 @@ from clips import (
 from video_fixtures import broken_folder, clip_maker, no_process_left  # noqa: F401 - fixtures
 
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError, VideoError
-from videojudge_bench.video import FramePolicy, FrameStore, decoders, load_frames
+from videojudge_bench.video import FramePolicy, FrameStore, load_frames, pyav_decoder
 from videojudge_bench.video.container import opened, read_index
-from videojudge_bench.video.decoders import PyAVDecoder, Scaler, decoder_named
+from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import DecoderName
+from videojudge_bench.video.pyav_decoder import PyAVDecoder
 from videojudge_bench.video.sampling import choose
+from videojudge_bench.video.scaling import Scaler
 
 VIDEOS = Path(__file__).parents[2] / "tasks" / "sample" / "videos"
 SAMPLES = sorted(path.name for path in VIDEOS.iterdir())
@@ -260,7 +262,7 @@ def test_a_file_that_can_be_sought_in_is_opened_once(
         openings.append(path)
         return opened(path)
 
-    monkeypatch.setattr(decoders, "opened", counted)
+    monkeypatch.setattr(pyav_decoder, "opened", counted)
     scaler = Scaler(lambda height, width: (height, width), "bicubic")
     wanted = [0, 100, 200, 299]
     got = PyAVDecoder().pictures(path, index, wanted, scaler)
