@@ -20,7 +20,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import Example, RatingGold
-from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.leaderboard.importing import FoundRun
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, is_constant
 from videojudge_bench.metrics.card import FEWEST_VIDEOS, Metric, measure
@@ -166,21 +166,6 @@ class Calibration:
         """Write the map as JSON; an older file is replaced."""
         text = json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
         write_whole(path, text)
-
-
-def run_in(folder: Path) -> FoundRun:
-    """Return the one run in a folder.
-
-    Raises:
-        ConfigError: there is none, or more than one; else as `find_runs`.
-    """
-    found = find_runs(folder)
-    if len(found) > 1:
-        names = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
-        raise ConfigError(
-            f"{folder} holds {len(found)} runs: {names}. A map is fitted for one; give its folder"
-        )
-    return found[0]
 
 
 def calibrate(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.files import check_output
 from videojudge_bench._util.options import options_of_words, without_secrets
 from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
 from videojudge_bench.cli._run_options import add_run_options, run_options
@@ -73,13 +74,14 @@ def add_measure(verbs: Verbs) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.analysis.calibration import MEASURED, calibrate, run_in
-    from videojudge_bench.errors import ConfigError
+    from videojudge_bench.analysis.calibration import MEASURED, calibrate
+    from videojudge_bench.leaderboard.opening import open_run
 
     output: Path | None = arguments.output
-    if output is not None and not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    found = calibrate(run_in(arguments.run), arguments.method)
+    if output is not None:
+        check_output(output)
+    run = open_run(arguments.run, what="A map is fitted for").found
+    found = calibrate(run, arguments.method)
     table(
         ("on test videos", "raw", "calibrated"),
         [(key, _metric(found.raw[key]), _metric(found.calibrated[key])) for key in MEASURED],
@@ -120,7 +122,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 
     output: Path | None = arguments.output
     if output is not None:
-        tabular.check_output(output)
+        check_output(output, *tabular.OUTPUTS)
     plan = _plan(arguments)
     cells = sweep.prepare(plan)
     title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"

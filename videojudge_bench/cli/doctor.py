@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.options import parse_judge
 from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _sections(arguments: argparse.Namespace) -> Iterator[Section]:
     """Yield what was asked about, or else everything about this machine."""
     from videojudge_bench.doctor.goldsets import gold_sets
-    from videojudge_bench.doctor.judges import asked_judges, read_judge
+    from videojudge_bench.doctor.judges import asked_judges
     from videojudge_bench.doctor.scan import check_scan
     from videojudge_bench.doctor.servers import servers
 
-    judges = [read_judge(text) for text in arguments.judge]
+    judges = [parse_judge(text) for text in arguments.judge]
     check_scan(arguments.videos, arguments.jobs)
     if not (judges or arguments.server or arguments.videos):
         yield from _machine_sections()

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.files import check_output
 from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
 from videojudge_bench.errors import ConfigError, UnknownNameError
 
@@ -149,7 +150,7 @@ def _by(arguments: argparse.Namespace) -> int:
 
     output: Path | None = arguments.output
     if output is not None:
-        tabular.check_output(output)
+        check_output(output, *tabular.OUTPUTS)
     runs = with_label(_runs(arguments), arguments.label)
     rows: list[GroupRow] = []
     for _, members in groupby(runs, key=lambda run: (run.info.name, run.info.data)):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench._util.files import check_output
 from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 
 if TYPE_CHECKING:
@@ -52,15 +53,11 @@ def add_look(verbs: Verbs) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.errors import ConfigError
     from videojudge_bench.leaderboard.opening import open_run, open_runs
     from videojudge_bench.report import making, page
 
     output: Path = arguments.output
-    if not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise ConfigError(f"--output {output}: it is a folder; name a file, as report.html")
+    check_output(output)
     if arguments.other is None:
         runs = open_runs(arguments.run)
     else:

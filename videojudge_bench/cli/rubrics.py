@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench._util.terminal import Verbs, add_group, add_verb, say, table
 
 if TYPE_CHECKING:
+    from videojudge_bench.leaderboard.importing import FoundRun
     from videojudge_bench.metrics import Metric
 
 
@@ -102,9 +103,9 @@ def _add_sheets(parts: Verbs) -> None:
 
 def _extract(arguments: argparse.Namespace) -> int:
     from videojudge_bench.analysis.annotation_sheet import write_new
-    from videojudge_bench.analysis.rubric_specificity import extract, only_run
+    from videojudge_bench.analysis.rubric_specificity import extract
 
-    run = only_run(arguments.run)
+    run = _run_in(arguments.run)
     found = extract(run)
     lines = [json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in found.rows]
     write_new({arguments.output: "".join(lines)}, force=arguments.force)
@@ -146,12 +147,11 @@ def _specificity(arguments: argparse.Namespace) -> int:
 
 
 def _swapped(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.analysis.rubric_specificity import only_run
     from videojudge_bench.analysis.rubric_swap import swap_effect
     from videojudge_bench.metrics.bootstrap import Resampling
 
-    run = only_run(arguments.run)
-    found = swap_effect(run, only_run(arguments.swapped), Resampling())
+    run = _run_in(arguments.run)
+    found = swap_effect(run, _run_in(arguments.swapped), Resampling())
     rows = [(name, *_cells(metric)) for name, metric in found.changes.items()]
     table(("own against swapped rubrics", "value", "95 % interval"), rows)
     rows = [("own", *_cells(found.own)), ("swapped", *_cells(found.swapped))]
@@ -195,6 +195,12 @@ def _import(arguments: argparse.Namespace) -> int:
     ]
     table(("rows", ""), rows, title=f"A: {key.a.file} · B: {key.b.file}")
     return 0
+
+
+def _run_in(folder: Path) -> FoundRun:
+    from videojudge_bench.leaderboard.opening import open_run
+
+    return open_run(folder, what="Rubrics are looked at in").found
 
 
 def _cells(metric: Metric) -> tuple[str, str]:
