@@ -134,6 +134,11 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (ROOT / TOP / "py.typed").is_file()
 
 
+def test_one_module_alone_changes_where_packages_are_looked_for() -> None:
+    changing = [path for path in _sources() if "__path__" in path.read_text(encoding="utf-8")]
+    assert [str(path.relative_to(ROOT)) for path in changing] == [f"{TOP}/__init__.py"]
+
+
 # The house rules.
 
 

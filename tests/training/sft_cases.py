@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.files import packaged
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judges.tiny_qwen import Family, build
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
@@ -19,7 +20,7 @@ from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.rows import SftRow, read_rows
 
 SMALL = FrameOptions(max_frames=4, min_pixels=3136, max_pixels=6272)
-VIDEOS = Path(goldsets.__file__).parents[1] / "tasks" / "sample" / "videos"
+VIDEOS = packaged("tasks.sample") / "videos"
 
 
 def tiny_model(folder: Path, family: Family = "qwen2_5_vl") -> Path:

@@ -1,15 +1,21 @@
-"""Files that are whole or not there, and what to say of a disk without room."""
+"""Atomic file writes, where the package's data lie, and what to say of a disk without room."""
 
 from __future__ import annotations
 
 import errno
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that go away when there is room again."""
+
+
+def packaged(package: str) -> Path:
+    """Return the folder of one of our packages with data, such as `tasks.sample`."""
+    return Path(str(files(f"videojudge_bench.{package}")))
 
 
 def check_output(path: Path, *suffixes: str) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from videojudge_bench._util.files import packaged
 from videojudge_bench.errors import NoDataError
 from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
@@ -70,7 +70,7 @@ class ReleasedSet:
         Raises:
             NoDataError: when there is none.
         """
-        folder = Path(str(files("videojudge_bench.tasks"))) / "sample"
+        folder = packaged("tasks.sample")
         if self.sample_file is None or not (folder / self.sample_file).is_file():
             raise NoDataError(self.INFO.name, self.INFO.how_to_get)
         found = self._rows(folder / self.sample_file, folder)

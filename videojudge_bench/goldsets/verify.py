@@ -7,13 +7,13 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Union
 
 from pydantic import TypeAdapter
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.files import packaged
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets import nextqa
@@ -97,9 +97,8 @@ def verify_set(gold_set: GoldSet) -> list[str]:
 @cache
 def _known() -> dict[str, dict[str, dict[str, int | str]]]:
     """What the sets of this package hold, samples and full ones, by name."""
-    path = Path(str(files("videojudge_bench.tasks"))) / "data" / "expected.json"
     content = TypeAdapter(dict[str, dict[str, dict[str, Union[int, str]]]])
-    return read_json(path, content)
+    return read_json(packaged("tasks.data") / "expected.json", content)
 
 
 def _expected(gold_set: GoldSet) -> Facts:
