@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Union, cast
 
 import numpy as np
 
@@ -37,18 +37,6 @@ MEASURED = ("rmse", "mae", "calibration_error", "bias")
 
 METHODS = ("isotonic", "affine")
 Method = Literal["isotonic", "affine"]
-
-
-class ScoreMap(Protocol):
-    """Turns scores into ratings."""
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Return ratings on the gold set's scale, shape as given."""
-
-    def to_json(self) -> dict[str, Json]:
-        """Return what the map is made of."""
-
-    def __str__(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -104,6 +92,9 @@ class Affine:
 
     def __str__(self) -> str:
         return f"affine: {self.slope:.4g} x score + {self.intercept:.4g}, clipped to {self.scale}"
+
+
+ScoreMap = Union[Isotonic, Affine]
 
 
 @dataclass(frozen=True)
