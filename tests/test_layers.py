@@ -134,6 +134,24 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (ROOT / TOP / "py.typed").is_file()
 
 
+def test_one_module_alone_changes_where_packages_are_looked_for() -> None:
+    changing = [path for path in _sources() if "__path__" in path.read_text(encoding="utf-8")]
+    assert [str(path.relative_to(ROOT)) for path in changing] == [f"{TOP}/__init__.py"]
+
+
+def test_contributing_shows_the_tree() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lines = text.partition("## The tree\n\n```\n")[2].partition("```")[0].splitlines()
+    folders = {line.split("/")[0].strip() for line in lines if "/ " in line[:20]}
+    (modules,) = [line.split() for line in lines if line.startswith("  items ")]
+    shown = {path.parent.relative_to(ROOT).parts for path in _sources()}
+    inside = {parts[1] for parts in shown if parts[0] == TOP and len(parts) > 1}
+    flat = {path.stem for path in (ROOT / TOP).glob("*.py")} - {"__init__"}
+    tops = {parts[0] for parts in shown} | {"results", "tests"}
+    assert folders == tops | (inside - set(modules))
+    assert set(modules) == flat | (inside & set(modules))
+
+
 # The house rules.
 
 

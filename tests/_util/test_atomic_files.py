@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from pathlib import Path
 
 import pytest
 
-from videojudge_bench._util.files import cannot_write, write_whole
-from videojudge_bench.errors import RunStoppedError
+from videojudge_bench._util.files import cannot_write, check_output, write_whole
+from videojudge_bench.errors import ConfigError, RunStoppedError
 
 
 @pytest.mark.parametrize("content", ["naïve 🎬 \ud83e", b"\x00\xff"])
@@ -43,3 +44,29 @@ def test_what_to_do_is_said() -> None:
         "runs/a.jsonl cannot be written (No space left on device). Make room, and run the same "
         "command again: what was recorded is kept, and is not asked for again"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("table.txt", "the name must end in .csv or .json"),
+        ("none/table.csv", "there is no folder"),
+        ("folder.csv", "it is a folder; name a file"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused(
+    tmp_path: Path, name: str, problem: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        check_output(tmp_path / name, ".csv", ".json")
+    assert str(caught.value).startswith(f"--output {tmp_path / name}: {problem}")
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_output(tmp_path / "table.csv")
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    with pytest.raises(ConfigError, match=r"table\.csv: you may not write there; name another fo"):
+        check_output(tmp_path / "table.csv")

@@ -35,7 +35,6 @@ from videojudge_bench.analysis.rubric_specificity import (
     _Draw,
     _mean_reciprocal,
     extract,
-    only_run,
     rubric_in,
     specificity,
 )
@@ -44,6 +43,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, Item, OptionGold, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun
+from videojudge_bench.leaderboard.opening import open_run
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.prompts.rubric_book import RubricBook
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
@@ -119,7 +119,7 @@ def test_a_run_without_rubrics_is_refused(tmp_path: Path) -> None:
             "option rubric: none); run a judge with rubric=write"
         )
         judged(gold_set, tmp_path, engine=DEAF, rubric="write")
-        with pytest.raises(ConfigError, match=r"holds 2 runs \(.* on scenes, .* on scenes\)"):
+        with pytest.raises(ConfigError, match=r"holds 2 runs: .*_scenes.*; .*_scenes.*give its fo"):
             only_run(tmp_path)
 
 
@@ -305,6 +305,10 @@ def told(tmp_path: Path) -> str:
 def effect(gold_set: GoldSet, tmp_path: Path, engine: str, rubric: str) -> SwapEffect:
     own, other = runs(gold_set, tmp_path, engine, rubric)
     return swap_effect(own, other, FEW)
+
+
+def only_run(folder: Path) -> FoundRun:
+    return open_run(folder, what="A test takes").found
 
 
 def runs(gold_set: GoldSet, journals: Path, engine: str, rubric: str) -> tuple[FoundRun, FoundRun]:

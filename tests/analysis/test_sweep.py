@@ -11,7 +11,6 @@ import pytest
 from measured_runs import board_set
 from registered import registered
 
-from videojudge_bench._util import tabular
 from videojudge_bench.analysis import sweep
 from videojudge_bench.analysis.sweep import SweepPlan, SweepRow
 from videojudge_bench.errors import ConfigError, UnknownNameError
@@ -241,10 +240,3 @@ def test_names_are_checked_too(board: GoldSet) -> None:
     ):
         with pytest.raises(UnknownNameError, match="Did you mean"):
             sweep.prepare(plan)
-
-
-def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"must end in \.csv or \.json"):
-        tabular.check_output(tmp_path / "table.txt")
-    with pytest.raises(ConfigError, match="there is no folder"):
-        tabular.check_output(tmp_path / "missing" / "table.csv")

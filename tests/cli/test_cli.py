@@ -179,7 +179,7 @@ def test_check_fails_an_unknown_option(own_judge: str, capsys: pytest.CaptureFix
 
 def test_an_option_to_check_has_a_value(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
     error = error_of(capsys, "judges", "--check", f"{own_judge}:Fine", "steps")
-    assert "'steps' is not option=value" in error
+    assert "'steps' has no value; an option is written steps=value" in error
 
 
 @pytest.mark.parametrize(

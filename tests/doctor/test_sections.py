@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from videojudge_bench import goldsets, registry
+from videojudge_bench._util.options import parse_judge
 from videojudge_bench.doctor import machine as machine_module
 from videojudge_bench.doctor.decoders import decoders
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.doctor.goldsets import gold_sets
 from videojudge_bench.doctor.host import Gpu, Host, Plugin, Torch, read_lines
 from videojudge_bench.doctor.installed import installed, packages
-from videojudge_bench.doctor.judges import asked_judges, judges, read_judge
+from videojudge_bench.doctor.judges import asked_judges, judges
 from videojudge_bench.doctor.machine import machine
 from videojudge_bench.goldsets.adding import Request, add
 
@@ -217,7 +218,7 @@ def test_judges_that_are_asked_about(tmp_path: Path) -> None:
     scores = tmp_path / "scores.csv"
     scores.write_text("id,score\na,1\n", encoding="utf-8")
     texts = [f"precomputed,scores={scores}", "videojudge", "judge=lngest", "openai,api_key=sk-1"]
-    good, bare, unknown, secret = asked_judges([read_judge(text) for text in texts]).findings
+    good, bare, unknown, secret = asked_judges([parse_judge(text) for text in texts]).findings
     assert (good.name, good.status) == (f"precomputed,scores={scores}", "ok")
     assert (bare.status, "give pretrained=<folder or hub id>" in bare.found) == ("broken", True)
     assert (unknown.status, "Did you mean 'longest'?" in unknown.found) == ("broken", True)

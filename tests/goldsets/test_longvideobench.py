@@ -11,7 +11,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.goldsets import adding, longvideobench, schema
+from videojudge_bench.goldsets import longvideobench, schema, verify
 from videojudge_bench.items import OptionGold, Subtitle
 
 Values = dict[str, Any]
@@ -323,8 +323,8 @@ def test_the_folder_of_subtitles_may_be_a_link(tmp_path: Path) -> None:
 def test_a_release_is_prepared_with_what_is_said(tmp_path: Path, videos: Path) -> None:
     (tmp_path / "vid1_en.json").write_text(json.dumps(TIMED), encoding="utf-8")
     release = release_of(tmp_path, question(0), question(1, correct_choice=0))
-    prepared = adding.prepare("longvideobench", release, videos, tmp_path)
-    assert goldsets.load("longvideobench") == prepared
+    verify.prepare_released("longvideobench", release, videos, tmp_path)
+    prepared = goldsets.load("longvideobench")
     assert prepared.info.data == "part-2"
     assert len(prepared.examples) == 8
     for example in prepared.examples:
@@ -338,6 +338,7 @@ def test_a_release_is_prepared_with_what_is_said(tmp_path: Path, videos: Path) -
 
 def test_a_release_or_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file .*lvb_val\.json': ask for access at"):
-        adding.prepare("longvideobench", tmp_path / "lvb_val.json", None, None)
+        verify.prepare_released("longvideobench", tmp_path / "lvb_val.json", None, None)
+    release, none = release_of(tmp_path, question()), tmp_path / "none"
     with pytest.raises(ConfigError, match=r"the folder of subtitles .*none' does not exist"):
-        adding.prepare("longvideobench", release_of(tmp_path, question()), None, tmp_path / "none")
+        verify.prepare_released("longvideobench", release, None, none)

@@ -56,9 +56,10 @@ def file_of(path: Path, *lines: Values) -> Path:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of `tasks/`."""
+    folder = tmp_path / "package"
     module = importlib.import_module("videojudge_bench.goldsets.released")
-    monkeypatch.setattr(module, "files", lambda name: tmp_path / "package")
-    return tmp_path / "package"
+    monkeypatch.setattr(module, "packaged", lambda name: folder / name.removeprefix("tasks."))
+    return folder
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def a_row(texts: list[str] | None = None, video: str = "x_y", start: int = 3) ->
 def load_rows(folder: Path, *rows: dict[str, Any]) -> GoldSet:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return vatex.from_file(path)
+    return vatex.load(path)
 
 
 def test_every_text_and_rating_of_the_file_is_an_example(gold_set: GoldSet) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
@@ -14,13 +16,17 @@ from running import Ran, evaluation, run
 
 from videojudge_bench import goldsets
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore] # comes with pytest
+
 PACKAGES = {
     "videojudge_bench": "videojudge_bench",
     "judges": "videojudge_bench/judges",
     "tasks": "videojudge_bench/tasks",
     "training": "videojudge_bench/training",
 }
-SUFFIXES = {".py", ".jinja", ".yaml", ".gz", ".typed", ".safetensors"}
 BUILD_SDIST = "import setuptools.build_meta as b; b.build_sdist('dist')"
 
 
@@ -65,6 +71,45 @@ def test_the_sdist_holds_every_file_of_the_package(built: Path) -> None:
     assert {"pyproject.toml", "README.md", "LICENSE"} <= names
 
 
+IMPORT_ALL = """
+import importlib, json, pkgutil
+import videojudge_bench
+found = [m.name for m in pkgutil.walk_packages(videojudge_bench.__path__, "videojudge_bench.")]
+made = [importlib.import_module(name) for name in found if not name.endswith("__main__")]
+print(json.dumps([found, sorted({str(module.__spec__.origin) for module in made})]))
+"""
+
+
+def test_every_module_is_imported_from_the_wheel(site: Path, tmp_path: Path) -> None:
+    ran = _run_installed(["python", "-W", "ignore", "-c", IMPORT_ALL], site, tmp_path)
+    assert ran.code == 0, ran.output
+    found, places = json.loads(ran.output.splitlines()[-1])
+    modules = {
+        place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for place in _package_files().values()
+        if place.endswith(".py")
+    }
+    assert {"videojudge_bench", *found} == modules
+    assert [place for place in places if not place.startswith(str(site))] == []
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(listed["tool"]["setuptools"]["packages"]) <= {"videojudge_bench", *found}
+
+
+def test_a_checkout_finds_the_folders_beside_the_package(tmp_path: Path) -> None:
+    """`python -m` puts the current folder first: the checkout wins over what is installed."""
+    probe = "import videojudge_bench.tasks.sample as s; print(s.__file__)"
+    tests = ["tests/test_samples.py", "tests/training/test_sft_rows.py"]
+    homes = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    for words, printed in (
+        (["-c", probe], str(ROOT / "tasks" / "sample" / "__init__.py")),
+        (["-m", "videojudge_bench.cli", "data", "verify", "llava"], "llava: content hash"),
+        (["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], " passed"),
+    ):
+        ran = run(["python", *words], ROOT, variables=homes)
+        assert ran.code == 0, ran.output
+        assert printed in ran.output
+
+
 def test_commands_and_packages_come_from_the_wheel(site: Path, tmp_path: Path) -> None:
     program = "import videojudge_bench.judges as j, videojudge_bench.tasks as t; print(j, t)"
     ran = _run_installed(["python", "-c", program], site, tmp_path)
@@ -107,6 +152,6 @@ def _package_files() -> dict[str, str]:
         f"{folder}/{inside}": f"{package}/{inside}"
         for folder, package in PACKAGES.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in SUFFIXES
+        if path.is_file()
         and "__pycache__" not in (inside := path.relative_to(ROOT / folder).as_posix())
     }

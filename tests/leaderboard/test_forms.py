@@ -13,7 +13,7 @@ from boards import RESAMPLES, TWO_FORMS, noise, perfect, stored, two_forms, writ
 from videojudge_bench import goldsets, registry
 from videojudge_bench.cli.main import main
 from videojudge_bench.errors import DataError, NoDataError
-from videojudge_bench.goldsets import adding
+from videojudge_bench.goldsets import adding, verify
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.released import ReleasedSet
 from videojudge_bench.leaderboard import importing, rows
@@ -50,7 +50,7 @@ def add_mine(folder: Path, *, prefix: str = "video") -> GoldSet:
 
 
 def prepare(folder: Path) -> GoldSet:
-    adding.prepare(TWO_FORMS, write_rows(folder / "release.jsonl"), None, None)
+    verify.prepare_released(TWO_FORMS, write_rows(folder / "release.jsonl"), None, None)
     return goldsets.load(TWO_FORMS)
 
 

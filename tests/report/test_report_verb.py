@@ -84,7 +84,7 @@ def test_two_runs_that_were_measured_differently(
     ("words", "message"),
     [
         (["-o", "nowhere/page.html"], "--output nowhere/page.html: there is no folder nowhere"),
-        (["-o", "."], "--output .: it is a folder; name a file, as report.html"),
+        (["-o", "."], "--output .: it is a folder; name a file"),
         (["-o", "page.html", "--worst", "-1"], "--worst -1: it is a number from 0 up"),
         (["-o", "page.html", "--videos", "nowhere"], "nowhere"),
     ],

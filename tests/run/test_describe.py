@@ -14,7 +14,7 @@ from videojudge_bench import goldsets
 from videojudge_bench.cli.main import main
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, Sampling
 from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
-from videojudge_bench.goldsets.descriptions import read_descriptions
+from videojudge_bench.goldsets.view import read_descriptions
 from videojudge_bench.run.describe import DescribeOptions, Describer
 
 ASKED: list[str] = []

@@ -1,15 +1,45 @@
-"""Files that are whole or not there, and what to say of a disk without room."""
+"""Atomic file writes, where the package's data lie, and what to say of a disk without room."""
 
 from __future__ import annotations
 
 import errno
 import os
+from importlib.resources import files
 from pathlib import Path
 
-from videojudge_bench.errors import RunStoppedError
+from videojudge_bench.errors import ConfigError, RunStoppedError
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that go away when there is room again."""
+
+
+def packaged(package: str) -> Path:
+    """Return the folder of one of our packages with data, such as `tasks.sample`."""
+    return Path(str(files(f"videojudge_bench.{package}")))
+
+
+def check_output(path: Path, *suffixes: str) -> None:
+    """Check that a file can be written, before hours of work.
+
+    Args:
+        path: of the file.
+        suffixes: one of them ends its name; none: any name will do.
+
+    Raises:
+        ConfigError: it has another suffix, its folder does not exist or may not be written to, or
+            it is a folder itself.
+    """
+    problem = ""
+    if suffixes and path.suffix not in suffixes:
+        problem = f"the name must end in {' or '.join(suffixes)}"
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}; make it first"
+    elif path.is_dir():
+        problem = "it is a folder; name a file"
+    elif not os.access(path.parent, os.W_OK):
+        problem = "you may not write there; name another folder, or make this one writable"
+    if problem:
+        raise ConfigError(f"--output {path}: {problem}")
 
 
 def write_whole(path: Path, content: str | bytes, *, sync: bool = False) -> None:

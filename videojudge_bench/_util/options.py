@@ -34,16 +34,7 @@ def parse_options(text: str) -> dict[str, str]:
     Raises:
         ConfigError: a part is not `key=value`, or a key is given twice.
     """
-    options: dict[str, str] = {}
-    for part in _SEPARATOR.split(text) if text.strip() else ():
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not key:
-            raise ConfigError(f"{part!r} has no value; an option is written {key or 'key'}=value")
-        if key in options:
-            values = "" if is_secret(key) else f": {options[key]!r} and {value!r}"
-            raise ConfigError(f"option {key!r} is given twice{values}")
-        options[key] = value
-    return options
+    return _read(_SEPARATOR.split(text) if text.strip() else ())
 
 
 def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
@@ -61,16 +52,21 @@ def options_of_words(words: Iterable[str]) -> dict[str, Scalar]:
     """Return the options that the words `option=value` of a command line give.
 
     Raises:
-        ConfigError: a word is not of this form, or an option is given twice.
+        ConfigError: as `parse_options`.
     """
-    options: dict[str, Scalar] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
+    return {key: scalar(value) for key, value in _read(words).items()}
+
+
+def _read(parts: Iterable[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for part in parts:
+        key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key:
-            raise ConfigError(f"{word!r} is not option=value")
+            raise ConfigError(f"{part!r} has no value; an option is written {key or 'key'}=value")
         if key in options:
-            raise ConfigError(f"option {key!r} is given twice")
-        options[key] = scalar(value)
+            values = "" if is_secret(key) else f": {options[key]!r} and {value!r}"
+            raise ConfigError(f"option {key!r} is given twice{values}")
+        options[key] = value
     return options
 
 

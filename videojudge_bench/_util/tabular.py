@@ -10,21 +10,9 @@ from pathlib import Path
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.errors import ConfigError
 
 OUTPUTS = (".csv", ".json")
-
-
-def check_output(path: Path) -> None:
-    """Check that `write_rows` can write a file, before hours of work.
-
-    Raises:
-        ConfigError: it ends neither in .csv nor in .json, or its folder does not exist.
-    """
-    if path.suffix not in OUTPUTS:
-        raise ConfigError(f"--output {path}: the name must end in {' or '.join(OUTPUTS)}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"--output {path}: there is no folder {path.parent}")
+"""Endings of the files that `write_rows` writes."""
 
 
 def write_rows(rows: Sequence[Mapping[str, Json]], path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from videojudge_bench.errors import unknown_name
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
+Verb: TypeAlias = Callable[[argparse.Namespace], int]
 
 # C0 and C1 but tab and line feed, then what turns the direction of writing.
 _COMMANDS = (*range(9), *range(11, 32), *range(127, 160))
@@ -18,7 +20,24 @@ _AS_WRITTEN = {code: f"\\u{code:04x}" for code in (*_COMMANDS, *_TURNS)}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what was meant."""
+    """An argument parser that says what was meant, with the kinds of options that verbs have."""
+
+    def path(self, names: str, metavar: str, what: str, *, required: bool = False) -> None:
+        """Add an option that is a path; `names` are separated by a space."""
+        self.add_argument(*names.split(), type=Path, metavar=metavar, help=what, required=required)
+
+    def number(self, name: str, what: str, *, default: int | None = None) -> None:
+        """Add an option that is a whole number; the help says its default where it has one."""
+        shown = what if default is None else f"{what}; default: {default}"
+        self.add_argument(name, type=int, default=default, metavar="N", help=shown)
+
+    def flag(self, name: str, what: str) -> None:
+        """Add an option without a value."""
+        self.add_argument(name, action="store_true", help=what)
+
+    def words(self, metavar: str, what: str, *, name: str = "options") -> None:
+        """Add positional words, any number of them."""
+        self.add_argument(name, nargs="*", metavar=metavar, help=what)
 
     def error(self, message: str) -> NoReturn:
         """End the command: exit status 2, usage and message on stderr."""
@@ -28,6 +47,30 @@ class Parser(argparse.ArgumentParser):
             what = {"SET": "gold set"}.get(str(action.metavar), "verb")
             message = unknown_name(what, name, list(action.choices or ()))
         super().error(message)
+
+
+def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:
+    """Add a verb and return its parser.
+
+    Args:
+        verbs: where to.
+        name: of the verb.
+        run: what it does.
+        what: its line in the list of verbs.
+        description: shown by `--help`, as it is written if it has several lines.
+    """
+    form = argparse.HelpFormatter
+    if "\n" in description:
+        form = argparse.RawDescriptionHelpFormatter
+    verb = verbs.add_parser(name, help=what, description=description, formatter_class=form)
+    verb.set_defaults(verb=run)
+    return verb
+
+
+def add_group(verbs: Verbs, name: str, what: str, description: str) -> Verbs:
+    """Add a verb that has verbs of its own, and return these."""
+    group = verbs.add_parser(name, help=what, description=description)
+    return group.add_subparsers(title="verbs", required=True, metavar="VERB")
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Union, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import Example, RatingGold
-from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.leaderboard.importing import FoundRun
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, is_constant
@@ -37,18 +37,6 @@ MEASURED = ("rmse", "mae", "calibration_error", "bias")
 
 METHODS = ("isotonic", "affine")
 Method = Literal["isotonic", "affine"]
-
-
-class ScoreMap(Protocol):
-    """Turns scores into ratings."""
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Return ratings on the gold set's scale, shape as given."""
-
-    def to_json(self) -> dict[str, Json]:
-        """Return what the map is made of."""
-
-    def __str__(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -104,6 +92,9 @@ class Affine:
 
     def __str__(self) -> str:
         return f"affine: {self.slope:.4g} x score + {self.intercept:.4g}, clipped to {self.scale}"
+
+
+ScoreMap = Union[Isotonic, Affine]
 
 
 @dataclass(frozen=True)
@@ -165,21 +156,6 @@ class Calibration:
         """Write the map as JSON; an older file is replaced."""
         text = json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
         write_whole(path, text)
-
-
-def run_in(folder: Path) -> FoundRun:
-    """Return the one run in a folder.
-
-    Raises:
-        ConfigError: there is none, or more than one; else as `find_runs`.
-    """
-    found = find_runs(folder)
-    if len(found) > 1:
-        names = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
-        raise ConfigError(
-            f"{folder} holds {len(found)} runs: {names}. A map is fitted for one; give its folder"
-        )
-    return found[0]
 
 
 def calibrate(

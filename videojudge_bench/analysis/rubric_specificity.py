@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
@@ -14,7 +13,7 @@ from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, OptionGold, Pair, PreferenceGold, RatingGold
-from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.leaderboard.importing import FoundRun
 from videojudge_bench.metrics import Metric
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes, means
@@ -72,24 +71,6 @@ class Specificity:
     def chance_mrr(self) -> float:
         """The same of the mean reciprocal rank: (1 + 1/2 + … + 1/n) / n."""
         return _mean_reciprocal(1, self.among)
-
-
-def only_run(folder: Path) -> FoundRun:
-    """Return the one run in a folder.
-
-    Raises:
-        ConfigError: there is none, or more than one.
-        NoDataError: it is about a set whose data are not on this machine.
-        DataError: a file of it is not what it should be.
-    """
-    found = find_runs(folder)
-    if len(found) > 1:
-        runs = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
-        raise ConfigError(
-            f"{folder} holds {len(found)} runs ({runs}); give the folder of one, in which its "
-            "run.json lies"
-        )
-    return found[0]
 
 
 def extract(run: FoundRun) -> Extracted:

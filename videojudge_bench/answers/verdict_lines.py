@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from videojudge_bench._util.files import write_whole
+from videojudge_bench._util import files
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.answers.reading import Unit
 from videojudge_bench.errors import ConfigError, RunStoppedError
@@ -64,15 +64,12 @@ def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] 
 
 
 def check_output(output: Path, answers: Path | None) -> None:
-    """Check that a file can be written, before hours of work.
+    """Check that a file of verdicts can be written, before hours of work.
 
     Raises:
-        ConfigError: its folder does not exist, or it is the file of answers.
+        ConfigError: it cannot, or it is the file of answers.
     """
-    if not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise ConfigError(f"--output {output}: it is a folder; give a file")
+    files.check_output(output)
     if answers is not None and output.resolve() == answers.resolve():
         raise ConfigError(f"--output {output}: it is the file of answers; give another name")
 
@@ -84,7 +81,7 @@ def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
         RunStoppedError: it cannot be written.
     """
     try:
-        write_whole(output, b"".join(map(_encoded, lines)))
+        files.write_whole(output, b"".join(map(_encoded, lines)))
     except OSError as error:
         raise RunStoppedError(
             f"{output} cannot be written ({error.strerror}). Nothing is lost: the journal has all "

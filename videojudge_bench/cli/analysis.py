@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.options import options_of_words, scalar, without_secrets
-from videojudge_bench._util.terminal import Verbs, say, table, warn
+from videojudge_bench._util.files import check_output
+from videojudge_bench._util.options import options_of_words, without_secrets
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
+from videojudge_bench.cli._run_options import add_run_options, run_options
 
 if TYPE_CHECKING:
     from videojudge_bench.analysis.calibration import Calibration
@@ -17,25 +19,32 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 
+_CALIBRATE = """\
+Fits a map from a run's scores to gold ratings on the dev half of the videos, and shows the errors
+of raw and mapped scores on the test half, with 95 % intervals by resampling videos. Scores on no
+scale (ROUGE, a cosine) get one. Judge a whole rated set first; samples have no dev half:
+
+  lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \\
+    --tasks videojudge_vatex
+  videojudge calibrate runs/vatex --output map.json"""
+
+_SWEEP = """\
+Runs every combination of the values, each with a journal of its own: the same command goes on where
+it was stopped. All options and values are checked before the first run.
+
+  videojudge sweep --judge qwen2_5_vl --set llava,vcg pretrained=DIR \\
+    --vary max_frames=30,60,120,180 --vary score=text,expected --output frames.csv
+  videojudge sweep --judge rouge_l --set vatex --vary references=1,3,9 --dry-run"""
+
 
 def add_measure(verbs: Verbs) -> None:
     """Add `calibrate` and `sweep` to a parser's verbs."""
-    _add_calibrate(verbs)
-    _add_sweep(verbs)
-
-
-def _add_calibrate(verbs: Verbs) -> None:
-    calibrate = verbs.add_parser(
+    calibrate = add_verb(
+        verbs,
         "calibrate",
-        help="fit a judge's scores to the rating scale, on dev videos alone",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Fits a map from a run's scores to gold ratings on the dev half of the\n"
-        "videos, and shows the errors of raw and mapped scores on the test half, with 95 %\n"
-        "intervals by resampling videos. Scores on no scale (ROUGE, a cosine) get one. Judge a\n"
-        "whole rated set first; samples have no dev half:\n\n"
-        "  lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \\\n"
-        "    --tasks videojudge_vatex\n"
-        "  videojudge calibrate runs/vatex --output map.json",
+        _calibrate,
+        "fit a judge's scores to the rating scale, on dev videos alone",
+        _CALIBRATE,
     )
     calibrate.add_argument("run", type=Path, metavar="RUN", help="folder with one run's journal")
     calibrate.add_argument(
@@ -45,24 +54,9 @@ def _add_calibrate(verbs: Verbs) -> None:
         help="any map that never falls, or a straight line clipped to the scale; "
         "default: %(default)s",
     )
-    calibrate.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the map as JSON"
-    )
-    calibrate.set_defaults(verb=_calibrate)
-
-
-def _add_sweep(verbs: Verbs) -> None:
-    sweep = verbs.add_parser(
-        "sweep",
-        help="run a judge under a grid of settings, and compare them in one table",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Runs every combination of the values, each with a journal of its own: the\n"
-        "same command goes on where it was stopped. All options and values are checked before\n"
-        "the first run.\n\n"
-        "  videojudge sweep --judge qwen2_5_vl --set llava,vcg pretrained=DIR \\\n"
-        "    --vary max_frames=30,60,120,180 --vary score=text,expected --output frames.csv\n"
-        "  videojudge sweep --judge rouge_l --set vatex --vary references=1,3,9 --dry-run",
-    )
+    calibrate.path("-o --output", "FILE", "write the map as JSON")
+    what = "run a judge under a grid of settings, and compare them in one table"
+    sweep = add_verb(verbs, "sweep", _sweep, what, _SWEEP)
     sweep.add_argument("--judge", required=True, help="a name or module:Class")
     sweep.add_argument("--set", required=True, metavar="NAME[,NAME]", help="gold sets")
     sweep.add_argument(
@@ -72,34 +66,22 @@ def _add_sweep(verbs: Verbs) -> None:
         metavar="option=value,value",
         help="an option of the judge, or references; may be given several times",
     )
-    sweep.add_argument("--references", metavar="N", help="0, 1, … or all, for every run")
-    sweep.add_argument("--videos", type=Path, metavar="DIR", help="folder with the video files")
-    sweep.add_argument(
-        "--descriptions", type=Path, metavar="FILE", help="what videojudge describe wrote"
-    )
-    sweep.add_argument("--journal", type=Path, metavar="DIR", help="folder for the journals")
-    sweep.add_argument("--limit", type=int, metavar="N", help="the first N items of every set")
-    sweep.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="all numbers, as .csv or .json"
-    )
-    sweep.add_argument("--dry-run", action="store_true", help="print the runs, and judge nothing")
-    sweep.add_argument(
-        "options",
-        nargs="*",
-        metavar="option=value",
-        help="options of the judge that stay the same; write them together",
-    )
-    sweep.set_defaults(verb=_sweep)
+    add_run_options(sweep, references="0, 1, … or all, for every run")
+    sweep.number("--limit", "the first N items of every set")
+    sweep.path("-o --output", "FILE", "all numbers, as .csv or .json")
+    sweep.flag("--dry-run", "print the runs, and judge nothing")
+    sweep.words("option=value", "options of the judge that stay the same; write them together")
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.analysis.calibration import MEASURED, calibrate, run_in
-    from videojudge_bench.errors import ConfigError
+    from videojudge_bench.analysis.calibration import MEASURED, calibrate
+    from videojudge_bench.leaderboard.opening import open_run
 
     output: Path | None = arguments.output
-    if output is not None and not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    found = calibrate(run_in(arguments.run), arguments.method)
+    if output is not None:
+        check_output(output)
+    run = open_run(arguments.run, what="A map is fitted for").found
+    found = calibrate(run, arguments.method)
     table(
         ("on test videos", "raw", "calibrated"),
         [(key, _metric(found.raw[key]), _metric(found.calibrated[key])) for key in MEASURED],
@@ -140,7 +122,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 
     output: Path | None = arguments.output
     if output is not None:
-        tabular.check_output(output)
+        check_output(output, *tabular.OUTPUTS)
     plan = _plan(arguments)
     cells = sweep.prepare(plan)
     title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"
@@ -159,21 +141,13 @@ def _sweep(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> SweepPlan:
     from videojudge_bench.analysis.sweep import SweepPlan, read_vary
-    from videojudge_bench.goldsets.view import checked_references
-    from videojudge_bench.run.runner import RunOptions
 
-    references = arguments.references
     return SweepPlan(
         judge=arguments.judge,
         sets=[name.strip() for name in arguments.set.split(",")],
         vary=read_vary(arguments.vary),
         options=options_of_words(arguments.options),
-        run=RunOptions(
-            references=None if references is None else checked_references(scalar(references)),
-            videos=arguments.videos,
-            journal=arguments.journal,
-            descriptions=arguments.descriptions,
-        ),
+        run=run_options(arguments),
         limit=arguments.limit,
     )
 

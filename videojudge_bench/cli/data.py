@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.terminal import Verbs, add_group, add_verb, say, table
 
 EXIT_FAILED = 1
 
@@ -18,53 +18,52 @@ _PREPARED = {
     "pairwise_h": "VideoJudge-Pairwise-H, from a file in our schema (pairs)",
 }
 
+_ADD = """\
+Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one thing with gold:
+
+  ratings      {"video_id": "v", "instruction": "…", "response": "…", "ratings": [4, 5]}
+  options      {"video_id": "v", "instruction": "…", "options": ["…", "…"], "correct": 0}
+  preferences  {"video_id": "v", "instruction": "…", "response_a": "…", "response_b": "…",
+                "preferences": ["a", "tie"]}
+
+Optional in every row: id, video (path inside the folder of videos), references, description,
+subtitles, labels; in ratings also system (who answered)."""
+
 
 def add_data(verbs: Verbs) -> None:
     """Add `data` and its verbs to a parser's verbs."""
-    data = verbs.add_parser(
+    parts = add_group(
+        verbs,
         "data",
-        help="list, verify, prepare and add gold sets",
-        description="Gold sets: what there is, what is on this machine, how to get the rest, and "
-        "how to bring your own.",
+        "list, verify, prepare and add gold sets",
+        "Gold sets: what there is, what is on this machine, how to get the rest, and how to bring "
+        "your own.",
     )
-    parts = data.add_subparsers(title="verbs", required=True, metavar="VERB")
-    parts.add_parser("list", help="list the gold sets").set_defaults(verb=_list)
-    verify = parts.add_parser("verify", help="count and hash a gold set, and compare")
+    add_verb(parts, "list", _list, "list the gold sets", "")
+    verify = add_verb(parts, "verify", _verify, "count and hash a gold set, and compare", "")
     verify.add_argument("name", nargs="?", help="a gold set; all of them by default")
-    verify.set_defaults(verb=_verify)
-    ids = parts.add_parser(
+    ids = add_verb(
+        parts,
         "ids",
-        help="print item ids beside the public keys of a set, as CSV",
-        description="Joins your own scores to our item ids: the file that judge=precomputed reads "
-        "has a column `id`.",
+        _ids,
+        "print item ids beside the public keys of a set, as CSV",
+        "Joins your own scores to our item ids: the file that judge=precomputed reads has a column "
+        "`id`.",
     )
     ids.add_argument("name", help="a gold set")
-    ids.set_defaults(verb=_ids)
     _add_add(parts)
-    remove = parts.add_parser("remove", help="remove a set that was added or prepared")
+    remove = add_verb(parts, "remove", _remove, "remove a set that was added or prepared", "")
     remove.add_argument("name", help="the set; its videos stay where they are")
-    remove.set_defaults(verb=_remove)
     _add_prepare(parts)
 
 
 def _add_add(parts: Verbs) -> None:
-    add = parts.add_parser(
-        "add",
-        help="make a task of your own ratings, options or preferences",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Checks a JSON Lines file and makes the task videojudge_NAME of it.\n"
-        "One row, one thing with gold:\n\n"
-        '  ratings      {"video_id": "v", "instruction": "…", "response": "…", "ratings": [4, 5]}\n'
-        '  options      {"video_id": "v", "instruction": "…", "options": ["…", "…"],\n'
-        '                "correct": 0}\n'
-        '  preferences  {"video_id": "v", "instruction": "…", "response_a": "…",\n'
-        '                "response_b": "…", "preferences": ["a", "tie"]}\n\n'
-        "Optional in every row: id, video (path inside the folder of videos), references,\n"
-        "description, subtitles, labels; in ratings also system (who answered).",
+    add = add_verb(
+        parts, "add", _add, "make a task of your own ratings, options or preferences", _ADD
     )
     add.add_argument("file", type=Path, metavar="FILE", help="JSON Lines; .gz is read too")
     add.add_argument("--name", required=True, help="of the set; the task is videojudge_NAME")
-    add.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos")
+    add.path("--videos", "DIR", "folder of the videos")
     add.add_argument(
         "--scale",
         default="1-5",
@@ -79,8 +78,7 @@ def _add_add(parts: Verbs) -> None:
     )
     add.add_argument("--title", help="one line for tables; default: the file's name")
     add.add_argument("--licence", default="not stated", help="of the data; default: %(default)s")
-    add.add_argument("--replace", action="store_true", help="replace a set of that name")
-    add.set_defaults(verb=_add)
+    add.flag("--replace", "replace a set of that name")
 
 
 def _add_prepare(parts: Verbs) -> None:
@@ -91,10 +89,10 @@ def _add_prepare(parts: Verbs) -> None:
     )
     sets = prepare.add_subparsers(title="gold sets", required=True, metavar="SET")
     for name, what in _PREPARED.items():
-        one = sets.add_parser(name, help=what)
-        one.add_argument("--release", type=Path, required=True, metavar="FILE", help="its file")
-        one.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos")
-        one.set_defaults(verb=_prepare, name=name, subtitles=None)
+        one = add_verb(sets, name, _prepare, what, "")
+        one.path("--release", "FILE", "its file", required=True)
+        one.path("--videos", "DIR", "folder of the videos")
+        one.set_defaults(name=name, subtitles=None)
         if name == "longvideobench":
             group = one.add_mutually_exclusive_group(required=True)
             group.add_argument(

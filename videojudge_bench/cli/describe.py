@@ -6,46 +6,37 @@ import argparse
 from pathlib import Path
 
 from videojudge_bench._util.options import options_of_words
-from videojudge_bench._util.terminal import Verbs, say, warn
+from videojudge_bench._util.terminal import Verbs, add_verb, say, warn
 
 EXIT_FAILED = 1
+
+_DESCRIPTION = """\
+Asks a model for a dense description of each video, once, and keeps it as a line of a JSON Lines
+file. The same command goes on where it was stopped, and asks again for videos that failed. Judges
+read the file by descriptions=FILE:
+
+  videojudge describe --set llava -o descriptions.jsonl --engine transformers \\
+    pretrained=Qwen/Qwen2.5-VL-32B-Instruct
+  lmms_eval --model videojudge --model_args \\
+    judge=text_llm,pretrained=Qwen/Qwen3-8B,descriptions=descriptions.jsonl \\
+    --tasks videojudge_llava"""
 
 
 def add_describe(verbs: Verbs) -> None:
     """Add `describe` to a parser's verbs."""
-    describe = verbs.add_parser(
-        "describe",
-        help="write dense descriptions of videos, for judges that read text",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Asks a model for a dense description of each video, once, and keeps it as a\n"
-        "line of a JSON Lines file. The same command goes on where it was stopped, and asks again\n"
-        "for videos that failed. Judges read the file by descriptions=FILE:\n\n"
-        "  videojudge describe --set llava -o descriptions.jsonl --engine transformers \\\n"
-        "    pretrained=Qwen/Qwen2.5-VL-32B-Instruct\n"
-        "  lmms_eval --model videojudge --model_args \\\n"
-        "    judge=text_llm,pretrained=Qwen/Qwen3-8B,descriptions=descriptions.jsonl \\\n"
-        "    --tasks videojudge_llava",
-    )
+    what = "write dense descriptions of videos, for judges that read text"
+    describe = add_verb(verbs, "describe", _describe, what, _DESCRIPTION)
     describe.add_argument("--set", help="the videos of a gold set", metavar="SET")
-    describe.add_argument(
-        "--videos", type=Path, metavar="DIR", help="folder of videos: all, or those of the set"
-    )
-    describe.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="the JSON Lines file"
-    )
-    describe.add_argument(
-        "--engine", default="transformers", help="transformers, openai or module:Class; "
-        "default: %(default)s",
-    )  # fmt: skip
-    describe.add_argument("--prompt", type=Path, metavar="FILE", help="a .jinja file of your own")
-    describe.add_argument("--max-tokens", type=int, default=2048, help="default: %(default)s")
+    describe.path("--videos", "DIR", "folder of videos: all, or those of the set")
+    describe.path("-o --output", "FILE", "the JSON Lines file", required=True)
+    what = "transformers, openai or module:Class; default: %(default)s"
+    describe.add_argument("--engine", default="transformers", help=what)
+    describe.path("--prompt", "FILE", "a .jinja file of your own")
+    describe.number("--max-tokens", "of a description", default=2048)
     describe.add_argument("--temperature", type=float, default=0.0, help="default: %(default)s")
-    describe.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    describe.add_argument("--limit", type=int, metavar="N", help="the first N videos")
-    describe.add_argument(
-        "options", nargs="*", metavar="option=value", help="options of the engine"
-    )
-    describe.set_defaults(verb=_describe)
+    describe.number("--seed", "of the sampling", default=0)
+    describe.number("--limit", "the first N videos")
+    describe.words("option=value", "options of the engine")
 
 
 def _describe(arguments: argparse.Namespace) -> int:

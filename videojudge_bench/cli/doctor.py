@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.options import parse_judge
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 
 if TYPE_CHECKING:
     from videojudge_bench.doctor.findings import Section
@@ -23,10 +23,12 @@ _SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
 
 def add_doctor(verbs: Verbs) -> None:
     """Add `doctor` to a parser's verbs."""
-    doctor = verbs.add_parser(
+    doctor = add_verb(
+        verbs,
         "doctor",
-        help="say what works on this machine, what does not, and how to mend it",
-        description="Without options: what is installed, which decoders decode sample videos, "
+        _doctor,
+        "say what works on this machine, what does not, and how to mend it",
+        "Without options: what is installed, which decoders decode sample videos, "
         "which judges can run here and why the others cannot, GPUs, memory and room, and how many "
         "videos of each gold set are here. With --judge, --server or --videos: only that. Nothing "
         "is downloaded but the configuration of a --judge on the hub. Exit status: 0, all of it "
@@ -49,18 +51,14 @@ def add_doctor(verbs: Verbs) -> None:
         "the key is what OPENAI_API_KEY says; may be repeated",
     )
     doctor.add_argument("--model", help="of the servers; default: the first that each lists")
-    doctor.add_argument(
+    doctor.path(
         "--videos",
-        type=Path,
-        metavar="DIR",
-        help="decode every video in this folder, as a judge would, list what is broken, and count "
-        "the videos of each gold set",
+        "DIR",
+        "decode every video in this folder, as a judge would, list what is broken, and count the "
+        "videos of each gold set",
     )
-    doctor.add_argument(
-        "--jobs", type=int, metavar="N", help="videos at once; default: one a CPU core"
-    )
-    doctor.add_argument("--json", action="store_true", help="print JSON, for programs")
-    doctor.set_defaults(verb=_doctor)
+    doctor.number("--jobs", "videos at once; default: one a CPU core")
+    doctor.flag("--json", "print JSON, for programs")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -88,11 +86,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _sections(arguments: argparse.Namespace) -> Iterator[Section]:
     """Yield what was asked about, or else everything about this machine."""
     from videojudge_bench.doctor.goldsets import gold_sets
-    from videojudge_bench.doctor.judges import asked_judges, read_judge
+    from videojudge_bench.doctor.judges import asked_judges
     from videojudge_bench.doctor.scan import check_scan
     from videojudge_bench.doctor.servers import servers
 
-    judges = [read_judge(text) for text in arguments.judge]
+    judges = [parse_judge(text) for text in arguments.judge]
     check_scan(arguments.videos, arguments.jobs)
     if not (judges or arguments.server or arguments.videos):
         yield from _machine_sections()

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.options import scalar
-from videojudge_bench._util.terminal import Verbs, say, table, warn
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
+from videojudge_bench.cli._run_options import add_run_options, run_options
 
 if TYPE_CHECKING:
     from videojudge_bench.answers.estimating import Estimate
@@ -42,12 +42,8 @@ and the same command tries them again; 2 used wrongly, nothing was judged; 130 i
 
 def add_judge(verbs: Verbs) -> None:
     """Add `judge` to a parser's verbs."""
-    judge = verbs.add_parser(
-        "judge",
-        help="score the answers of one or several models, with any judge",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_DESCRIPTION,
-    )
+    what = "score the answers of one or several models, with any judge"
+    judge = add_verb(verbs, "judge", _judge, what, _DESCRIPTION)
     judge.add_argument("answers", type=Path, metavar="ANSWERS", help="JSON Lines, or .jsonl.gz")
     judge.add_argument(
         "--judge",
@@ -55,49 +51,25 @@ def add_judge(verbs: Verbs) -> None:
         metavar="NAME[,option=value…]",
         help="as in --model_args judge=NAME,option=value; videojudge judges lists them",
     )
-    judge.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE",
-        help="the verdicts: a JSON line for each answer, in the order of the answers",
-    )  # fmt: skip
-    _add_shown(judge)
-    _add_asked(judge)
-    judge.set_defaults(verb=_judge)
-
-
-def _add_shown(judge: argparse.ArgumentParser) -> None:
-    """What the judge sees."""
-    judge.add_argument("--videos", type=Path, metavar="DIR", help="folder with the video files")
-    judge.add_argument(
-        "--references",
-        metavar="N",
-        help="how many references of an answer the judge sees: 0, 1, … or all; default: all",
-    )
-    judge.add_argument(
-        "--descriptions", type=Path, metavar="FILE", help="what videojudge describe wrote"
-    )
-
-
-def _add_asked(judge: argparse.ArgumentParser) -> None:
-    """What is asked, and what becomes of it."""
+    what = "the verdicts: a JSON line for each answer, in the order of the answers"
+    judge.path("-o --output", "FILE", what, required=True)
+    what = "how many references of an answer the judge sees: 0, 1, … or all; default: all"
+    add_run_options(judge, references=what)
     judge.add_argument(
         "--versus",
         metavar="SYSTEM",
         help="compare the answers of every other system with this one's, pair by pair and in both "
         "orders; all: every two systems",
     )
-    judge.add_argument(
+    judge.path(
         "--gold-subset",
-        type=Path,
-        metavar="FILE",
-        help="human ratings of some answers, chosen at random (best: all answers about some "
+        "FILE",
+        "human ratings of some answers, chosen at random (best: all answers about some "
         'videos): lines {"id", "ratings": [4, 5]}, or with video_id, instruction, response and '
         "system in place of the id; corrects the means for what the judge gets wrong",
     )
-    judge.add_argument("--limit", type=int, metavar="N", help="the first N answers or pairs")
-    judge.add_argument("--journal", type=Path, metavar="DIR", help="folder for the journal")
-    judge.add_argument(
-        "--dry-run", action="store_true", help="print what would be asked, and judge nothing"
-    )
+    judge.number("--limit", "the first N answers or pairs")
+    judge.flag("--dry-run", "print what would be asked, and judge nothing")
 
 
 def _judge(arguments: argparse.Namespace) -> int:
@@ -131,25 +103,11 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 def _judging(arguments: argparse.Namespace) -> Judging:
     from videojudge_bench.answers.judging import Judging, JudgingOptions
-    from videojudge_bench.goldsets.view import checked_references
-    from videojudge_bench.run.runner import RunOptions
 
-    references = arguments.references
-    return Judging(
-        arguments.answers,
-        arguments.judge,
-        JudgingOptions(
-            arguments.versus,
-            arguments.limit,
-            arguments.gold_subset,
-            RunOptions(
-                references=None if references is None else checked_references(scalar(references)),
-                videos=arguments.videos,
-                journal=arguments.journal,
-                descriptions=arguments.descriptions,
-            ),
-        ),
+    options = JudgingOptions(
+        arguments.versus, arguments.limit, arguments.gold_subset, run_options(arguments)
     )
+    return Judging(arguments.answers, arguments.judge, options)
 
 
 def _print_results(judging: Judging, judged: Judged) -> None:

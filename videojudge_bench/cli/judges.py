@@ -6,7 +6,7 @@ import argparse
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import options_of_words
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 from videojudge_bench.errors import ConfigError
 
 EXIT_FAILED = 1
@@ -14,22 +14,19 @@ EXIT_FAILED = 1
 
 def add_judges(verbs: Verbs) -> None:
     """Add `judges` to a parser's verbs."""
-    judges = verbs.add_parser(
+    judges = add_verb(
+        verbs,
         "judges",
-        help="list the judges, explain one, or check one of your own",
-        description="Without arguments: what judges there are and what each requires. With a "
+        _judges,
+        "list the judges, explain one, or check one of your own",
+        "Without arguments: what judges there are and what each requires. With a "
         "name: what that judge does and what its options mean. With --check: run the contract of "
         "a judge on a few built-in items, without any data: verdict types, determinism, "
         "independence of order, A/B swap.",
     )
     judges.add_argument("--check", metavar="JUDGE", help="a name or module:Class")
-    judges.add_argument(
-        "words",
-        nargs="*",
-        metavar="JUDGE | option=value",
-        help="the judge to explain; with --check, options of the judge to check",
-    )
-    judges.set_defaults(verb=_judges)
+    what = "the judge to explain; with --check, options of the judge to check"
+    judges.words("JUDGE | option=value", what, name="words")
 
 
 def _judges(arguments: argparse.Namespace) -> int:

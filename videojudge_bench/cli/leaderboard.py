@@ -1,4 +1,4 @@
-"""The verb `videojudge leaderboard by`."""
+"""The verbs of `videojudge leaderboard`."""
 
 from __future__ import annotations
 
@@ -8,48 +8,140 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.files import check_output
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
+from videojudge_bench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.groups import GroupRow
+    from videojudge_bench.leaderboard.importing import FoundRun
     from videojudge_bench.leaderboard.opening import OpenRun
+    from videojudge_bench.leaderboard.rows import Row
+
+RESULTS = Path("results")
+
+_BY = """\
+Shows every run once per value of a label, with intervals. A label is any of the gold set's own (the
+field 'labels' of its rows), or one of these, which mean the same on every set:
+
+  temporal   order: questions that need the order of events; other: the rest
+  topic, duration, source, system (who answered: also means and ranks)
+
+  videojudge leaderboard by temporal
+  videojudge leaderboard by kind runs/mine --output kinds.csv"""
 
 
-def add_by(verbs: Verbs, results: Path) -> None:
-    """Add `by` to the verbs of `leaderboard`; `results` is the folder of the results."""
-    by = verbs.add_parser(
-        "by",
-        help="the same numbers per group of items: by question type, topic, duration, system",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Shows every run once per value of a label, with intervals. A label is any of\n"
-        "the gold set's own (the field 'labels' of its rows), or one of these, which mean the\n"
-        "same on every set:\n\n"
-        "  temporal   order: questions that need the order of events; other: the rest\n"
-        "  topic, duration, source, system (who answered: also means and ranks)\n\n"
-        "  videojudge leaderboard by temporal\n"
-        "  videojudge leaderboard by kind runs/mine --output kinds.csv",
+def add_leaderboard(verbs: Verbs) -> None:
+    """Add `leaderboard` and its verbs to a parser's verbs."""
+    board = add_verb(
+        verbs,
+        "leaderboard",
+        _leaderboard,
+        "build the leaderboard, or add a run to it",
+        "Without a verb: builds leaderboard.md, .csv and .json from the stored runs, and "
+        "index.html, a page to look at.",
     )
+    what = f"folder of the results; default: {RESULTS}"
+    board.add_argument("--results", type=Path, default=RESULTS, help=what)
+    parts = board.add_subparsers(title="verbs", metavar="VERB")
+    add = add_verb(
+        parts,
+        "add",
+        _leaderboard_add,
+        "add a run: a journal, or what lmms_eval --log_samples wrote",
+        "Works out every number anew from the verdicts, and keeps run.json and the "
+        "gzipped ids and verdicts (no texts) under RESULTS/runs/<set>/<judge>/.",
+    )
+    add.add_argument("run", type=Path, metavar="RUN", help="a folder; all runs in it are added")
+    add.add_argument("--name", help="name of the judge in the tables; needs a folder with one run")
+    add.flag("--replace", "replace runs of the same name")
+    what = "the same numbers per group of items: by question type, topic, duration, system"
+    by = add_verb(parts, "by", _by, what, _BY)
     by.add_argument("label", metavar="LABEL", help="what to group by")
-    by.add_argument(
-        "runs",
-        nargs="*",
-        type=Path,
-        metavar="RUN",
-        help="journals or other folders with runs; default: those of the leaderboard",
-    )
+    what = "journals or other folders with runs; default: those of the leaderboard"
+    by.add_argument("runs", nargs="*", type=Path, metavar="RUN", help=what)
     by.add_argument("--set", metavar="NAME", help="only runs on this gold set")
-    by.add_argument(
-        "--resamples",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="of videos, for the intervals; default: %(default)s",
+    by.number("--resamples", "of videos, for the intervals", default=1000)
+    by.path("-o --output", "FILE", "all numbers, as .csv or .json")
+    for part in (add, by):
+        # No default of its own: it would replace what was given before the verb.
+        shown = f"default: {RESULTS}"
+        part.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=shown)
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.leaderboard import importing, rows, stored, tables
+    from videojudge_bench.report import making, page
+
+    results: Path = arguments.results
+    runs = stored.read_all(results / "runs")
+    if not runs:
+        raise ConfigError(
+            f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
+        )
+    for run in [run for run in runs if not importing.check_numbers(run)]:
+        warn(
+            f"warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
+            f"{run.gold_set} (data: {run.info.data}) is not on this machine, so its numbers were "
+            "not worked out again and it has no rank"
+        )
+    board = rows.build(
+        runs,
+        published=rows.read_published(results / "published" / "figures.json"),
+        known_tests=rows.read_tests(results / tables.TESTS),
     )
-    by.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="all numbers, as .csv or .json"
-    )
-    by.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=f"default: {results}")
-    by.set_defaults(verb=_by)
+    written = [*tables.write_tables(board, results), results / making.INDEX]
+    page.write(making.board_page(board), written[-1])
+    for group in tables.by_table(board.rows):
+        _print_table(group)
+    say(f"wrote {path}" for path in written)
+    return 0
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    from videojudge_bench.leaderboard.tables import cells, columns_of, title_of
+
+    columns, title = columns_of(rows[0].info), title_of(rows[0].info)
+    if rows[0].is_sample:
+        title += "; a sample, gold written by a model, not ranked"
+    table(("rank", "judge", "refs", *columns), [cells(r, columns) for r in rows], title=title)
+
+
+def _leaderboard_add(arguments: argparse.Namespace) -> int:
+    from videojudge_bench.leaderboard import importing, stored
+
+    found = importing.find_runs(arguments.run)
+    if arguments.name and len(found) > 1:
+        names = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
+        raise ConfigError(f"--name needs a folder with one run; {arguments.run} holds {names}")
+    folder = arguments.results / "runs"
+    for run in found:
+        name = arguments.name or run.name
+        _refuse_another(folder, run, name, replace=arguments.replace)
+        say([f"{name} on {run.gold_set}: working out the numbers …"])
+        kept = importing.to_stored(run, name=name)
+        say([f"wrote {stored.write_run(kept, folder)}"])
+    return 0
+
+
+def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) -> None:
+    """Refuse to replace a run that was made in another way under the same name."""
+    from videojudge_bench.leaderboard import stored
+
+    there = folder / run.gold_set / run.folder_name(name)
+    if replace or not (there / stored.RUN_FILE).exists():
+        return
+    other = stored.read_run(there)
+    problem = ""
+    if dict(other.signature.judge) != dict(run.judge):
+        problem = "a run with another signature"
+    elif len(other.verdicts) > len(run.judgements):
+        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
+    if problem:
+        raise ConfigError(
+            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
+            "that one with --replace"
+        )
 
 
 def _by(arguments: argparse.Namespace) -> int:
@@ -58,7 +150,7 @@ def _by(arguments: argparse.Namespace) -> int:
 
     output: Path | None = arguments.output
     if output is not None:
-        tabular.check_output(output)
+        check_output(output, *tabular.OUTPUTS)
     runs = with_label(_runs(arguments), arguments.label)
     rows: list[GroupRow] = []
     for _, members in groupby(runs, key=lambda run: (run.info.name, run.info.data)):
@@ -76,7 +168,6 @@ def _by(arguments: argparse.Namespace) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> list[OpenRun]:
-    from videojudge_bench.errors import ConfigError, UnknownNameError
     from videojudge_bench.leaderboard.opening import open_runs
 
     if arguments.resamples < 1:

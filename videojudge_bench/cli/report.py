@@ -6,90 +6,58 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.files import check_output
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.comparing import Compared
 
 RUN_HELP = "folder with one run: its journal, or a folder of results/runs"
 
+_COMPARE = """\
+Compares two runs on the items that both judged and parsed: the statistic of each, the difference
+with a 95 % interval, a paired permutation test that swaps the judges per video, and the items on
+which one is nearer to gold than the other. Runs that were measured differently (other items, other
+references) are refused.
+
+  videojudge compare results/runs/vatex/minilm-9ref results/runs/vatex/cider-9ref"""
+
+_REPORT = """\
+Writes one self-contained page that loads nothing: numbers with intervals, plots, and every item
+with its reply, verdict and gold, worst disagreements first. Of two runs the items that flipped can
+be shown. A folder with many runs gives their leaderboard.
+
+  videojudge report results/runs/vatex/minilm-9ref -o report.html
+  videojudge report runs/mine runs/other --videos DIR -o report.html"""
+
 
 def add_look(verbs: Verbs) -> None:
     """Add `compare` and `report` to a parser's verbs."""
-    _add_compare(verbs)
-    _add_report(verbs)
-
-
-def _add_compare(verbs: Verbs) -> None:
-    compare = verbs.add_parser(
-        "compare",
-        help="is one judge better than another? A paired test, and the items that flipped",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Compares two runs on the items that both judged and parsed: the statistic of\n"
-        "each, the difference with a 95 % interval, a paired permutation test that swaps the\n"
-        "judges per video, and the items on which one is nearer to gold than the other. Runs\n"
-        "that were measured differently (other items, other references) are refused.\n\n"
-        "  videojudge compare results/runs/vatex/minilm-9ref results/runs/vatex/cider-9ref",
-    )
+    what = "is one judge better than another? A paired test, and the items that flipped"
+    compare = add_verb(verbs, "compare", _compare, what, _COMPARE)
     compare.add_argument("a", type=Path, metavar="A", help=RUN_HELP)
     compare.add_argument("b", type=Path, metavar="B", help="another run on the same items")
     compare.add_argument(
         "--statistic", metavar="KEY", help="default: the one that ranks judges on this set"
     )
-    compare.add_argument(
-        "--items",
-        type=int,
-        default=10,
-        metavar="N",
-        help="how many of the items that flipped most to show; default: %(default)s",
-    )
-    compare.set_defaults(verb=_compare)
-
-
-def _add_report(verbs: Verbs) -> None:
-    report = verbs.add_parser(
-        "report",
-        help="one HTML page to look at: a run, two beside each other, or a leaderboard",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Writes one self-contained page that loads nothing: numbers with intervals,\n"
-        "plots, and every item with its reply, verdict and gold, worst disagreements first.\n"
-        "Of two runs the items that flipped can be shown. A folder with many runs gives their\n"
-        "leaderboard.\n\n"
-        "  videojudge report results/runs/vatex/minilm-9ref -o report.html\n"
-        "  videojudge report runs/mine runs/other --videos DIR -o report.html",
-    )
-    report.add_argument(
-        "run",
-        type=Path,
-        metavar="RUN",
-        help="a journal, a folder of results/runs, or a folder with many runs",
-    )
+    compare.number("--items", "how many of the items that flipped most to show", default=10)
+    what = "one HTML page to look at: a run, two beside each other, or a leaderboard"
+    report = add_verb(verbs, "report", _report, what, _REPORT)
+    what = "a journal, a folder of results/runs, or a folder with many runs"
+    report.add_argument("run", type=Path, metavar="RUN", help=what)
     report.add_argument("other", type=Path, nargs="?", metavar="RUN2", help="another run, beside")
-    report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html")
-    report.add_argument(
-        "--worst",
-        type=int,
-        default=24,
-        metavar="N",
-        help="how many of the worst disagreements to show with frames and prompt; "
-        "default: %(default)s",
-    )
-    report.add_argument(
-        "--videos", type=Path, metavar="DIR", help="folder with the video files, for the frames"
-    )
-    report.set_defaults(verb=_report)
+    report.path("-o --output", "FILE.html", "the page", required=True)
+    what = "how many of the worst disagreements to show with frames and prompt"
+    report.number("--worst", what, default=24)
+    report.path("--videos", "DIR", "folder with the video files, for the frames")
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.errors import ConfigError
     from videojudge_bench.leaderboard.opening import open_run, open_runs
     from videojudge_bench.report import making, page
 
     output: Path = arguments.output
-    if not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise ConfigError(f"--output {output}: it is a folder; name a file, as report.html")
+    check_output(output)
     if arguments.other is None:
         runs = open_runs(arguments.run)
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
+from videojudge_bench._util.files import packaged
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.video import load_frames
@@ -25,7 +25,7 @@ def decoders() -> Section:
 
 def sample_video(name: str) -> Path:
     """Return a video of the package."""
-    return Path(str(files("videojudge_bench.tasks"))) / "sample" / "videos" / name
+    return packaged("tasks.sample") / "videos" / name
 
 
 def _decoder(name: DecoderName) -> Finding:

@@ -107,15 +107,8 @@ class Probe:
 
 def read_lines(lines: Iterable[str], died: str) -> Host:
     """Return what the lines of a probe say."""
-    judges: dict[str, str] = {}
-    torch: Torch | None = None
-    plugin: Plugin | None = None
+    found: dict[str, dict[str, object]] = {}
     for line in lines:
-        ((kind, found),) = json.loads(line).items()
-        if kind == "torch":
-            torch = Torch.model_validate(found)
-        elif kind == "host":
-            plugin = Plugin.model_validate(found)
-        else:
-            judges[found["name"]] = found["problem"]
-    return Host(torch=torch, plugin=plugin, judges=judges, died=died)
+        for name, said in json.loads(line).items():
+            found.setdefault(name, {}).update(said)
+    return Host.model_validate({**found, "died": died})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from videojudge_bench import registry
-from videojudge_bench._util.options import Scalar, parse_judge, without_secrets
+from videojudge_bench._util.options import Scalar, without_secrets
 from videojudge_bench.doctor.findings import Finding, Section, gigabytes
 from videojudge_bench.doctor.host import Host
 from videojudge_bench.doctor.machine import free_memory_bytes, hub_folder
@@ -22,17 +21,8 @@ _A_SERVER = "or let a server run the model: judge=openai,base_url=…,model=…"
 _EXPLAIN = "Its options: videojudge judges"
 
 
-@dataclass(frozen=True)
-class AskedJudge:
-    """A judge that the user wants to know about: its name, and options for it."""
-
-    name: str
-    options: Mapping[str, Scalar]
-
-
-def read_judge(text: str) -> AskedJudge:
-    """Return the judge in `NAME,option=value,…`; raises ConfigError as `parse_options`."""
-    return AskedJudge(*parse_judge(text))
+AskedJudge = tuple[str, Mapping[str, Scalar]]
+"""A judge that the user wants to know about: its name, and options for it."""
 
 
 def judges(host: Host) -> Section:
@@ -126,9 +116,10 @@ def _is_kept(model: str) -> bool:
 
 
 def _asked(asked: AskedJudge) -> Finding:
-    shown = ",".join([asked.name, *(f"{k}={v}" for k, v in without_secrets(asked.options).items())])
+    name, options = asked
+    shown = ",".join([name, *(f"{k}={v}" for k, v in without_secrets(options).items())])
     try:
-        registry.build(asked.name, asked.options).judge.close()
+        registry.build(name, options).judge.close()
     except VideoJudgeError as error:
-        return Finding(shown, "broken", str(error), f"{_EXPLAIN} {asked.name}")
+        return Finding(shown, "broken", str(error), f"{_EXPLAIN} {name}")
     return Finding(shown, "ok", "it can be made with these options, and its weights fit")

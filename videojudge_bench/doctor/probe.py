@@ -1,8 +1,7 @@
 """The process that imports what is heavy: it may die of a broken torch, and the doctor lives on.
 
 It writes one line of JSON per thing that it has tried, so that the lines that came before a crash
-count: `torch`, then `host` (lmms-eval with our plug-in), then one `judge` per judge that needs no
-options.
+count: `torch`, then `plugin` (of lmms-eval), then `judges` once per judge that needs no options.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ def main() -> None:
         lines.flush()
 
     say("torch", _torch())
-    say("host", _host())
+    say("plugin", _plugin())
     for name in registry.names():
         if needs_nothing(name):
-            say("judge", {"name": name, "problem": _problem_of(name)})
+            say("judges", {name: _problem_of(name)})
 
 
 def needs_nothing(name: str) -> bool:
@@ -57,7 +56,7 @@ def _torch() -> Json:
     }
 
 
-def _host() -> Json:
+def _plugin() -> Json:
     from lmms_eval.models import list_available_models
     from lmms_eval.tasks import TaskManager
 

@@ -10,7 +10,7 @@ from typing import Union
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets import jsonl, schema, store
-from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.base import GoldKind, GoldSetInfo
 from videojudge_bench.scale import RatingScale
 
 _SCALE = re.compile(r"(-?\d+)-(-?\d+)")
@@ -128,22 +128,6 @@ def remove(name: str) -> str:
     if name in goldsets.names():
         return f"removed what was prepared of {name}; the task serves what the package has"
     return f"removed {name}; there is no task videojudge_{name} any more"
-
-
-def prepare(name: str, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
-    """Put the release of a set of ours into the user's data folder and return the set.
-
-    Raises:
-        ConfigError: when a file or folder does not exist.
-        DataError: with file, line and field, when the release is not what it should be.
-    """
-    if not release.is_file():
-        raise ConfigError(f"no file {str(release)!r}: {goldsets.info(name).how_to_get}")
-    if subtitles is not None and not subtitles.is_dir():
-        raise ConfigError(f"the folder of subtitles {str(subtitles)!r} does not exist")
-    prepared = goldsets.released_set(name).prepare(release, videos, subtitles)
-    goldsets.load.cache_clear()
-    return prepared
 
 
 def read_scale(text: str) -> RatingScale:

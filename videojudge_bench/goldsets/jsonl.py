@@ -6,7 +6,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from videojudge_bench._util.files import packaged
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets.base import GoldSetInfo
 
@@ -38,7 +38,7 @@ def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
     Raises:
         NoDataError: when it is not there.
     """
-    path = Path(str(files("videojudge_bench.tasks"))) / "data" / file_name
+    path = packaged("tasks.data") / file_name
     if not path.is_file():
         raise NoDataError(info.name, info.how_to_get)
     return path

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -63,6 +62,11 @@ class NextQaRow(BaseModel):
     answer_index: Annotated[int, Field(ge=0, lt=OPTIONS)]
     gold_answer: _Text
 
+    @property
+    def instruction(self) -> str:
+        """The question, with a question mark."""
+        return self.question if self.question.endswith("?") else f"{self.question}?"
+
     @model_validator(mode="after")
     def _answer_is_one_option(self) -> NextQaRow:
         if self.choices[self.answer_index] != self.gold_answer:
@@ -72,66 +76,28 @@ class NextQaRow(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
-class SeedRow:
-    """A question of the half that is not gold: what the bootstrap starts from.
+def load(path: Path | None = None) -> GoldSet:
+    """Return the gold half of a file, by default of the one in the package.
 
-    Attributes:
-        video_id: names the video.
-        qid: number of the question within its video.
-        type: kind of question, as in `NextQaRow`.
-        instruction: the question, as the gold half asks its own.
-        gold_answer: the correct option.
-        distractors: the four other options, in the file's order.
-    """
-
-    video_id: str
-    qid: str
-    type: str
-    instruction: str
-    gold_answer: str
-    distractors: tuple[str, ...]
-
-
-def load() -> GoldSet:
-    """Return the gold half of the validation split: one example per option.
+    Returns:
+        Questions in the file's order, the options of one ordered by id.
 
     Raises:
         NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
-    """
-    return from_file(jsonl.packaged_file(INFO, _FILE))
-
-
-def from_file(path: Path) -> GoldSet:
-    """Return the gold half of a file: questions in its order, the options of one ordered by id.
-
-    Raises:
         DataError: when the file is not what it should be.
     """
     gold_rows = (row for row in rows(path) if is_gold(row.video_id))
     return GoldSet(INFO, tuple(example for row in gold_rows for example in _examples(row)))
 
 
-def seed_rows() -> list[SeedRow]:
+def seed_rows() -> list[NextQaRow]:
     """Return the questions of the other half, in the file's order; no video of theirs is gold.
 
     Raises:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be.
     """
-    return [
-        SeedRow(
-            video_id=row.video_id,
-            qid=row.qid,
-            type=row.type,
-            instruction=_instruction(row.question),
-            gold_answer=row.gold_answer,
-            distractors=tuple(text for text in row.choices if text != row.gold_answer),
-        )
-        for row in rows(jsonl.packaged_file(INFO, _FILE))
-        if not is_gold(row.video_id)
-    ]
+    return [row for row in rows() if not is_gold(row.video_id)]
 
 
 def is_gold(video_id: str) -> bool:
@@ -139,17 +105,15 @@ def is_gold(video_id: str) -> bool:
     return unit_interval(INFO.name, video_id) < 0.5
 
 
-def rows(path: Path) -> Iterator[NextQaRow]:
-    """Yield one checked row per question, of both halves.
+def rows(path: Path | None = None) -> Iterator[NextQaRow]:
+    """Yield one checked row per question, of both halves; by default of the packaged file.
 
     Raises:
+        NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be, with line and field.
     """
+    path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
     return jsonl.read_rows(path, NextQaRow, unique=("video_id", "qid"))
-
-
-def _instruction(question: str) -> str:
-    return question if question.endswith("?") else f"{question}?"
 
 
 def _examples(row: NextQaRow) -> list[Example]:
@@ -160,7 +124,7 @@ def _examples(row: NextQaRow) -> list[Example]:
         item = Item(
             id=opaque_id(row.video_id, row.qid, text, str(occurrences[text])),
             video_id=row.video_id,
-            instruction=_instruction(row.question),
+            instruction=row.instruction,
             response=text,
         )
         occurrences[text] += 1

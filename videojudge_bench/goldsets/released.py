@@ -5,13 +5,13 @@ The full data replace the sample when `videojudge data prepare` has put them int
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Union
 
+from videojudge_bench._util.files import packaged
 from videojudge_bench.errors import NoDataError
 from videojudge_bench.goldsets import schema, store
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
@@ -20,16 +20,8 @@ SAMPLE_LICENCE = "texts CC0-1.0; videos CC0-1.0, public domain and CC BY 3.0"
 SAMPLE_SOURCE = "written for this package by watching its seven videos"
 
 
-class ReadRelease(Protocol):
-    """Reads a release as rows of our schema."""
-
-    def __call__(self, release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-        """Yield its rows, checked.
-
-        Args:
-            release: the file.
-            subtitles: the folder of the subtitle files, for a release that has some.
-        """
+ReadRelease = Callable[[Path, Union[Path, None]], Iterator[schema.Row]]
+"""Yields a release's rows in our schema, checked: of its file, and of its folder of subtitles."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class ReleasedSet:
         Raises:
             NoDataError: when there is none.
         """
-        folder = Path(str(files("videojudge_bench.tasks"))) / "sample"
+        folder = packaged("tasks.sample")
         if self.sample_file is None or not (folder / self.sample_file).is_file():
             raise NoDataError(self.INFO.name, self.INFO.how_to_get)
         found = self._rows(folder / self.sample_file, folder)

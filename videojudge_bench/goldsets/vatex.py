@@ -87,20 +87,14 @@ class VatexRow(BaseModel):
         return self
 
 
-def load() -> GoldSet:
-    """Return VATEX-EVAL as it travels with the package: 18,000 examples, the videos apart.
+def load(path: Path | None = None) -> GoldSet:
+    """Return VATEX-EVAL from a file, by default from the one in the package: 18,000 examples.
+
+    Returns:
+        Videos in the file's order, the candidates of one ordered by id.
 
     Raises:
         NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
-    """
-    return from_file(jsonl.packaged_file(INFO, _FILE))
-
-
-def from_file(path: Path) -> GoldSet:
-    """Return the gold set in a file: videos in its order, the candidates of one ordered by id.
-
-    Raises:
         DataError: when the file is not what it should be.
     """
     return GoldSet(INFO, tuple(example for row in rows(path) for example in _examples(row)))

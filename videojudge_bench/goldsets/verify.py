@@ -7,16 +7,16 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Union
 
 from pydantic import TypeAdapter
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.files import packaged
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
-from videojudge_bench.goldsets import adding, nextqa
+from videojudge_bench.goldsets import nextqa
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import read_json
 from videojudge_bench.goldsets.view import view_of
@@ -97,9 +97,8 @@ def verify_set(gold_set: GoldSet) -> list[str]:
 @cache
 def _known() -> dict[str, dict[str, dict[str, int | str]]]:
     """What the sets of this package hold, samples and full ones, by name."""
-    path = Path(str(files("videojudge_bench.tasks"))) / "data" / "expected.json"
     content = TypeAdapter(dict[str, dict[str, dict[str, Union[int, str]]]])
-    return read_json(path, content)
+    return read_json(packaged("tasks.data") / "expected.json", content)
 
 
 def _expected(gold_set: GoldSet) -> Facts:
@@ -141,7 +140,12 @@ def prepare_released(
         ConfigError: when a file or folder does not exist.
         DataError: with file, line and field, when the release is not what it should be.
     """
-    gold_set = adding.prepare(name, release, videos, subtitles)
+    if not release.is_file():
+        raise ConfigError(f"no file {str(release)!r}: {goldsets.info(name).how_to_get}")
+    if subtitles is not None and not subtitles.is_dir():
+        raise ConfigError(f"the folder of subtitles {str(subtitles)!r} does not exist")
+    gold_set = goldsets.released_set(name).prepare(release, videos, subtitles)
+    goldsets.load.cache_clear()
     here = view_of(gold_set, 0, None).videos
     units = {"ratings": "rated responses", "options": "questions", "pairs": "pairs"}
     what = (

@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Union
 
+from pydantic import BaseModel
+
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.goldsets.descriptions import read_descriptions
-from videojudge_bench.goldsets.jsonl import find_videos
+from videojudge_bench.goldsets.jsonl import STRICT, find_videos, read_rows
 from videojudge_bench.items import Item, Pair
 
 logger = logging.getLogger(__name__)
 
 References = Union[int, Literal["all"]]
+
+
+class DescriptionRow(BaseModel):
+    """One line of a file of descriptions.
+
+    Attributes:
+        video_id: names the video.
+        description: what it shows, in words.
+        made_by: prompt, model and frames that made it, as a signature; empty when unknown.
+    """
+
+    model_config = STRICT
+
+    video_id: str
+    description: str
+    made_by: str = ""
+
+
+def read_rows_of(path: Path) -> Iterator[DescriptionRow]:
+    """Yield the rows of a JSON Lines file of `{"video_id", "description", "made_by"}`.
+
+    Raises:
+        DataError: the file is missing, empty or malformed, or describes a video twice.
+    """
+    return read_rows(path, DescriptionRow, unique=("video_id",))
+
+
+def read_descriptions(path: Path) -> dict[str, str]:
+    """Return the descriptions in a file by video id; raises as `read_rows_of`."""
+    return {row.video_id: row.description for row in read_rows_of(path)}
 
 
 @dataclass(frozen=True)

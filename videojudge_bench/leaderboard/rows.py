@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,15 +9,19 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, TypeAdapter
+
 from videojudge_bench import goldsets, metrics
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.jsonl import STRICT, read_json
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,
     gold_set_of,
+    interval_of,
     kept_info,
+    number_of,
 )
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
 from videojudge_bench.metrics.imputation import count_against
@@ -181,39 +184,38 @@ def build(
     return Board(tuple(sorted(rows, key=_order)), tuple(tests))
 
 
+class _Published(BaseModel):
+    model_config = STRICT
+
+    gold_set: str
+    judge: str
+    references: int
+    metrics: dict[str, float]
+    source: str
+
+
+_PUBLISHED = TypeAdapter(tuple[_Published, ...])
+_TESTS = TypeAdapter(tuple[PairedTest, ...])
+
+
 def read_published(path: Path) -> list[Row]:
-    """Return figures from elsewhere: a JSON list of objects with `gold_set`, `judge`, `references`,
-    `metrics` (key to value) and `source`.
+    """Return figures from elsewhere, in a JSON list of objects; none when there is no such file.
 
     Raises:
         DataError: the file is not that.
-    """  # noqa: D205
-    if not path.exists():
-        return []
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return [_published_row(entry) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a list of published figures: {error!r}", path=path) from error
+    """
+    found = read_json(path, _PUBLISHED) if path.exists() else ()
+    return [_published_row(entry) for entry in found]
 
 
 def read_tests(path: Path) -> list[PairedTest]:
     """Return the tests that were written with the tables; none when there is no such file.
 
     Raises:
-        DataError: the file is not what was written.
+        DataError: the file is not what was written; without it the tests are made again.
     """
-    if not path.exists():
-        return []
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return [PairedTest(**{**entry, "verdicts": tuple(entry["verdicts"])}) for entry in entries]
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"not the tests that the leaderboard wrote ({error!r}); delete the file, and they are "
-            "made again",
-            path=path,
-        ) from error
+    found = read_json(path, _TESTS) if path.exists() else ()
+    return list(found)
 
 
 def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
@@ -245,16 +247,15 @@ def _table_of(info: GoldSetInfo) -> Table:
 
 def _why_unranked(run: StoredRun) -> str:
     key = metrics.primary_key(run.info)
-    value, coverage = run.numbers.get(key), run.numbers.get("coverage")
+    coverage = number_of(run.numbers, "coverage")
     reasons = {
         "trained on this set": run.gold_set in run.overlap,
         "a sample": _table_of(run.info)[0],
         "labels of a model": run.info.kind == "model",
         f"{len(run.verdicts)} of {run.examples} items": len(run.verdicts) < run.examples,
-        str(value): not isinstance(value, (int, float)),
-        "fewer than 20 videos": not isinstance(run.numbers.get(f"{key}_low"), (int, float)),
-        f"coverage below {LEAST_COVERAGE}": not isinstance(coverage, float)
-        or coverage < LEAST_COVERAGE,
+        str(run.numbers.get(key)): number_of(run.numbers, key) is None,
+        "fewer than 20 videos": interval_of(run.numbers, key) is None,
+        f"coverage below {LEAST_COVERAGE}": coverage is None or coverage < LEAST_COVERAGE,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
@@ -346,28 +347,23 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
     ]
 
 
-def _published_row(entry: Mapping[str, object]) -> Row:
-    info = goldsets.info(str(entry["gold_set"]))
-    numbers = entry["metrics"]
-    if not isinstance(numbers, dict):
-        raise TypeError("metrics is not an object")
+def _published_row(entry: _Published) -> Row:
     return Row(
-        judge=str(entry["judge"]),
+        judge=entry.judge,
         role="published",
-        info=kept_info(info),
+        info=kept_info(goldsets.info(entry.gold_set)),
         part="all",
-        references=int(str(entry["references"])),
+        references=entry.references,
         signature="",
-        numbers=numbers,
+        numbers=dict(entry.metrics),
         unranked="published elsewhere",
-        source=str(entry["source"]),
+        source=entry.source,
     )
 
 
 def _worst_last(row: Row) -> tuple[float, str]:
-    value = row.numbers.get(metrics.primary_key(row.info))
-    number = float(value) if isinstance(value, (int, float)) else float("-inf")
-    return (-number, row.judge)
+    value = number_of(row.numbers, metrics.primary_key(row.info))
+    return (float("inf") if value is None else -value, row.judge)
 
 
 def _order(row: Row) -> tuple[Table, int, int, bool, float, str]:

@@ -126,6 +126,18 @@ _AS_THEY_ARE = (
 """What a run and its file have under one name."""
 
 
+def number_of(numbers: Mapping[str, Number], key: str) -> float | None:
+    """Return a number by its key; None where it is missing, or undefined and so a text."""
+    value = numbers.get(key)
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def interval_of(numbers: Mapping[str, Number], key: str) -> tuple[float, float] | None:
+    """Return the interval of a number; None where it has none."""
+    low, high = (number_of(numbers, f"{key}_{end}") for end in ("low", "high"))
+    return None if low is None or high is None else (low, high)
+
+
 def kept_info(info: GoldSetInfo) -> GoldSetInfo:
     """Return what a run keeps of its gold set: not the licence, nor where the data come from."""
     return replace(info, licence="", source="", how_to_get="")

@@ -14,7 +14,7 @@ from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.markdown import code, inert
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
-from videojudge_bench.leaderboard.stored import Number
+from videojudge_bench.leaderboard.stored import interval_of, number_of
 
 if TYPE_CHECKING:
     import pandas
@@ -177,19 +177,11 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _cell(row: Row, key: str) -> str:
-    value = row.numbers.get(key)
-    if not isinstance(value, (int, float)):
-        return "" if value is None else "undefined"
-    if key == "coverage":
-        return f"{value:.3f}"
-    low, high = row.numbers.get(f"{key}_low"), row.numbers.get(f"{key}_high")
-    return f"{value:.3f}{_interval(low, high)}"
-
-
-def _interval(low: Number, high: Number) -> str:
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        return f" [{low:.3f}, {high:.3f}]"
-    return ""
+    value, interval = number_of(row.numbers, key), interval_of(row.numbers, key)
+    if value is None:
+        return "" if row.numbers.get(key) is None else "undefined"
+    shown = "" if interval is None else " [{:.3f}, {:.3f}]".format(*interval)
+    return f"{value:.3f}{shown}"
 
 
 def _line(parts: Iterable[str]) -> str:

@@ -15,10 +15,11 @@ from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import codes
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.options import question_scores
-from videojudge_bench.report.marks import Figure, mean_marks
+from videojudge_bench.report.marks import Figure, mean_marks, tenths
 from videojudge_bench.verdicts import Preference, Rating, Unparsed, Verdict
 
 SHARES = Axis.over("share of verdicts that are right", [0.0, 1.0], room=0.04)
+CALIBRATION = "Calibration"
 LONGER, ALIKE, SHORTER = range(3)
 CLOSE = 0.1
 """Two lengths that differ by less than this share of the longer one are alike."""
@@ -38,11 +39,15 @@ def _filled(figures: Sequence[Figure | None]) -> list[Figure]:
     return [figure for figure in figures if figure is not None]
 
 
-def _drawn(title: str, caption: str, cases: Sequence[Sequence[_Case]], x: Axis) -> Figure | None:
+def _drawn(
+    title: str, caption: str, cases: Sequence[Sequence[_Case]], axes: tuple[Axis, Axis]
+) -> Figure | None:
+    """A plot of each run's means, the diagonal with a calibration; None without a case."""
     series = [_marks(found) for found in cases if found]
     if not series:
         return None
-    return Figure(title, f"{caption} Bars: 95 %, by video.", charts.curves(series, x, SHARES))
+    svg = charts.curves(series, *axes, diagonal=title == CALIBRATION)
+    return Figure(title, f"{caption} Bars: 95 %, by video.", svg)
 
 
 def _marks(cases: Sequence[_Case]) -> list[Mark]:
@@ -60,23 +65,17 @@ def _options_by_score(runs: Sequence[OpenRun]) -> Figure | None:
     cases: list[list[_Case]] = []
     for run in runs:
         answers = _answers(run)
-        if not answers:
-            continue
         places = share_below(np.array([cast(Rating, verdict).value for _, verdict in answers]))
-        tenths = np.clip(np.floor(places * 10), 0, 9) / 10 + 0.05
         cases.append(
             [
                 (float(place), float(cast(OptionGold, e.gold).correct), e.item.video_id)
-                for place, (e, _) in zip(tenths, answers, strict=True)
+                for place, (e, _) in zip(tenths(places), answers, strict=True)
             ]
         )
-    series = [_marks(found) for found in cases]
-    if not series:
-        return None
     x = Axis.over("share of options with a lower score", [0.0, 1.0], room=0.04)
     y = Axis.over("share that is correct", [0.0, 1.0], room=0.04)
-    caption = "A judge that tells the correct option rises to the right. Bars: 95 %, by video."
-    return Figure("Correct options by score", caption, charts.curves(series, x, y))
+    caption = "A judge that tells the correct option rises to the right."
+    return _drawn("Correct options by score", caption, cases, (x, y))
 
 
 def _options_by_length(runs: Sequence[OpenRun]) -> Figure | None:
@@ -85,7 +84,7 @@ def _options_by_length(runs: Sequence[OpenRun]) -> Figure | None:
         "Share of wrong options below the correct one, ties half. Equal heights: the judge has no "
         "taste for long or short answers."
     )
-    return _drawn("Bias by length", caption, [_option_cases(run) for run in runs], x)
+    return _drawn("Bias by length", caption, [_option_cases(run) for run in runs], (x, SHARES))
 
 
 _COMPARED = ("longer", "as long", "shorter")
@@ -138,14 +137,14 @@ def _by_position(runs: Sequence[OpenRun]) -> Figure | None:
         for run in runs
     ]
     caption = "Every pair is shown in both orders; unequal heights are a taste for a place."
-    return _drawn("Bias by position", caption, cases, x)
+    return _drawn("Bias by position", caption, cases, (x, SHARES))
 
 
 def _pairs_by_length(runs: Sequence[OpenRun]) -> Figure | None:
     x = Axis.named("the better response is", _COMPARED)
     cases = [[_pair_case(example, verdict) for example, verdict in _decided(run)] for run in runs]
     caption = "Equal heights: the judge has no taste for long or short answers."
-    return _drawn("Bias by length", caption, cases, x)
+    return _drawn("Bias by length", caption, cases, (x, SHARES))
 
 
 def _pair_case(example: Example, verdict: Verdict) -> _Case:
@@ -161,23 +160,13 @@ def _calibration(runs: Sequence[OpenRun]) -> Figure | None:
     places = [0.1, 0.3, 0.5, 0.7, 0.9]
     cases: list[list[_Case]] = []
     for run in runs:
-        found = [
-            (places[min(4, int(5 * cast(Preference, v).p_first))], _first_is_better(e), _video(e))
-            for e, v in _decided(run)
-        ]
-        cases.append([case for case in found if len({c[0] for c in found}) > 1])
+        found = []
+        for example, verdict in _decided(run):
+            place = places[min(4, int(5 * cast(Preference, verdict).p_first))]
+            better = float(cast(PreferenceGold, example.gold).p_first > 0.5)
+            found.append((place, better, example.item.video_id))
+        cases.append(found if len({place for place, *_ in found}) > 1 else [])
     x = Axis.over("probability given to the first response", [0.0, 1.0], room=0.04)
-    series = [_marks(found) for found in cases if found]
-    if not series:
-        return None
     y = Axis.over("share where the first is better", [0.0, 1.0], room=0.04)
-    caption = "On the dashed line a probability means what it says. Bars: 95 %, by video."
-    return Figure("Calibration", caption, charts.curves(series, x, y, diagonal=True))
-
-
-def _first_is_better(example: Example) -> float:
-    return float(cast(PreferenceGold, example.gold).p_first > 0.5)
-
-
-def _video(example: Example) -> str:
-    return example.item.video_id
+    caption = "On the dashed line a probability means what it says."
+    return _drawn(CALIBRATION, caption, cases, (x, y))

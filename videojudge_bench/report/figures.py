@@ -17,7 +17,7 @@ from videojudge_bench.metrics.bootstrap import Floats
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.rating_statistics import Rated, confusion, rounded_to
 from videojudge_bench.report.choices import choice_figures
-from videojudge_bench.report.marks import Figure, mean_marks
+from videojudge_bench.report.marks import Figure, mean_marks, tenths
 from videojudge_bench.verdicts import Rating
 
 FEWEST_ITEMS = 2
@@ -92,7 +92,7 @@ def _calibration(scores: Sequence[_Scores]) -> Figure:
         caption = "On the dashed line a rating means what people mean by it. Bars: 95 %, by video."
         return Figure("Calibration", caption, charts.curves(series, x, y, diagonal=True))
     x = Axis.over("share of items with a lower score", [0.0, 1.0], room=0.04)
-    series = [_marks(one, _tenths(share_below(one.rated.scores)), one.rated.gold) for one in scores]
+    series = [_marks(one, tenths(share_below(one.rated.scores)), one.rated.gold) for one in scores]
     caption = "Mean gold of each tenth of the scores; a judge that ranks well rises. Bars: 95 %."
     return Figure("Gold by score", caption, charts.curves(series, x, y))
 
@@ -123,10 +123,6 @@ def _error(one: _Scores, on_scale: bool) -> Floats:
     if on_scale:
         return one.rated.scores - one.rated.gold
     return share_below(one.rated.scores) - share_below(one.rated.gold_levels)
-
-
-def _tenths(shares: Floats) -> Floats:
-    return np.asarray(np.clip(np.floor(shares * 10), 0, 9) / 10 + 0.05, dtype=np.float64)
 
 
 def _by_length(words: Floats) -> Floats:

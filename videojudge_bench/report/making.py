@@ -12,7 +12,7 @@ from videojudge_bench.leaderboard import rows
 from videojudge_bench.leaderboard.comparing import Compared, compare_runs
 from videojudge_bench.leaderboard.importing import check_numbers, to_stored
 from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
-from videojudge_bench.leaderboard.stored import Number, StoredRun
+from videojudge_bench.leaderboard.stored import StoredRun, interval_of
 from videojudge_bench.report.figures import figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
@@ -139,16 +139,10 @@ def _numbers(stored: Sequence[StoredRun]) -> list[Fact]:
 
 
 def _number(run: StoredRun, key: str) -> str:
-    value, low, high = (run.numbers.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    value, interval = run.numbers.get(key), interval_of(run.numbers, key)
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.3f}{_between(low, high)}"
-
-
-def _between(low: Number, high: Number) -> str:
-    if isinstance(low, float) and isinstance(high, float):
-        return f" ({low:.3f} to {high:.3f})"
-    return ""
+    return f"{value:.3f}" + ("" if interval is None else " ({:.3f} to {:.3f})".format(*interval))
 
 
 def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str, Json]:

@@ -48,3 +48,8 @@ def mean_marks(places: Floats, values: Floats, videos: Ints) -> list[Mark]:
         for place, metric in zip(at, found.values(), strict=True)
         if metric.value is not None
     ]
+
+
+def tenths(shares: Floats) -> Floats:
+    """Return the middle of the tenth that each share is in."""
+    return np.asarray(np.clip(np.floor(shares * 10), 0, 9) / 10 + 0.05, dtype=np.float64)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from videojudge_bench import metrics
 from videojudge_bench._util.charts import Bar, intervals
 from videojudge_bench.leaderboard.rows import Board, Row
+from videojudge_bench.leaderboard.stored import interval_of, number_of
 from videojudge_bench.leaderboard.tables import by_table, columns_of, title_of
 
 
@@ -111,26 +112,18 @@ def _line(row: Row, columns: Sequence[str], above: Row | None) -> Line:
 
 
 def _cell(row: Row, key: str) -> Cell:
-    value = row.numbers.get(key)
-    if not isinstance(value, (int, float)):
-        return Cell("" if value is None else "–", "", "", why=str(value or ""))
-    low, high = row.numbers.get(f"{key}_low"), row.numbers.get(f"{key}_high")
-    interval = ""
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        interval = f"{low:.3f} to {high:.3f}"
-    return Cell(f"{value:.3f}", interval, f"{value:.6f}")
+    value, interval = number_of(row.numbers, key), interval_of(row.numbers, key)
+    if value is None:
+        why = row.numbers.get(key)
+        return Cell("" if why is None else "–", "", "", why=str(why or ""))
+    shown = "" if interval is None else "{:.3f} to {:.3f}".format(*interval)
+    return Cell(f"{value:.3f}", shown, f"{value:.6f}")
 
 
 def _bar(row: Row, key: str) -> Bar | None:
-    value = row.numbers.get(key)
-    if not isinstance(value, (int, float)):
+    value = number_of(row.numbers, key)
+    if value is None:
         return None
-    low, high = (row.numbers.get(f"{key}_{end}") for end in ("low", "high"))
+    low, high = interval_of(row.numbers, key) or (None, None)
     shown = "" if row.role == "human" else f" · {row.references} ref"
-    return Bar(
-        f"{row.judge}{shown}",
-        float(value),
-        float(low) if isinstance(low, (int, float)) else None,
-        float(high) if isinstance(high, (int, float)) else None,
-        row.role,
-    )
+    return Bar(f"{row.judge}{shown}", value, low, high, row.role)

@@ -22,7 +22,7 @@ from videojudge_bench.engine import (
     Sampling,
 )
 from videojudge_bench.errors import ConfigError, JournalBusyError
-from videojudge_bench.goldsets.descriptions import DescriptionRow, read_rows_of
+from videojudge_bench.goldsets.view import DescriptionRow, read_rows_of
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 from videojudge_bench.run._batcher import AsyncBatcher
