@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._model_source import THINKING
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
+from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_source import ModelSource
@@ -69,14 +69,12 @@ class PromptReader:
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
-        special = sorted(set(self.tokenizer.all_special_tokens), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._marks = marks_of(self.tokenizer)
 
     def read(self, group: PromptGroup, frames: FrameBatch | None) -> Inputs:
         """Return the inputs of a group.
 
-        Special tokens that stand in the texts are broken up: `<|im_end|>` in a response becomes
-        `< |im_end|>`, so that no response can end the prompt and speak for the judge.
+        Special tokens of the model that stand in the texts are inert; see `special_tokens`.
 
         Raises:
             ConfigError: the chat template does not take such a conversation.
@@ -105,8 +103,8 @@ class PromptReader:
         """
         from jinja2 import TemplateError
 
-        user = self._plain(group.prefix.text + group.continuations[number].text)
-        system = self._plain(group.prefix.system)
+        said = group.prefix.text + group.continuations[number].text
+        user, system = (make_inert(text, self._marks) for text in (said, group.prefix.system))
         try:
             text = self._templated(system, user, sees, reply)
         except TemplateError:
@@ -116,9 +114,6 @@ class PromptReader:
             except TemplateError as error:
                 raise ConfigError(f"the model's chat template fails: {error}") from error
         return text + group.reply_start
-
-    def _plain(self, text: str) -> str:
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _templated(self, system: str, user: str, sees: bool, reply: str | None) -> str:
         # Lists where templates are known to take them: some take nothing else.
@@ -183,7 +178,7 @@ class PromptReader:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
         """
-        whole = self.rendered(group, 0, True, reply=self._plain(reply))
+        whole = self.rendered(group, 0, True, reply=make_inert(reply, self._marks))
         if not whole.startswith(prompt):
             raise ConfigError(
                 "the model's chat template writes another prompt where a reply follows, so what "
