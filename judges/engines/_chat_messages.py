@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from videojudge_bench.judges.engines.special_tokens import make_inert
+
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
     from videojudge_bench.video.batch import FrameBatch, Pixels
@@ -115,7 +117,7 @@ def write_body(
     reply_start: str,
     fields: Mapping[str, Json],
 ) -> Body:
-    """Return the body of a request.
+    """Return the body of a request; special tokens in its texts are inert.
 
     Args:
         shown: what is seen before the text.
@@ -123,7 +125,7 @@ def write_body(
         reply_start: what the assistant has said already; empty is nothing.
         fields: what the request says beside its messages.
     """
-    system, user = texts
+    system, user = map(make_inert, texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
     told = {**fields, **shown.fields}
