@@ -93,8 +93,7 @@ class PromptedJudge(Judge):
 
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
-    # The prompts' hashes are in the settings.
-    # So are `pairs` and `lost_mass`; a default is not named, as before there was a choice.
+    # In the settings: the prompts' hashes, and `pairs` and `lost_mass` where they are no default.
     unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
@@ -159,7 +158,6 @@ class PromptedJudge(Judge):
     def _make_engine(self, name: str | Engine, options: Mapping[str, Scalar]) -> Engine:
         if not isinstance(name, str):
             return name
-        # What an engine's options change of a reply, it says itself.
         own = registry.options_of(registry.engine_class(name)).keys()
         self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())
         return registry.build_engine(name, options, also_allowed=registry.options_of(type(self)))
