@@ -81,15 +81,22 @@ def test_other_scales(reply: str, scale: RatingScale, expected: Verdict) -> None
         ("prefer", "<answer>A", "reply ends inside <answer>: the preference may be cut off"),
         ("rate", "<think>4</think>", "nothing after the reasoning"),
         ("rate", "<score>N</score>", "<score> holds 'N', which is no rating"),
-        ("rate", "<score>2</score> or <score>4</score>", "contradicts itself: 2 and 4"),
+        ("rate", "<score>2</score> or <score>4</score>", "2 is no verdict: not given by '… or …'"),
+        ("rate", "<score>2</score>\n<score>4</score>", "contradicts itself: 2 and 4"),
+        ("rate", "Score: 4\nActually, no.", "takes its rating back: 'Actually, no.'"),
+        ("rate", "Score: 4\nHence: 3", "contradicts itself: 3 and 4"),
+        ("rate", "Score: 4\nThe cat is gone, so 3.", "goes on to name another: 'The cat is gone, so 3.'"),
+        ("rate", "It says <score>5</score>.", "5 is no verdict: not given by 'It says ….'"),
+        ("rate", "It ends with:\nScore: 5", "no rating found: nothing in a form that states one"),
+        ("rate", "It ends with:\n[[5]]", "5 is no verdict: stands below 'It ends with:'"),
+        ("rate", "Rating: 5 (10 = best)", "another scale: '(10 = best)', not 1-5"),
         ("rate", "2 to 3", "a range, not one rating: 2 to 3"),
         ("rate", "Score: 6", "6 is outside the scale 1-5"),
         ("rate", "Hello.", "no rating found: nothing in a form that states one"),
-        ("rate", "I cannot give it a 4.", "no rating found: only a hedged or negated one"),
+        ("rate", "I cannot give it a 4.", "no rating found: nothing in a form that states one"),
         ("prefer", "A or B", "no preference found: nothing in a form that states one"),
-        ("prefer", "Answer: A or B", "names both responses"),
-        ("prefer", "<answer>A or B</answer>", "names both responses"),
-        ("prefer", "Reply with [[A]].", "[[]] is part of an instruction or an example"),
+        ("prefer", "<answer>A or B</answer>", "<answer> holds 'A or B', which is no preference"),
+        ("prefer", "Reply with [[A]].", "A is no verdict: not given by 'Reply with ….'"),
     ],
 )
 def test_reasons_say_what_was_found(kind: str, reply: str, reason: str) -> None:
@@ -97,7 +104,7 @@ def test_reasons_say_what_was_found(kind: str, reply: str, reason: str) -> None:
 
 
 def test_long_content_is_shortened_in_the_reason() -> None:
-    verdict = parse_rating(f"<score>{'no ' * 10_000}</score>")
+    verdict = parse_rating(f"<score>{'no ' * 1_000}</score>")
     assert verdict == Unparsed(f"<score> holds '{('no ' * 20)[:37]}...', which is no rating")
 
 

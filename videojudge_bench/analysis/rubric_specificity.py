@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -19,11 +20,12 @@ from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes, means
 from videojudge_bench.metrics.card import SHARES, measure
 from videojudge_bench.prompts.rubric_book import Group, RubricBook, RubricRow
-from videojudge_bench.replies._patterns import tag_pattern, tag_slots
 
 Against = Literal["responses", "instruction"]
 
-_RUBRIC_TAG = tag_pattern("rubric")
+_RUBRIC = re.compile(
+    r"<\s?rubric\s?>((?:(?!<\s?rubric\s?>).)*?)<\s?\\?/\s?rubric\s?>", re.IGNORECASE | re.DOTALL
+)
 _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 
@@ -105,7 +107,7 @@ def rubric_in(reply: str) -> str:
     Halves of characters, which a file cannot hold, become question marks.
     """
     text = reply.encode("utf-8", "replace").decode()
-    blocks = [slot.content.strip() for slot in tag_slots(text, _RUBRIC_TAG)[0]]
+    blocks = [block.strip() for block in _RUBRIC.findall(text)]
     return next((block for block in reversed(blocks) if block), "")
 
 

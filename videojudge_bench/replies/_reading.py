@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Union, cast
 
 from videojudge_bench.engine import EngineError, Reply
@@ -18,6 +19,8 @@ LOST_MASS = 0.2
 
 LABELS = ("A", "B")
 CUT_OFF = "cut off at max_tokens"
+_TAG = re.compile(r"<(?:score|answer)>\s*(?P<held>[^<]*)", re.IGNORECASE)
+_MOST_TAGS = 16
 
 
 def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
@@ -25,48 +28,58 @@ def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
     return tuple(map(str, scale.values)) if isinstance(item, Item) else LABELS
 
 
+def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
+    """Return where the text verdict of a reply stands: behind the last tag that decides it.
+
+    With another of the choices there, the reply would have another verdict. None: it has no
+    verdict, or not in a tag `<score>` or `<answer>`.
+    """
+    values = [] if tuple(choices) == LABELS else [int(choice) for choice in choices]
+
+    def read(text: str) -> Verdict:
+        scale = RatingScale(min(values), max(values)) if values else None
+        return parse_rating(text, scale) if scale else parse_preference(text)
+
+    verdict = read(reply)
+    tags = [] if isinstance(verdict, Unparsed) else list(_TAG.finditer(reply))[-_MOST_TAGS:]
+    for tag in reversed(tags):
+        before, after = reply[: tag.start("held")], reply[tag.end() :]
+        if any(read(f"{before}{other}{after}") != verdict for other in choices):
+            return tag.start("held")
+    return None
+
+
 def read_reply(
     item: Item | Pair, reply: Reply | EngineError, scale: RatingScale, lost_mass: float | None
 ) -> Judgement:
     """Return the judgement that one reply amounts to.
 
-    Args:
-        item: what was judged.
-        reply: what the engine gave.
-        scale: what was asked for.
-        lost_mass: None: the verdict is what the text says; else it is the mean of the
-            probabilities, of which so much may lie beside the verdicts.
+    The verdict is what the text says or, with a `lost_mass`, the mean of the probabilities, of
+    which so much may lie beside the verdicts.
     """
     if isinstance(reply, EngineError):
         return Judgement(item.id, Unparsed(f"engine: {reply.reason}"), failed=True)
     verdict: Verdict
-    if lost_mass is not None:
-        verdict = _expected(item, reply, scale, lost_mass)
-    elif not reply.finished:
-        # A verdict in what there is may be one that the rest would have taken back.
+    if not reply.finished:  # the rest might have taken a verdict back
         verdict = Unparsed(CUT_OFF)
-    elif isinstance(item, Item):
-        verdict = parse_rating(reply.text, scale)
+    elif lost_mass is not None:
+        verdict = _expected(item, reply, scale, lost_mass)
     else:
-        verdict = parse_preference(reply.text)
-    return Judgement(
-        item.id, verdict, reply=reply.text, probabilities=reply.probabilities, usage=reply.usage
-    )
+        is_item = isinstance(item, Item)
+        verdict = parse_rating(reply.text, scale) if is_item else parse_preference(reply.text)
+    return Judgement(item.id, verdict, reply.text, reply.probabilities, reply.usage)
 
 
 def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: float) -> Verdict:
     """G-Eval's probability-weighted score (Liu et al. 2023, arXiv 2303.16634), renormalised."""
-    if not reply.finished:
-        return Unparsed(CUT_OFF)
     given = [reply.probabilities.get(choice, 0.0) for choice in choices_for(item, scale)]
     mass = sum(given)
     if not reply.probabilities:
         return Unparsed(
             "no probabilities: the reply has no verdict in its tag, or none came with it"
         )
-    lost = 1.0 - mass
-    if lost > lost_mass or not mass:
-        return Unparsed(f"lost mass {lost:.2f}: {lost_mass:g} may go to what is no verdict")
+    if 1.0 - mass > lost_mass or not mass:
+        return Unparsed(f"lost mass {1.0 - mass:.2f}: {lost_mass:g} may go to what is no verdict")
     if isinstance(item, Pair):
         return Preference(min(1.0, given[0] / mass))
     mean = sum(value * p for value, p in zip(scale.values, given, strict=True)) / mass
@@ -76,41 +89,38 @@ def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: fl
 def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
     """Return the mean of several judgements of one item.
 
-    It stands when more than half of them have a verdict. `probabilities` is the distribution over
-    the samples: their spread.
+    It stands when more than half of them have a verdict. `probabilities` is the mean of their
+    distributions: a verdict without one has all its mass at itself.
     """
     if len(samples) == 1:
         return samples[0]
-    parsed = [s.verdict for s in samples if not isinstance(s.verdict, Unparsed)]
-    reply = "\n\n".join(s.reply for s in samples)
-    usage = sum((s.usage for s in samples), Usage())
+    parsed = [s for s in samples if not isinstance(s.verdict, Unparsed)]
+    spread: Counter[str] = Counter()
+    for sample in parsed:
+        spread.update(sample.probabilities or {_named(sample.verdict)[0]: 1.0})
     verdict: Verdict
     if 2 * len(parsed) <= len(samples):
         missing = next(s.verdict.reason for s in samples if isinstance(s.verdict, Unparsed))
         count = f"{len(samples) - len(parsed)} of {len(samples)} samples have no verdict"
         verdict = Unparsed(f"{count}; the first: {missing}")
-    elif isinstance(parsed[0], Rating):
-        verdict = Rating(sum(cast("Rating", v).value for v in parsed) / len(parsed))
     else:
-        verdict = Preference(sum(cast("Preference", v).p_first for v in parsed) / len(parsed))
-    failed = isinstance(verdict, Unparsed) and any(s.failed for s in samples)
-    spread = _spread(samples) if parsed else {}
-    return Judgement(item_id, verdict, reply, spread, usage, failed)
+        mean = sum(_named(s.verdict)[1] for s in parsed) / len(parsed)
+        verdict = Rating(mean) if isinstance(parsed[0].verdict, Rating) else Preference(mean)
+    return Judgement(
+        item_id,
+        verdict,
+        reply="\n\n".join(s.reply for s in samples),
+        probabilities={label: spread[label] / len(parsed) for label in sorted(spread)},
+        usage=sum((s.usage for s in samples), Usage()),
+        failed=isinstance(verdict, Unparsed) and any(s.failed for s in samples),
+    )
 
 
-def _spread(samples: Sequence[Judgement]) -> Mapping[str, float]:
-    """The mean of the samples' distributions; a verdict without one has all its mass at itself."""
-    total: Counter[str] = Counter()
-    parsed = [s for s in samples if not isinstance(s.verdict, Unparsed)]
-    for sample in parsed:
-        total.update(sample.probabilities or {_label(sample.verdict): 1.0})
-    return {label: total[label] / len(parsed) for label in sorted(total)}
-
-
-def _label(verdict: Verdict) -> str:
+def _named(verdict: Verdict) -> tuple[str, float]:
     if isinstance(verdict, Rating):
-        return f"{verdict.value:g}"
-    return cast("Preference", verdict).choice
+        return f"{verdict.value:g}", verdict.value
+    preference = cast("Preference", verdict)
+    return preference.choice, preference.p_first
 
 
 def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:

@@ -1,37 +1,24 @@
-"""Writes and parses replies: training writes its targets with it, judges read models with it.
+"""Writes and reads replies: training writes its targets with it, judges read models with it.
 
-How a reply is read:
-
-1. Reasoning blocks (`<thinking>`, `<rubric>`, …) are taken out; what stands inside is no verdict.
-   A reply that ends inside of one is `Unparsed`, unless its last words are a complete slot.
-2. The last complete slot wins: a tag (`<score>4</score>`), a JSON field, `[[4]]`, `[RESULT] 4`, a
-   box. Slots that differ in one line, one list or one JSON value contradict each other, unless
-   the last is called final or overall. Instructions and examples are no verdicts.
-3. Without a slot, recognised sentences count (`Score: 4/5`, `I prefer the second response`). They
-   must agree, or the last one must be called final or overall.
-4. A first or last line that is nothing but a verdict counts as such a sentence.
-
-A number or letter in any other place is no verdict, a range or a hedge is none either, and there
-is never a default: whatever is left is `Unparsed` with a reason.
+Reasoning is taken off first; where it does not end, there is no verdict. Then the slot counts: a
+tag, a JSON object, `[[4]]`, `[RESULT] 4`, a box, with one distinct value outside of quotation marks
+and in a sentence that gives it. Without a slot only whole shapes count: the reply alone, a line
+`Label: value`, a sentence that states it plainly. Another value later or called final takes it
+away, and so does a correction. What is left is `Unparsed`: a wrong value is worse than none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from functools import partial
-from typing import Generic, Literal, Union
+from typing import Literal
 
-from videojudge_bench.replies import _patterns as patterns
-from videojudge_bench.replies._patterns import Claim, Slot, V
-from videojudge_bench.replies._preferences import preference_claims, read_preference
-from videojudge_bench.replies._ratings import other_scale, rating_claims, read_rating
+from videojudge_bench.replies._grammar import pattern
+from videojudge_bench.replies._reader import Groups, Reader
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
-_TAG = re.compile(r"<([\s/|｜]{0,3}[\w▁]{1,30}[\s|｜]{0,3})>")
-_NOTHING_MORE = re.compile(r"[\s.}]*$")
+_TAG = re.compile(r"<([\s/|｜]{0,3}[\w▁:]{1,40}[\s|｜]{0,3}(?:\s[^<>\n]{0,60})?)>")
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def format_rating(rating: int, *, thinking: str = "", rubric: str = "") -> str:
@@ -41,192 +28,130 @@ def format_rating(rating: int, *, thinking: str = "", rubric: str = "") -> str:
     so that no reader takes them for the end of the block, of the reply, or for the verdict.
     """
     parts = [_block("rubric", rubric), _block("thinking", thinking), f"<score>{rating}</score>"]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(filter(None, parts))
 
 
 def format_preference(choice: Literal["A", "B"], *, thinking: str = "") -> str:
-    """Return the reply that a judge is trained to write: thinking, then the better response.
-
-    Tags inside `thinking` lose their angle brackets, as in `format_rating`.
-    """
-    parts = [_block("thinking", thinking), f"<answer>{choice}</answer>"]
-    return "\n".join(part for part in parts if part)
+    """Return the reply that a judge is trained to write: thinking as above, then the better one."""
+    return "\n".join(filter(None, [_block("thinking", thinking), f"<answer>{choice}</answer>"]))
 
 
 def _block(tag: str, text: str) -> str:
-    if not text:
-        return ""
     plain = _TAG.sub(r"(\1)", text)
-    return f"<{tag}>{plain}</{tag}>"
-
-
-_RATING_TAGS = patterns.tag_pattern(
-    "score|rating|final_score|final_rating|overall_score|answer|final_answer|verdict|result"
-)
-_RATING_KEYS = {
-    *("score", "final_score", "overall_score", "grade"),
-    *("rating", "final_rating", "overall_rating", "overall"),
-}
-_PREFERENCE_TAGS = patterns.tag_pattern(
-    "answer|final_answer|preference|choice|winner|verdict|final_verdict|result"
-)
-_PREFERENCE_KEYS = {
-    *("answer", "final_answer", "verdict", "final_verdict", "decision", "judgment", "judgement"),
-    *("preference", "preferred", "preferred_response", "choice", "winner"),
-    *("better", "better_response", "best", "best_response"),
-}
-
-
-@dataclass(frozen=True)
-class _Grammar(Generic[V]):
-    """How one kind of verdict is read.
-
-    Attributes:
-        noun: its name in reasons.
-        tags: the tags that hold it.
-        keys: the JSON fields that hold it.
-        read: what a slot holds; None when that is no verdict of this kind.
-        claims: what sentences state, and whether one of them was hedged.
-        doubt: why the text before and after a verdict speaks against it, None when it does not.
-    """
-
-    noun: str
-    tags: re.Pattern[str]
-    keys: Set[str]
-    read: Callable[[Slot], Union[V, Unparsed, None]]
-    claims: Callable[[str], tuple[list[Claim[V]], bool]]
-    doubt: Callable[[str, str], Union[Unparsed, None]]
+    return f"<{tag}>{plain}</{tag}>" if text else ""
 
 
 def parse_rating(reply: str, scale: RatingScale = RatingScale()) -> Rating | Unparsed:
     """Return the rating that a reply states, on the scale it was asked for.
 
     Decimals inside the scale are kept. A number off the scale, a range, a percentage, another
-    scale (`4/10`), a contradiction, a reply that is cut off or states nothing is `Unparsed` with
-    the reason. Takes time linear in the length of the reply.
+    scale (`4/10`) or a contradiction is `Unparsed`. Takes time linear in the reply's length.
     """
-    grammar = _Grammar[Rating](
-        noun="rating",
-        tags=_RATING_TAGS,
-        keys=_RATING_KEYS,
-        read=partial(read_rating, scale=scale),
-        claims=partial(rating_claims, scale=scale),
-        doubt=partial(other_scale, scale=scale),
-    )
-    return _parse(reply, grammar)
+    return _RatingReader(scale).parse(reply)
 
 
 def parse_preference(reply: str) -> Preference | Unparsed:
     """Return which response a reply prefers: A is the first, B the second, a tie is 0.5.
 
-    `[[C]]` is a tie, and so is "neither is better"; "neither is good" and "both are good" do not
-    say which is better and are `Unparsed`, like a contradiction, a negation, both named as the
-    winner, or a reply that is cut off or states nothing. Takes time linear in the length.
+    `[[C]]` is a tie, and so is "neither is better"; "both are good", which does not say which is
+    better, is `Unparsed`, like a negation. Takes time linear in the reply's length.
     """
-    grammar = _Grammar[Preference](
-        noun="preference",
-        tags=_PREFERENCE_TAGS,
-        keys=_PREFERENCE_KEYS,
-        read=read_preference,
-        claims=preference_claims,
-        doubt=lambda _before, _after: None,
-    )
-    return _parse(reply, grammar)
+    return _PreferenceReader().parse(reply)
 
 
-def _parse(reply: str, grammar: _Grammar[V]) -> V | Unparsed:
-    text = patterns.clean(reply)
-    if not text.strip():
-        return Unparsed("empty reply")
-    visible = patterns.without_reasoning(text)
-    if visible.open_tag:
-        return _last_words(visible.inside, grammar) or Unparsed(
-            f"reply ends inside <{visible.open_tag}>"
-        )
-    if not visible.text.strip():
-        return Unparsed("nothing after the reasoning")
-    slots, open_tag = _slots(visible.text, grammar)
-    if slots:
-        return _from_slots(visible.text, slots, grammar)
-    if open_tag:
-        return Unparsed(f"reply ends inside <{open_tag}>: the {grammar.noun} may be cut off")
-    return _from_claims(visible.text, grammar)
+class _RatingReader(Reader[Rating]):
+    """Reads ratings on a scale."""
+
+    noun = "rating"
+    forms = ("BARE", "LABELLED", "SAID", "DESERVED", "IS", "FITS", "GIVEN_ZH")
+
+    def __init__(self, scale: RatingScale) -> None:
+        self._scale = scale
+
+    def prepared(self, text: str) -> tuple[str, str]:
+        """Return a text without the places that name the scale; another scale is a problem."""
+        for named in pattern("SCALE").finditer(text):
+            if not self._is_scale(named[0]):
+                return "", f"another scale: {named[0].strip()!r}, not {self._scale}"
+        of_label = pattern("SCALE_OF_LABEL")
+        kept = of_label.sub(lambda named: "" if self._is_scale(named[0]) else named[0], text)
+        return super().prepared(pattern("SCALE").sub("", kept))
+
+    def _is_scale(self, named: str) -> bool:
+        limits = [int(n) for n in re.findall(r"\d+", named.lower().replace("ten", "10"))]
+        return limits[-1] == self._scale.high and limits[0] in {self._scale.low, self._scale.high}
+
+    def names_another(self, text: str, verdict: Rating) -> bool:
+        """Return whether a text ends with another number on the scale, and not of a part."""
+        named = pattern("RATING_AT_END").search(text)
+        if named is None or pattern("ASPECT").match(text):
+            return False
+        number = _number(named["number"])
+        return number in self._scale and number != verdict.value
+
+    def value(self, groups: Groups, held: Rating | Unparsed | None) -> Rating | Unparsed | None:
+        """Return the rating, or why the number is none; None where it says something else."""
+        stars, label = groups.get("stars", ""), groups.get("label", "").lower()
+        if "slot" in groups and not isinstance(held, Rating):
+            return held
+        is_decoration = stars == "★" and not label and "empty" not in groups
+        if is_decoration or (label == "answer" and {"note", "remark"} & groups.keys()):
+            return None
+        number = _number(groups["number"]) if "number" in groups else float(len(stars))
+        number = held.value if held else number
+        upto = _number(groups["upto"]) if "upto" in groups else None
+        if (number, upto) == (self._scale.low, self._scale.high):
+            return None  # the scale itself
+        problem = self._problem(number, upto, groups)
+        return Unparsed(problem) if problem else Rating(number)
+
+    def _problem(self, number: float, upto: float | None, groups: Groups) -> str:
+        if upto is not None:
+            return f"a range, not one rating: {number:g} to {upto:g}"
+        if "percent" in groups:
+            return f"a percentage, not a rating on {self._scale}: {number:g}%"
+        high = _number(groups.get("of", str(self._scale.high)))
+        high = number + len(groups["empty"]) if "empty" in groups else high
+        if high != self._scale.high:
+            return f"another scale: out of {high:g}, not {self._scale}"
+        return "" if number in self._scale else f"{number:g} is outside the scale {self._scale}"
 
 
-def _last_words(text: str, grammar: _Grammar[V]) -> V | Unparsed | None:
-    """Return the verdict of a slot that ends a text, None when it ends with anything else."""
-    slots, _ = _slots(text, grammar)
-    if slots and _NOTHING_MORE.match(text, slots[-1].end):
-        return _from_slots(text, slots, grammar)
-    return None
+def _number(text: str) -> float:
+    return float(_NUMBERS.index(text.lower()) if text.isalpha() else text)
 
 
-def _slots(text: str, grammar: _Grammar[V]) -> tuple[list[Slot], str]:
-    """Return the slots in the order of their ends, the innermost of nested ones, and a cut tag."""
-    tagged, open_tag = patterns.tag_slots(text, grammar.tags)
-    others = patterns.other_slots(text, grammar.keys)
-    held = [slot for slot in others if grammar.read(slot) is not None]
-    slots: list[Slot] = []
-    for slot in sorted([*tagged, *held], key=lambda slot: (slot.end, -slot.start)):
-        if not slots or slots[-1].start < slot.start:
-            slots.append(slot)
-    return slots, open_tag
+class _PreferenceReader(Reader[Preference]):
+    """Reads which of two responses is preferred."""
+
+    noun = "preference"
+    forms = ("BARE", "LABELLED", "TWICE", "LABELLED_LONG", "SAID", "WON", "TIED", "SAID_ZH")
+
+    def value(
+        self, groups: Groups, held: Preference | Unparsed | None
+    ) -> Preference | Unparsed | None:
+        """Return the preference, None where a slot and the words before it differ."""
+        name = groups.get("left") or groups.get("side") or groups.get("digit", "")
+        if "slot" in groups and not name and "tie" not in groups:
+            return held
+        sign = groups.get("sign", "")
+        said = Preference(float(_is_first(name) != ("<" in sign)))
+        said = Preference(0.5) if "tie" in groups or sign[:1] in {"=", "~"} else said
+        return said if held in {None, said} else None
+
+    def tidied(self, content: str) -> str:
+        """Return `Response 1` for `1`, and `response A` for `response_a`."""
+        text = content.replace("_", " ")
+        if text in {"1", "2"}:
+            return f"Response {text}"
+        return re.sub(r"(?<![A-Za-z])[ab](?=[\W_]*$)", lambda letter: letter[0].upper(), text)
+
+    def names_another(self, text: str, verdict: Preference) -> bool:
+        """Return whether a text may speak for the other response."""
+        named = pattern("PREFERENCE_NEAR_END").search(text)
+        name = named[named.lastgroup or 0] if named else ""
+        return bool(name) and float(_is_first(name)) != verdict.p_first
 
 
-def _from_slots(text: str, slots: Sequence[Slot], grammar: _Grammar[V]) -> V | Unparsed:
-    last, since = slots[-1], slots[-2].end if len(slots) > 1 else 0
-    verdict = grammar.read(last)
-    if verdict is None:
-        return Unparsed(f"{last.form} holds {_shortened(last.content)}, which is no {grammar.noun}")
-    if patterns.is_instruction(text, last):
-        return Unparsed(f"{last.form} is part of an instruction or an example")
-    name_end = min(last.end, last.start + 20)
-    if not patterns.is_final(text, name_end, since):
-        rivals = [grammar.read(slot) for slot in _beside_last(text, slots)]
-        differing = [rival for rival in rivals if rival is not None and rival != verdict]
-        if differing:
-            return patterns.contradiction([verdict, *differing])
-    before = patterns.line_before(text, last.start)
-    return grammar.doubt(before, patterns.sentence_after(text, last.end)) or verdict
-
-
-def _beside_last(text: str, slots: Sequence[Slot]) -> Iterator[Slot]:
-    """Yield the slots that belong to the statement of the last one."""
-    for earlier, later in zip(reversed(slots[:-1]), reversed(slots), strict=False):
-        if not patterns.stand_together(text, earlier, later):
-            return
-        yield earlier
-
-
-def _from_claims(text: str, grammar: _Grammar[V]) -> V | Unparsed:
-    claims, hedged = grammar.claims(text)
-    if not claims:
-        why = "only a hedged or negated one" if hedged else "nothing in a form that states one"
-        return Unparsed(f"no {grammar.noun} found: {why}")
-    ends = [0, *(claim.end for claim in claims)]
-    final = [
-        claim
-        for claim, since in zip(claims, ends, strict=False)
-        if patterns.is_final(text, claim.value, since)
-    ]
-    rivals = claims
-    if final and final[-1] is claims[-1]:
-        rivals = [*final, *_in_sentence_of_last(text, claims)]
-    verdict = claims[-1].verdict
-    if any(claim.verdict != verdict for claim in rivals):
-        return patterns.contradiction(claim.verdict for claim in rivals)
-    if patterns.is_revised(text, claims[-1].end):
-        return Unparsed(f"takes its {grammar.noun} back: {patterns.show(verdict)}")
-    return grammar.doubt(text, "") or verdict
-
-
-def _in_sentence_of_last(text: str, claims: Sequence[Claim[V]]) -> Iterator[Claim[V]]:
-    for earlier, later in zip(reversed(claims[:-1]), reversed(claims), strict=False):
-        if patterns.ends_sentence(text[earlier.end : later.start]):
-            return
-        yield earlier
-
-
-def _shortened(content: str) -> str:
-    content = " ".join(content[:200].split())
-    return repr(content if len(content) <= 40 else f"{content[:37]}...")
+def _is_first(name: str) -> bool:
+    return re.search(r"1|first|(?-i:A)(?![a-z])", name, re.IGNORECASE) is not None
