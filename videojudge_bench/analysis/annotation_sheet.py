@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videojudge_bench._util import tabular
-from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.files import advice_on, write_whole
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError
 
@@ -50,7 +50,8 @@ def write_new(texts: Mapping[Path, str], *, force: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())  # lines end as they do in the text
         except OSError as error:
-            raise DataError(f"cannot be written ({error.strerror})", path=path) from error
+            problem = f"cannot be written ({error.strerror}). {advice_on(error)}".rstrip(". ")
+            raise DataError(problem, path=path) from error
 
 
 def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
