@@ -13,6 +13,7 @@ from typing import TextIO, cast
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import file_hash
 from videojudge_bench._util.options import Scalar
+from videojudge_bench._util.tabular import as_written
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Judge
@@ -84,7 +85,7 @@ def _read_scores(path: Path, column: str, scale: RatingScale | None) -> dict[str
         if len(row) != len(header):
             problem = f"{len(row)} cells, but the header has {len(header)}"
             raise DataError(problem, path=path, line=line)
-        item_id = row[id_at].strip()
+        item_id = as_written(row[id_at].strip())
         if not item_id:
             raise DataError("the id is empty", path=path, line=line, field=ID_COLUMN)
         if item_id in lines:

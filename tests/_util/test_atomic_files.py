@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from videojudge_bench._util.files import cannot_write, check_output, write_whole
+from videojudge_bench._util.files import cannot_write, check_output, system_error, write_whole
 from videojudge_bench.errors import ConfigError, RunStoppedError
 
 
@@ -70,3 +70,20 @@ def test_a_folder_that_may_not_be_written_to_is_refused(
     monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
     with pytest.raises(ConfigError, match=r"table\.csv: you may not write there; name another fo"):
         check_output(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "Make it writable, or name another place, and run the same command again"),
+        (errno.EROFS, "Make it writable, or name another place, and run the same command again"),
+        (errno.EBADF, "Start the command with its streams open (no `>&-`), and run"),
+        (errno.EDQUOT, "Make room, and run the same command again"),
+        (errno.EDEADLK, "Run the same command again"),
+    ],
+)
+def test_the_advice_is_against_the_cause(number: int, advice: str) -> None:
+    error = OSError(number, os.strerror(number), "runs/a.jsonl")
+    said = str(cannot_write("runs/a.jsonl", error))
+    assert said.startswith(f"runs/a.jsonl cannot be written ({os.strerror(number)}). {advice}")
+    assert system_error(error).startswith(f"runs/a.jsonl: {os.strerror(number)}")

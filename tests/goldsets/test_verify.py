@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from registered import registered
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.tabular import as_written
 from videojudge_bench.cli.main import main
 from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets import jsonl, nextqa, store, vatex, verify
@@ -148,10 +150,38 @@ def test_ids_come_with_the_keys_of_the_source(name: str, header: list[str]) -> N
     first, *rows = csv.reader(verify.ids(name))
     assert first == ["id", "video_id", *header]
     examples = goldsets.load(name).examples
-    assert rows == [
+    marked = {row[0][:2] for row in rows if row[0].startswith("'")}
+    assert marked == ({"'-"} if name == "vatex" else set())
+    assert [[as_written(cell) for cell in row] for row in rows] == [
         [example.item.id, example.item.video_id, *(example.labels[key] for key in header)]
         for example in examples
     ]
+
+
+def test_ids_tell_the_answers_of_two_systems_apart() -> None:
+    """Rows without an id of their own: videos and instructions are the same."""
+
+    def rows_of(*, systems: bool, alike: bool) -> list[list[str]]:
+        examples = [
+            Example(
+                Item(f"v/{n}", "v", f"do {n % 2}", "same" if alike else f"answer {n}, =1"),
+                RatingGold((3.0,)),
+                unit="v",
+                system=f"s{n}" if systems else None,
+            )
+            for n in range(4)
+        ]
+        info = replace(goldsets.info("vatex"), name="own", recipe=None, systems=systems)
+        with registered(GoldSet(info, tuple(examples))):
+            return list(csv.reader("\n".join(verify.ids("own")).splitlines()))
+
+    assert rows_of(systems=True, alike=True)[:2] == [
+        ["id", "video_id", "system"],
+        ["v/0", "v", "s0"],
+    ]
+    first, second, *_ = rows_of(systems=False, alike=False)
+    assert first == ["id", "video_id", "instruction", "response"]
+    assert second == ["v/0", "v", "do 0", "answer 0, =1"]
 
 
 LVB: dict[str, object] = json.loads("""{

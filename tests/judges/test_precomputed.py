@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videojudge_bench._util.tabular import csv_text
 from videojudge_bench.errors import ConfigError, DataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.precomputed import Precomputed
@@ -41,6 +42,19 @@ def test_scores_are_looked_up_by_id(table: Path) -> None:
 def test_another_column_a_quoted_id_and_a_byte_order_mark(table: Path) -> None:
     table.write_text('id,note,gpt\n"v, ""1""\nb","x\ny",4\n', encoding="utf-8-sig")
     assert Precomputed(str(table), column="gpt").rate(item('v, "1"\nb')) == Rating(4.0)
+
+
+def test_ids_that_a_spreadsheet_would_compute(table: Path) -> None:
+    """As `data ids` writes them, and as they are."""
+    ids = ["-a/1", "=b/2", "@c/3", "+d/4", "e/5"]
+    for text in (
+        csv_text(["id", "score"], ((name, number) for number, name in enumerate(ids))),
+        "id,score\n" + "".join(f"{name},{number}\n" for number, name in enumerate(ids)),
+    ):
+        table.write_text(text, encoding="utf-8")
+        judge = Precomputed(str(table))
+        found = [judge.rate(item(name)) for name in ids]
+        assert found == [Rating(float(number)) for number in range(5)]
 
 
 def test_gzip(tmp_path: Path) -> None:

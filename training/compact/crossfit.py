@@ -9,7 +9,6 @@ No rating is seen, and none is needed.
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.tabular import csv_text
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets import vatex
 from videojudge_bench.items import Item, part_of
@@ -93,10 +93,8 @@ def crossfit(
         columns = ranks_on_dev(by_encoder, items).round(6).tolist()
         rows += list(zip((item.id for item in items), columns, strict=True))
     path = folder / "scores.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", *(f"compact_{count}ref" for count in REFERENCES)])
-        writer.writerows([item_id, *values] for item_id, values in sorted(rows))
+    head = ["id", *(f"compact_{count}ref" for count in REFERENCES)]
+    write_whole(path, csv_text(head, ([item_id, *values] for item_id, values in sorted(rows))))
     return path
 
 

@@ -1,4 +1,4 @@
-"""Atomic file writes, where the package's data lie, and what to say of a disk without room."""
+"""Atomic file writes, where the package's data lie, and what to say of a system's error."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from pathlib import Path
 
 from videojudge_bench.errors import ConfigError, RunStoppedError
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors that go away when there is room again."""
+
+_ADVICE = {
+    NO_ROOM: "Make room",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "Make it writable, or name another place",
+    (errno.ENOTDIR, errno.EISDIR, errno.ENOENT): "Name another place",
+    (errno.EBADF,): "Start the command with its streams open (no `>&-`)",
+    (errno.EIO,): "Look at the disk",
+    (errno.ENAMETOOLONG,): "Choose a shorter name",
+}
 
 
 def packaged(package: str) -> Path:
@@ -70,8 +79,22 @@ def write_whole(path: Path, content: str | bytes, *, sync: bool = False) -> None
 
 
 def cannot_write(path: Path | str, error: OSError) -> RunStoppedError:
-    """Return what to tell a user whose disk is full, or whose folder may not be written to."""
+    """Return what to tell a user: the cause, and what helps against it."""
+    advice = advice_on(error)
+    again = f"{advice}, and run" if advice else "Run"
     return RunStoppedError(
-        f"{path} cannot be written ({error.strerror}). Make room, and run the same command again: "
-        "what was recorded is kept, and is not asked for again"
+        f"{path} cannot be written ({error.strerror}). {again} the same command again: what was "
+        "recorded is kept, and is not asked for again"
     )
+
+
+def advice_on(error: OSError) -> str:
+    """Return what helps against an error of the system; empty where that is not known."""
+    return next((advice for numbers, advice in _ADVICE.items() if error.errno in numbers), "")
+
+
+def system_error(error: OSError) -> str:
+    """Return an error of the system as a sentence: the file, the cause, what helps."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    advice = advice_on(error)
+    return f"{where}{error.strerror or error}" + (f". {advice}" if advice else "")

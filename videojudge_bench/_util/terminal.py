@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -48,6 +49,12 @@ class Parser(argparse.ArgumentParser):
             message = unknown_name(what, name, list(action.choices or ()))
         super().error(message)
 
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print help, version or usage; argparse would keep silent about a write that fails."""
+        stream = sys.stderr if file is sys.stderr else sys.stdout
+        stream.write(message or "")
+        stream.flush()
+
 
 def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:
     """Add a verb and return its parser.
@@ -89,8 +96,10 @@ def say(lines: Iterable[str]) -> None:
 
 
 def warn(text: str, *, program: str = "videojudge") -> None:
-    """Print a line on stderr."""
-    sys.stderr.write(f"{program}: {printable(text)}\n")
+    """Print a line on stderr, if it can be written to."""
+    with suppress(OSError):
+        sys.stderr.write(f"{program}: {printable(text)}\n")
+        sys.stderr.flush()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:

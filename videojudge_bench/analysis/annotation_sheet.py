@@ -7,22 +7,18 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from videojudge_bench._util.files import write_whole
+from videojudge_bench._util import tabular
+from videojudge_bench._util.files import advice_on, write_whole
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError
 
-_FORMULA = ("=", "+", "-", "@")
 _DELIMITERS = ",;\t"  # a spreadsheet saves with that of its user's country
 _MARK = "\ufeff"  # spreadsheets know UTF-8 by it
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a sheet as CSV; cells that a spreadsheet would compute begin with `'`."""
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(columns)
-    writer.writerows([_as_text(cell) for cell in row] for row in rows)
-    return file.getvalue()
+    return tabular.csv_text(columns, rows, line_end="\r\n")
 
 
 def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, force: bool) -> None:
@@ -54,7 +50,8 @@ def write_new(texts: Mapping[Path, str], *, force: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())  # lines end as they do in the text
         except OSError as error:
-            raise DataError(f"cannot be written ({error.strerror})", path=path) from error
+            problem = f"cannot be written ({error.strerror}). {advice_on(error)}".rstrip(". ")
+            raise DataError(problem, path=path) from error
 
 
 def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -83,7 +80,8 @@ def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[
         for cells in reader:
             if any(cells):
                 padded = [*cells, *[""] * (len(names) - len(cells))]
-                yield line, dict(zip(names, padded, strict=False))
+                texts = map(tabular.as_written, padded)
+                yield line, dict(zip(names, texts, strict=False))
             line = reader.line_num + 1
     except csv.Error as error:
         problem = f"not CSV ({error}); save the sheet as CSV"
@@ -98,10 +96,6 @@ def texts_hash(texts: Sequence[str]) -> str:
 def ends_of(ids: Sequence[str]) -> str:
     """Return the first and the last of some ids, as errors name them."""
     return f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
-
-
-def _as_text(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell
 
 
 def _check_columns(names: Sequence[str], columns: Sequence[str], sheet: Path) -> None:

@@ -84,8 +84,8 @@ def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
         files.write_whole(output, b"".join(map(_encoded, lines)))
     except OSError as error:
         raise RunStoppedError(
-            f"{output} cannot be written ({error.strerror}). Nothing is lost: the journal has all "
-            "judgements, and the same command writes them"
+            f"{files.system_error(error)}. {output} was not written. Nothing is lost: the journal "
+            "has all judgements, and the same command writes them"
         ) from error
 
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from videojudge_bench._util.files import NO_ROOM, cannot_write
+from videojudge_bench._util.files import NO_ROOM, cannot_write, system_error
+from videojudge_bench._util.streams import check_current_folder, prepare_streams, settle_streams
 from videojudge_bench._util.terminal import Parser, Verb, add_verb, say, warn
 from videojudge_bench.cli.analysis import add_measure
 from videojudge_bench.cli.data import add_data
@@ -30,9 +31,11 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit status: 0 done, 1 found a failure, 2 used wrongly."""
-    arguments = _parser().parse_args(argv)
-    verb: Verb = arguments.verb
+    prepare_streams()
     try:
+        check_current_folder()
+        arguments = _parser().parse_args(argv)
+        verb: Verb = arguments.verb
         return verb(arguments)
     except RunStoppedError as error:
         warn(f"error: {error}")
@@ -48,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        warn(f"error: {cannot_write(error.filename or 'a file', error)}")
+        is_full = error.errno in NO_ROOM
+        problem = cannot_write(error.filename or "a file", error) if is_full else None
+        warn(f"error: {problem or system_error(error)}")
         return EXIT_FAILED
+    finally:
+        settle_streams()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Union
@@ -15,12 +13,13 @@ from pydantic import TypeAdapter
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import packaged
 from videojudge_bench._util.hashing import content_hash
+from videojudge_bench._util.tabular import csv_text
 from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets import nextqa
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import read_json
 from videojudge_bench.goldsets.view import view_of
-from videojudge_bench.items import RatingGold
+from videojudge_bench.items import Example, Pair, RatingGold
 
 Facts = Mapping[str, int | str]
 
@@ -117,6 +116,8 @@ def ids(name: str) -> Iterator[str]:
 
     With these a table of scores of one's own is joined to our items: `candidate` is VATEX-EVAL's
     candidate index, `qid` and `option` are NExT-QA's question and option index. Both count from 0.
+    Where labels do not tell the rows of a video apart, the answering system stands there too, and
+    where that does not, instruction and response.
 
     Raises:
         UnknownNameError: when there is no such set.
@@ -125,10 +126,25 @@ def ids(name: str) -> Iterator[str]:
     """
     examples = goldsets.load(name).examples
     keys = sorted({key for example in examples for key in example.labels})
-    yield _csv_line(["id", "video_id", *keys])
-    for example in examples:
-        values = [example.labels.get(key, "") for key in keys]
-        yield _csv_line([example.item.id, example.item.video_id, *values])
+    rows = [{key: example.labels.get(key, "") for key in keys} for example in examples]
+    for add in (_system, _texts):
+        known = {(e.item.video_id, *row.values()) for e, row in zip(examples, rows, strict=True)}
+        if len(known) < len(examples):
+            rows = [{**row, **add(e)} for e, row in zip(examples, rows, strict=True)]
+    ids = [(example.item.id, example.item.video_id) for example in examples]
+    found = [(*names, *row.values()) for names, row in zip(ids, rows, strict=True)]
+    yield from csv_text(["id", "video_id", *rows[0]], found).removesuffix("\n").split("\n")
+
+
+def _system(example: Example) -> dict[str, str]:
+    return {} if example.system is None else {"system": example.system}
+
+
+def _texts(example: Example) -> dict[str, str]:
+    item = example.item
+    if isinstance(item, Pair):
+        return {"instruction": item.instruction, "first": item.first, "second": item.second}
+    return {"instruction": item.instruction, "response": item.response}
 
 
 def prepare_released(
@@ -228,9 +244,3 @@ def _facts(gold_set: GoldSet) -> dict[str, int | str]:
     # The content hash leaves the labels out, and statistics filter by them.
     facts["labels hash"] = content_hash(sorted([e.item.id, *e.labels.values()] for e in examples))
     return facts
-
-
-def _csv_line(values: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()

@@ -23,6 +23,7 @@ from types import ModuleType
 
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
+from videojudge_bench._util.streams import check_current_folder, is_open, prepare_streams
 from videojudge_bench._util.terminal import warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
@@ -41,7 +42,14 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run lmms-eval; return 0 on success, 1 when the evaluation failed, 2 on a usage error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    prepare_streams()
     try:
+        check_current_folder()
+        if not is_open(sys.stdout):
+            raise ConfigError(
+                "standard output is closed, and the results go there; redirect it, for example to "
+                "/dev/null, and give --output_path"
+            )
         asked = _asked(arguments)
         check(asked)
         return _run(arguments, asked)

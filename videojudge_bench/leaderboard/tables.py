@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench import metrics
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.markdown import code, inert
+from videojudge_bench._util.tabular import csv_text
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import interval_of, number_of
@@ -64,9 +65,10 @@ _SELF_REPORTED = (
 def write_tables(board: Board, folder: Path) -> list[Path]:
     """Write the tables to a folder and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
+    table = frame(board.rows)
     texts = {
         MARKDOWN: markdown(board),
-        CSV: frame(board.rows).to_csv(index=False, lineterminator="\n"),
+        CSV: csv_text(list(table.columns), table.itertuples(index=False)),
         JSON: _dump([row.to_json() for row in board.rows]),
         TESTS: _dump([test.to_json() for test in board.tests]),
     }

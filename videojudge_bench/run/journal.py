@@ -42,6 +42,7 @@ class Journal:
 
     Raises:
         JournalBusyError: on entering, when another process writes the same file.
+        RunStoppedError: on entering, when the folder may not be written to.
     """
 
     def __init__(self, folder: Path, *, rank: int = 0) -> None:
@@ -52,17 +53,23 @@ class Journal:
         self._synced_at = 0.0
 
     def __enter__(self) -> Journal:
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._path.with_suffix(".lock"))
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise JournalBusyError(
                 f"another process is writing {self._path}. Wait for it, or give this run a "
                 "journal of its own with journal=DIR"
             ) from error
-        cut_torn_line(self._path)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
+        try:
+            cut_torn_line(self._path)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            self._lock.release()
+            raise cannot_write(self._path, error) from error
         self._synced_at = time.monotonic()
         return self
 

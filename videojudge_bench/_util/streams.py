@@ -1,0 +1,87 @@
+"""What a command is started with: standard streams, their encoding, the current folder."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from pathlib import Path
+
+from videojudge_bench.errors import ConfigError
+
+_ESCAPE = "videojudge-escape"
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a standard output that was closed (`>&-`): whatever is written fails."""
+
+    def write(self, text: str) -> int:
+        """Fail as a write to a closed descriptor does."""
+        raise OSError(errno.EBADF, "it is closed", "standard output")
+
+    def flush(self) -> None:
+        """Do nothing: there is nothing to write."""
+
+
+def prepare_streams() -> None:
+    r"""Have every text printed, and closed streams fail in one way.
+
+    What the encoding of a stream lacks is written as JSON writes it (`\u2026`). Without a standard
+    error nothing is said; without a standard output whatever is printed raises an OSError. The
+    descriptors of closed streams are taken, or the next file to be opened would get them, and with
+    it what libraries print.
+    """
+    while (taken := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(taken)
+    if sys.stdout is None:
+        sys.stdout = _Closed()  # type: ignore[unreachable]
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()  # type: ignore[unreachable]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPE)
+
+
+def settle_streams() -> None:
+    """Give up what a full or closed stream did not take: the interpreter would fail on it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+def is_open(stream: object) -> bool:
+    """Return whether a standard stream was there when the command was started."""
+    return not isinstance(stream, _Closed)
+
+
+def check_current_folder() -> None:
+    """Check that there is a current folder.
+
+    Raises:
+        ConfigError: it was removed; libraries would die of that in many ways.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "the current folder does not exist any more; change to another one (cd), and run the "
+            "command again"
+        ) from error
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs), error.end
+
+
+codecs.register_error(_ESCAPE, _escaped)
