@@ -13,7 +13,7 @@ from torch import Tensor
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._model_source import THINKING
-from videojudge_bench.judges.engines._special_tokens import inert_with
+from videojudge_bench.judges.engines._text_tokens import inert_with
 from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
