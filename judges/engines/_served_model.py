@@ -21,6 +21,8 @@ from videojudge_bench.judges.engines._text_tokens import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from videojudge_bench._util.options import Scalar
     from videojudge_bench.judges.engines._chat_messages import Send
     from videojudge_bench.judges.engines._chat_replies import Completion
@@ -47,6 +49,13 @@ class ReplyStart:
     choices: tuple[int, ...] = ()
 
 
+class _WithoutWeights(Checkpoint):
+    """A checkpoint whose weights are on the server; here, its other files are enough."""
+
+    def _check_weights(self, folder: Path) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class ServedCheckpoint:
     """A checkpoint that a server is to serve: what requests must hold to be like in process.
@@ -61,7 +70,7 @@ class ServedCheckpoint:
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.pretrained, revision=self.revision)
+        return _WithoutWeights(self.pretrained, revision=self.revision)
 
     @property
     def factor(self) -> int:
