@@ -13,6 +13,7 @@ from torch import Tensor
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import (
@@ -20,7 +21,6 @@ from videojudge_bench.judges.engines._replying import (
     Sampler,
     verdict_place,
 )
-from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines._text_tokens import Way, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
@@ -45,14 +45,16 @@ class Plan:
     Attributes:
         share_prefix: or every prompt on its own.
         verify: how many groups to check against the model alone.
-        rule: whose M-RoPE positions.
+        scheme: whose M-RoPE positions; None: the model's own.
         batch_tokens: of continuations side by side in one row.
+        mixed: whether the model works in bfloat16 whatever its weights are.
     """
 
     share_prefix: bool
     verify: int
-    rule: Rule
+    scheme: Scheme | None
     batch_tokens: int
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ class GroupWorker:
         if too_long:
             return [EngineError(too_long)] * len(group.continuations)
         choices, asked = self._at_start(group, inputs)
-        with torch.inference_mode():
+        precision = torch.autocast(
+            self._model.device.type, torch.bfloat16, enabled=self._plan.mixed
+        )
+        with torch.inference_mode(), precision:
             if self._plan.share_prefix:
                 found = self._shared(group, asked, choices)
             else:
@@ -149,7 +154,7 @@ class GroupWorker:
     ) -> list[Written | EngineError]:
         size = _memory_words(inputs)
         try:
-            prefix = SharedPrefix(self._model, inputs, rule=self._plan.rule)
+            prefix = SharedPrefix(self._model, inputs, scheme=self._plan.scheme or "qwen")
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -239,7 +244,7 @@ class GroupWorker:
     def _plain(
         self, group: PromptGroup, inputs: Inputs, choices: Choices | None
     ) -> list[Written | EngineError]:
-        prompts = PlainPrompts(self._model, inputs)
+        prompts = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
         found: list[Written | EngineError] = []
         for n in range(len(group.continuations)):
             if self._stopped():
@@ -260,7 +265,9 @@ class GroupWorker:
     def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
         sampler = Sampler(group.sampling, group.continuations[number].id)
         most = group.sampling.max_tokens
-        tokens = prompts.write(number, sampler, max_tokens=most, stopped=self._stopped)
+        tokens = prompts.write(
+            number, sampler, max_tokens=most, stopped=self._stopped, ends=self._ends
+        )
         place = verdict_place(self._tokenizer, group.choices, tokens) if group.choices else None
         if place is None:
             return Written(tokens)
@@ -272,7 +279,7 @@ class GroupWorker:
         return Written(tokens, choices.probabilities(behind))
 
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
-        plain = PlainPrompts(self._model, inputs)
+        plain = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
         for n in range(len(prefix.tails)):
             batch = next(self._batches(prefix, range(n, len(prefix.tails))))
             shared = Branches(prefix, batch).first[0]

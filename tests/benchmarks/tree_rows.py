@@ -85,7 +85,7 @@ def _frames() -> FrameBatch:
 
 def _batch(rows: list[Encoded], base: BaseModel, frames: FrameBatch) -> dict[str, Any]:
     seen = base.reader.video_part(rows[0].begins, frames)
-    row = pack(rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
+    row = pack(rows, seen, scheme=base.scheme, tokens_per_second=base.tokens_per_second)
     features = {
         "input_ids": row.tokens,
         "position_ids": row.positions,
@@ -119,7 +119,8 @@ def main() -> None:
         folder = build(Path(scratch) / "model", size=SIZE)
         options = ModelOptions(pretrained=str(folder), gradient_checkpointing=False)
         base = BaseModel(options, FrameOptions(max_frames=FRAMES))
-        model = load_model(base).train()
+        model: Any = load_model(base)
+        model.train()
         rows, frames = [RowEncoder(base.reader).encode(row) for row in _rows()], _frames()
         tree = [_batch(rows, base, frames)]
         apart = [_batch([row], base, frames) for row in rows]

@@ -275,6 +275,18 @@ def test_images_in_place_of_a_video_are_told(
     assert kinds.count("image_url") == 4
 
 
+@pytest.mark.parametrize(("scheme", "told"), [("transformers5", 1), ("qwen", 0)])
+def test_positions_that_no_server_gives_are_told(
+    models: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, *, scheme: str,
+    told: int,
+) -> None:  # fmt: skip
+    folder = tmp_path / "qwen2_5_vl"
+    shutil.copytree(models["qwen2_5_vl"], folder)
+    (folder / TRAINED_FILE).write_text(json.dumps({"judge": {}, "overlap": [], "mrope": scheme}))
+    judge_at(Seen("http://localhost:1/v1"), "videojudge", folder)
+    assert caplog.text.count(f"was trained with mrope={scheme}, and servers give") == told
+
+
 @pytest.mark.parametrize(
     ("options", "told"), [({}, 1), ({"send": "video"}, 0), ({"video": "none"}, 0)]
 )
