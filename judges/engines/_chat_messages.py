@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from videojudge_bench.judges.engines.special_tokens import make_inert
+from videojudge_bench.judges.engines._video_input import video_clock
+from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS, make_inert
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
@@ -80,7 +82,14 @@ class Body:
                 yield view[start : start + _SLICE_BYTES]
 
 
-def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Shown:
+def show_frames(
+    batch: FrameBatch,
+    send: Send,
+    jpeg_quality: int | None,
+    *,
+    fps: float | None,
+    resize: bool = True,
+) -> Shown:
     """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
 
     `frames` gives an image per frame, its time before it as text. `video` gives one video made of
@@ -90,6 +99,9 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
         batch: the frames.
         send: `frames` or `video`.
         jpeg_quality: 1 to 100; None is PNG, which keeps every pixel as it is.
+        fps: at which the frames were asked for; None: spread evenly.
+        resize: whether the server may give the frames of a video other sizes; its processor has
+            limits of its own.
     """
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
@@ -107,7 +119,10 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
         ]
         return Shown(b"".join(parts), {}, tokens)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
-    return Shown(video + b",".join(images) + b'"}},', _video_fields(batch), tokens)
+    fields = _video_fields(batch, fps)
+    if not resize:
+        fields["mm_processor_kwargs"] = {"do_resize": False}
+    return Shown(video + b",".join(images) + b'"}},', fields, tokens)
 
 
 def write_body(
@@ -116,6 +131,7 @@ def write_body(
     *,
     reply_start: str,
     fields: Mapping[str, Json],
+    marks: re.Pattern[str] = KNOWN_MARKS,
 ) -> Body:
     """Return the body of a request; special tokens in its texts are inert.
 
@@ -124,8 +140,9 @@ def write_body(
         texts: of the system and of the user; an empty system is left out.
         reply_start: what the assistant has said already; empty is nothing.
         fields: what the request says beside its messages.
+        marks: the special tokens of the model.
     """
-    system, user = map(make_inert, texts)
+    system, user = (make_inert(text, marks) for text in texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
     told = {**fields, **shown.fields}
@@ -144,34 +161,21 @@ def write_body(
     return Body((head, shown.parts, tail), tokens)
 
 
-def _video_fields(batch: FrameBatch) -> dict[str, Json]:
-    """What vLLM must be told to show the frames at their times and to leave none out."""
-    fps = batch.source_fps
-    indices: list[Json] = _ascending([round(s * fps) for s in batch.times_seconds])
-    last = indices[-1]
-    assert isinstance(last, int)
+def _video_fields(batch: FrameBatch, fps: float | None) -> dict[str, Json]:
+    """What vLLM must be told to show the frames at their times, and none more or fewer."""
+    clock = video_clock(batch, fps)
     return {
         "media_io_kwargs": {
             "video": {
                 "num_frames": -1,
-                "fps": fps,
-                "frames_indices": indices,
-                "total_num_frames": max(last + 1, round(batch.duration_seconds * fps)),
-                "duration": batch.duration_seconds,
+                "fps": clock.fps,
+                "frames_indices": list(clock.indices),
+                "total_num_frames": clock.total,
+                "duration": clock.total / clock.fps,
                 "do_sample_frames": False,
             }
         }
     }
-
-
-def _ascending(indices: Sequence[int]) -> list[Json]:
-    """Indices of which no two are equal: of a variable rate, times can round to one frame."""
-    found: list[Json] = []
-    last = -1
-    for index in indices:
-        last = max(index, last + 1)
-        found.append(last)
-    return found
 
 
 def _encoded(frame: Pixels, jpeg_quality: int | None) -> bytes:

@@ -62,6 +62,8 @@ class Completion(BaseModel):
 
     choices: list[_Choice]
     usage: _Usage | None = None
+    model: object = None
+    system_fingerprint: object = None
 
     @property
     def text(self) -> str:
@@ -118,8 +120,8 @@ def choice_probabilities(
     Args:
         positions: the tokens of the reply.
         choices: what a verdict may be.
-        begins_with: the verdict stands behind this text, with which the reply begins; None is
-            behind the last `<score>` or `<answer>`.
+        begins_with: the verdict stands behind this text, with which the reply begins, and in its
+            first token where that is empty; None is behind the last `<score>` or `<answer>`.
 
     Returns:
         Every choice with its probability in 0..1, or nothing when no verdict was opened, or when
@@ -130,7 +132,8 @@ def choice_probabilities(
     start = _opened(b"".join(written), begins_with)
     if start is None:
         return {}
-    found = _place(written, start)
+    # Right behind a reply that was begun, the first token is the verdict, blank or not.
+    found = (0, b"") if begins_with == "" else _place(written, start)
     if found is None:
         return {}
     index, head = found

@@ -49,7 +49,7 @@ def without_reasoning(text: str) -> tuple[str, str]:
     position, open_tag = 0, ""
     for tag in pattern("REASONING").finditer(text):
         before = text[max(0, tag.start() - 300) : tag.start()].rpartition("\n")[2]
-        if not open_tag and before[:1].isalpha() and any(before.count(q) % 2 for q in "\"`"):
+        if not open_tag and before[:1].isalpha() and any(before.count(q) % 2 for q in '"`'):
             continue  # quoted
         if not open_tag and tag[1] and pattern("REPORTS").search(before):
             problem = problem or f"{tag[0]} stands in a sentence"

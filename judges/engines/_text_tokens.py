@@ -1,0 +1,58 @@
+"""Tokens of texts: those that choices are written in, and those that merge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from videojudge_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._model_types import Tokenizer
+
+Way = tuple[int, ...]
+"""The tokens in which a choice can be written."""
+
+
+def tokens_of(tokenizer: Tokenizer, text: str) -> Way:
+    """Return the tokens of a text that stands alone."""
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
+    """Return the text of a token, if one of the texts right behind it would take it into its own.
+
+    Args:
+        tokenizer: of the model.
+        texts: what may follow.
+        last: the token.
+
+    Returns:
+        "" where they leave it alone.
+    """
+    before = str(tokenizer.decode([last]))
+    if tokens_of(tokenizer, before) != (last,):
+        return ""
+    merged = any(tokens_of(tokenizer, before + text)[0] != last for text in texts)
+    return before if merged else ""
+
+
+def ways_of(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
+    """Return the tokens in which a choice can be written, in each way that counts.
+
+    Args:
+        tokenizer: of the model.
+        text: the choice.
+        rest: text before it that is still to be written.
+
+    Raises:
+        ConfigError: the choice has no tokens.
+    """
+    plain, spaced = tokens_of(tokenizer, text), tokens_of(tokenizer, f" {text}")
+    if not plain:
+        raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
+    before = tokens_of(tokenizer, rest)
+    found = [tokens_of(tokenizer, rest + text), (*before, *plain)]
+    if len(spaced) == 1 and tokenizer.decode(list(spaced)).strip() == text:
+        found.append((*before, *spaced))
+    return tuple(dict.fromkeys(found))
