@@ -25,12 +25,15 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge, Need
 from videojudge_bench.prompts import RenderedPrompt, Wanted, find_prompt, load_prompt
+from videojudge_bench.replies import READER_VERSION
 from videojudge_bench.replies._reading import (
     LOST_MASS,
     choices_for,
     joined,
     mean_of_samples,
     read_reply,
+    replies_of,
+    text_agrees,
 )
 from videojudge_bench.run._batcher import AsyncBatcher
 from videojudge_bench.scale import RatingScale
@@ -96,6 +99,7 @@ class PromptedJudge(Judge):
     # The prompts' hashes are in the settings.
     # So are `pairs` and `lost_mass`; a default is not named, as before there was a choice.
     unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
+    reader_version = READER_VERSION
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
 
@@ -265,8 +269,7 @@ class PromptedJudge(Judge):
         for group, replies in AsyncBatcher(self.ask, groups, self._concurrency):
             answers = iter(replies)
             for item in group:
-                found = [self._read(part, answers) for part in self._parts(item)]
-                yield found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
+                yield self._judgement(item, answers)
 
     async def ask(self, group: Group) -> Sequence[Reply | EngineError]:
         """Return the engine's replies for the items of one group, in order.
@@ -277,7 +280,7 @@ class PromptedJudge(Judge):
         parts = [part for item in group for part in self._parts(item)]
         if missing := self._missing(parts[0]):
             return [EngineError(missing)] * (len(parts) * self._samples)
-        parts = [self._shown(part) for part in parts]
+        parts = [self.visible(part) for part in parts]
         rendered = self._rendered(parts)
         tails = tuple(
             Continuation(_sample_id(part.id, number), prompt.response)
@@ -345,6 +348,34 @@ class PromptedJudge(Judge):
             own["lost_mass"] = self._lost_mass
         return {**shas, **own, "video": self._video, **self.engine.settings()}
 
+    def visible(self, item: Item | Pair) -> Item | Pair:
+        """Return an item with what the model may know of its video."""
+        if self._video == "shuffled":
+            item = replace(item, video=self._others.get(item.video_id, item.video))
+        if self._video in ("description", "none") or "video" not in self.engine.capabilities:
+            item = replace(item, video=None)
+        return item if self._video in ("all", "description") else replace(item, description=None)
+
+    def sources(self) -> tuple[type, ...]:
+        """Return the classes of the judge and of its engine."""
+        return (type(self), type(self.engine))
+
+    def reread(self, item: Item | Pair, judgement: Judgement) -> Judgement | None:
+        """Return a judgement with its replies read anew; None: it has to be asked for again.
+
+        That is so with `score=expected`, where the reader finds the verdict at another place of a
+        reply than where the probabilities were taken.
+        """
+        replies = replies_of(judgement)
+        parts = [part for part in self._parts(item) for _ in range(self._samples)]
+        if len(parts) != len(replies):
+            return None
+        if self._expected and not self._verdict_at_once:
+            each = zip(parts, replies, strict=True)
+            if not all(text_agrees(part, reply, self.scale) for part, reply in each):
+                return None
+        return self._judgement(item, iter(replies))
+
     def close(self) -> None:
         """Close the engine."""
         self.engine.close()
@@ -358,13 +389,9 @@ class PromptedJudge(Judge):
             return item.sides()
         return (item,)
 
-    def _shown(self, part: Item | Pair) -> Item | Pair:
-        """The item with what the model may know of its video."""
-        if self._video == "shuffled":
-            part = replace(part, video=self._others[part.video_id])
-        if self._video in ("description", "none") or "video" not in self.engine.capabilities:
-            part = replace(part, video=None)
-        return part if self._video in ("all", "description") else replace(part, description=None)
+    def _judgement(self, item: Item | Pair, replies: Iterator[Reply | EngineError]) -> Judgement:
+        found = [self._read(part, replies) for part in self._parts(item)]
+        return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
 
     def _read(self, part: Item | Pair, replies: Iterator[Reply | EngineError]) -> Judgement:
         most = self._lost_mass if self._expected else None

@@ -31,6 +31,12 @@ THINKING = "enable_thinking"
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _WEIGHTS = ("*.safetensors", "*.bin")
+_CONTENT = (
+    *_WEIGHTS,
+    *("*config.json", "*.index.json", "videojudge.json"),
+    *("tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken", "special_tokens_map.json"),
+    *("added_tokens.json", "chat_template*", "additional_chat_templates/*"),
+)
 _BITS_BYTES: Mapping[str, float] = {"8bit": 1.0, "4bit": 0.5}
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 _PEFT_INSTALL = "pip install peft"
@@ -195,7 +201,7 @@ class Checkpoint:
         folder = Path(self.adapter).expanduser()
         if folder.is_dir():
             return f"{folder.resolve().name}@sha256:{_folder_hash(folder)}"
-        return self.adapter
+        return f"{self.adapter}@{_adapter_commit(self.adapter)}"
 
     def check_memory(self) -> None:
         """Check that the weights fit into the free memory of the device, before loading.
@@ -316,6 +322,17 @@ def _need(option: str, package: str, value: object) -> None:
         raise MissingPackageError(f"{option}={value}", package, f"pip install {package}")
 
 
+def _adapter_commit(name: str) -> str:
+    """The commit on the hub of the adapter that is loaded: that of its cached configuration."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        return extract_commit_hash(cached_file(name, "adapter_config.json"), None) or "main"
+    except OSError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"adapter={name} cannot be loaded: {reason}") from error
+
+
 def _with_adapter(model: Untyped, adapter: str) -> Untyped:
     from peft import PeftModel
 
@@ -374,12 +391,12 @@ def _volume(entry: Mapping[str, Any]) -> int:
 
 
 def _folder_hash(folder: Path) -> str:
+    """Hash of all files that prompts, pixels and numbers depend on."""
     digest = hashlib.sha256()
-    for glob in ("*config.json", "*.index.json", *_WEIGHTS):
-        for path in sorted(folder.glob(glob)):
-            digest.update(path.name.encode())
-            for block in _sampled(path):
-                digest.update(block)
+    for path in sorted({path for glob in _CONTENT for path in folder.glob(glob)}):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        for block in _sampled(path):
+            digest.update(block)
     return digest.hexdigest()[:12]
 
 

@@ -17,7 +17,9 @@ LOST_MASS = 0.2
 """A model that gives more than this to what is no verdict has not understood the question."""
 
 LABELS = ("A", "B")
-CUT_OFF = "cut off at max_tokens"
+ENGINE = "engine: "
+UNFINISHED = "cut off"
+CUT_OFF = f"{UNFINISHED} at max_tokens"
 
 
 def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
@@ -38,7 +40,7 @@ def read_reply(
             probabilities, of which so much may lie beside the verdicts.
     """
     if isinstance(reply, EngineError):
-        return Judgement(item.id, Unparsed(f"engine: {reply.reason}"), failed=True)
+        return Judgement(item.id, Unparsed(f"{ENGINE}{reply.reason}"), failed=True)
     verdict: Verdict
     if lost_mass is not None:
         verdict = _expected(item, reply, scale, lost_mass)
@@ -95,7 +97,7 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
         verdict = Preference(sum(cast("Preference", v).p_first for v in parsed) / len(parsed))
     failed = isinstance(verdict, Unparsed) and any(s.failed for s in samples)
     spread = _spread(samples) if parsed else {}
-    return Judgement(item_id, verdict, reply, spread, usage, failed)
+    return Judgement(item_id, verdict, reply, spread, usage, failed, tuple(samples))
 
 
 def _spread(samples: Sequence[Judgement]) -> Mapping[str, float]:
@@ -122,4 +124,31 @@ def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:
         reply=f"{first.reply}\n\n{second.reply}",
         usage=first.usage + second.usage,
         failed=first.failed or second.failed,
+        samples=(first, second),
     )
+
+
+def replies_of(judgement: Judgement) -> list[Reply | EngineError]:
+    """Return the replies that a judgement was read from, in the order in which they came."""
+    if judgement.samples:
+        return [reply for sample in judgement.samples for reply in replies_of(sample)]
+    reason = judgement.verdict.reason if isinstance(judgement.verdict, Unparsed) else ""
+    if judgement.failed:
+        return [EngineError(reason.removeprefix(ENGINE))]
+    finished = not reason.startswith(UNFINISHED)
+    return [Reply(judgement.reply, judgement.probabilities, judgement.usage, finished)]
+
+
+def text_agrees(item: Item | Pair, reply: Reply | EngineError, scale: RatingScale) -> bool:
+    """Return whether a reply's text holds the verdict that its probabilities favour, or none.
+
+    Where it holds another one, the probabilities were taken at another place than where the text is
+    read: of a reply in a journal, those at the right place are not known.
+    """
+    if isinstance(reply, EngineError) or not reply.probabilities:
+        return True
+    verdict = read_reply(item, reply, scale, None).verdict
+    favoured = max(reply.probabilities, key=lambda choice: reply.probabilities[choice])
+    if isinstance(verdict, Rating):
+        return f"{verdict.value:g}" == favoured
+    return isinstance(verdict, Unparsed) or favoured == LABELS[verdict.p_first < 0.5]
