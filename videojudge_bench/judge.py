@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from videojudge_bench._util.options import Scalar
@@ -103,6 +104,10 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     def sources(self) -> tuple[type, ...]:
         """Return the classes that make the verdicts: where they are a user's, their code counts."""
         return (type(self),)
+
+    def files(self) -> Iterable[Path]:
+        """Return files that verdicts depend on and that `settings` does not name by their hash."""
+        return ()
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what the signature must say beyond the constructor's arguments.

@@ -37,8 +37,11 @@ def trained_on(folder: Path | None) -> dict[str, Scalar]:
     Raises:
         ConfigError: the note cannot be read.
     """
-    overlap = "+".join(map(str, _noted(folder, "overlap", list)))
-    return {"overlap": overlap} if overlap else {}
+    noted = {
+        "overlap": _noted(folder, "overlap", list),
+        "made_by": _noted(folder, "made_by", list, optional=True),
+    }
+    return {part: "+".join(map(str, names)) for part, names in noted.items() if names}
 
 
 def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
@@ -54,13 +57,14 @@ def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
     }
 
 
-def _noted(folder: Path | None, part: str, kind: type[_Part]) -> _Part:
+def _noted(folder: Path | None, part: str, kind: type[_Part], *, optional: bool = False) -> _Part:
     path = folder / TRAINED_FILE if folder is not None else None
     if path is None or not path.is_file():
         return kind()
     try:
-        found = json.loads(path.read_bytes())[part]
-    except (ValueError, KeyError, TypeError) as error:
+        noted = json.loads(path.read_bytes())
+        found = noted.get(part, kind()) if optional else noted[part]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not what `videojudge train` writes ({error!r})") from error
     if not isinstance(found, kind):
         raise ConfigError(f"{path} is not what `videojudge train` writes ({part}: {found!r})")

@@ -96,6 +96,7 @@ def _note(recipe: Recipe, facts: Facts) -> dict[str, Json]:
         "recipe": recipe.to_json(),
         "data_hash": facts.data_hash,
         "overlap": list(facts.overlap),
+        "made_by": list(facts.made_by),
         "judge": asking(recipe),
     }
 

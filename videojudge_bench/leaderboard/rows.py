@@ -19,6 +19,7 @@ from videojudge_bench.leaderboard.stored import (
     StoredRun,
     gold_set_of,
     kept_info,
+    makers_of,
 )
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
 from videojudge_bench.metrics.imputation import count_against
@@ -26,12 +27,15 @@ from videojudge_bench.verdicts import Unparsed
 
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
-PERMUTATIONS = 10_000
+PERMUTATIONS, SEED = 10_000, 0
 SELF_REPORTED = "self-reported: the set is not on this machine"
 
 Role = Literal["judge", "human", "published"]
 Table = tuple[bool, str, str, str, str, str, str]
 """Whether a sample; then name, data, version, kind, shape and recipe of a gold set."""
+
+
+Made = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Row:
         rank: among the rows with the same measurement half, or None.
         unranked: why there is no rank.
         overlap: gold sets that the judge was trained on.
+        same_recipe: whether a model that made the judge's training data made the gold set, too.
         source: where a published figure stands.
         self_reported: whether the numbers are those that came with the run: its set, or that form
             of it, is not on this machine, so they were not worked out again.
@@ -64,6 +69,7 @@ class Row:
     rank: int | None = None
     unranked: str = ""
     overlap: tuple[str, ...] = ()
+    same_recipe: bool = False
     source: str = ""
     self_reported: bool = False
 
@@ -105,7 +111,7 @@ class Row:
             "unranked": self.unranked,
             "published": self.role == "published",
             "verified": self.verified,
-            "same_recipe": False,
+            "same_recipe": self.same_recipe,
             "overlap": list(self.overlap),
             "source": self.source,
         }
@@ -115,10 +121,17 @@ class Row:
 class PairedTest:
     """A paired permutation test between two runs, with Holm's correction over its gold set.
 
+    It holds all that its p-values depend on, so that it is made again when any of that changes.
+
     Attributes:
         p_value: on the items that both judged and parsed.
         p_holm: corrected for the number of tests of the set; ranks are made from it.
-        measurement: the half of the signatures that both runs share.
+        measurement: the half of the signatures that both runs share: set, items with their gold,
+            part, version of the metrics.
+        verdicts: hashes of both runs' verdicts.
+        on_scale: whether the ratings of each are on the set's scale.
+        permutations: how many were drawn.
+        seed: of the draw.
         p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
             judges parsed everything.
     """
@@ -135,10 +148,21 @@ class PairedTest:
     n: int
     measurement: str
     verdicts: tuple[str, str]
+    on_scale: tuple[bool, bool]
+    permutations: int
+    seed: int
+
+    @property
+    def made_from(self) -> Made:
+        """What the p-values depend on."""
+        return (
+            self.verdicts, self.statistic, self.measurement, self.on_scale, self.permutations,
+            self.seed,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Json]:
         """Return the test as it stands in `comparisons.json`."""
-        return {**vars(self), "verdicts": list(self.verdicts)}
+        return {**vars(self), "verdicts": list(self.verdicts), "on_scale": list(self.on_scale)}
 
 
 @dataclass(frozen=True)
@@ -172,11 +196,11 @@ def build(
         mine = [run for run in runs if _table_of(run.info) == table]
         gold_set = gold_set_of(mine[0].info)
         if gold_set is None:
-            rows += [row_of(run, self_reported=True) for run in mine]
+            rows += [row_of(run, None) for run in mine]
         else:
             made = _tests(gold_set, mine, known_tests, permutations)
             tests += made
-            rows += [*_ranked(mine, made), *_human_rows(gold_set)]
+            rows += [*_ranked(gold_set, mine, made), *_human_rows(gold_set)]
         rows += [row for row in published if row.table == table]
     return Board(tuple(sorted(rows, key=_order)), tuple(tests))
 
@@ -207,7 +231,8 @@ def read_tests(path: Path) -> list[PairedTest]:
         return []
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [PairedTest(**{**entry, "verdicts": tuple(entry["verdicts"])}) for entry in entries]
+        pairs = ("verdicts", "on_scale")
+        return [PairedTest(**entry | {n: tuple(entry[n]) for n in pairs}) for entry in entries]
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"not the tests that the leaderboard wrote ({error!r}); delete the file, and they are "
@@ -216,13 +241,15 @@ def read_tests(path: Path) -> list[PairedTest]:
         ) from error
 
 
-def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
+def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
     """Return the row of one run, not ranked yet.
 
     Args:
         run: the run.
-        self_reported: whether its set is not on this machine; then it cannot be ranked.
+        gold_set: its set; None when it is not on this machine: then the run cannot be ranked.
     """
+    gold_makers = frozenset() if gold_set is None else gold_set.made_by
+    same_recipe = bool(gold_makers & makers_of(run.signature.judge))
     return Row(
         judge=run.name,
         role="judge",
@@ -231,9 +258,10 @@ def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
         references=run.references,
         signature=str(run.signature),
         numbers=run.numbers,
-        unranked=SELF_REPORTED if self_reported else _why_unranked(run),
+        unranked=SELF_REPORTED if gold_set is None else _why_unranked(run, same_recipe=same_recipe),
         overlap=run.overlap,
-        self_reported=self_reported,
+        same_recipe=same_recipe,
+        self_reported=gold_set is None,
     )
 
 
@@ -243,11 +271,12 @@ def _table_of(info: GoldSetInfo) -> Table:
     return (info.data.startswith("sample"), *facts)
 
 
-def _why_unranked(run: StoredRun) -> str:
+def _why_unranked(run: StoredRun, *, same_recipe: bool) -> str:
     key = metrics.primary_key(run.info)
     value, coverage = run.numbers.get(key), run.numbers.get("coverage")
     reasons = {
         "trained on this set": run.gold_set in run.overlap,
+        "trained on data of a model that made this set": same_recipe,
         "a sample": _table_of(run.info)[0],
         "labels of a model": run.info.kind == "model",
         f"{len(run.verdicts)} of {run.examples} items": len(run.verdicts) < run.examples,
@@ -263,8 +292,8 @@ def _tests(
     gold_set: GoldSet, runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
 ) -> list[PairedTest]:
     """All pairs that can be compared, in one family for Holm's correction."""
-    cached = {(t.verdicts, t.statistic, t.measurement): t for t in known}
-    ranked = [run for run in runs if not row_of(run).unranked]
+    cached = {test.made_from: test for test in known}
+    ranked = [run for run in runs if not row_of(run, gold_set).unranked]
     pairs = [
         (a, b)
         for a, b in combinations(ranked, 2)
@@ -278,17 +307,19 @@ def _tests(
 def _test(
     gold_set: GoldSet,
     runs: tuple[StoredRun, StoredRun],
-    cached: Mapping[tuple[tuple[str, str], str, str], PairedTest],
+    cached: Mapping[Made, PairedTest],
     permutations: int,
 ) -> PairedTest:
     a, b = runs
     statistic = metrics.primary_key(gold_set.info)
     measurement = a.signature.measurement_text
-    key = ((a.verdicts_hash, b.verdicts_hash), statistic, measurement)
+    verdicts, on_scale = (a.verdicts_hash, b.verdicts_hash), (a.on_scale, b.on_scale)
+    key = (verdicts, statistic, measurement, on_scale, permutations, SEED)
     if key in cached:
         return replace(cached[key], a=a.name, b=b.name)
     judged = [run.judgements for run in runs]
-    test = partial(compare, gold_set, statistic=statistic, permutations=permutations, part=a.part)
+    drawn = {"permutations": permutations, "seed": SEED}
+    test = partial(compare, gold_set, statistic=statistic, part=a.part, **drawn)
     found = everything = test(*judged)
     if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
         worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
@@ -305,15 +336,18 @@ def _test(
         p_value_all=everything.p_value,
         n=found.n,
         measurement=measurement,
-        verdicts=key[0],
+        verdicts=verdicts,
+        on_scale=on_scale,
+        permutations=permutations,
+        seed=SEED,
     )
 
 
-def _ranked(runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]:
+def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]:
     p_values = {(t.references, frozenset((t.a, t.b))): t.p_holm for t in tests}
     rows: list[Row] = []
     for half in sorted({run.signature.measurement_text for run in runs}):
-        group = [row_of(r) for r in runs if r.signature.measurement_text == half]
+        group = [row_of(r, gold_set) for r in runs if r.signature.measurement_text == half]
         able = sorted((row for row in group if not row.unranked), key=_worst_last)
         shown = group[0].references
 

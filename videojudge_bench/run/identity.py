@@ -44,6 +44,7 @@ class JudgeIdentity:
     Attributes:
         settings: name and options of the judge, and what it says of itself.
         source: hash of the source of a user's class; "" for a judge of this package.
+        files: name and content hash of files that the settings do not name.
         reader_version: of what reads replies; in the signature alone.
         scale: that the judge is told to rate on; None where it has its own.
         learned: what the judge learns from beside the item; empty for one that learns nothing.
@@ -51,6 +52,7 @@ class JudgeIdentity:
 
     settings: Mapping[str, Scalar]
     source: str
+    files: tuple[tuple[str, str], ...]
     reader_version: int
     scale: RatingScale | None
     learned: Mapping[str, Json]
@@ -61,8 +63,14 @@ class JudgeIdentity:
     ) -> JudgeIdentity:
         """Return the identity of a judge as it is now."""
         judge = built.judge
-        source = source_hash(judge.sources())
-        return cls(built.signature(), source, judge.reader_version, scale, learned)
+        return cls(
+            built.signature(),
+            source_hash(judge.sources()),
+            tuple(sorted((path.name, file_hash(path)) for path in judge.files())),
+            judge.reader_version,
+            scale,
+            learned,
+        )
 
     @property
     def signature(self) -> dict[str, Scalar]:
@@ -80,6 +88,7 @@ class JudgeIdentity:
             {
                 "settings": dict(self.settings),
                 "source": self.source,
+                "files": [list(file) for file in self.files],
                 "scale": None if self.scale is None else str(self.scale),
                 "learned": dict(self.learned),
             }
