@@ -76,7 +76,7 @@ class BuiltJudge:
         Secrets (an API key) are left out.
         """
         signed = {
-            name: value
+            name: _without_folder(value) if name == "engine" else value
             for name, value in self.options.items()
             if name not in self.judge.unsigned and not is_secret(name)
         }
@@ -146,7 +146,7 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     assert isinstance(judge, Judge)
     required = inspect.Parameter.empty
     defaults = {n: p.default for n, p in options_of(cls).items() if p.default is not required}
-    return BuiltJudge(_without_folder(name), judge, {**defaults, **_meant(cls, options)[0]})
+    return BuiltJudge(str(_without_folder(name)), judge, {**defaults, **_meant(cls, options)[0]})
 
 
 def build_engine(
@@ -211,8 +211,9 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def _without_folder(name: str) -> str:
-    module_name, _, class_name = name.rpartition(":")
+def _without_folder(name: Scalar) -> Scalar:
+    """The name of a class of one's own, without the folder of its file."""
+    module_name, _, class_name = str(name).rpartition(":")
     return f"{Path(module_name).name}:{class_name}" if module_name.endswith(".py") else name
 
 
