@@ -140,6 +140,30 @@ def test_a_partial_run_is_not_ranked(gold_set: GoldSet) -> None:
     assert board["noise"].rank == 1
 
 
+@pytest.mark.parametrize(
+    ("judge", "gold", "same"),
+    [
+        ("org/Writer-7B@abc+rater", "writer-7b", True),
+        ("rater", "writer+Rater", True),
+        ("rater", "writer", False),
+        ("rater", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_judge_whose_data_a_maker_of_the_set_made_is_marked_and_not_ranked(
+    monkeypatch: pytest.MonkeyPatch, gold_set: GoldSet, judge: str, gold: str, same: bool
+) -> None:
+    run = stored(gold_set, perfect, options={"made_by": judge})
+    examples = tuple(replace(e, labels={"made_by": gold}) for e in gold_set.examples)
+    made = replace(gold_set, examples=examples)
+    monkeypatch.setattr(rows, "gold_set_of", lambda _: made)
+    row = board_of(run)["perfect"]
+    assert row.to_json()["same_recipe"] is same
+    assert (row.rank, row.unranked) == (
+        (None, "trained on data of a model that made this set") if same else (1, "")
+    )
+
+
 def test_a_judge_that_was_trained_on_the_set_is_not_ranked(gold_set: GoldSet) -> None:
     options = {"overlap": "tinyboard"}
     board = board_of(stored(gold_set, perfect, options=options), stored(gold_set, noise))
@@ -272,6 +296,27 @@ def test_tests_are_corrected_for_their_number(gold_set: GoldSet) -> None:
         expected.append(max([min(1.0, factor * test.p_value), *expected]))
     assert [test.p_holm for test in by_p] == pytest.approx(expected)
     assert {test.n for test in tests} == {120}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"permutations": 2 * PERMUTATIONS},
+        {"seed": 1},
+        {"statistic": "kendall_tau_b"},
+        {"measurement": "set:tinyboard|metrics:0"},
+        {"verdicts": ("0", "1")},
+        {"on_scale": (False, True)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_known_tests_that_were_made_in_another_way_are_made_again(
+    gold_set: GoldSet, change: dict[str, object]
+) -> None:
+    runs = [stored(gold_set, perfect), stored(gold_set, noise)]
+    (made,) = rows.build(runs, permutations=PERMUTATIONS).tests
+    known = replace(made, p_value=0.75, **change)  # type: ignore[arg-type]
+    assert rows.build(runs, known_tests=[known], permutations=PERMUTATIONS).tests == (made,)
 
 
 def test_known_tests_are_used_again_for_the_same_verdicts_only(gold_set: GoldSet) -> None:

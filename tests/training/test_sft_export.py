@@ -20,7 +20,7 @@ from videojudge_bench.leaderboard.importing import find_runs, to_stored
 from videojudge_bench.registry import build
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.sft import export as exporting
-from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.model import load_model, put_weights
 from videojudge_bench.training.sft.run import train
 
@@ -233,6 +233,17 @@ def test_overlaps_come_from_the_bootstrap(tmp_path: Path) -> None:
     (tmp_path / "seeds.json").write_text("[]")
     with pytest.raises(DataError, match="it is not what a bootstrap writes"):
         overlaps_of([str(tmp_path)])
+
+
+def test_makers_come_from_the_bootstrap(tmp_path: Path) -> None:
+    facts = {"generator": {"kind": "x", "model": "writer@1"}, "evaluator": {"model": "rater"}}
+    (tmp_path / "bootstrap.json").write_text(json.dumps(facts))
+    assert makers_of([str(tmp_path), str(tmp_path / "data")]) == ("rater", "writer@1")
+    (tmp_path / "bootstrap.json").write_text(json.dumps({"generator": {"kind": "rules"}}))
+    assert makers_of([str(tmp_path)]) == makers_of([str(tmp_path / "none" / "x" / "y")]) == ()
+    (tmp_path / "bootstrap.json").write_text("[]")
+    with pytest.raises(DataError, match="it is not what a bootstrap writes"):
+        makers_of([str(tmp_path)])
 
 
 def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(

@@ -20,14 +20,14 @@ class Facts:
     Attributes:
         data_hash: of the rows of all stages.
         overlap: gold sets whose videos or texts are among the rows.
-        made_by: the models that wrote and rated the rows' responses, where that is known.
         stages: what `done.json` says, by stage.
+        made_by: the models that wrote and rated the rows' responses, where that is known.
     """
 
     data_hash: str
     overlap: tuple[str, ...] = ()
-    made_by: tuple[str, ...] = ()
     stages: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    made_by: tuple[str, ...] = ()
 
 
 def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
