@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from identity_bench import Bench, Input
+from identity_bench import Bench, Input, checkpoint
 from identity_inputs import INPUTS
 from identity_options import ENGINES, JUDGES, OPTIONS, known_options
 from sentence_model import random_encoder
 
 from videojudge_bench import registry
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines import _checkpoint
 from videojudge_bench.judges.tiny_qwen import build
+from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +63,14 @@ def test_the_table_has_no_judge_and_no_option_that_is_gone() -> None:
     assert JUDGES.keys() == registry.names().keys()
     for judge, own in JUDGES.items():
         assert own.keys() <= registry.options_of(registry.judge_class(judge)).keys()
+
+
+def test_a_checkpoint_without_a_note_of_its_training_is_asked_by_its_preset(bench: Bench) -> None:
+    checkpoint(bench)
+    signature = bench.identity()[1]
+    assert f"|prompt_rate:{load_prompt(PROMPTS_FOLDER / 'rate.jinja').sha}|" in signature
+    assert "|preset:7b|" in signature
+    assert "overlap" not in signature
+    bench.write("model/videojudge.json", "[]")
+    with pytest.raises(ConfigError, match="is not what `videojudge train` writes"):
+        bench.identity()

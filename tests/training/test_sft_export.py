@@ -28,6 +28,7 @@ FACTS = Facts(
     "0123456789ab",
     ("llava", "vatex"),
     {"train": {"rows": 3, "dropped": 1, "steps": 2, "log": [{"step": 2, "eval_spearman": 0.5}]}},
+    ("writer-7b",),
 )
 
 
@@ -214,6 +215,7 @@ def test_the_card_says_how_to_ask_what_it_is_made_of_and_what_it_overlaps_with(
         "Hash of all rows: `0123456789ab`",
         "| train | 3 | 1 | 2 |",
         "**`overlap:llava`**",
+        "written and rated by `writer-7b`",
         "| train | 2 | spearman 0.500 |",
         "not a measurement of quality",
         '"learning_rate": 0.001',
@@ -252,6 +254,7 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     bootstrap = tmp_path / "bootstrap"
     sample_rows(bootstrap / "data" / "pointwise_train.jsonl", feedback=False, validation=0)
     (bootstrap / "seeds.json").write_text(json.dumps({"overlap": {"llava": 5}}))
+    (bootstrap / "bootstrap.json").write_text(json.dumps({"generator": {"model": "writer"}}))
     changes = ("training.steps=1", "evaluation.videos=0")
     recipe = recipe_for(models["qwen2_5_vl"], bootstrap, *changes)
     folder = train(recipe, tmp_path / "run")
@@ -264,7 +267,7 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     judgements = Run(judge, gold_set, options).judge(wanted)
     assert not [judgement for judgement in judgements.values() if judgement.failed]
     (found,) = find_runs(tmp_path / "journal")
-    assert found.judge["overlap"] == "llava"
+    assert (found.judge["overlap"], found.judge["made_by"]) == ("llava", "writer")
     assert to_stored(found, resamples=1).overlap == ("llava",)
 
 
