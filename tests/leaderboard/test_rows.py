@@ -27,6 +27,7 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldKind, GoldSet
 from videojudge_bench.items import RatingGold
 from videojudge_bench.leaderboard import rows
+from videojudge_bench.leaderboard.paired_tests import read_tests
 from videojudge_bench.leaderboard.stored import StoredRun
 
 PERMUTATIONS = 500
@@ -239,7 +240,7 @@ def test_published_figures_that_cannot_be_read_are_refused(
 
 def test_there_need_be_no_published_figures_and_no_tests(tmp_path: Path) -> None:
     assert rows.read_published(tmp_path / "figures.json") == []
-    assert rows.read_tests(tmp_path / "comparisons.json") == []
+    assert read_tests(tmp_path / "comparisons.json") == []
 
 
 def test_people_have_rows_without_a_rank() -> None:
@@ -335,7 +336,7 @@ def test_tests_survive_their_file(gold_set: GoldSet, tmp_path: Path) -> None:
     tests = rows.build(runs, permutations=PERMUTATIONS).tests
     path = tmp_path / "comparisons.json"
     path.write_text(json.dumps([test.to_json() for test in tests]), encoding="utf-8")
-    assert rows.read_tests(path) == list(tests)
+    assert read_tests(path) == list(tests)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"gold_set": "tinyboard"}]'])
@@ -343,4 +344,4 @@ def test_tests_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> Non
     path = tmp_path / "comparisons.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"comparisons\.json"):
-        rows.read_tests(path)
+        read_tests(path)

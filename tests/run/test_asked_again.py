@@ -20,6 +20,7 @@ from videojudge_bench.judge import Judge
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.replies import _reading
+from videojudge_bench.replies.reply_format import parse_rating
 from videojudge_bench.run import runner
 from videojudge_bench.run.journal import last_judgements, read_records
 from videojudge_bench.run.runner import Run, RunOptions
@@ -53,7 +54,7 @@ def _run(judge: Judge, gold_set: GoldSet, root: Path, videos: Path | None = None
 
 
 def _prompted(
-    gold_set: GoldSet, root: Path, videos: Path | None = None, **options: Scalar
+    gold_set: GoldSet, root: Path, videos: Path | None = None, /, **options: Scalar
 ) -> tuple[Run, FakeEngine]:
     built = registry.build(JUDGE, {"engine": "fake_engine:FakeEngine", **options})
     engine = cast("FakeEngine", cast("PromptedJudge", built.judge).engine)
@@ -210,7 +211,7 @@ def test_corrected_gold_asks_for_nothing_again(rated_set: GoldSet, journal_root:
 @pytest.fixture
 def new_reader(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Make the reader one that takes a rating of 4 for a 2, and `four` for a 4."""
-    old = _reading.parse_rating
+    old = parse_rating
 
     def parse(text: str, scale: object) -> Rating | Unparsed:
         found = old(text.replace("four", "<score>5</score>"), scale)  # type: ignore[arg-type]
