@@ -110,6 +110,10 @@ class MiniLM(Judge):
             "max_tokens": MAX_TOKENS,
         }
 
+    def files(self) -> Iterable[Path]:
+        """Return the files of the model's folder beside its weights: the tokenizer's among them."""
+        return self._encoder.files
+
     def close(self) -> None:
         """Forget the texts seen so far."""
         self._vectors.clear()
@@ -128,6 +132,7 @@ class _Encoder:
 
     Attributes:
         identity: which weights these are, for the signature.
+        files: of its folder, beside the weights; none of a model on the hub, which has a commit.
     """
 
     def __init__(self, model: str, revision: str | None, *, batch_size: int, device: str) -> None:
@@ -143,6 +148,7 @@ class _Encoder:
             if folder is None
             else {"model": model if model == DEFAULT_MODEL else folder.name, **_weights(folder)}
         )
+        self.files = [] if folder is None else [*folder.glob("*.json"), *folder.glob("*.txt")]
 
     def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return one vector (hidden size,) of length 1 per text."""

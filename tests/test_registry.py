@@ -87,6 +87,19 @@ def test_a_class_of_your_own_by_module_and_class() -> None:
     assert build(f"{HERE}:Overlap", {}).judge.rate(item) == Rating(2)
 
 
+def test_a_class_in_a_file(tmp_path: Path) -> None:
+    text = "from videojudge_bench import Judge, Rating\nclass Two(Judge):\n"
+    path = tmp_path / "json.py"  # hides no module of that name
+    path.write_text(f"{text}    def rate(self, item):\n        return Rating(2)\n")
+    built = build(f"{path}:Two", {})
+    assert built.judge.rate(Item("a", "v", "do", "x")) == Rating(2)
+    assert built.signature() == {"judge": "json.py:Two"}
+    with pytest.raises(UnknownNameError, match="unknown class"):
+        build(f"{path}:Three", {})
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        build(f"{tmp_path}/none.py:Two", {})
+
+
 def test_defaults_are_in_the_signature() -> None:
     assert build(f"{HERE}:Overlap", {}).signature() == {"judge": f"{HERE}:Overlap", "lower": True}
 

@@ -9,6 +9,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.leaderboard import importing, rows, stored, tables
+from videojudge_bench.leaderboard.paired_tests import read_tests
 from videojudge_bench.leaderboard.stored import (
     MAX_VERDICTS_BYTES,
     VERDICTS_FILE,
@@ -91,7 +92,7 @@ def test_the_tables_follow_from_the_runs(tmp_path: Path) -> None:
     board = rows.build(
         list(RUNS.values()),
         published=rows.read_published(RESULTS / "published" / "figures.json"),
-        known_tests=rows.read_tests(RESULTS / tables.TESTS),
+        known_tests=read_tests(RESULTS / tables.TESTS),
     )
     page.write(making.board_page(board), tmp_path / making.INDEX)
     for path in [*tables.write_tables(board, tmp_path), tmp_path / making.INDEX]:
@@ -111,7 +112,7 @@ def test_the_human_rows_have_the_known_figures() -> None:
 @pytest.mark.slow
 def test_the_paired_tests_follow_from_the_runs() -> None:
     by_name = {(run.gold_set, run.references, run.name): run for run in RUNS.values()}
-    for test in rows.read_tests(RESULTS / tables.TESTS):
+    for test in read_tests(RESULTS / tables.TESTS):
         a, b = (by_name[test.gold_set, test.references, name] for name in (test.a, test.b))
         gold_set = goldsets.load(test.gold_set, a.info.data)
         found = compare(gold_set, a.judgements, b.judgements, statistic=test.statistic)

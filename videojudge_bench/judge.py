@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from videojudge_bench._util.options import Scalar
@@ -33,6 +35,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
             sets `scale` before it asks.
         unsigned: constructor arguments that cannot change a verdict (concurrency, a device): they
             stay out of the signature.
+        reader_version: of what reads verdicts out of replies; 0 for a judge that reads none.
     """
 
     requires: frozenset[Need] = frozenset()
@@ -42,6 +45,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     fits_on_videos: bool = False
     takes_scale: bool = False
     unsigned: frozenset[str] = frozenset()
+    reader_version: int = 0
 
     def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional
         """Look at the whole gold set, gold left out, before judging (document frequencies).
@@ -80,6 +84,30 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         for item in items:
             verdict = self.rate(item) if isinstance(item, Item) else self.prefer(item)
             yield Judgement(item.id, verdict)
+
+    def visible(self, item: Item | Pair) -> Item | Pair:
+        """Return an item with what this judge uses of it: nothing else can change its verdict.
+
+        By default the video is left out, unless the judge requires it. A judge that uses a video
+        where there is one returns the item as it is.
+        """
+        return item if "video" in self.requires else replace(item, video=None)
+
+    def reread(self, item: Item | Pair, judgement: Judgement) -> Judgement | None:
+        """Return a judgement that another version of the reader made, with its replies read anew.
+
+        None: it cannot be had from the replies, and the judge has to be asked again.
+        """
+        del item
+        return judgement
+
+    def sources(self) -> tuple[type, ...]:
+        """Return the classes that make the verdicts: where they are a user's, their code counts."""
+        return (type(self),)
+
+    def files(self) -> Iterable[Path]:
+        """Return files that verdicts depend on and that `settings` does not name by their hash."""
+        return ()
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what the signature must say beyond the constructor's arguments.

@@ -1,15 +1,22 @@
-"""Judges and engines by name: built-in ones, those of installed packages, and `module:Class`."""
+"""Judges and engines by name: built-in ones, those of installed packages, and a user's own.
+
+A class of one's own is `module:Class`, or `file.py:Class`.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from types import MappingProxyType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, cast
 
+from videojudge_bench._util.hashing import content_hash
 from videojudge_bench._util.options import Scalar, is_secret, meant, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
@@ -54,7 +61,7 @@ class BuiltJudge:
     """A judge ready to work, with the name and the options that made it.
 
     Attributes:
-        name: as the user gave it.
+        name: as the user gave it, without the folder of a file.
         judge: the instance.
         options: the constructor's arguments, defaults included.
     """
@@ -69,7 +76,7 @@ class BuiltJudge:
         Secrets (an API key) are left out.
         """
         signed = {
-            name: value
+            name: _without_folder(value) if name == "engine" else value
             for name, value in self.options.items()
             if name not in self.judge.unsigned and not is_secret(name)
         }
@@ -83,7 +90,7 @@ def names() -> dict[str, str]:
 
 
 def judge_class(name: str) -> type[Judge]:
-    """Return the class behind a name or a `module:Class`.
+    """Return the class behind a name, a `module:Class` or a `file.py:Class`.
 
     Raises:
         UnknownNameError: no such judge, or no such class in the module.
@@ -163,7 +170,7 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     assert isinstance(judge, Judge)
     named, required = options_of(cls, options.get("engine")), inspect.Parameter.empty
     defaults = {n: p.default for n, p in named.items() if p.default is not required}
-    return BuiltJudge(name, judge, {**defaults, **_meant(cls, options)[0]})
+    return BuiltJudge(str(_without_folder(name)), judge, {**defaults, **_meant(cls, options)[0]})
 
 
 def build_engine(
@@ -186,22 +193,22 @@ def engine_class(name: str) -> type:
 
 
 def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = "") -> type:
-    """Return the class that a name or `module:Class` stands for; raises as `judge_class` does.
+    """Return the class that a name stands for; raises as `judge_class` does.
 
     Args:
         what: what it is, for messages.
-        name: a key of `known`, or `module:Class`.
+        name: a key of `known`, `module:Class` or `file.py:Class`.
         known: `module:Class` by name.
         hint: for the message about an unknown name.
     """
-    module_name, colon, class_name = known.get(name, name).partition(":")
+    module_name, colon, class_name = known.get(name, name).rpartition(":")
     if not colon:
         raise UnknownNameError(
             what, name, known, hint=f"{hint} A class of your own is module:Class.".strip()
         )
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:  # the last two: a malformed name
+        module = _module(module_name)
+    except (ImportError, OSError, ValueError, TypeError) as error:  # the last two: a malformed name
         raise ConfigError(
             f"{what} {name!r}: the module {module_name!r} cannot be imported ({error}). "
             "Install the package it belongs to, or run where Python finds it."
@@ -211,6 +218,27 @@ def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = ""
         public = [n for n, v in vars(module).items() if inspect.isclass(v) and n[0] != "_"]
         raise UnknownNameError(f"class in module {module_name}", class_name, public)
     return found
+
+
+def _module(name: str) -> ModuleType:
+    """Import a module by its name, or from a file."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    path = Path(name).expanduser().resolve()
+    own_name = f"{path.stem}_{content_hash(str(path))[:8]}"
+    spec = importlib.util.spec_from_file_location(own_name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no file of Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[own_name] = module  # where the source of a class is looked for
+    spec.loader.exec_module(module)
+    return module
+
+
+def _without_folder(name: Scalar) -> Scalar:
+    """The name of a class of one's own, without the folder of its file."""
+    module_name, _, class_name = str(name).rpartition(":")
+    return f"{Path(module_name).name}:{class_name}" if module_name.endswith(".py") else name
 
 
 def check_options(

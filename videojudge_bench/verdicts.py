@@ -105,6 +105,7 @@ class Judgement:
         probabilities: probability of each value of the scale or of each label, when known.
         usage: what it cost.
         failed: the judge broke on this item (its verdict is `Unparsed`); tried again on resume.
+        samples: the judgements of single replies, where several were put together.
     """
 
     item_id: str
@@ -113,6 +114,7 @@ class Judgement:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     usage: Usage = Usage()
     failed: bool = False
+    samples: tuple[Judgement, ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, Json]:
         """Return the judgement as a JSON object; empty parts are left out."""
@@ -127,6 +129,8 @@ class Judgement:
             data["usage"] = [*numbers, used.cost] if used.cost else numbers
         if self.failed:
             data["failed"] = True
+        if self.samples:
+            data["samples"] = [sample.to_json() for sample in self.samples]
         return data
 
     @classmethod
@@ -145,6 +149,7 @@ class Judgement:
                 probabilities={k: float(v) for k, v in _table(data.get("probabilities", {}))},
                 usage=_usage(usage) if usage is not None else Usage(),
                 failed=bool(data.get("failed", False)),
+                samples=tuple(map(cls.from_json, _objects(data.get("samples", [])))),
             )
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a judgement: {error}") from error
@@ -173,6 +178,12 @@ def _verdict_from_json(data: Mapping[str, object]) -> Verdict:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        raise TypeError(f"expected a list of objects, got {value!r}")
     return value
 
 

@@ -172,7 +172,7 @@ class Checkpoint(ModelSource):
         folder = Path(self.adapter).expanduser()
         if folder.is_dir():
             return f"{folder.resolve().name}@sha256:{folder_hash(folder)}"
-        return self.adapter
+        return f"{self.adapter}@{_adapter_commit(self.adapter)}"
 
     def check_memory(self) -> None:
         """Check that the weights fit into the free memory of the device, before loading.
@@ -292,6 +292,17 @@ class _AutoModel(Protocol):
 def _need(option: str, package: str, value: object) -> None:
     if value is not None and importlib.util.find_spec(package) is None:
         raise MissingPackageError(f"{option}={value}", package, f"pip install {package}")
+
+
+def _adapter_commit(name: str) -> str:
+    """The commit on the hub of the adapter that is loaded: that of its cached configuration."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        return extract_commit_hash(cached_file(name, "adapter_config.json"), None) or "main"
+    except OSError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"adapter={name} cannot be loaded: {reason}") from error
 
 
 def _with_adapter(model: Model, adapter: str) -> Model:

@@ -37,8 +37,11 @@ def trained_on(folder: Path | None) -> dict[str, Scalar]:
     Raises:
         ConfigError: the note cannot be read.
     """
-    overlap = "+".join(map(str, _noted(folder, "overlap", list)))
-    return {"overlap": overlap} if overlap else {}
+    noted = {
+        "overlap": _noted(folder, "overlap", list),
+        "made_by": _noted(folder, "made_by", list, optional=True),
+    }
+    return {part: "+".join(map(str, names)) for part, names in noted.items() if names}
 
 
 def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:

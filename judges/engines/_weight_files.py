@@ -12,6 +12,12 @@ from videojudge_bench.errors import ConfigError
 
 WEIGHTS = ("*.safetensors", "*.bin")
 
+_CONTENT = (
+    *WEIGHTS,
+    *("*config.json", "*.index.json", "videojudge.json"),
+    *("tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken", "special_tokens_map.json"),
+    *("added_tokens.json", "chat_template*", "additional_chat_templates/*"),
+)
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 
 
@@ -37,13 +43,12 @@ def weight_counts(path: Path) -> dict[str, int]:
 
 
 def folder_hash(folder: Path) -> str:
-    """Return a hash of a model's configuration, and of samples of its weights."""
+    """Return a hash of all files that prompts, pixels and numbers depend on; weights sampled."""
     digest = hashlib.sha256()
-    for glob in ("*config.json", "*.index.json", *WEIGHTS):
-        for path in sorted(folder.glob(glob)):
-            digest.update(path.name.encode())
-            for block in _sampled(path):
-                digest.update(block)
+    for path in sorted({path for glob in _CONTENT for path in folder.glob(glob)}):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        for block in _sampled(path):
+            digest.update(block)
     return digest.hexdigest()[:12]
 
 

@@ -8,10 +8,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from sentence_model import random_encoder
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
@@ -26,33 +26,7 @@ WORDS = [f"w{n}" for n in range(50)]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT of two layers whose vocabulary is WORDS."""
-    import torch
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import WhitespaceSplit
-    from tokenizers.processors import TemplateProcessing
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    path = tmp_path_factory.mktemp("model")
-    vocabulary = {token: n for n, token in enumerate(["[PAD]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[PAD]"))
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    untyped: Any = PreTrainedTokenizerFast
-    untyped(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(path)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        initializer_range=0.5,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(path)
-    return path
+    return random_encoder(tmp_path_factory.mktemp("model"), WORDS)
 
 
 def item(number: int, response: str, *references: str, instruction: str = "w1 w2") -> Item:

@@ -257,3 +257,22 @@ def test_a_model_that_does_not_see_its_whole_prompt_cannot_share_it(
         make(folder)
     asked = group(video=None, sampling=Sampling(max_tokens=3))
     assert len(ask(make(folder, share_prefix=False), asked)) == 4
+
+
+def test_an_adapter_of_the_hub_carries_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    def cached(name: str, file: str) -> str:
+        return f"/cache/models--{name.replace('/', '--')}/snapshots/{commit}/{file}"
+
+    monkeypatch.setattr("transformers.utils.hub.cached_file", cached)
+    assert Checkpoint("x", adapter="org/lora").adapter_identity() == f"org/lora@{commit}"
+
+
+def test_an_adapter_that_cannot_be_had_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, file: str) -> str:
+        raise OSError(f"{name} has no {file}")
+
+    monkeypatch.setattr("transformers.utils.hub.cached_file", missing)
+    with pytest.raises(ConfigError, match="adapter=org/lora cannot be loaded: org/lora has no"):
+        Checkpoint("x", adapter="org/lora").adapter_identity()

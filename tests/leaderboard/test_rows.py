@@ -27,6 +27,7 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldKind, GoldSet
 from videojudge_bench.items import RatingGold
 from videojudge_bench.leaderboard import rows
+from videojudge_bench.leaderboard.paired_tests import read_tests
 from videojudge_bench.leaderboard.stored import StoredRun
 
 PERMUTATIONS = 500
@@ -140,6 +141,30 @@ def test_a_partial_run_is_not_ranked(gold_set: GoldSet) -> None:
     assert board["noise"].rank == 1
 
 
+@pytest.mark.parametrize(
+    ("judge", "gold", "same"),
+    [
+        ("org/Writer-7B@abc+rater", "writer-7b", True),
+        ("rater", "writer+Rater", True),
+        ("rater", "writer", False),
+        ("rater", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_judge_whose_data_a_maker_of_the_set_made_is_marked_and_not_ranked(
+    monkeypatch: pytest.MonkeyPatch, gold_set: GoldSet, judge: str, gold: str, same: bool
+) -> None:
+    run = stored(gold_set, perfect, options={"made_by": judge})
+    examples = tuple(replace(e, labels={"made_by": gold}) for e in gold_set.examples)
+    made = replace(gold_set, examples=examples)
+    monkeypatch.setattr(rows, "gold_set_of", lambda _: made)
+    row = board_of(run)["perfect"]
+    assert row.to_json()["same_recipe"] is same
+    assert (row.rank, row.unranked) == (
+        (None, "trained on data of a model that made this set") if same else (1, "")
+    )
+
+
 def test_a_judge_that_was_trained_on_the_set_is_not_ranked(gold_set: GoldSet) -> None:
     options = {"overlap": "tinyboard"}
     board = board_of(stored(gold_set, perfect, options=options), stored(gold_set, noise))
@@ -223,7 +248,7 @@ def test_published_figures_that_cannot_be_read_are_refused(
 
 def test_there_need_be_no_published_figures_and_no_tests(tmp_path: Path) -> None:
     assert rows.read_published(tmp_path / "figures.json") == []
-    assert rows.read_tests(tmp_path / "comparisons.json") == []
+    assert read_tests(tmp_path / "comparisons.json") == []
 
 
 def test_people_have_rows_without_a_rank() -> None:
@@ -282,6 +307,27 @@ def test_tests_are_corrected_for_their_number(gold_set: GoldSet) -> None:
     assert {test.n for test in tests} == {120}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"permutations": 2 * PERMUTATIONS},
+        {"seed": 1},
+        {"statistic": "kendall_tau_b"},
+        {"measurement": "set:tinyboard|metrics:0"},
+        {"verdicts": ("0", "1")},
+        {"on_scale": (False, True)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_known_tests_that_were_made_in_another_way_are_made_again(
+    gold_set: GoldSet, change: dict[str, object]
+) -> None:
+    runs = [stored(gold_set, perfect), stored(gold_set, noise)]
+    (made,) = rows.build(runs, permutations=PERMUTATIONS).tests
+    known = replace(made, p_value=0.75, **change)  # type: ignore[arg-type]
+    assert rows.build(runs, known_tests=[known], permutations=PERMUTATIONS).tests == (made,)
+
+
 def test_known_tests_are_used_again_for_the_same_verdicts_only(gold_set: GoldSet) -> None:
     runs = [stored(gold_set, perfect), stored(gold_set, noise)]
     (made,) = rows.build(runs, permutations=PERMUTATIONS).tests
@@ -298,7 +344,7 @@ def test_tests_survive_their_file(gold_set: GoldSet, tmp_path: Path) -> None:
     tests = rows.build(runs, permutations=PERMUTATIONS).tests
     path = tmp_path / "comparisons.json"
     path.write_text(json.dumps([test.to_json() for test in tests]), encoding="utf-8")
-    assert rows.read_tests(path) == list(tests)
+    assert read_tests(path) == list(tests)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"gold_set": "tinyboard"}]'])
@@ -306,4 +352,4 @@ def test_tests_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> Non
     path = tmp_path / "comparisons.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"comparisons\.json"):
-        rows.read_tests(path)
+        read_tests(path)

@@ -16,6 +16,7 @@ from registered import registered
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard import rows, tables
+from videojudge_bench.leaderboard.paired_tests import read_tests
 from videojudge_bench.leaderboard.stored import kept_info
 
 
@@ -69,7 +70,7 @@ def test_json_holds_the_rows(board: rows.Board, tmp_path: Path) -> None:
     read = json.loads(text, parse_constant=pytest.fail)
     assert read == [row.to_json() for row in board.rows]
     tests = json.loads((tmp_path / tables.TESTS).read_text(encoding="utf-8"))
-    assert rows.read_tests(tmp_path / tables.TESTS) == list(board.tests)
+    assert read_tests(tmp_path / tables.TESTS) == list(board.tests)
     assert len(tests) == 1
 
 

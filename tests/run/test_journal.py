@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from videojudge_bench.errors import JournalBusyError, RunStoppedError
 from videojudge_bench.run import journal as journal_module
-from videojudge_bench.run.journal import RUN_FILE, Journal, read_journal
+from videojudge_bench.run.journal import RUN_FILE, Journal, last_judgements, read_journal
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 # Appends judgement after judgement from a given number on, and says so after each.
@@ -238,6 +238,17 @@ def test_the_lock_is_given_back_on_leaving_by_an_error(tmp_path: Path) -> None:
     assert list(read_journal(tmp_path)) == ["a"]
 
 
+def test_the_lock_is_let_go_when_the_journal_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "judgements-0.jsonl"
+    path.mkdir()
+    for _ in range(2):  # not busy the second time
+        with pytest.raises(IsADirectoryError), Journal(tmp_path):
+            pytest.fail("opened a folder")
+    path.rmdir()
+    with Journal(tmp_path) as journal:
+        journal.append("a", _good("a"))
+
+
 def test_files_of_several_ranks_are_merged(tmp_path: Path) -> None:
     for rank in (0, 1, 2, 10):
         with Journal(tmp_path, rank=rank) as journal:
@@ -296,6 +307,24 @@ def test_any_keys_come_back_in_order(
         for name in names:
             journal.append(name, _good(name))
     assert list(read_journal(folder)) == names
+
+
+def test_of_an_items_judgements_under_several_keys_the_last_used_counts(tmp_path: Path) -> None:
+    one, two = _good("a", 1.0), _good("a", 2.0)
+    used = (("k1", one, 1), ("k2", two, 2), ("k2", two, 2), ("k1", one, 3), ("k1", one, 3))
+    for rank, (key, judgement, lines) in enumerate(used):
+        with Journal(tmp_path, rank=rank % 2) as journal:
+            journal.keep(key, judgement)
+        assert last_judgements(tmp_path) == {"a": judgement}
+        assert sum(len(p.read_bytes().splitlines()) for p in tmp_path.glob("*.jsonl")) == lines
+    assert read_journal(tmp_path) == {"k1": one, "k2": two}
+
+
+def test_the_samples_of_a_judgement_come_back(tmp_path: Path) -> None:
+    samples = (Judgement("a", Rating(2.0), "two"), _failed("a"))
+    with Journal(tmp_path) as journal:
+        journal.append("k", Judgement("a", Rating(2.0), "two\n\n", samples=samples))
+    assert read_journal(tmp_path)["k"].samples == samples
 
 
 def test_writes_in_small_pieces_are_put_together(

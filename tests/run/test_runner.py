@@ -19,6 +19,7 @@ from videojudge_bench.goldsets.view import References
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge, build
+from videojudge_bench.run.identity import source_hash
 from videojudge_bench.run.journal import RUN_FILE, Journal
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
@@ -44,6 +45,9 @@ class Recorder(Judge):
             raise KeyboardInterrupt
         self.asked.append(item)
         return Rating(len(item.response) + self.bonus)
+
+
+SOURCE = f"sha256:{source_hash((Recorder,))[:12]}"
 
 
 def _run(
@@ -175,7 +179,7 @@ def test_the_facts_of_a_run_are_in_its_journal(rated_set: GoldSet, journal_root:
         "part": "all",
         "on_scale": False,
         "judge": "mine",
-        "signature": {"judge": "mine", "bonus": 2},
+        "signature": {"judge": "mine", "bonus": 2, "class_source": SOURCE},
     }
 
 

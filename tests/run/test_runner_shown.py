@@ -16,6 +16,7 @@ from videojudge_bench.items import Item, Pair, RatingGold, part_of
 from videojudge_bench.judge import Ability, Judge, Need
 from videojudge_bench.metrics import METRIC_VERSION
 from videojudge_bench.registry import BuiltJudge, build
+from videojudge_bench.run.identity import source_hash
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
@@ -210,10 +211,22 @@ def test_without_any_video_a_judge_that_sees_is_not_asked(
     assert (judge.asked, judge.fitted) == ([], [])
 
 
-def test_a_judge_that_needs_no_video_gets_it_when_there_is_one(
+def test_a_judge_that_requires_no_video_is_shown_none(
     rated_set: GoldSet, journal_root: Path, videos: Path
 ) -> None:
     judge = Recorder()
+    _run(judge, rated_set, journal_root, videos=videos).judge(["v0/cat", "v1/cat"])
+    assert {item.video for item in (*judge.asked, *judge.fitted[0])} == {None}
+
+
+def test_a_judge_that_uses_a_video_where_there_is_one_says_so(
+    rated_set: GoldSet, journal_root: Path, videos: Path
+) -> None:
+    class Looks(Recorder):
+        def visible(self, item: AnyItem) -> AnyItem:
+            return item
+
+    judge = Looks()
     _run(judge, rated_set, journal_root, videos=videos).judge(["v0/cat", "v1/cat"])
     assert [item.video for item in judge.asked] == [videos / "v0.mp4", None]
 
@@ -294,7 +307,7 @@ def test_the_signature_of_a_run(rated_set: GoldSet, journal_root: Path) -> None:
     items = examples_hash([rated_set.by_id[i] for i in ids])[:12]
     assert str(run.signature(ids)) == (
         f"set:tinyrated|v:1|data:full|part:all|items:{items}|refs:0|metrics:{METRIC_VERSION}"
-        "||judge:mine|bonus:2"
+        f"||judge:mine|bonus:2|class_source:sha256:{source_hash((Recorder,))[:12]}"
     )
     assert run.signature(ids[::-1]) == run.signature(ids)
     assert run.signature(ids[:1]) != run.signature(ids)

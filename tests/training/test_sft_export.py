@@ -20,7 +20,7 @@ from videojudge_bench.leaderboard.importing import find_runs, to_stored
 from videojudge_bench.registry import build
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.sft import export as exporting
-from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.model import load_model, put_weights
 from videojudge_bench.training.sft.run import train
 
@@ -28,6 +28,7 @@ FACTS = Facts(
     "0123456789ab",
     ("llava", "vatex"),
     {"train": {"rows": 3, "dropped": 1, "steps": 2, "log": [{"step": 2, "eval_spearman": 0.5}]}},
+    ("writer-7b",),
 )
 
 
@@ -214,6 +215,7 @@ def test_the_card_says_how_to_ask_what_it_is_made_of_and_what_it_overlaps_with(
         "Hash of all rows: `0123456789ab`",
         "| train | 3 | 1 | 2 |",
         "**`overlap:llava`**",
+        "written and rated by `writer-7b`",
         "| train | 2 | spearman 0.500 |",
         "not a measurement of quality",
         '"learning_rate": 0.001',
@@ -235,12 +237,24 @@ def test_overlaps_come_from_the_bootstrap(tmp_path: Path) -> None:
         overlaps_of([str(tmp_path)])
 
 
+def test_makers_come_from_the_bootstrap(tmp_path: Path) -> None:
+    facts = {"generator": {"kind": "x", "model": "writer@1"}, "evaluator": {"model": "rater"}}
+    (tmp_path / "bootstrap.json").write_text(json.dumps(facts))
+    assert makers_of([str(tmp_path), str(tmp_path / "data")]) == ("rater", "writer@1")
+    (tmp_path / "bootstrap.json").write_text(json.dumps({"generator": {"kind": "rules"}}))
+    assert makers_of([str(tmp_path)]) == makers_of([str(tmp_path / "none" / "x" / "y")]) == ()
+    (tmp_path / "bootstrap.json").write_text("[]")
+    with pytest.raises(DataError, match="it is not what a bootstrap writes"):
+        makers_of([str(tmp_path)])
+
+
 def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     tmp_path: Path, models: dict[Family, Path]
 ) -> None:
     bootstrap = tmp_path / "bootstrap"
     sample_rows(bootstrap / "data" / "pointwise_train.jsonl", feedback=False, validation=0)
     (bootstrap / "seeds.json").write_text(json.dumps({"overlap": {"llava": 5}}))
+    (bootstrap / "bootstrap.json").write_text(json.dumps({"generator": {"model": "writer"}}))
     changes = ("training.steps=1", "evaluation.videos=0", "model.mrope=transformers5")
     recipe = recipe_for(models["qwen2_5_vl"], bootstrap, *changes)
     folder = train(recipe, tmp_path / "run")
@@ -255,6 +269,7 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     assert not [judgement for judgement in judgements.values() if judgement.failed]
     (found,) = find_runs(tmp_path / "journal")
     assert (found.judge["overlap"], found.judge["mrope"]) == ("llava", "transformers5")
+    assert found.judge["made_by"] == "writer"
     assert to_stored(found, resamples=1).overlap == ("llava",)
 
 

@@ -97,6 +97,7 @@ def _note(recipe: Recipe, facts: Facts, scheme: str) -> dict[str, Json]:
         "data_hash": facts.data_hash,
         "overlap": list(facts.overlap),
         "mrope": scheme,
+        "made_by": list(facts.made_by),
         "judge": asking(recipe),
     }
 

@@ -83,6 +83,10 @@ def _data(facts: Facts) -> Iterator[str]:
             f"**`overlap:{name}`**: the rows hold videos or texts of the gold set `{name}`, so its "
             "results there stay off the main table."
         )
+    if facts.made_by:
+        named = ", ".join(code(name) for name in facts.made_by)
+        yield f"Their responses were written and rated by {named}: sets that these made are not"
+        yield "measured independently (`same_recipe`)."
     yield ""
 
 

@@ -14,7 +14,7 @@ from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.labels import MOST_GROUPS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.facts import Facts, overlaps_of
+from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
@@ -221,6 +221,7 @@ class _Training:
         return Facts(
             data_hash=content_hash([str(found["data_hash"]) for found in done.values()])[:12],
             overlap=overlaps_of(sources),
+            made_by=makers_of(sources),
             stages=done,
         )
 

@@ -13,7 +13,6 @@ from videojudge_bench._util.options import parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
 from videojudge_bench.answers.reading import (
-    Answers,
     Source,
     Unit,
     gold_set_of,
@@ -149,7 +148,7 @@ class Judging:
             shown,
             references="all" if shown.references is None else shown.references,
             videos=shown.videos or self.answers.folder,
-            scope=_scope(self.answers, shown.videos or self.answers.folder),
+            scope="" if self.answers.path is None else str(self.answers.path.resolve()),
         )
         self.run = Run(build(judge), gold_set_of(self.answers, everything), run_options)
         if self.run.refusal is not None:
@@ -207,16 +206,6 @@ class Judging:
         built = self.run.built
         scale = "" if built.judge.scale is None else str(built.judge.scale)
         return Judged(built.name, self.answers.name, scale, self.units, judgements, self.human)
-
-
-def _scope(answers: Answers, videos: Path | None) -> str:
-    """What the journal belongs to: answers that are added later find those judged before.
-
-    Ids and texts may be the same in another project, about other videos.
-    """
-    if answers.path is None:
-        return ""
-    return f"{answers.path.resolve()}|{videos and videos.resolve()}"
 
 
 def build(judge: str) -> BuiltJudge:

@@ -71,6 +71,7 @@ def add_leaderboard(verbs: Verbs) -> None:
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
     from videojudge_bench.leaderboard import importing, rows, stored, tables
+    from videojudge_bench.leaderboard.paired_tests import read_tests
     from videojudge_bench.report import making, page
 
     results: Path = arguments.results
@@ -88,7 +89,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
     board = rows.build(
         runs,
         published=rows.read_published(results / "published" / "figures.json"),
-        known_tests=rows.read_tests(results / tables.TESTS),
+        known_tests=read_tests(results / tables.TESTS),
     )
     written = [*tables.write_tables(board, results), results / making.INDEX]
     page.write(making.board_page(board), written[-1])

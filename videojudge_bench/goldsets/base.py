@@ -24,6 +24,9 @@ from videojudge_bench.scale import RatingScale
 GoldKind = Literal["human", "constructed", "options", "model"]
 Shape = Literal["ratings", "options", "pairs"]
 
+MADE_BY = "made_by"
+"""The label of examples that names generator and evaluator, with + between them."""
+
 _GOLD = {"ratings": RatingGold, "options": OptionGold, "pairs": PreferenceGold}
 _ITEM = {"ratings": Item, "options": Item, "pairs": Pair}
 
@@ -112,9 +115,27 @@ class GoldSet:
         return {example.item.id: example for example in self.examples}
 
     @cached_property
+    def made_by(self) -> frozenset[str]:
+        """The models that made the responses and their gold, as examples say in `made_by` labels.
+
+        Empty where nothing is known.
+        """
+        told = {example.labels.get(MADE_BY, "") for example in self.examples}
+        return model_names("+".join(told))
+
+    @cached_property
     def max_references(self) -> int:
         """The most references that an item has; 0 for a set without any."""
         return max(len(example.item.references) for example in self.examples)
+
+
+def model_names(told: str) -> frozenset[str]:
+    """Return the models that a text with `+` between them names, without organisation and revision.
+
+    So that a model has one name on the hub, in a folder and behind a server.
+    """
+    names = (name.partition("@")[0].rpartition("/")[2].lower() for name in told.split("+"))
+    return frozenset(name for name in names if name)
 
 
 def examples_hash(examples: Sequence[Example]) -> str:

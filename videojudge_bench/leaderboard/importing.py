@@ -195,8 +195,6 @@ def _version(package: str) -> str:
 def _from_journal(folder: Path) -> FoundRun:
     facts = read_object(folder / journal.RUN_FILE, _JournalFile)
     gold_set = _with_hash(facts.gold_set, facts.gold_set_hash, folder)
-    # An item without a video may be there twice, once from before its video was found.
-    judgements = sorted(journal.read_journal(folder).values(), key=lambda j: not j.failed)
     return FoundRun(
         name=facts.judge,
         gold_set=gold_set.info.name,
@@ -205,7 +203,7 @@ def _from_journal(folder: Path) -> FoundRun:
         part=facts.part,
         on_scale=facts.on_scale,
         judge=facts.signature,
-        judgements={judgement.item_id: judgement for judgement in judgements},
+        judgements=journal.last_judgements(folder),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -15,21 +13,20 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.jsonl import STRICT, read_json
+from videojudge_bench.leaderboard.paired_tests import PERMUTATIONS, PairedTest, paired_tests
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,
     gold_set_of,
     interval_of,
     kept_info,
+    makers_of,
     number_of,
 )
-from videojudge_bench.metrics.compare import compare, holm, rank_clusters
-from videojudge_bench.metrics.imputation import count_against
-from videojudge_bench.verdicts import Unparsed
+from videojudge_bench.metrics.compare import rank_clusters
 
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
-PERMUTATIONS = 10_000
 SELF_REPORTED = "self-reported: the set is not on this machine"
 
 Role = Literal["judge", "human", "published"]
@@ -52,6 +49,7 @@ class Row:
         rank: among the rows with the same measurement half, or None.
         unranked: why there is no rank.
         overlap: gold sets that the judge was trained on.
+        same_recipe: whether a model that made the judge's training data made the gold set, too.
         source: where a published figure stands.
         self_reported: whether the numbers are those that came with the run: its set, or that form
             of it, is not on this machine, so they were not worked out again.
@@ -67,6 +65,7 @@ class Row:
     rank: int | None = None
     unranked: str = ""
     overlap: tuple[str, ...] = ()
+    same_recipe: bool = False
     source: str = ""
     self_reported: bool = False
 
@@ -108,40 +107,10 @@ class Row:
             "unranked": self.unranked,
             "published": self.role == "published",
             "verified": self.verified,
-            "same_recipe": False,
+            "same_recipe": self.same_recipe,
             "overlap": list(self.overlap),
             "source": self.source,
         }
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """A paired permutation test between two runs, with Holm's correction over its gold set.
-
-    Attributes:
-        p_value: on the items that both judged and parsed.
-        p_holm: corrected for the number of tests of the set; ranks are made from it.
-        measurement: the half of the signatures that both runs share.
-        p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
-            judges parsed everything.
-    """
-
-    gold_set: str
-    references: int
-    a: str
-    b: str
-    statistic: str
-    difference: float
-    p_value: float
-    p_holm: float
-    p_value_all: float
-    n: int
-    measurement: str
-    verdicts: tuple[str, str]
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the test as it stands in `comparisons.json`."""
-        return {**vars(self), "verdicts": list(self.verdicts)}
 
 
 @dataclass(frozen=True)
@@ -175,11 +144,12 @@ def build(
         mine = [run for run in runs if _table_of(run.info) == table]
         gold_set = gold_set_of(mine[0].info)
         if gold_set is None:
-            rows += [row_of(run, self_reported=True) for run in mine]
+            rows += [row_of(run, None) for run in mine]
         else:
-            made = _tests(gold_set, mine, known_tests, permutations)
+            able = [run for run in mine if not row_of(run, gold_set).unranked]
+            made = paired_tests(gold_set, able, known_tests, permutations)
             tests += made
-            rows += [*_ranked(mine, made), *_human_rows(gold_set)]
+            rows += [*_ranked(gold_set, mine, made), *_human_rows(gold_set)]
         rows += [row for row in published if row.table == table]
     return Board(tuple(sorted(rows, key=_order)), tuple(tests))
 
@@ -208,23 +178,15 @@ def read_published(path: Path) -> list[Row]:
     return [_published_row(entry) for entry in found]
 
 
-def read_tests(path: Path) -> list[PairedTest]:
-    """Return the tests that were written with the tables; none when there is no such file.
-
-    Raises:
-        DataError: the file is not what was written; without it the tests are made again.
-    """
-    found = read_json(path, _TESTS) if path.exists() else ()
-    return list(found)
-
-
-def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
+def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
     """Return the row of one run, not ranked yet.
 
     Args:
         run: the run.
-        self_reported: whether its set is not on this machine; then it cannot be ranked.
+        gold_set: its set; None when it is not on this machine: then the run cannot be ranked.
     """
+    gold_makers = frozenset() if gold_set is None else gold_set.made_by
+    same_recipe = bool(gold_makers & makers_of(run.signature.judge))
     return Row(
         judge=run.name,
         role="judge",
@@ -233,9 +195,10 @@ def row_of(run: StoredRun, *, self_reported: bool = False) -> Row:
         references=run.references,
         signature=str(run.signature),
         numbers=run.numbers,
-        unranked=SELF_REPORTED if self_reported else _why_unranked(run),
+        unranked=SELF_REPORTED if gold_set is None else _why_unranked(run, same_recipe=same_recipe),
         overlap=run.overlap,
-        self_reported=self_reported,
+        same_recipe=same_recipe,
+        self_reported=gold_set is None,
     )
 
 
@@ -245,11 +208,12 @@ def _table_of(info: GoldSetInfo) -> Table:
     return (info.data.startswith("sample"), *facts)
 
 
-def _why_unranked(run: StoredRun) -> str:
+def _why_unranked(run: StoredRun, *, same_recipe: bool) -> str:
     key = metrics.primary_key(run.info)
     coverage = number_of(run.numbers, "coverage")
     reasons = {
         "trained on this set": run.gold_set in run.overlap,
+        "trained on data of a model that made this set": same_recipe,
         "a sample": _table_of(run.info)[0],
         "labels of a model": run.info.kind == "model",
         f"{len(run.verdicts)} of {run.examples} items": len(run.verdicts) < run.examples,
@@ -260,61 +224,11 @@ def _why_unranked(run: StoredRun) -> str:
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _tests(
-    gold_set: GoldSet, runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
-) -> list[PairedTest]:
-    """All pairs that can be compared, in one family for Holm's correction."""
-    cached = {(t.verdicts, t.statistic, t.measurement): t for t in known}
-    ranked = [run for run in runs if not row_of(run).unranked]
-    pairs = [
-        (a, b)
-        for a, b in combinations(ranked, 2)
-        if a.signature.measurement_text == b.signature.measurement_text
-    ]
-    made = [_test(gold_set, pair, cached, permutations) for pair in pairs]
-    corrected = holm([test.p_value for test in made])
-    return [replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True)]
-
-
-def _test(
-    gold_set: GoldSet,
-    runs: tuple[StoredRun, StoredRun],
-    cached: Mapping[tuple[tuple[str, str], str, str], PairedTest],
-    permutations: int,
-) -> PairedTest:
-    a, b = runs
-    statistic = metrics.primary_key(gold_set.info)
-    measurement = a.signature.measurement_text
-    key = ((a.verdicts_hash, b.verdicts_hash), statistic, measurement)
-    if key in cached:
-        return replace(cached[key], a=a.name, b=b.name)
-    judged = [run.judgements for run in runs]
-    test = partial(compare, gold_set, statistic=statistic, permutations=permutations, part=a.part)
-    found = everything = test(*judged)
-    if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
-        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
-        everything = test(*worst)
-    return PairedTest(
-        gold_set=a.gold_set,
-        references=a.references,
-        a=a.name,
-        b=b.name,
-        statistic=statistic,
-        difference=found.difference,
-        p_value=found.p_value,
-        p_holm=found.p_value,
-        p_value_all=everything.p_value,
-        n=found.n,
-        measurement=measurement,
-        verdicts=key[0],
-    )
-
-
-def _ranked(runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]:
+def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[PairedTest]) -> list[Row]:
     p_values = {(t.references, frozenset((t.a, t.b))): t.p_holm for t in tests}
     rows: list[Row] = []
     for half in sorted({run.signature.measurement_text for run in runs}):
-        group = [row_of(r) for r in runs if r.signature.measurement_text == half]
+        group = [row_of(r, gold_set) for r in runs if r.signature.measurement_text == half]
         able = sorted((row for row in group if not row.unranked), key=_worst_last)
         shown = group[0].references
 

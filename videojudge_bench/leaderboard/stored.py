@@ -18,7 +18,7 @@ from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import DataError, NoDataError, UnknownNameError
-from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
+from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape, model_names
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.goldsets.store import ScaleEnds
 from videojudge_bench.scale import RatingScale
@@ -228,6 +228,11 @@ def read_all(runs_folder: Path) -> list[StoredRun]:
 def overlap_of(judge: Mapping[str, Scalar]) -> tuple[str, ...]:
     """Return the gold sets that a judge says it was trained on (its setting `overlap`)."""
     return tuple(str(judge["overlap"]).split("+")) if judge.get("overlap") else ()
+
+
+def makers_of(judge: Mapping[str, Scalar]) -> frozenset[str]:
+    """Return the models that made a judge's training data, as it says (its setting `made_by`)."""
+    return model_names(str(judge.get("made_by") or ""))
 
 
 def _slug(name: str) -> str:

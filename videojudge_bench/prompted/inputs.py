@@ -102,7 +102,9 @@ class InputPolicy:
 
     def visible(self, item: AnyItem, *, takes_video: bool) -> AnyItem:
         """Return an item with what the model may know of its video."""
-        video = self._others[item.video_id] if self.video == SHUFFLED else item.video
+        video = item.video
+        if self.video == SHUFFLED:
+            video = self._others.get(item.video_id, video)
         if self.video in (DESCRIPTION, "none") or not takes_video:
             video = None
         described = item.description if self.video in (ALL, DESCRIPTION) else None

@@ -15,12 +15,15 @@ from videojudge_bench.judge import Ability, Judge
 from videojudge_bench.prompted.config import NO_RUBRIC, PREFER, SHUFFLED, TEXT, PromptedConfig
 from videojudge_bench.prompted.inputs import InputPolicy
 from videojudge_bench.prompted.templates import AnyItem, JudgeTemplates, ability_of
+from videojudge_bench.replies import READER_VERSION
 from videojudge_bench.replies._reading import (
     LOST_MASS,
     choices_for,
     joined,
     mean_of_samples,
     read_reply,
+    replies_of,
+    text_agrees,
 )
 from videojudge_bench.run._batcher import AsyncBatcher
 from videojudge_bench.scale import RatingScale
@@ -76,6 +79,7 @@ class PromptedJudge(Judge):
     # The prompts' hashes are in the settings. So are `pairs` and `lost_mass`, and `engine` where a
     # class adds it here; a default is not named, as before there was a choice.
     unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
+    reader_version = READER_VERSION
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
 
@@ -181,8 +185,7 @@ class PromptedJudge(Judge):
         for group, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
             answers = iter(replies)
             for item in group:
-                found = [self._read(part, answers) for part in self.templates.parts(item)]
-                yield found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
+                yield self._judgement(item, answers)
 
     async def ask(self, group: Sequence[Item | Pair]) -> Sequence[Reply | EngineError]:
         """Return the engine's replies for the items of one group, in order.
@@ -203,8 +206,7 @@ class PromptedJudge(Judge):
         return replies
 
     def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
-        takes_video = "video" in self.engine.capabilities
-        visible = [self._inputs.visible(part, takes_video=takes_video) for part in parts]
+        visible = [self.visible(part) for part in parts]
         first = visible[0]
         rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
         tails = tuple(
@@ -225,6 +227,34 @@ class PromptedJudge(Judge):
                 f"has {len(choices)}; give score=text"
             )
         return choices
+
+    def visible(self, item: AnyItem) -> AnyItem:
+        """Return an item with what the model may know of its video."""
+        return self._inputs.visible(item, takes_video="video" in self.engine.capabilities)
+
+    def sources(self) -> tuple[type, ...]:
+        """Return the classes of the judge and of its engine."""
+        return (type(self), type(self.engine))
+
+    def reread(self, item: AnyItem, judgement: Judgement) -> Judgement | None:
+        """Return a judgement with its replies read anew; None: it has to be asked for again.
+
+        That is so with `score=expected`, where the reader finds the verdict at another place of a
+        reply than where the probabilities were taken.
+        """
+        replies = replies_of(judgement)
+        parts = [p for p in self.templates.parts(item) for _ in range(self.config.samples)]
+        if len(parts) != len(replies):
+            return None
+        if self.config.expected and not self.config.verdict_first:
+            each = zip(parts, replies, strict=True)
+            if not all(text_agrees(part, reply, self.scale) for part, reply in each):
+                return None
+        return self._judgement(item, iter(replies))
+
+    def _judgement(self, item: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+        found = [self._read(part, replies) for part in self.templates.parts(item)]
+        return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
 
     def _read(self, part: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None

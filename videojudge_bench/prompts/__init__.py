@@ -100,23 +100,29 @@ class PromptTemplate:
         return "".join(self.template.blocks[name](context))
 
 
-@cache
 def load_prompt(path: Path) -> PromptTemplate:
-    """Return the template in a file.
+    """Return the template in a file, as the file is now.
 
     Raises:
         ConfigError: the file cannot be read, is no valid template, or lacks one of the blocks.
     """
+    try:
+        return _template(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompt file {path}: {error}") from error
+
+
+@cache
+def _template(path: Path, source: str) -> PromptTemplate:
     from jinja2 import StrictUndefined, TemplateError, meta
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        source = path.read_text(encoding="utf-8")
         # A prompt is a text, also one that came from somebody else: it reaches no Python.
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         template = environment.from_string(source)
         uses = frozenset(meta.find_undeclared_variables(environment.parse(source)))
-    except (OSError, UnicodeDecodeError, TemplateError) as error:
+    except TemplateError as error:
         raise ConfigError(f"prompt file {path}: {error}") from error
     missing = [block for block in BLOCKS if block not in template.blocks]
     if missing:

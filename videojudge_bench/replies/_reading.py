@@ -18,7 +18,9 @@ LOST_MASS = 0.2
 """A model that gives more than this to what is no verdict has not understood the question."""
 
 LABELS = ("A", "B")
-CUT_OFF = "cut off at max_tokens"
+ENGINE = "engine: "
+UNFINISHED = "cut off"
+CUT_OFF = f"{UNFINISHED} at max_tokens"
 _TAG = re.compile(r"<(?:score|answer)>\s*(?P<held>[^<]*)", re.IGNORECASE)
 _MOST_TAGS = 16
 
@@ -58,7 +60,7 @@ def read_reply(
     which so much may lie beside the verdicts.
     """
     if isinstance(reply, EngineError):
-        return Judgement(item.id, Unparsed(f"engine: {reply.reason}"), failed=True)
+        return Judgement(item.id, Unparsed(f"{ENGINE}{reply.reason}"), failed=True)
     verdict: Verdict
     if not reply.finished:  # the rest might have taken a verdict back
         verdict = Unparsed(CUT_OFF)
@@ -113,6 +115,7 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
         probabilities={label: spread[label] / len(parsed) for label in sorted(spread)},
         usage=sum((s.usage for s in samples), Usage()),
         failed=isinstance(verdict, Unparsed) and any(s.failed for s in samples),
+        samples=tuple(samples),
     )
 
 
@@ -132,4 +135,31 @@ def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:
         reply=f"{first.reply}\n\n{second.reply}",
         usage=first.usage + second.usage,
         failed=first.failed or second.failed,
+        samples=(first, second),
     )
+
+
+def replies_of(judgement: Judgement) -> list[Reply | EngineError]:
+    """Return the replies that a judgement was read from, in the order in which they came."""
+    if judgement.samples:
+        return [reply for sample in judgement.samples for reply in replies_of(sample)]
+    reason = judgement.verdict.reason if isinstance(judgement.verdict, Unparsed) else ""
+    if judgement.failed:
+        return [EngineError(reason.removeprefix(ENGINE))]
+    finished = not reason.startswith(UNFINISHED)
+    return [Reply(judgement.reply, judgement.probabilities, judgement.usage, finished)]
+
+
+def text_agrees(item: Item | Pair, reply: Reply | EngineError, scale: RatingScale) -> bool:
+    """Return whether a reply's text holds the verdict that its probabilities favour, or none.
+
+    Where it holds another one, the probabilities were taken at another place than where the text is
+    read: of a reply in a journal, those at the right place are not known.
+    """
+    if isinstance(reply, EngineError) or not reply.probabilities:
+        return True
+    verdict = read_reply(item, reply, scale, None).verdict
+    favoured = max(reply.probabilities, key=lambda choice: reply.probabilities[choice])
+    if isinstance(verdict, Rating):
+        return f"{verdict.value:g}" == favoured
+    return isinstance(verdict, Unparsed) or favoured == LABELS[verdict.p_first < 0.5]

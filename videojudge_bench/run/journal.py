@@ -13,6 +13,8 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -30,6 +32,22 @@ SYNC_EVERY_LINES = 256
 SYNC_EVERY_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Record:
+    """A judgement in a journal.
+
+    Attributes:
+        judgement: the judgement.
+        reader: version of what read its replies; 0 for a judge that reads none.
+        at: when it replaced that of the same item under another key (a video that was replaced),
+            in seconds since 1970; 0 of one that replaced none.
+    """
+
+    judgement: Judgement
+    reader: int = 0
+    at: int = 0
+
+
 class Journal:
     """Appends judgements under a key and gives back those that are already there.
 
@@ -39,14 +57,18 @@ class Journal:
     Args:
         folder: made when missing.
         rank: of this process; names its file.
+        reader: version of what reads the replies.
+
+    Attributes:
+        records: what is in it, by key.
 
     Raises:
         JournalBusyError: on entering, when another process writes the same file.
         RunStoppedError: on entering, when the folder may not be written to.
     """
 
-    def __init__(self, folder: Path, *, rank: int = 0) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, rank: int = 0, reader: int = 0) -> None:
+        self.folder, self._reader = folder, reader
         self._path = folder / f"judgements-{rank}.jsonl"
         self._file = -1
         self._unsynced = 0
@@ -64,12 +86,16 @@ class Journal:
             ) from error
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-        try:
-            cut_torn_line(self._path)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        except OSError as error:
-            self._lock.release()
-            raise cannot_write(self._path, error) from error
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
+            try:
+                cut_torn_line(self._path)
+                self.records = read_records(self.folder)
+                self._last = _last_keys(self.records)
+                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            except OSError as error:
+                raise cannot_write(self._path, error) from error
+            undo.pop_all()
         self._synced_at = time.monotonic()
         return self
 
@@ -87,18 +113,37 @@ class Journal:
             os.close(self._file)
             self._lock.release()
 
+    def keep(self, key: str, judgement: Judgement) -> None:
+        """Record one judgement, unless it is what the journal says of its item already."""
+        if self._last.get(judgement.item_id) == key:
+            there = self.records[key]
+            if (there.judgement, there.reader) == (judgement, self._reader):
+                return
+        self.append(key, judgement)
+
     def append(self, key: str, judgement: Judgement) -> None:
         """Record one judgement under its key.
 
         Raises:
             RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
         """
-        line = json.dumps({"key": key, **judgement.to_json()}, ensure_ascii=False) + "\n"
+        record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
+        line = json.dumps({"key": key, **_to_json(record)}, ensure_ascii=False) + "\n"
         try:
             _write_all(self._file, line.encode("utf-8", "surrogatepass"))
             self._sync_now_and_then()
         except OSError as error:
             raise cannot_write(self._path, error) from error
+        _add(self.records, key, record)
+        self._last[judgement.item_id] = key
+
+    def _replaces(self, key: str, item_id: str) -> int:
+        """The time, later than that of what is replaced; 0 when nothing is."""
+        last = self._last.get(item_id)
+        if last is None:
+            return 0
+        earlier = self.records[last].at
+        return earlier if last == key else max(earlier + 1, int(time.time()))
 
     def _sync_now_and_then(self) -> None:
         self._unsynced += 1
@@ -116,21 +161,61 @@ class Journal:
             raise cannot_write(self.folder / RUN_FILE, error) from error
 
 
-def read_journal(folder: Path) -> dict[str, Judgement]:
-    """Return all judgements of a journal by key; a later line replaces an earlier one.
+def read_records(folder: Path) -> dict[str, Record]:
+    """Return all that a journal holds by key; a later line replaces an earlier one.
 
     A line that cannot be read (a crash, a damaged disk) is left out and said in the log: its item
     is judged again. A failed judgement never replaces one that came through.
     """
-    found: dict[str, Judgement] = {}
+    found: dict[str, Record] = {}
     for path in sorted(folder.glob("judgements-*.jsonl")):
-        for key, judgement in _lines(path):
-            if key not in found or found[key].failed or not judgement.failed:
-                found[key] = judgement
+        for key, record in _lines(path):
+            _add(found, key, record)
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Judgement]]:
+def read_journal(folder: Path) -> dict[str, Judgement]:
+    """Return the judgements of a journal by key; see `read_records`."""
+    return {key: record.judgement for key, record in read_records(folder).items()}
+
+
+def last_judgements(folder: Path) -> dict[str, Judgement]:
+    """Return the last judgement of each item by the item's id.
+
+    What an older reader made of replies is left out, and said in the log.
+    """
+    records = read_records(folder)
+    newest = max((record.reader for record in records.values()), default=0)
+    kept = {key: record for key, record in records.items() if record.reader == newest}
+    if len(kept) < len(records):
+        logger.warning(
+            "%s: %d judgements left out, which an older version read from their replies; the same "
+            "run reads them anew",
+            folder, len(records) - len(kept),
+        )  # fmt: skip
+    return {item_id: kept[key].judgement for item_id, key in _last_keys(kept).items()}
+
+
+def _last_keys(records: Mapping[str, Record]) -> dict[str, str]:
+    """The key of the last judgement of each item; of two alike, one that came through."""
+    found: dict[str, str] = {}
+    for key, record in sorted(records.items(), key=lambda r: (r[1].at, not r[1].judgement.failed)):
+        found[record.judgement.item_id] = key
+    return found
+
+
+def _add(records: dict[str, Record], key: str, record: Record) -> None:
+    there = records.get(key)
+    if there is None or there.judgement.failed or not record.judgement.failed:
+        records[key] = record
+
+
+def _to_json(record: Record) -> dict[str, Json]:
+    numbers = {"reader": record.reader, "at": record.at}
+    return {**{k: v for k, v in numbers.items() if v}, **record.judgement.to_json()}
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Record]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -138,11 +223,12 @@ def _lines(path: Path) -> Iterator[tuple[str, Judgement]]:
                 key = data.pop("key")
                 if not isinstance(key, str):
                     raise TypeError(f"a key is text, found {key!r}")
-                judgement = Judgement.from_json(data)
+                reader, at = int(data.get("reader", 0)), int(data.get("at", 0))
+                record = Record(Judgement.from_json(data), reader, at)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 logger.warning("%s, line %d left out: %s", path, number, error)
                 continue
-            yield key, judgement
+            yield key, record
 
 
 def cut_torn_line(path: Path) -> None:

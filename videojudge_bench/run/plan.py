@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Union
 
@@ -15,7 +17,8 @@ from videojudge_bench.goldsets.view import References, view_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.journal import read_journal
+from videojudge_bench.run.identity import JudgeIdentity, judgement_key, videos_hash
+from videojudge_bench.run.journal import Record, read_records
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature, short_hash
 from videojudge_bench.verdicts import MISSING_VIDEO, Judgement, Unparsed
@@ -54,8 +57,9 @@ class Plan:
         built: the judge.
         gold_set: what it is asked about.
         options: as given.
-        view: the items as the judge sees them.
+        view: the items as the run may show them.
         refusal: why the judge does not suit the set at all (`not applicable`), or None.
+        identity: what of the judge can change a verdict.
         folder: the journal.
 
     Raises:
@@ -72,11 +76,11 @@ class Plan:
         if references is None:
             references = "all" if "references" in built.judge.requires else 0
         self.view = view_of(gold_set, references, self.options.videos, self.options.descriptions)
-        self._told = self._told_by_files()
         self.refusal = self._refusal()
+        scale = self.scale if built.judge.takes_scale else None
+        self.identity = JudgeIdentity.of(built, scale=scale, learned=self._learned())
         root = self.options.journal or default_journal_root()
-        judge_name = built.name.replace(":", ".").replace("/", ".")
-        self.folder = root / gold_set.info.name / f"{judge_name}-{short_hash(self._identity())}"
+        self.folder = root / gold_set.info.name / f"{self._judge_name}-{self._state_hash()}"
 
     @property
     def part(self) -> Literal["all", "test"]:
@@ -88,6 +92,11 @@ class Plan:
         """The scale that the judge rates on here; None when its numbers only rank."""
         judge, info = self.built.judge, self.gold_set.info
         return info.scale if judge.takes_scale else judge.scale
+
+    def tell_scale(self) -> None:
+        """Tell a judge that takes any scale the set's: a judge may be in several plans."""
+        if self.built.judge.takes_scale:
+            self.built.judge.scale = self.scale
 
     @property
     def on_scale(self) -> bool:
@@ -101,7 +110,7 @@ class Plan:
 
     def signature(self, item_ids: Sequence[str]) -> Signature:
         """Return how a number made from these items was made."""
-        return Signature(self.measurement.signature(item_ids), self._judge_half)
+        return Signature(self.measurement.signature(item_ids), self._judge_half())
 
     def facts(self) -> dict[str, Json]:
         """Return what the journal says of the run: enough to score it later."""
@@ -114,16 +123,20 @@ class Plan:
             "part": self.part,
             "on_scale": self.on_scale,
             "judge": self.built.name,
-            "signature": dict(self._judge_half),
+            "signature": self._judge_half(),
         }
 
     def items(self, item_ids: Sequence[str]) -> dict[str, AnyItem]:
         """Return items by id, as the judge sees them; raises KeyError for an unknown id."""
-        return {item_id: self.view.item(item_id) for item_id in item_ids}
+        return {item_id: self.item(item_id) for item_id in item_ids}
+
+    def item(self, item_id: str) -> AnyItem:
+        """Return an item as the judge sees it; raises KeyError for an unknown id."""
+        return self.built.judge.visible(self.view.item(item_id))
 
     def key(self, item: AnyItem) -> str:
-        """Return the name of an item's judgement in the journal."""
-        return content_hash({"item": item.content(), "video": item.video is not None})[:32]
+        """Return the name of an item's judgement in journals, by its video as it is now."""
+        return judgement_key(self._judge_hash, item)
 
     def unsuited(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
         """Return judgements of the items that lack what the judge requires.
@@ -143,44 +156,107 @@ class Plan:
                 found[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
         return found
 
+    def recorded(
+        self, items: Mapping[str, AnyItem], keys: Mapping[str, str], records: Mapping[str, Record]
+    ) -> dict[str, Judgement]:
+        """Return the judgements that are there already, failures too.
+
+        They are in the journal, or in one of the same judge about another state of the set (gold
+        that was corrected). Where the reader of replies has changed since, replies are read anew.
+
+        Args:
+            items: by id.
+            keys: of their judgements, by id.
+            records: of the journal, by key.
+        """
+        if not records.keys() >= set(keys.values()):
+            records = {**self._records_elsewhere(), **records}
+        found: dict[str, Judgement] = {}
+        for item_id, key in keys.items():
+            if key in records:
+                judgement = self._as_read_now(items[item_id], records[key])
+                if judgement is not None:
+                    found[item_id] = judgement
+        return found
+
     def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
-        """Return the judgements that the journal has, failures too."""
-        kept = read_journal(self.folder)
-        keys = {item_id: self.key(item) for item_id, item in self.items(item_ids).items()}
-        return {item_id: kept[key] for item_id, key in keys.items() if key in kept}
+        """Return the judgements that are there already, failures too."""
+        items = self.items(item_ids)
+        keys = {item_id: self.key(item) for item_id, item in items.items()}
+        return self.recorded(items, keys, read_records(self.folder))
 
     def waiting(self, item_ids: Sequence[str]) -> list[str]:
-        """Return the items that the judge would be asked about: those not in the journal."""
+        """Return the items that the judge would be asked about."""
         done = {i for i, judgement in self.so_far(item_ids).items() if not judgement.failed}
         items = self.items(item_ids)
         settled = done | self.unsuited(items).keys()
         return [item_id for item_id in items if item_id not in settled]
 
-    @property
-    def _judge_half(self) -> dict[str, Scalar]:
-        """How the judgements were made: the judge, and what it was told by the user's files."""
-        return {**self.built.signature(), **self._told}
+    def videos_hash(self) -> str:
+        """Return a hash over the set's videos as they are now."""
+        known = self._video_ids & self.view.videos.keys()
+        return videos_hash({video_id: self.view.videos[video_id] for video_id in known})
 
-    def _told_by_files(self) -> dict[str, Scalar]:
+    @cached_property
+    def _video_ids(self) -> frozenset[str]:
+        return frozenset(example.item.video_id for example in self.gold_set.examples)
+
+    @cached_property
+    def _judge_hash(self) -> str:
+        return self.identity.hash
+
+    def _learned(self) -> dict[str, Json]:
+        judge, learned = self.built.judge, dict[str, Json]()
+        if judge.learns_from_set:
+            learned = {
+                "set": self.gold_set.content_hash,
+                "references": self.view.references,
+                "descriptions": content_hash(dict(self.view.descriptions)),
+            }
+        if judge.fits_on_videos:
+            learned["videos"] = self.videos_hash()
+        return learned
+
+    @property
+    def _judge_name(self) -> str:
+        """Name of the judge, with what its identity is hashed to: that of all its journals."""
+        name = self.built.name.replace(":", ".").replace("/", ".").lstrip(".")
+        return f"{name}-{self._judge_hash[:12]}"
+
+    def _state_hash(self) -> str:
+        """What a journal belongs to beside its judge: numbers are made of all that is in it."""
+        return short_hash(
+            {
+                "set": self.options.scope or self.gold_set.content_hash,
+                "references": self.view.references,
+            }
+        )
+
+    def _as_read_now(self, item: AnyItem, record: Record) -> Judgement | None:
+        judge, judgement = self.built.judge, record.judgement
+        if judgement.failed or record.reader == judge.reader_version:
+            return judgement
+        self.tell_scale()
+        return judge.reread(item, judgement)
+
+    def _records_elsewhere(self) -> dict[str, Record]:
+        if self.options.scope:
+            return {}
+        found: dict[str, Record] = {}
+        for folder in sorted(self.folder.parent.glob(f"{glob.escape(self._judge_name)}-*")):
+            if folder != self.folder:
+                found |= read_records(folder)
+        return {key: record for key, record in found.items() if not record.judgement.failed}
+
+    def _judge_half(self) -> dict[str, Scalar]:
+        """The judge, and what it was told by the user's files."""
         told: dict[str, Scalar] = {}
         if self.view.descriptions:
             told["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
         if self.built.judge.fits_on_videos:
-            known = {example.item.video_id for example in self.gold_set.examples}
-            there = sorted(known & self.view.videos.keys())
+            there = sorted(self._video_ids & self.view.videos.keys())
             told["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
-        return told
-
-    def _identity(self) -> dict[str, Scalar]:
-        """What the judgements depend on: a judge may have been fitted on the whole set."""
-        fixed = not self.options.scope or self.built.judge.learns_from_set
-        return {
-            **self._judge_half,
-            "set": self.gold_set.info.name,
-            "set_hash": self.gold_set.content_hash if fixed else self.options.scope,
-            "refs": self.view.references,
-            **({"scale": str(self.scale)} if self.built.judge.takes_scale else {}),
-        }
+        return {**self.identity.signature, **told}
 
     def _refusal(self) -> str | None:
         judge, info = self.built.judge, self.gold_set.info

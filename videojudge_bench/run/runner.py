@@ -8,14 +8,14 @@ the journal before the next one is asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from videojudge_bench.errors import ConfigError, JudgeFailedError
+from videojudge_bench.errors import ConfigError, JudgeFailedError, RunStoppedError
 from videojudge_bench.items import Item, RatingGold, part_of
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.journal import Journal, read_journal
+from videojudge_bench.run.journal import Journal
 from videojudge_bench.run.plan import AnyItem, Plan, RunOptions
 from videojudge_bench.run.progress import progress_line
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
@@ -25,6 +25,10 @@ __all__ = ["Run", "RunOptions", "answers_of"]
 logger = logging.getLogger(__name__)
 
 FAILED = "judge failed"
+REPLACED = "its video was replaced again and again while it was judged"
+
+MAX_PASSES = 3
+"""Over the items, while their videos are being replaced."""
 
 
 class Run(Plan):
@@ -33,52 +37,109 @@ class Run(Plan):
     def judge(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
         """Return a judgement for each item, from the journal where it has one.
 
+        An item whose video is replaced in the meantime is judged again.
+
         Raises:
             ConfigError: the judge does not suit the set, or finds that its options cannot work.
             JudgeFailedError: the judge failed on every item it was asked about.
             JournalBusyError: another process writes the same journal.
+            RunStoppedError: a video was replaced, and the judge had learned from all of them.
         """
         if self.refusal is not None:
             raise ConfigError(f"not applicable: {self.refusal}")
-        if self.built.judge.takes_scale:
-            self.built.judge.scale = self.scale
+        self.tell_scale()
         items = self.items(item_ids)
-        keys = {item_id: self.key(item) for item_id, item in items.items()}
-        with Journal(self.folder, rank=self.options.rank) as journal:
+        unsuited, answers = self.unsuited(items), dict[str, Judgement]()
+        reader = self.built.judge.reader_version
+        with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
             journal.write_run(self.facts())
-            kept = read_journal(self.folder)
-            answers = {i: kept[k] for i, k in keys.items() if k in kept and not kept[k].failed}
-            unsuited = self.unsuited(items)
-            answers.update(unsuited)
+            keys = self._keys(items)
             for item_id, judgement in unsuited.items():
                 journal.append(keys[item_id], judgement)
-            waiting = [item for item_id, item in items.items() if item_id not in answers]
-            if waiting:
-                self._fit()
-            try:
-                for judgement in self._ask(_grouped(waiting), done=len(answers)):
-                    answers[judgement.item_id] = judgement
-                    journal.append(keys[judgement.item_id], judgement)
-            except KeyboardInterrupt:
-                logger.warning(
-                    "interrupted: %d of %d judgements are in %s; the same command goes on there",
-                    len(answers) - len(unsuited), len(items), self.folder,
-                )  # fmt: skip
-                raise
-        self._complain_if_all_failed([answers[i] for i in items if i not in unsuited])
+            pending = {i: item for i, item in items.items() if i not in unsuited}
+            for _ in range(MAX_PASSES):
+                self._pass(journal, pending, keys, answers)
+                pending = self._stale(pending, keys, answers)
+                if not pending:
+                    break
+                keys |= self._keys(pending)
+        answers |= {item_id: _failure(item_id, REPLACED) for item_id in pending}
+        self._check_videos()
+        self._complain_if_all_failed([*answers.values()])
+        answers |= unsuited
         return {item_id: answers[item_id] for item_id in items}
+
+    def _pass(
+        self,
+        journal: Journal,
+        items: Mapping[str, AnyItem],
+        keys: Mapping[str, str],
+        answers: dict[str, Judgement],
+    ) -> None:
+        """Add what is recorded of the items, and what the judge says of the others."""
+        wanted = {item_id: keys[item_id] for item_id in items}
+        for item_id, judgement in self.recorded(items, wanted, journal.records).items():
+            if not judgement.failed:
+                answers[item_id] = judgement
+                journal.keep(keys[item_id], judgement)
+        waiting = [item for item_id, item in items.items() if item_id not in answers]
+        if waiting:
+            self._fit()
+        try:
+            for judgement in self._ask(_grouped(waiting), done=len(answers)):
+                item_id = judgement.item_id
+                if self._is_current(items[item_id], keys[item_id]):
+                    answers[item_id] = judgement
+                    journal.append(keys[item_id], judgement)
+        except KeyboardInterrupt:
+            logger.warning(
+                "interrupted: %d of %d judgements are in %s; the same command goes on there",
+                len(answers), len(items), self.folder,
+            )  # fmt: skip
+            raise
+
+    def _keys(self, items: Mapping[str, AnyItem]) -> dict[str, str]:
+        return {item_id: self.key(item) for item_id, item in items.items()}
+
+    def _is_current(self, item: AnyItem, key: str) -> bool:
+        """Whether the item's video is the one that the key was made from."""
+        return item.video is None or self.key(item) == key
+
+    def _stale(
+        self,
+        items: Mapping[str, AnyItem],
+        keys: Mapping[str, str],
+        answers: dict[str, Judgement],
+    ) -> dict[str, AnyItem]:
+        """The items whose video was replaced while others were judged; their answers go."""
+        stale = {
+            item_id: item
+            for item_id, item in items.items()
+            if item_id not in answers or not self._is_current(item, keys[item_id])
+        }
+        for item_id in stale:
+            answers.pop(item_id, None)
+        return stale
+
+    def _check_videos(self) -> None:
+        learned = self.identity.learned.get("videos")
+        if learned is not None and learned != self.videos_hash():
+            raise RunStoppedError(
+                "a video was replaced during the run, and the judge had been given all of them at "
+                "its start; run the same command again"
+            )
 
     def _fit(self) -> None:
         judge = self.built.judge
         if type(judge).fit is not Judge.fit:  # do not build 18,000 items for nobody
-            judge.fit([self.view.item(item_id) for item_id in self.gold_set.by_id])
+            judge.fit([self.item(item_id) for item_id in self.gold_set.by_id])
         if judge.fits_on_dev:
             judge.fit_dev(self._dev())
 
     def _dev(self) -> list[tuple[Item, float]]:
         dev: list[tuple[Item, float]] = []
         for example in self.gold_set.examples:
-            item = self.view.item(example.item.id)
+            item = self.item(example.item.id)
             if (
                 isinstance(item, Item)
                 and isinstance(example.gold, RatingGold)

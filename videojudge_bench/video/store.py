@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from videojudge_bench._util.hashing import Json, content_hash, file_hash
+from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameBatch
+from videojudge_bench.video.content import content_hashes
 from videojudge_bench.video.decoding import decoder_version
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
@@ -42,7 +43,6 @@ SIZE_VARIABLE = "VIDEOJUDGE_FRAMES_GB"
 DEFAULT_GB = 20.0
 LOCKS = 64
 LOCK_SECONDS = 1800.0
-MAX_HASHES = 100_000
 
 
 class FrameStore:
@@ -62,7 +62,7 @@ class FrameStore:
             raise ConfigError(f"max_bytes={max_bytes}: it is a number of bytes above 0")
         self.folder = folder or default_frame_folder()
         self.max_bytes = max_bytes or _default_max_bytes()
-        self._entries, self._hashes = self.folder / "entries", self.folder / "hashes"
+        self._entries, self._hashes = self.folder / "entries", content_hashes(self.folder)
         self._parts, self._locks = self.folder / "parts", self.folder / "locks"
 
     def load(
@@ -100,7 +100,7 @@ class FrameStore:
         version = decoder_version(path, policy)
         parts: dict[str, Json] = {
             "format": FORMAT,
-            "video": self._content(path),
+            "video": self._hashes.of(path),
             "decoder": version,
             "policy": dict(policy.settings()),
         }
@@ -153,6 +153,8 @@ class FrameStore:
         part = self._parts / f"{key}.{os.getpid()}.npy"
         try:
             facts = decode_to_file(path, policy, part, timeout_seconds=timeout_seconds)
+            if self.key(path, policy) != key:
+                raise VideoError(path, "it was replaced while it was decoded", fix="Run again")
             _to_disk(part)
             _write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
             with self._evict_lock():  # nobody may evict it before it is mapped here
@@ -183,7 +185,7 @@ class FrameStore:
             lock.release()
 
     def _make_folders(self) -> None:
-        for folder in (self._entries, self._hashes, self._parts, self._locks):
+        for folder in (self._entries, self._parts, self._locks):
             folder.mkdir(parents=True, exist_ok=True)
 
     def _evict_lock(self) -> FileLock:
@@ -192,21 +194,6 @@ class FrameStore:
 
     def _lock_of(self, key: str) -> Path:
         return self._locks / f"{int(key.lstrip('.')[:4], 16) % LOCKS:02d}"
-
-    def _content(self, path: Path) -> str:
-        """The hash of a file's content, remembered by what changes when the content does."""
-        state = path.stat()
-        # A copy may keep the modification time of what it replaces; the change time is its own.
-        changed = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
-        identity = content_hash([str(path.resolve()), *changed])
-        known = self._hashes / identity
-        with suppress(FileNotFoundError):
-            if len(kept := known.read_text(encoding="ascii")) == 64:
-                return kept
-        found = file_hash(path)
-        self._hashes.mkdir(parents=True, exist_ok=True)
-        _write_whole(known, found)
-        return found
 
     def _by_last_use(self) -> list[tuple[int, int, str]]:
         """Last use, bytes and key of every entry, the longest unused first."""
@@ -234,10 +221,6 @@ class FrameStore:
         for part in list(self._parts.iterdir()):
             with suppress(Timeout), FileLock(self._lock_of(part.name), timeout=0):
                 part.unlink(missing_ok=True)
-        hashes = list(self._hashes.iterdir())
-        if len(hashes) > MAX_HASHES:
-            for known in hashes:  # they are found again: one read of a file each
-                known.unlink(missing_ok=True)
 
 
 def default_frame_folder() -> Path:
