@@ -113,7 +113,7 @@ TRANSFORMERS: Mapping[str, Option] = {
     "share_prefix": Option(False, counts=False),
     "verify_prefix": Option(1, counts=False),
     "thinking": Option(True, beside={"pretrained": _thinks}),
-    "mrope": Option(4),
+    "mrope": Option("transformers5"),
     "max_frames": Option(3),
     "fps": Option(2.0),
     "min_pixels": Option(2000),
