@@ -81,15 +81,11 @@ def _add_report(verbs: Verbs) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.errors import ConfigError
     from videojudge_bench.leaderboard.opening import open_run, open_runs
     from videojudge_bench.report import making, page
 
     output: Path = arguments.output
-    if not output.parent.is_dir():
-        raise ConfigError(f"--output {output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise ConfigError(f"--output {output}: it is a folder; name a file, as report.html")
+    page.check_output(output)
     if arguments.other is None:
         runs = open_runs(arguments.run)
     else:

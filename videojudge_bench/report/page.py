@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.report.marks import Figure
 from videojudge_bench.report.standings import Standing
 
@@ -28,6 +29,15 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows under a title, with the names of their columns."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """What a page shows; parts that are empty are left out.
 
@@ -38,6 +48,7 @@ class Page:
         facts: of these runs.
         standings: the leaderboard, a table for each form of a set.
         figures: plots of the runs.
+        tables: rows that are neither runs nor items.
         numbers: all metrics of the runs: name, then the text of each run.
         items: as `items.payload` gives it, with `videos` and `prompts`.
         notes: what a reader should know of how numbers are made.
@@ -49,6 +60,7 @@ class Page:
     facts: Sequence[Fact] = ()
     standings: Sequence[Standing] = ()
     figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
     numbers: Sequence[Fact] = ()
     items: dict[str, Json] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -77,6 +89,18 @@ def render(page: Page) -> str:
         data=embedded(page.items) if page.items else "",
     )
     return text + "\n"
+
+
+def check_output(path: Path) -> None:
+    """Check that a page can be written to a file, before hours of work.
+
+    Raises:
+        ConfigError: it is a folder, or its folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise ConfigError(f"--output {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ConfigError(f"--output {path}: it is a folder; name a file, as report.html")
 
 
 def write(page: Page, path: Path) -> None:
