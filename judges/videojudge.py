@@ -9,7 +9,8 @@ from pathlib import Path
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.judges.engines._hub_format import asked_as_trained
-from videojudge_bench.prompted import NO_RUBRIC, RATE, WRITE, PromptedJudge
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompted.config import NO_RUBRIC, RATE, WRITE
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,5 @@ class VideoJudge(PromptedJudge):
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what `PromptedJudge` does, and `feedback` and `score`, which a folder may set."""
-        score = "expected" if self._expected else "text"
-        return {**super().settings(), "feedback": self._wanted.feedback, "score": score}
+        config = self.config
+        return {**super().settings(), "feedback": config.feedback, "score": config.score}

@@ -292,15 +292,15 @@ def test_a_judge_that_looks_needs_an_engine_that_takes_video() -> None:
     with pytest.raises(ConfigError) as caught:
         make_judge(Looker, "TextEngine")
     assert str(caught.value) == (
-        "judge Looker looks at videos, but its engine takes text alone here; choose a model that "
-        "takes videos, or give video=description or video=none"
+        "judge Looker takes video input, but its engine takes text alone here; choose a model "
+        "that takes videos, or give video=description or video=none"
     )
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"concurrency": 0}, "concurrency must be at least 1, got 0"),
+        ({"concurrency": 0}, "concurrency: expected a whole number from 1 up, got 0"),
         ({"concurrency": "many"}, "concurrency='many': it is a whole number"),
         ({"temperature": "hot"}, "temperature='hot': it is a number"),
         ({"engine": "scriptd"}, "unknown engine 'scriptd'. Did you mean 'scripted'?"),

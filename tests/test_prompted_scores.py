@@ -145,7 +145,7 @@ def test_how_much_mass_may_be_lost_is_an_option_and_part_of_the_signature() -> N
 
 
 def test_a_share_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"lost_mass=1\.5: it is a share, from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"lost_mass: expected a share from 0 to 1, got 1\.5"):
         make_sure({}, feedback=False, lost_mass=1.5)
     with pytest.raises(ConfigError, match="lost_mass is for score=expected alone"):
         PromptedJudge(engine=f"{__name__}:SureEngine", lost_mass=1.0)

@@ -35,7 +35,7 @@ def test_text_frames_replies_and_money(tmp_path: Path) -> None:
     assert found is not None
     assert found.calls == 6
     prompts = [
-        built.judge._templates["rate"].render(item, built.judge.scale, Wanted(True, False))  # type: ignore[attr-defined]
+        built.judge.templates.of(item).render(item, built.judge.scale, Wanted(True, False))  # type: ignore[attr-defined]
         for item in asked
     ]
     characters = sum(len(p.system) + len(p.shared) + len(p.response) for p in prompts)

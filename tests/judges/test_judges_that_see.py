@@ -180,7 +180,7 @@ def test_a_text_model_cannot_be_a_judge_that_sees(make: Maker) -> None:
     with pytest.raises(ConfigError) as caught:
         make("qwen2_5_vl", "text", device="cpu")
     assert str(caught.value) == (
-        "judge Qwen2_5VL looks at videos, but its engine takes text alone here; choose a model "
+        "judge Qwen2_5VL takes video input, but its engine takes text alone here; choose a model "
         "that takes videos, or give video=description or video=none"
     )
 
@@ -212,7 +212,7 @@ def test_the_presets_of_videojudge(make: Maker) -> None:
     for preset in videojudge.PRESETS:
         built = make("videojudge", "qwen2_5_vl", preset=preset, **SMALL)
         assert isinstance(built.judge, PromptedJudge)
-        texts[preset] = built.judge._wanted.write_rubric, built.judge._sampling.max_tokens
+        texts[preset] = built.judge.config.rubric == "write", built.judge.config.max_tokens
         signed = built.signature()
         assert (signed["rubric"] == "write", signed["max_tokens"]) == texts[preset]
     assert texts == {"3b": (False, 1024), "7b": (False, 1024), "r-3b": (True, 2048)}

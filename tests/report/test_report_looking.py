@@ -42,7 +42,7 @@ def test_the_prompt_is_the_one_that_the_judge_sent(run: OpenRun, tmp_path: Path)
     built = registry.build("scripted", {"replies": str(tmp_path / "journal" / "replies.jsonl")})
     judge = cast(PromptedJudge, built.judge)
     item = run.gold_set.by_id["v0/cat"].item
-    (sent,) = judge._rendered([replace(item, references=())])
+    (sent,) = judge.templates.render([replace(item, references=())], judge.scale)
     prompt = plain_prompts([run], ["v0/cat"])["v0/cat"][0]
     assert prompt == f"[system]\n{sent.system}\n\n[user]\n{sent.shared}{sent.response}".strip()
     assert "A cat lies on a sofa." in prompt

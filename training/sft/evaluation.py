@@ -26,7 +26,7 @@ from videojudge_bench.training.sft.rows import SftRow
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import Engine, PromptGroup
+    from videojudge_bench.engine import PromptGroup
     from videojudge_bench.judges.engines._checkpoint import Untyped
     from videojudge_bench.judges.engines.transformers_engine import Replies
 
@@ -61,24 +61,6 @@ class LiveEngine(TransformersEngine):
         # Here, as this is another thread than the trainer's.
         with torch.autocast(self._live.device.type, torch.bfloat16, enabled=self._mixed):
             return super()._complete(group)
-
-
-class LiveJudge(PromptedJudge):
-    """A judge on an engine that exists already.
-
-    Args:
-        live: the engine.
-        options: those of `PromptedJudge`.
-    """
-
-    requires = frozenset({"video"})
-
-    def __init__(self, live: Engine, **options: Scalar) -> None:
-        self._ready = live
-        super().__init__(engine="live", **options)  # type: ignore[arg-type] # checked by name
-
-    def _make_engine(self, name: str, options: Mapping[str, Scalar]) -> Engine:
-        return self._ready
 
 
 @dataclass(frozen=True)
@@ -177,7 +159,7 @@ def _gold_set(
 
 def live_judge(
     model: Untyped, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
-) -> LiveJudge:
+) -> PromptedJudge:
     """Return the judge that a model in memory is now.
 
     Args:
@@ -206,11 +188,11 @@ def live_judge(
         for name, value in options.model_dump(mode="json").items()
         if value is not None
     }
-    return LiveJudge(engine, **asked)
+    return PromptedJudge(engine=engine, video="frames", **asked)  # type: ignore[arg-type]
 
 
 def measure(
-    validation: Validation, judge: LiveJudge, journal: Path, *, worst: bool = False
+    validation: Validation, judge: PromptedJudge, journal: Path, *, worst: bool = False
 ) -> dict[str, float]:
     """Return how well a judge agrees with the validation rows, by the runner.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from videojudge_bench.prompted import SCORES
+from videojudge_bench.prompted.config import SCORES
 from videojudge_bench.video import FramePolicy
 
 Part = Literal["vision", "projector", "language"]

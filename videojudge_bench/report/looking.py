@@ -15,7 +15,8 @@ from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.prompted import RATE, WRITE, PromptedJudge
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompted.config import RATE, WRITE
 from videojudge_bench.prompts import (
     PromptTemplate,
     RenderedPrompt,

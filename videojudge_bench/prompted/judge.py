@@ -1,0 +1,258 @@
+"""A judge that asks a language model: prompt + engine + reply format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import ClassVar, cast
+
+from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Continuation, Engine, EngineError, Prefix, PromptGroup, Reply
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import Ability, Judge
+from videojudge_bench.prompted.config import NO_RUBRIC, PREFER, SHUFFLED, TEXT, PromptedConfig
+from videojudge_bench.prompted.inputs import InputPolicy
+from videojudge_bench.prompted.templates import AnyItem, JudgeTemplates, ability_of
+from videojudge_bench.replies._reading import (
+    LOST_MASS,
+    choices_for,
+    joined,
+    mean_of_samples,
+    read_reply,
+)
+from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
+
+MAX_VALUES = 20
+"""Of a scale, for an expected score: a server gives the probabilities of so many tokens."""
+
+_TAGS: Mapping[Ability, str] = {"rate": "<score>", "prefer": "<answer>"}
+
+
+class PromptedJudge(Judge):
+    """Asks a language model and reads its reply.
+
+    A subclass names its prompts; files are looked for beside the class's module and in a folder
+    `prompts` there, then among the prompts of this package. Any of the two may be left out. One
+    that sets `runs_on` has chosen its engine, whose options are then its own.
+
+    Args:
+        engine: where the model runs: the name of an engine or `module:Class`.
+        score: `text` reads the verdict that the model writes; `expected` takes the mean of the
+            probabilities of all verdicts at that place: another judge, with finer numbers.
+        feedback: the model reasons between `<thinking>` tags before its verdict (the paper's
+            "w/ FB"); False asks for the verdict at once.
+        rubric: `none`; `write`: the model first writes one for the instruction; or a JSON Lines
+            file of `{"video_id", "instruction", "rubric"}` to judge by.
+        swap_rubrics: every instruction gets the rubric of another: does the judge heed them?
+        video: what is known of the video: its `frames`; its `description`, a text; `none`; or
+            `shuffled`, the frames of another video. All with the same prompt and model, so that
+            they tell what seeing is worth. None: frames for a judge that requires video, else all
+            that is known.
+        samples: replies per item, whose mean counts; needs a temperature.
+        temperature: 0 is greedy.
+        max_tokens: a reply is cut after as many tokens.
+        seed: for temperatures above 0.
+        prompt: a file to rate with, in place of the class's own.
+        pair_prompt: a file to compare with, in place of the class's own.
+        pairs: `prefer` asks which response of a pair is better; `rate` asks about each alone, and
+            the higher rating wins: for models that were trained to rate and never to compare.
+        lost_mass: with `score=expected`, more probability than this beside the verdicts is no
+            verdict; 1 reads a model that was never taught to give one.
+        concurrency: how many groups are asked for at once.
+        engine_options: go to the engine's constructor.
+
+    Raises:
+        ConfigError: unknown options, options that do not go together, or a prompt that cannot be
+            read.
+    """
+
+    prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
+    runs_on: ClassVar[str | None] = None
+    # The prompts' hashes are in the settings.
+    # So are `pairs` and `lost_mass`; a default is not named, as before there was a choice.
+    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
+    scale: RatingScale = RatingScale(1, 5)
+    takes_scale = True  # the prompts name its ends
+
+    def __init__(  # noqa: PLR0913 - the keywords are the options
+        self,
+        *,
+        engine: str | Engine = "",
+        score: str = TEXT,
+        feedback: bool = True,
+        rubric: str = NO_RUBRIC,
+        swap_rubrics: bool = False,
+        video: str | None = None,
+        samples: int = 1,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+        seed: int = 0,
+        prompt: str | None = None,
+        pair_prompt: str | None = None,
+        pairs: str = PREFER,
+        lost_mass: float = LOST_MASS,
+        concurrency: int = 16,
+        **engine_options: Scalar,
+    ) -> None:
+        self.config = PromptedConfig(
+            score=score,
+            feedback=feedback,
+            rubric=rubric,
+            swap_rubrics=swap_rubrics,
+            video=video,
+            samples=samples,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            prompt=prompt,
+            pair_prompt=pair_prompt,
+            pairs=pairs,
+            lost_mass=lost_mass,
+            concurrency=concurrency,
+        )
+        name, engine = type(self).__name__, self.runs_on or engine
+        self.templates = JudgeTemplates(self.prompts, type(self), PromptedJudge, self.config)
+        problems = [*self.config.problems(), *self.templates.problems()]
+        if not engine:
+            problems.append("option 'engine' is missing: give it as engine=…")
+        if problems:
+            raise ConfigError.all_of(f"judge {name}", problems)
+        self._inputs = InputPolicy(self.config, self.requires)
+        self.engine = self._made(engine, engine_options)
+        self._inputs.check_engine(name, "video" in self.engine.capabilities)
+        self._check_probabilities()
+        self.abilities, self.requires = self.templates.abilities, self._inputs.requires
+        self.fits_on_videos = self._inputs.video == SHUFFLED
+
+    def _made(self, engine: str | Engine, options: Mapping[str, Scalar]) -> Engine:
+        if not isinstance(engine, str):
+            if options:
+                raise ConfigError(f"an engine that is made takes no options, got {sorted(options)}")
+            return engine
+        # What an engine's options change of a reply, it says itself.
+        own = registry.options_of(registry.engine_class(engine)).keys()
+        self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())
+        return registry.build_engine(engine, options, also_allowed=registry.options_of(type(self)))
+
+    def _check_probabilities(self) -> None:
+        """At the start, and behind every reply: a server tells only then that it gives none."""
+        if self.config.expected and "logprobs" not in self.engine.capabilities:
+            raise ConfigError(
+                "score=expected needs the probabilities of tokens, and the engine gives none here; "
+                "give score=text"
+            )
+
+    def fit(self, items: Sequence[Item | Pair]) -> None:
+        """Find another video for each, and another rubric, where the options ask for it.
+
+        Raises:
+            ConfigError: there is no other.
+        """
+        self._inputs.fit(items)
+
+    @property
+    def learns_from_set(self) -> bool:
+        """Whether other items matter: only where videos or rubrics are swapped between them."""
+        return self._inputs.learns_from_set or type(self).fit is not PromptedJudge.fit
+
+    def rate(self, item: Item) -> Rating | Unparsed:
+        """Return the rating that the model gives."""
+        return cast("Rating | Unparsed", self._only(item).verdict)
+
+    def prefer(self, pair: Pair) -> Preference | Unparsed:
+        """Return the model's preference, or that of its two ratings without a pair prompt."""
+        return cast("Preference | Unparsed", self._only(pair).verdict)
+
+    def _only(self, item: AnyItem) -> Judgement:
+        (judgement,) = self.judge([item])
+        return judgement
+
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        """Yield judgements as replies come in, `concurrency` groups at a time."""
+        groups = (list(members) for _, members in groupby(items, key=_prefix_key))
+        for group, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
+            answers = iter(replies)
+            for item in group:
+                found = [self._read(part, answers) for part in self.templates.parts(item)]
+                yield found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
+
+    async def ask(self, group: Sequence[Item | Pair]) -> Sequence[Reply | EngineError]:
+        """Return the engine's replies for the items of one group, in order.
+
+        A pair counts twice, once per response, when the judge has no prompt for pairs; then each
+        counts `samples` times.
+        """
+        parts = [part for item in group for part in self.templates.parts(item)]
+        if missing := self._inputs.missing(parts[0]):
+            return [EngineError(missing)] * (len(parts) * self.config.samples)
+        prompts = self._prompt_group(parts)
+        replies = await self.engine.complete(prompts)
+        if len(replies) != len(prompts.continuations):
+            raise ValueError(
+                f"the engine gave {len(replies)} replies to {len(prompts.continuations)} prompts"
+            )
+        self._check_probabilities()
+        return replies
+
+    def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
+        takes_video = "video" in self.engine.capabilities
+        visible = [self._inputs.visible(part, takes_video=takes_video) for part in parts]
+        first = visible[0]
+        rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
+        tails = tuple(
+            Continuation(_sample_id(part.id, number), prompt.response)
+            for part, prompt in zip(visible, rendered, strict=True)
+            for number in range(self.config.samples)
+        )
+        prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
+        choices = self._choices(first) if self.config.expected else ()
+        start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
+        return PromptGroup(prefix, tails, start, choices, self.config.sampling)
+
+    def _choices(self, part: AnyItem) -> tuple[str, ...]:
+        choices = choices_for(part, self.scale)
+        if len(choices) > MAX_VALUES:
+            raise ConfigError(
+                f"score=expected is for scales of up to {MAX_VALUES} values, and {self.scale} "
+                f"has {len(choices)}; give score=text"
+            )
+        return choices
+
+    def _read(self, part: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+        lost = float(self.config.lost_mass) if self.config.expected else None
+        each = range(self.config.samples)
+        samples = [read_reply(part, next(replies), self.scale, lost) for _ in each]
+        return mean_of_samples(part.id, samples)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return the prompts' hashes, what is shown, and what the engine says of itself."""
+        # Presets are not among the arguments: what they stand for must be said.
+        own: dict[str, Scalar] = {"max_tokens": self.config.sampling.max_tokens}
+        if self.config.lost_mass != LOST_MASS:
+            own["lost_mass"] = float(self.config.lost_mass)
+        return {
+            **self.templates.settings(),
+            **self._inputs.settings(),
+            **own,
+            **self.engine.settings(),
+        }
+
+    def close(self) -> None:
+        """Close the engine."""
+        self.engine.close()
+
+
+def _sample_id(item_id: str, number: int) -> str:
+    """Of its own per sample: engines draw their random numbers by it."""
+    return f"{item_id}~{number}" if number else item_id
+
+
+def _prefix_key(item: AnyItem) -> tuple[object, ...]:
+    """What must be equal for items to share a prompt prefix."""
+    return (
+        type(item), item.group, item.references, item.description, item.subtitles, item.video,
+    )  # fmt: skip

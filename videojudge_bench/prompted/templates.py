@@ -1,0 +1,109 @@
+"""Prompt templates of a judge: which there are, and the prompts of the items of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Union
+
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.judge import Ability
+from videojudge_bench.prompted.config import DESCRIPTION, RATE, WRITE, PromptedConfig
+from videojudge_bench.prompts import PromptTemplate, RenderedPrompt, find_prompt, load_prompt
+from videojudge_bench.scale import RatingScale
+
+AnyItem = Union[Item, Pair]
+
+
+class JudgeTemplates:
+    """The templates that a judge asks with.
+
+    Args:
+        names: the prompt files of the judge's class.
+        cls: the judge's class; files are looked for beside it.
+        base: the class above which nothing is looked for.
+        config: names the files that replace those of the class.
+
+    Raises:
+        ConfigError: a prompt cannot be found or read.
+    """
+
+    def __init__(
+        self, names: Mapping[Ability, str], cls: type, base: type, config: PromptedConfig
+    ) -> None:
+        self._config, self._rates_pairs = config, config.pairs == RATE and "prefer" in names
+        self._can_rate, own = "rate" in names, config.prompt_files
+        self._by_ability = {
+            ability: load_prompt(Path(own[ability] or find_prompt(cls, name, base)))
+            for ability, name in names.items()
+            if (ability, config.pairs) != ("prefer", RATE)
+        }
+
+    def problems(self) -> list[str]:
+        """Return which options would have no effect, as the templates do not heed them."""
+        config, found = self._config, list[str]()
+        if config.pairs == RATE and not self._can_rate:
+            found.append("pairs=rate needs a judge with a prompt to rate with; give pairs=prefer")
+        needed = {
+            "rubric": ("rubric=FILE", config.rubric_file is not None),
+            "write_rubric": ("rubric=write", config.rubric == WRITE),
+            "feedback": ("feedback=false", not config.feedback and not config.expected),
+            "description": ("video=description", config.video == DESCRIPTION),
+        }
+        found += [
+            f"prompt {template.name} does not use {name!r}, so {option} would change nothing"
+            for template in self._by_ability.values()
+            for name, (option, asked) in needed.items()
+            if asked and name not in template.uses
+        ]
+        found += [
+            f"{file}: the judge has no prompt to {ability} with that it could replace"
+            for ability, file in config.prompt_files.items()
+            if file is not None and ability not in self._by_ability
+        ]
+        return found
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the judge can do; who rates can also prefer: the higher of two ratings wins."""
+        return frozenset(self._by_ability) | ({"prefer"} if self._can_rate else frozenset())
+
+    def of(self, item: AnyItem) -> PromptTemplate:
+        """Return the template for an item, as `parts` gives it."""
+        return self._by_ability[ability_of(item)]
+
+    def parts(self, item: AnyItem) -> Sequence[AnyItem]:
+        """Return what is asked about: the item, or both responses of a pair that is rated."""
+        if isinstance(item, Pair) and "prefer" not in self._by_ability:
+            return item.sides()
+        return (item,)
+
+    def render(
+        self, parts: Sequence[AnyItem], scale: RatingScale, rubric: str = ""
+    ) -> list[RenderedPrompt]:
+        """Return the prompts of the parts of one group.
+
+        Raises:
+            ConfigError: what they share differs between them, or a prompt cannot be rendered.
+        """
+        template = self.of(parts[0])
+        wanted = self._config.wanted(rubric)
+        found = [template.render(part, scale, wanted) for part in parts]
+        if len({(prompt.system, prompt.shared) for prompt in found}) > 1:
+            raise ConfigError(
+                f"prompt {template.name}: its blocks 'system' and 'shared' differ between the "
+                "responses to one instruction; what differs belongs into the block 'response'"
+            )
+        return found
+
+    def settings(self) -> dict[str, Scalar]:
+        """Return the templates' hashes, and whether pairs are rated in place of compared."""
+        shas = {f"prompt_{a}": self._by_ability[a].sha for a in sorted(self._by_ability)}
+        return {**shas, **({"pairs": RATE} if self._rates_pairs else {})}
+
+
+def ability_of(item: AnyItem) -> Ability:
+    """Return what it takes to judge an item."""
+    return "rate" if isinstance(item, Item) else "prefer"
