@@ -13,6 +13,7 @@ from videojudge_bench.items import (
     Example,
     Gold,
     Item,
+    NoGold,
     OptionGold,
     Pair,
     PreferenceGold,
@@ -91,14 +92,20 @@ def test_the_mean_over_raters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gold", "expected"),
+    ("gold", "text", "expected"),
     [
-        (RatingGold((4.0, 5.0)), [4.0, 5.0]),
-        (OptionGold(correct=True), True),
-        (PreferenceGold(0.0), 0.0),
+        (RatingGold((4.0, 5.0)), "4 5", [4.0, 5.0]),
+        (OptionGold(correct=True), "correct", True),
+        (OptionGold(correct=False), "distractor", False),
+        (PreferenceGold(1.0), "first", 1.0),
+        (PreferenceGold(0.0), "second", 0.0),
+        (NoGold(), "none", None),
     ],
 )
-def test_content_of_an_example_adds_gold_unit_and_system(gold: Gold, expected: object) -> None:
+def test_gold_writes_itself_and_is_content_of_its_example(
+    gold: Gold, text: str, expected: object
+) -> None:
+    assert (str(gold), gold.to_json()) == (text, expected)
     item = Item("a", "v", "do", "x")
     content = Example(item, gold, unit="u", system="s", labels={"kind": "k"}).content()
     assert content == {**item.content(), "gold": expected, "unit": "u", "system": "s"}

@@ -120,12 +120,26 @@ class RatingGold:
         """Mean over the raters."""
         return sum(self.ratings) / len(self.ratings)
 
+    def to_json(self) -> Json:
+        """Return the ratings: a list."""
+        return list(self.ratings)
+
+    def __str__(self) -> str:
+        return " ".join(f"{rating:g}" for rating in self.ratings)
+
 
 @dataclass(frozen=True, slots=True)
 class OptionGold:
     """Whether the response is the correct option of its question."""
 
     correct: bool
+
+    def to_json(self) -> Json:
+        """Return true or false."""
+        return self.correct
+
+    def __str__(self) -> str:
+        return "correct" if self.correct else "distractor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +148,24 @@ class PreferenceGold:
 
     p_first: float
 
+    def to_json(self) -> Json:
+        """Return the probability that the first is better."""
+        return self.p_first
+
+    def __str__(self) -> str:
+        return "first" if self.p_first > 0.5 else "second"
+
 
 @dataclass(frozen=True, slots=True)
 class NoGold:
     """Nobody has rated the response: an answer that is to be judged, not a measure of the judge."""
+
+    def to_json(self) -> Json:
+        """Return null."""
+        return None
+
+    def __str__(self) -> str:
+        return "none"
 
 
 Gold = Union[RatingGold, OptionGold, PreferenceGold, NoGold]
@@ -164,16 +192,8 @@ class Example:
 
     def content(self) -> dict[str, Json]:
         """Return item, gold, unit and system: what a gold set's content hash is made from."""
-        if isinstance(self.gold, RatingGold):
-            gold: Json = list(self.gold.ratings)
-        elif isinstance(self.gold, OptionGold):
-            gold = self.gold.correct
-        elif isinstance(self.gold, PreferenceGold):
-            gold = self.gold.p_first
-        else:
-            gold = None
         system: dict[str, Json] = {} if self.system is None else {"system": self.system}
-        return {**self.item.content(), "gold": gold, "unit": self.unit, **system}
+        return {**self.item.content(), "gold": self.gold.to_json(), "unit": self.unit, **system}
 
 
 def part_of(video_id: str) -> str:

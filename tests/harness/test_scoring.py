@@ -7,12 +7,10 @@ import pytest
 from videojudge_bench import metrics, registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.harness import scoring
-from videojudge_bench.harness.documents import Documents, StockSettings
+from videojudge_bench.harness.documents import Documents
 from videojudge_bench.harness.envelope import seal, seal_refusal
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import MISSING_VIDEO, Judgement, Rating, Unparsed
-
-STOCK = StockSettings()
 
 
 @pytest.fixture
@@ -63,11 +61,11 @@ def test_the_numbers_are_those_of_the_records(documents: Documents, rated_set: G
     records = records_of(documents)
     judgements = {e.item.id: _rated(e.item.id, 4.0) for e in rated_set.examples}
     expected = metrics.score(rated_set, judgements, on_scale=True)
-    assert scoring.card_of(documents, STOCK, records).flat() == expected.flat()
+    assert scoring.card_of(documents, records).flat() == expected.flat()
 
 
 def test_under_a_limit_only_what_was_asked_counts(documents: Documents) -> None:
-    card = scoring.card_of(documents, STOCK, records_of(documents)[:2])
+    card = scoring.card_of(documents, records_of(documents)[:2])
     assert (card.n, card.n_parsed) == (2, 2)
 
 
@@ -75,7 +73,7 @@ def test_a_judge_off_the_scale_has_no_errors_on_the_scale(
     documents: Documents, rated_set: GoldSet
 ) -> None:
     documents.run = Run(registry.build("longest", {}), rated_set)
-    flat = scoring.card_of(documents, STOCK, records_of(documents, 23.0)).flat()
+    flat = scoring.card_of(documents, records_of(documents, 23.0)).flat()
     assert flat["rmse"] == "undefined (not on the rating scale)"
 
 
@@ -83,7 +81,7 @@ def test_a_fitted_judge_is_scored_on_the_test_part(
     documents: Documents, rated_set: GoldSet
 ) -> None:
     documents.run = Run(registry.build("constant", {}), rated_set)
-    card = scoring.card_of(documents, STOCK, records_of(documents))
+    card = scoring.card_of(documents, records_of(documents))
     # By conftest.py v0 and v1 are test videos, with two responses each.
     assert (card.part, card.n) == ("test", 4)
 
@@ -92,7 +90,7 @@ def test_a_set_that_does_not_suit_says_why(option_set: GoldSet) -> None:
     documents = Documents(option_set.info, option_set)
     documents.run = Run(registry.build("rouge_l", {}), option_set)
     reason = "judge rouge_l requires references; videojudge_tinyoptions has none"
-    flat = scoring.card_of(documents, STOCK, []).flat()
+    flat = scoring.card_of(documents, []).flat()
     assert flat["psup"] == f"undefined (not applicable: {reason})"
     card = metrics.undefined_card(option_set.info, "")
     assert scoring.report_lines(documents, card) == [
@@ -104,7 +102,7 @@ def test_a_set_without_data_says_how_to_get_them(rated_set: GoldSet) -> None:
     documents = Documents(rated_set.info, None, "ask its authors")
     record = scoring.read_result(documents, "no data", "anything", 0)
     assert record == {"id": "no data"}
-    card = scoring.card_of(documents, STOCK, [record])
+    card = scoring.card_of(documents, [record])
     assert set(card.flat()) == set(metrics.all_keys(rated_set.info))
     assert card.flat()["spearman"] == "undefined (no data: ask its authors)"
     assert scoring.report_lines(documents, card) == [
@@ -119,23 +117,13 @@ def test_the_report_names_the_number_and_the_journal(
     records = records_of(documents)
     missing = Judgement("v0/cat", Unparsed(f"{MISSING_VIDEO}: no file v0.*"))
     records[0] = scoring.read_result(documents, "v0/cat", seal(missing), 0)
-    lines = scoring.report_lines(documents, scoring.card_of(documents, STOCK, records))
+    lines = scoring.report_lines(documents, scoring.card_of(documents, records))
     task = "videojudge_tinyrated"
     assert lines[0].startswith(f"{task}: spearman undefined (constant judge)")
     assert lines[1:] == [
         f"{task}: 1 items had no video to look at",
         f"{task}: judgements are in {documents.run.folder}",
     ]
-
-
-def test_gold_is_shown_as_text(rated_set: GoldSet, option_set: GoldSet, pair_set: GoldSet) -> None:
-    assert [scoring.gold_text(e) for e in rated_set.examples[:2]] == ["5 4", "1 2"]
-    assert [scoring.gold_text(e) for e in option_set.examples[:3]] == [
-        "distractor",
-        "correct",
-        "distractor",
-    ]
-    assert [scoring.gold_text(e) for e in pair_set.examples[:2]] == ["first", "second"]
 
 
 def test_no_key_is_called_score(documents: Documents) -> None:

@@ -18,7 +18,7 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard.groups import group_rows, with_label
 from videojudge_bench.leaderboard.opening import open_runs
 from videojudge_bench.leaderboard.stored import write_run
-from videojudge_bench.metrics import by_label
+from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.run.runner import Run, RunOptions
 
 KINDS = ("count", "order")
@@ -52,7 +52,7 @@ def journal(gold_set: GoldSet, tmp_path: Path) -> Path:
 def test_a_row_has_the_numbers_of_its_group(gold_set: GoldSet, journal: Path) -> None:
     (run,) = open_runs(journal)
     rows = group_rows([run], "kind", resamples=50)
-    cards = by_label(gold_set, run.judgements, "kind", on_scale=True, resamples=50)
+    cards = by_label(Measurement(gold_set), run.judgements, "kind", resamples=50)
     assert [(row.value, row.n_videos, row.card.n) for row in rows] == [
         ("count", 16, 48),
         ("order", 24, 72),

@@ -18,7 +18,7 @@ from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import part_of
 from videojudge_bench.leaderboard import importing
-from videojudge_bench.leaderboard.stored import RUN_FILE, read_run, rounded, write_run
+from videojudge_bench.leaderboard.stored import RUN_FILE, read_run, write_run
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
@@ -87,7 +87,7 @@ def test_a_journal_gives_the_numbers_of_its_judgements(gold_set: GoldSet, tmp_pa
     kept = importing.to_stored(one, resamples=RESAMPLES)
     ids = [example.item.id for example in gold_set.examples]
     expected = metrics.score(gold_set, run.judge(ids), on_scale=False, resamples=RESAMPLES)
-    assert kept.numbers == rounded(expected.flat())
+    assert kept.numbers == expected.numbers()
     assert kept.name == "longest"
     assert kept.signature == run.signature(ids)
     assert kept.versions["lmms-eval"].startswith("0.7.")

@@ -14,7 +14,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.adding import Request, add
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import OptionGold
-from videojudge_bench.metrics import SystemMeans, by_label, by_system, score
+from videojudge_bench.metrics import Measurement, SystemMeans, by_label, by_system, score
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 RESAMPLES = 50
@@ -41,7 +41,7 @@ def labelled_set(videos: int = 50) -> tuple[GoldSet, dict[str, Judgement]]:
 
 def test_a_group_is_scored_as_if_nothing_else_had_been_asked() -> None:
     gold_set, judgements = labelled_set()
-    cards = by_label(gold_set, judgements, "half", on_scale=True, resamples=RESAMPLES)
+    cards = by_label(Measurement(gold_set), judgements, "half", resamples=RESAMPLES)
     assert list(cards) == ["a", "b"]
     for value, card in cards.items():
         kept = {e.item.id for e in gold_set.examples if e.labels["half"] == value}
@@ -53,7 +53,7 @@ def test_a_group_is_scored_as_if_nothing_else_had_been_asked() -> None:
 
 def test_a_group_of_few_videos_has_no_interval() -> None:
     gold_set, judgements = labelled_set(38)
-    card = by_label(gold_set, judgements, "half", on_scale=True, resamples=RESAMPLES)["a"]
+    card = by_label(Measurement(gold_set), judgements, "half", resamples=RESAMPLES)["a"]
     metric = card.metrics["spearman"]
     assert metric.value is not None
     assert (metric.low, metric.no_interval) == (None, "fewer than 20 videos")
@@ -63,14 +63,14 @@ def test_groups_that_were_not_asked_have_no_card() -> None:
     gold_set, judgements = labelled_set()
     asked = {e.item.id for e in gold_set.examples if e.labels["half"] == "b"}
     some = {i: judgement for i, judgement in judgements.items() if i in asked}
-    assert list(by_label(gold_set, some, "half", on_scale=True, resamples=RESAMPLES)) == ["b"]
+    assert list(by_label(Measurement(gold_set), some, "half", resamples=RESAMPLES)) == ["b"]
 
 
 def test_judgements_of_another_set_are_refused() -> None:
     gold_set, judgements = labelled_set()
     judgements["elsewhere"] = Judgement("elsewhere", Rating(1.0))
     with pytest.raises(ConfigError, match="1 judgements are of items that the set does not have"):
-        by_label(gold_set, judgements, "half", on_scale=True, resamples=RESAMPLES)
+        by_label(Measurement(gold_set), judgements, "half", resamples=RESAMPLES)
 
 
 def test_questions_are_grouped_whole() -> None:
@@ -79,13 +79,13 @@ def test_questions_are_grouped_whole() -> None:
         e.item.id: Judgement(e.item.id, Rating(float(e.gold == OptionGold(True))))
         for e in gold_set.examples
     }
-    cards = by_label(gold_set, judgements, "temporal", on_scale=False, resamples=2)
+    cards = by_label(Measurement(gold_set, on_scale=False), judgements, "temporal", resamples=2)
     assert {value: (card.n, card.n_left_out) for value, card in cards.items()} == {
         "order": (2375 + 140, 0),
         "other": (13020 - 2515, 0),
     }
     assert cards["order"].metrics["psup"].value == 1.0
-    apart = by_label(gold_set, judgements, "option", on_scale=False, resamples=2)
+    apart = by_label(Measurement(gold_set, on_scale=False), judgements, "option", resamples=2)
     assert apart["0"].metrics["psup"].undefined == "no complete question"
     assert apart["0"].n_left_out == apart["0"].n
 
@@ -99,7 +99,7 @@ def test_a_label_of_a_set_that_a_user_added(tmp_path: Path) -> None:
     add(Request(rows, "labelled"))
     gold_set = goldsets.load("labelled")
     judgements = {e.item.id: Judgement(e.item.id, Rating(3.0)) for e in gold_set.examples}
-    cards = by_label(gold_set, judgements, "kind", on_scale=True)
+    cards = by_label(Measurement(gold_set), judgements, "kind")
     assert {kind: card.n for kind, card in cards.items()} == {"count": 2, "order": 3}
     assert cards["order"].metrics["bias"].value == -1.0
 

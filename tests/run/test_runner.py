@@ -242,8 +242,8 @@ def test_the_key_of_a_judgement_depends_on_all_that_is_shown(
         replace(base, description=None),
         replace(base, video=None),
     ]
-    assert len({run._key(item) for item in (base, *others)}) == 1 + len(others)
-    assert run._key(replace(base, video=Path("/elsewhere/v.mp4"))) == run._key(base)
+    assert len({run.key(item) for item in (base, *others)}) == 1 + len(others)
+    assert run.key(replace(base, video=Path("/elsewhere/v.mp4"))) == run.key(base)
 
 
 def test_other_options_settings_references_or_judges_have_another_folder(

@@ -14,7 +14,7 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
 from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
-from videojudge_bench.metrics import by_label, score
+from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
 from videojudge_bench.registry import BuiltJudge
@@ -208,13 +208,12 @@ def measure(
     """
     run = Run(BuiltJudge("live", judge, {}), validation.gold_set, RunOptions(journal=journal))
     judgements = run.judge(list(validation.gold_set.by_id))
-    card = score(validation.gold_set, judgements, on_scale=True, resamples=1)
+    measurement = Measurement(validation.gold_set)
+    card = measurement.card(judgements, resamples=1)
     found = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
     found["coverage"] = card.coverage
     if worst:
-        cards = by_label(
-            validation.gold_set, judgements, _INSTRUCTION, on_scale=True, resamples=1
-        ).values()
+        cards = by_label(measurement, judgements, _INSTRUCTION, resamples=1).values()
         values = [each.metrics["spearman"].value for each in cards]
         defined = [value for value in values if value is not None]
         found["worst_spearman"] = min(defined) if len(defined) == len(values) else None

@@ -11,7 +11,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, RatingGold
-from videojudge_bench.metrics import by_label, score
+from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import Metric, ScoreCard
 from videojudge_bench.metrics.paired import difference_interval
@@ -87,7 +87,7 @@ def errors_by_rating(
     found: dict[str, Number] = {}
     for rating in gold_set.info.scale.values:
         of_it = {i: j for i, j in judgements.items() if _deserved(gold_set, i) == rating}
-        card = score(gold_set, of_it, on_scale=True, resamples=resamples)
+        card = Measurement(gold_set).card(of_it, resamples=resamples)
         found[f"{rating:g}"] = Number.of(card.metrics["bias"])
     return found
 
@@ -139,8 +139,9 @@ def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
 
 
 def _cards(gold_set: GoldSet, judgements: Judgements, resamples: int) -> dict[str, ScoreCard]:
-    kinds = by_label(gold_set, judgements, KIND, on_scale=True, resamples=resamples)
-    return {ALL: score(gold_set, judgements, on_scale=True, resamples=resamples), **kinds}
+    measurement = Measurement(gold_set)
+    kinds = by_label(measurement, judgements, KIND, resamples=resamples)
+    return {ALL: measurement.card(judgements, resamples=resamples), **kinds}
 
 
 def differences(

@@ -10,7 +10,7 @@ from videojudge_bench import goldsets
 from videojudge_bench._util import plots
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.metrics import score
+from videojudge_bench.metrics import Measurement
 from videojudge_bench.training.small_world.loop import (
     GOLD_SET,
     LoopFolder,
@@ -63,7 +63,7 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         }
         tables["coverage"] = {name: coverages(gold_set, j) for name, j in verdicts.items()}
         words = points_of_words(gold_set, verdicts["trained"])
-        card = score(gold_set, verdicts["trained"], on_scale=True, resamples=1)
+        card = Measurement(gold_set).card(verdicts["trained"], resamples=1)
     output.mkdir(parents=True, exist_ok=True)
     found: dict[str, Json] = {
         "items": len(gold_set.examples),

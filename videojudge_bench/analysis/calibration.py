@@ -21,12 +21,12 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun, find_runs
+from videojudge_bench.metrics import Measurement
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, is_constant
 from videojudge_bench.metrics.card import FEWEST_VIDEOS, Metric, measure
 from videojudge_bench.metrics.rating_statistics import Rated, errors
 from videojudge_bench.metrics.ratings import NOT_ON_SCALE
-from videojudge_bench.run.runner import measurement_half
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Rating
@@ -148,9 +148,8 @@ class Calibration:
         """Return the map with what it was fitted on; nothing in it depends on the test part."""
         gold_set = goldsets.load(self.run.gold_set, self.run.data)
         items = examples_hash(self.dev.examples)
-        half = measurement_half(
-            gold_set, references=self.run.references, part="dev", items=items[:12]
-        )
+        measurement = Measurement(gold_set, part="dev", references=self.run.references)
+        half = measurement.signature([example.item.id for example in self.dev.examples])
         return {
             **self.score_map.to_json(),
             "fitted_on": {

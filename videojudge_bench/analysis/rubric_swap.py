@@ -12,7 +12,7 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.leaderboard.importing import FoundRun
+from videojudge_bench.leaderboard.importing import FoundRun, measurement_of
 from videojudge_bench.metrics import Metric
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Ints, Resampling, Statistic, codes, means
@@ -151,11 +151,8 @@ def _first_share(verdict: Verdict) -> float:
 def _primary(
     run: FoundRun, gold_set: GoldSet, ids: Collection[str], resampling: Resampling
 ) -> Metric:
-    card = metrics.score(
-        gold_set,
+    card = measurement_of(run, gold_set).card(
         {item_id: run.judgements[item_id] for item_id in ids},
-        on_scale=run.on_scale,
-        part=run.part,
         resamples=resampling.resamples,
         seed=resampling.seed,
     )

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
-from videojudge_bench import goldsets, metrics, registry
+from videojudge_bench import goldsets, registry
 from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar, scalar, without_secrets
 from videojudge_bench._util.tabular import write_rows
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.view import checked_references
-from videojudge_bench.leaderboard.stored import Number, rounded
+from videojudge_bench.leaderboard.stored import Number
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Usage
@@ -221,14 +221,8 @@ def _row(cell: Cell, resamples: int) -> SweepRow:
         return SweepRow(cell, problem=f"not applicable: {run.refusal}")
     try:
         judgements = run.judge(cell.item_ids)
-        card = metrics.score(
-            run.gold_set,
-            judgements,
-            on_scale=run.on_scale,
-            part=run.part,
-            resamples=resamples,
-        )
+        card = run.measurement.card(judgements, resamples=resamples)
     except VideoJudgeError as error:
         return SweepRow(cell, problem=str(error), failed=True)
     used = sum((judgement.usage for judgement in judgements.values()), Usage())
-    return SweepRow(cell, rounded(card.flat()), used)
+    return SweepRow(cell, card.numbers(), used)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from videojudge_bench import registry
 from videojudge_bench._util.hashing import Json
-from videojudge_bench._util.options import Scalar, parse_judge
+from videojudge_bench._util.options import parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
 from videojudge_bench.answers.reading import (
@@ -25,7 +25,6 @@ from videojudge_bench.answers.tables import Sheet, sheets_of
 from videojudge_bench.answers.verdict_lines import line_of, verdict_of
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.journal import read_journal
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Unparsed, Usage
 
@@ -46,34 +45,6 @@ class JudgingOptions:
     limit: int | None = None
     human: Path | None = None
     run: RunOptions = field(default_factory=RunOptions)
-
-
-class AnswersRun(Run):
-    """A run whose journal belongs to a file of answers, not to one state of it.
-
-    Answers that are added to the file later are asked for, and the others are there already, unless
-    the judge learns from the whole set.
-    """
-
-    def __init__(
-        self, built: BuiltJudge, answers: Answers, units: Sequence[Unit], options: RunOptions
-    ) -> None:
-        self._source = "" if answers.path is None else str(answers.path.resolve())
-        super().__init__(built, gold_set_of(answers, units), options)
-
-    def _identity(self) -> dict[str, Scalar]:
-        identity = super()._identity()
-        if self._source and not self.built.judge.learns_from_set:
-            # Ids and texts may be the same in another project, about other videos.
-            videos = self.options.videos
-            identity["set_hash"] = f"{self._source}|{videos and videos.resolve()}"
-        return identity
-
-    def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
-        """Return the judgements that the journal has, failures too."""
-        kept = read_journal(self.folder)
-        keys = {item_id: self._key(self.view.item(item_id)) for item_id in item_ids}
-        return {item_id: kept[key] for item_id, key in keys.items() if key in kept}
 
 
 @dataclass(frozen=True)
@@ -178,9 +149,9 @@ class Judging:
             shown,
             references="all" if shown.references is None else shown.references,
             videos=shown.videos or self.answers.folder,
+            scope=_scope(self.answers, shown.videos or self.answers.folder),
         )
-        built = build(judge)
-        self.run = AnswersRun(built, self.answers, everything, run_options)
+        self.run = Run(build(judge), gold_set_of(self.answers, everything), run_options)
         if self.run.refusal is not None:
             raise ConfigError(self.run.refusal)
 
@@ -236,6 +207,16 @@ class Judging:
         built = self.run.built
         scale = "" if built.judge.scale is None else str(built.judge.scale)
         return Judged(built.name, self.answers.name, scale, self.units, judgements, self.human)
+
+
+def _scope(answers: Answers, videos: Path | None) -> str:
+    """What the journal belongs to: answers that are added later find those judged before.
+
+    Ids and texts may be the same in another project, about other videos.
+    """
+    if answers.path is None:
+        return ""
+    return f"{answers.path.resolve()}|{videos and videos.resolve()}"
 
 
 def build(judge: str) -> BuiltJudge:

@@ -13,7 +13,7 @@ from typing import Any
 from videojudge_bench.doctor.findings import Finding, Section, gigabytes
 from videojudge_bench.doctor.host import Host
 from videojudge_bench.goldsets import store
-from videojudge_bench.run.runner import default_journal_root
+from videojudge_bench.run.plan import default_journal_root
 from videojudge_bench.video.store import FOLDER_VARIABLE, default_frame_folder
 
 SCARCE_BYTES = 5_000_000_000

@@ -10,9 +10,8 @@ from loguru import logger
 from videojudge_bench import metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSetInfo
-from videojudge_bench.harness.documents import Documents, StockSettings
+from videojudge_bench.harness.documents import Documents
 from videojudge_bench.harness.envelope import open_reply
-from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.verdicts import Judgement, Unparsed
 
 JUDGEMENT_KEY = "judgement"
@@ -41,9 +40,7 @@ def read_result(documents: Documents, item_id: str, reply: str, references: int)
         return {"id": item_id, "verdict": Judgement(item_id, verdict, failed=True).to_json()}
 
 
-def card_of(
-    documents: Documents, stock: StockSettings, records: Sequence[Record]
-) -> metrics.ScoreCard:
+def card_of(documents: Documents, records: Sequence[Record]) -> metrics.ScoreCard:
     """Return all numbers of a task."""
     if documents.gold_set is None:
         return metrics.undefined_card(documents.info, f"no data: {documents.problem}")
@@ -55,12 +52,8 @@ def card_of(
         for record in records
         if "verdict" in record
     }
-    return metrics.score(
-        documents.gold_set,
-        judgements,
-        on_scale=run.on_scale if run is not None else True,
-        part=run.part if run is not None else "all",
-    )
+    measurement = metrics.Measurement(documents.gold_set) if run is None else run.measurement
+    return measurement.card(judgements)
 
 
 def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
@@ -78,30 +71,11 @@ def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
     return lines
 
 
-def gold_text(example: Example) -> str:
-    """Return the gold of an example as text, for the host's sample log."""
-    gold = example.gold
-    if isinstance(gold, RatingGold):
-        return " ".join(f"{rating:g}" for rating in gold.ratings)
-    if isinstance(gold, OptionGold):
-        return "correct" if gold.correct else "distractor"
-    if isinstance(gold, PreferenceGold):
-        return "first" if gold.p_first > 0.5 else "second"
-    return "none"
-
-
 def _headline(info: GoldSetInfo, card: metrics.ScoreCard) -> str:
     """The primary statistic with its interval; the host's table is long and sorted by name."""
-    key, flat = metrics.primary_key(info), card.flat()
-    value, low, high = (flat[name] for name in (key, f"{key}_low", f"{key}_high"))
-    text = f"{key} {_three_places(value)}"
-    if isinstance(low, float) and isinstance(high, float):
-        text += f" [{low:.3f}, {high:.3f}]"
-    return f"{text}, coverage {_three_places(flat['coverage'])}, n {card.n}"
-
-
-def _three_places(value: float | int | str) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    key, covered = metrics.primary_key(info), card.flat()["coverage"]
+    share = f"{covered:.3f}" if isinstance(covered, float) else covered
+    return f"{key} {card.metrics[key]}, coverage {share}, n {card.n}"
 
 
 def _read_result(documents: Documents, item_id: str, reply: str, references: int) -> Record:
@@ -109,7 +83,7 @@ def _read_result(documents: Documents, item_id: str, reply: str, references: int
         return {"id": item_id}
     example = documents.gold_set.by_id[item_id]
     judgement = open_reply(reply, example.item, documents.info.scale)
-    record: Record = {"id": item_id, "gold": gold_text(example), "references": references}
+    record: Record = {"id": item_id, "gold": str(example.gold), "references": references}
     if judgement is not None:
         record["verdict"] = judgement.to_json()
     return record

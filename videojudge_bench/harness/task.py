@@ -132,7 +132,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
     def _target(self, doc: Document) -> str:
         if self.documents.gold_set is None:
             return ""
-        return scoring.gold_text(self.documents.gold_set.by_id[str(doc["id"])])
+        return str(self.documents.gold_set.by_id[str(doc["id"])].gold)
 
     def _visual(self, doc: Document) -> list[str]:
         return [] if (video := self._video(doc)) is None else [str(video)]
@@ -164,7 +164,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
 
     def _collect(self, records: Sequence[scoring.Record]) -> int:
         """Work out all numbers of the task; return how many judgements there are."""
-        self._card = scoring.card_of(self.documents, self._stock, records)
+        self._card = scoring.card_of(self.documents, records)
         for line in scoring.report_lines(self.documents, self._card):
             logger.info(line)
         return len(records)

@@ -11,7 +11,6 @@ from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.leaderboard.stored import rounded
 from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
 from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
 
@@ -47,7 +46,7 @@ class GroupRow:
             "label": self.label,
             "value": self.value,
             "n_videos": self.n_videos,
-            **rounded(self.card.flat()),
+            **self.card.numbers(),
         }
 
     def cells(self, columns: Sequence[str]) -> list[str]:
@@ -90,14 +89,7 @@ def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) 
     for run in runs:
         groups = groups_of(run.gold_set, label)
         order = {value: place for place, value in enumerate(groups)}
-        cards = metrics.by_label(
-            run.gold_set,
-            run.judgements,
-            label,
-            on_scale=run.found.on_scale,
-            part=run.found.part,
-            resamples=resamples,
-        )
+        cards = metrics.by_label(run.measurement, run.judgements, label, resamples=resamples)
         for value, card in cards.items():
             asked = groups[value] & run.judgements.keys()
             rows.append(GroupRow(run, label, value, _videos(run.gold_set, asked), card))

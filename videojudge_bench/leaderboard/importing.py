@@ -16,12 +16,11 @@ from typing import cast
 import jsonlines
 from pydantic import BaseModel
 
-from videojudge_bench import goldsets, metrics
+from videojudge_bench import goldsets
 from videojudge_bench._util.options import Scalar, parse_options, without_secrets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
-from videojudge_bench.goldsets.base import GoldSet, examples_hash
+from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
-from videojudge_bench.items import part_of
 from videojudge_bench.leaderboard.stored import (
     Part,
     StoredRun,
@@ -29,10 +28,9 @@ from videojudge_bench.leaderboard.stored import (
     gold_set_of,
     kept_info,
     overlap_of,
-    rounded,
 )
+from videojudge_bench.metrics import Measurement
 from videojudge_bench.run import journal
-from videojudge_bench.run.runner import measurement_half
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
 
@@ -115,14 +113,8 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
             "were made with another version of the set",
             path=found.gold_set,
         )
-    card = metrics.score(
-        gold_set,
-        found.judgements,
-        on_scale=found.on_scale,
-        part=found.part,
-        resamples=resamples,
-    )
-    half = measurement_of(gold_set, found.judgements, references=found.references, part=found.part)
+    measurement = measurement_of(found, gold_set)
+    card = measurement.card(found.judgements, resamples=resamples)
     return StoredRun(
         name=name or found.name,
         info=kept_info(gold_set.info),
@@ -130,9 +122,9 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         references=found.references,
         part=found.part,
         on_scale=found.on_scale,
-        signature=Signature(half, found.judge),
+        signature=Signature(measurement.signature(found.judgements), found.judge),
         verdicts={i: j.verdict for i, j in found.judgements.items()},
-        numbers=rounded(card.flat()),
+        numbers=card.numbers(),
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(found.judge),
@@ -178,30 +170,13 @@ def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
         NoDataError: its set, or that form of it, is not on this machine.
     """
     gold_set = goldsets.load(run.gold_set, run.info.data)
-    card = metrics.score(
-        gold_set, run.judgements, on_scale=run.on_scale, part=run.part, resamples=resamples
-    )
-    return replace(run, numbers=rounded(card.flat()), confusion=card.confusion)
+    card = measurement_of(run, gold_set).card(run.judgements, resamples=resamples)
+    return replace(run, numbers=card.numbers(), confusion=card.confusion)
 
 
-def measurement_of(
-    gold_set: GoldSet, judged: Collection[str], *, references: int, part: Part
-) -> dict[str, Scalar]:
-    """Return the measurement half of the signature of judgements of a set.
-
-    Args:
-        gold_set: what was judged.
-        judged: the ids of the items that were asked.
-        references: how many were shown.
-        part: what the numbers are about.
-    """
-    asked = [e for e in gold_set.examples if e.item.id in judged]
-    if part == "test":
-        asked = [e for e in asked if part_of(e.item.video_id) == "test"]
-    # The hash of the whole set is kept; over many runs of one set that is most of the work.
-    is_whole = len(asked) == len(gold_set.examples)
-    items = gold_set.content_hash if is_whole else examples_hash(asked)
-    return measurement_half(gold_set, references=references, part=part, items=items[:12])
+def measurement_of(run: FoundRun | StoredRun, gold_set: GoldSet) -> Measurement:
+    """Return how the judgements of a run on a set are measured."""
+    return Measurement(gold_set, run.on_scale, run.part, run.references)
 
 
 def versions() -> dict[str, str]:
@@ -262,7 +237,7 @@ def _check_set(run: StoredRun, gold_set: GoldSet) -> None:
     The title may differ, it only heads a table; so may the version of the metrics, because the
     numbers are worked out again.
     """
-    half = measurement_of(gold_set, run.verdicts, references=run.references, part=run.part)
+    half = measurement_of(run, gold_set).signature(run.verdicts)
     wanted = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
     found = {key: run.signature.measurement.get(key.partition(".")[2]) for key in wanted}
     here = {**vars(kept_info(gold_set.info)), "examples": len(gold_set.examples)}

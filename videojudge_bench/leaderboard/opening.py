@@ -19,6 +19,7 @@ from videojudge_bench.errors import (
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.leaderboard.importing import FoundRun, find_runs, measurement_of
 from videojudge_bench.leaderboard.stored import VERDICTS_FILE, StoredRun, read_run
+from videojudge_bench.metrics import Measurement
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
 
@@ -65,14 +66,15 @@ class OpenRun:
             f" ({self.info.data})" if self.info.data != "full" else ""
         )
 
+    @property
+    def measurement(self) -> Measurement:
+        """How the run's judgements are measured."""
+        return measurement_of(self.found, self.gold_set)
+
     @cached_property
     def signature(self) -> Signature:
         """How the run's numbers are made."""
-        run = self.found
-        half = measurement_of(
-            self.gold_set, run.judgements, references=run.references, part=run.part
-        )
-        return Signature(half, run.judge)
+        return Signature(self.measurement.signature(self.judgements), self.found.judge)
 
 
 def open_runs(folder: Path) -> list[OpenRun]:

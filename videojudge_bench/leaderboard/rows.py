@@ -19,7 +19,6 @@ from videojudge_bench.leaderboard.stored import (
     StoredRun,
     gold_set_of,
     kept_info,
-    rounded,
 )
 from videojudge_bench.metrics.compare import compare, holm, rank_clusters
 from videojudge_bench.metrics.imputation import count_against
@@ -339,7 +338,7 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
             part="all",
             references=0,
             signature="",
-            numbers=rounded(card.flat()),
+            numbers=card.numbers(),
             unranked="people, not a judge",
         )
         for label, card in metrics.human_cards(gold_set).items()

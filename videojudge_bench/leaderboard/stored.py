@@ -118,11 +118,6 @@ class _RunFile(BaseModel):
     numbers: dict[str, Number]
 
 
-def rounded(numbers: Mapping[str, Number]) -> dict[str, Number]:
-    """Return numbers with six decimals: what is beyond differs between processors."""
-    return {k: round(v, 6) if isinstance(v, float) else v for k, v in numbers.items()}
-
-
 def kept_info(info: GoldSetInfo) -> GoldSetInfo:
     """Return what a run keeps of its gold set: not the licence, nor where the data come from."""
     return replace(info, licence="", source="", how_to_get="")

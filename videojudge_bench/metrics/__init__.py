@@ -1,4 +1,4 @@
-"""Statistics of judgements against gold: `score` turns judgements into a score card.
+"""Statistics of judgements against gold: `Measurement` turns judgements into a score card.
 
 `by_label` gives a card for each value of a label, `by_system` the means of each answering system.
 """
@@ -9,12 +9,11 @@ from videojudge_bench.metrics.card import Metric, ScoreCard, undefined_card
 from videojudge_bench.metrics.grouping import SystemMeans, by_label, by_system
 from videojudge_bench.metrics.humans import agreement, human_cards
 from videojudge_bench.metrics.keys import all_keys, higher_is_better, metric_keys, primary_key
-from videojudge_bench.metrics.scoring import score
-
-METRIC_VERSION: str = "1"
+from videojudge_bench.metrics.scoring import METRIC_VERSION, Measurement, score
 
 __all__ = [
     "METRIC_VERSION",
+    "Measurement",
     "Metric",
     "ScoreCard",
     "SystemMeans",

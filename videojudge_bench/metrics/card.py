@@ -99,6 +99,10 @@ class ScoreCard:
             "coverage": _number(self.coverage, nothing),
         }
 
+    def numbers(self) -> dict[str, float | int | str]:
+        """Return `flat` to six decimals: what is beyond differs between processors."""
+        return {k: round(v, 6) if isinstance(v, float) else v for k, v in self.flat().items()}
+
 
 def coverage(n: int, n_parsed: int, n_missing_video: int) -> float | None:
     """Return parsed / (asked - video missing), 0..1; None when nothing could be judged."""

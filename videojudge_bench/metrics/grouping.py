@@ -15,36 +15,32 @@ from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, ScoreCard, measure
-from videojudge_bench.metrics.scoring import score
+from videojudge_bench.metrics.scoring import Measurement
 from videojudge_bench.verdicts import Judgement, Rating
 
 _DECIMALS = 9  # differences of means below are rounding errors
 
 
 def by_label(
-    gold_set: GoldSet,
+    measurement: Measurement,
     judgements: Mapping[str, Judgement],
     label: str,
     *,
-    on_scale: bool,
-    part: str = "all",
     resamples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, ScoreCard]:
-    """Return a score card for each value of a label, made as `score` makes that of the whole set.
+    """Return a score card for each value of a label, made as that of the whole set is.
 
-    `by_label(gold_set, judgements, "kind", on_scale=True)["order"].metrics["spearman"].value` is a
-    number, `.n` how many items it is about. Every group is scored as if nothing else had been
-    asked; a group of fewer than 20 videos has values and no intervals (`no_interval` says so). A
-    question of an option set is left out (`n_left_out`) where the label tells its options apart.
+    `by_label(measurement, judgements, "kind")["order"].metrics["spearman"].value` is a number, `.n`
+    how many items it is about. Every group is scored as if nothing else had been asked; a group of
+    fewer than 20 videos has values and no intervals (`no_interval` says so). A question of an
+    option set is left out (`n_left_out`) where the label tells its options apart.
 
     Args:
-        gold_set: the examples.
+        measurement: the examples, and how they are measured.
         judgements: by item id, of the items that were asked; a group without any has no card.
         label: a label of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
             (`goldsets.labels`). Examples without it are the group `(none)`.
-        on_scale: whether ratings are on the gold set's scale.
-        part: `all`, or `test` for test videos only.
         resamples: how many resamples of videos.
         seed: of the resamples.
 
@@ -53,14 +49,13 @@ def by_label(
         ConfigError: the label has more than 100 values; else as `score`.
         DataError: as `score`.
     """
+    gold_set = measurement.gold_set
     asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen
     cards: dict[str, ScoreCard] = {}
     for value, item_ids in groups_of(gold_set, label).items():
         group = {i: judgement for i, judgement in judgements.items() if i in item_ids}
         if group:
-            cards[value] = score(
-                gold_set, group, on_scale=on_scale, part=part, resamples=resamples, seed=seed
-            )
+            cards[value] = measurement.card(group, resamples=resamples, seed=seed)
     return cards
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.base import GoldSet, examples_hash
+from videojudge_bench.items import part_of
 from videojudge_bench.metrics.asked import PARTS
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard
@@ -13,6 +16,62 @@ from videojudge_bench.metrics.options import option_card
 from videojudge_bench.metrics.pairs import pair_card
 from videojudge_bench.metrics.ratings import rated_card
 from videojudge_bench.verdicts import Judgement
+
+METRIC_VERSION: str = "1"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One way to measure judges on a gold set: the owner of what turns judgements into numbers.
+
+    Attributes:
+        gold_set: the examples.
+        on_scale: whether ratings are on the gold set's scale; False where numbers only rank.
+        part: of the set that is reported, as `score` takes it.
+        references: how many each item showed; they are in the signature.
+    """
+
+    gold_set: GoldSet
+    on_scale: bool = True
+    part: str = "all"
+    references: int = 0
+
+    def card(
+        self, judgements: Mapping[str, Judgement], *, resamples: int = 10_000, seed: int = 0
+    ) -> ScoreCard:
+        """Return the numbers of one judge; see `score`."""
+        return score(
+            self.gold_set,
+            judgements,
+            on_scale=self.on_scale,
+            part=self.part,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def signature(self, judged: Collection[str]) -> dict[str, Scalar]:
+        """Return the half of a signature that must be equal for two rows to be compared.
+
+        Args:
+            judged: ids of the items that were asked.
+        """
+        wanted = frozenset(judged)
+        examples = [e for e in self.gold_set.examples if e.item.id in wanted]
+        if self.part != "all":
+            examples = [e for e in examples if part_of(e.item.video_id) == self.part]
+        # The hash of the whole set is kept; over many runs of one set that is most of the work.
+        is_whole = len(examples) == len(self.gold_set.examples)
+        items = self.gold_set.content_hash if is_whole else examples_hash(examples)
+        info = self.gold_set.info
+        return {
+            "set": info.name,
+            "v": info.version,
+            "data": info.data,
+            "part": self.part,
+            "items": items[:12],
+            "refs": self.references,
+            "metrics": METRIC_VERSION,
+        }
 
 
 def score(

@@ -1,0 +1,217 @@
+"""The plan of a run: the items as the judge sees them, their keys, and what is judged already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Union
+
+from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.view import References, view_of
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.metrics import Measurement
+from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.run.journal import read_journal
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.signature import Signature, short_hash
+from videojudge_bench.verdicts import MISSING_VIDEO, Judgement, Unparsed
+from videojudge_bench.version import __version__
+
+AnyItem = Union[Item, Pair]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run may show and where it keeps its journal.
+
+    Attributes:
+        references: how many references an item shows, or `all`; None shows all to a judge that
+            requires references and none to any other.
+        videos: folder with the video files, `<video id>.<extension>`.
+        journal: folder for journals; None is the user's cache folder.
+        rank: of this process among several.
+        descriptions: a file of descriptions of the videos, in place of the gold set's own.
+        scope: what the journal belongs to, in place of the set as it is now: a file of answers that
+            grows. A judge that learns from the whole set keeps to the set as it is now.
+    """
+
+    references: References | None = None
+    videos: Path | None = None
+    journal: Path | None = None
+    rank: int = 0
+    descriptions: Path | None = None
+    scope: str = ""
+
+
+class Plan:
+    """One judge on one gold set, before anything is asked.
+
+    Attributes:
+        built: the judge.
+        gold_set: what it is asked about.
+        options: as given.
+        view: the items as the judge sees them.
+        refusal: why the judge does not suit the set at all (`not applicable`), or None.
+        folder: the journal.
+
+    Raises:
+        ConfigError: `references` is neither a number from 0 up nor `all`; the folder of videos
+            does not exist.
+    """
+
+    def __init__(
+        self, built: BuiltJudge, gold_set: GoldSet, options: RunOptions | None = None
+    ) -> None:
+        self.built, self.gold_set = built, gold_set
+        self.options = options or RunOptions()
+        references = self.options.references
+        if references is None:
+            references = "all" if "references" in built.judge.requires else 0
+        self.view = view_of(gold_set, references, self.options.videos, self.options.descriptions)
+        self._told = self._told_by_files()
+        self.refusal = self._refusal()
+        root = self.options.journal or default_journal_root()
+        judge_name = built.name.replace(":", ".").replace("/", ".")
+        self.folder = root / gold_set.info.name / f"{judge_name}-{short_hash(self._identity())}"
+
+    @property
+    def part(self) -> Literal["all", "test"]:
+        """The part that numbers are reported on."""
+        return "test" if self.built.judge.fits_on_dev and self.gold_set.info.has_dev else "all"
+
+    @property
+    def scale(self) -> RatingScale | None:
+        """The scale that the judge rates on here; None when its numbers only rank."""
+        judge, info = self.built.judge, self.gold_set.info
+        return info.scale if judge.takes_scale else judge.scale
+
+    @property
+    def on_scale(self) -> bool:
+        """Whether the judge's ratings are on the gold set's scale."""
+        return self.scale == self.gold_set.info.scale
+
+    @property
+    def measurement(self) -> Measurement:
+        """How the judgements are measured."""
+        return Measurement(self.gold_set, self.on_scale, self.part, self.view.references)
+
+    def signature(self, item_ids: Sequence[str]) -> Signature:
+        """Return how a number made from these items was made."""
+        return Signature(self.measurement.signature(item_ids), self._judge_half)
+
+    def facts(self) -> dict[str, Json]:
+        """Return what the journal says of the run: enough to score it later."""
+        return {
+            "videojudge_bench": __version__,
+            "gold_set": self.gold_set.info.name,
+            "gold_set_version": self.gold_set.info.version,
+            "gold_set_hash": self.gold_set.content_hash,
+            "references": self.view.references,
+            "part": self.part,
+            "on_scale": self.on_scale,
+            "judge": self.built.name,
+            "signature": dict(self._judge_half),
+        }
+
+    def items(self, item_ids: Sequence[str]) -> dict[str, AnyItem]:
+        """Return items by id, as the judge sees them; raises KeyError for an unknown id."""
+        return {item_id: self.view.item(item_id) for item_id in item_ids}
+
+    def key(self, item: AnyItem) -> str:
+        """Return the name of an item's judgement in the journal."""
+        return content_hash({"item": item.content(), "video": item.video is not None})[:32]
+
+    def unsuited(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
+        """Return judgements of the items that lack what the judge requires.
+
+        They count as failed: what is missing may be there next time.
+        """
+        requires = self.built.judge.requires
+        where = f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
+        found: dict[str, Judgement] = {}
+        for item_id, item in items.items():
+            reason = ""
+            if "video" in requires and item.video is None:
+                reason = f"{MISSING_VIDEO}: no file {item.video_id}.* {where}"
+            elif "description" in requires and not item.description:
+                reason = f"description missing: none of video {item.video_id}"
+            if reason:
+                found[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
+        return found
+
+    def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
+        """Return the judgements that the journal has, failures too."""
+        kept = read_journal(self.folder)
+        keys = {item_id: self.key(item) for item_id, item in self.items(item_ids).items()}
+        return {item_id: kept[key] for item_id, key in keys.items() if key in kept}
+
+    def waiting(self, item_ids: Sequence[str]) -> list[str]:
+        """Return the items that the judge would be asked about: those not in the journal."""
+        done = {i for i, judgement in self.so_far(item_ids).items() if not judgement.failed}
+        items = self.items(item_ids)
+        settled = done | self.unsuited(items).keys()
+        return [item_id for item_id in items if item_id not in settled]
+
+    @property
+    def _judge_half(self) -> dict[str, Scalar]:
+        """How the judgements were made: the judge, and what it was told by the user's files."""
+        return {**self.built.signature(), **self._told}
+
+    def _told_by_files(self) -> dict[str, Scalar]:
+        told: dict[str, Scalar] = {}
+        if self.view.descriptions:
+            told["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
+        if self.built.judge.fits_on_videos:
+            known = {example.item.video_id for example in self.gold_set.examples}
+            there = sorted(known & self.view.videos.keys())
+            told["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
+        return told
+
+    def _identity(self) -> dict[str, Scalar]:
+        """What the judgements depend on: a judge may have been fitted on the whole set."""
+        fixed = not self.options.scope or self.built.judge.learns_from_set
+        return {
+            **self._judge_half,
+            "set": self.gold_set.info.name,
+            "set_hash": self.gold_set.content_hash if fixed else self.options.scope,
+            "refs": self.view.references,
+            **({"scale": str(self.scale)} if self.built.judge.takes_scale else {}),
+        }
+
+    def _refusal(self) -> str | None:
+        judge, info = self.built.judge, self.gold_set.info
+        wanted = "prefer" if info.shape == "pairs" else "rate"
+        if wanted not in judge.abilities:
+            return f"judge {self.built.name} cannot {wanted}; {info.task} consists of {info.shape}"
+        lacks = self._lacks_references() or self._lacks_descriptions()
+        return f"judge {self.built.name} requires {lacks}" if lacks else None
+
+    def _lacks_references(self) -> str:
+        if "references" not in self.built.judge.requires or self.view.references:
+            return ""
+        if self.gold_set.max_references:
+            return "references, and references=0 shows none"
+        return f"references; {self.gold_set.info.task} has none"
+
+    def _lacks_descriptions(self) -> str:
+        if "description" not in self.built.judge.requires or self.view.descriptions:
+            return ""
+        if any(example.item.description for example in self.gold_set.examples):
+            return ""
+        if self.options.descriptions is not None:
+            file = self.options.descriptions.name
+            return f"descriptions of the videos; {file} has none of {self.gold_set.info.task}"
+        return (
+            f"descriptions of the videos; {self.gold_set.info.task} has none. Write them with "
+            "`videojudge describe` and give descriptions=FILE"
+        )
+
+
+def default_journal_root() -> Path:
+    """Return the folder for journals under the user's cache folder (`XDG_CACHE_HOME` or ~)."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "videojudge_bench" / "journals"
