@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
+    from videojudge_bench._util.options import Scalar
     from videojudge_bench.video.batch import FrameBatch, Pixels
 
 Send = Literal["frames", "video"]
@@ -31,11 +32,13 @@ class Shown:
         parts: content parts in JSON, each followed by a comma.
         fields: further fields of the request.
         tokens: estimate of what the parts are worth.
+        facts: of the frames, for the comparison of engines.
     """
 
     parts: bytes = b""
     fields: Mapping[str, Json] = field(default_factory=dict)
     tokens: int = 0
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 NOTHING = Shown()
@@ -92,6 +95,9 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
     images = [_encoded(frame, jpeg_quality) for frame in batch.frames]
+    facts: dict[str, Scalar] = {"as": "images" if send == "frames" else "video", **batch.facts()}
+    if jpeg_quality is not None:
+        facts["pixels"] = f"jpeg{jpeg_quality} of {facts['pixels']}"
     if send == "frames":
         kind = b"png" if jpeg_quality is None else b"jpeg"
         parts = [
@@ -103,9 +109,10 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
             + b'"}},'
             for seconds, image in zip(batch.times_seconds, images, strict=True)
         ]
-        return Shown(b"".join(parts), {}, tokens)
+        return Shown(b"".join(parts), {}, tokens, facts)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
-    return Shown(video + b",".join(images) + b'"}},', _video_fields(batch), tokens)
+    fields, facts["step_seconds"] = _video_fields(batch)
+    return Shown(video + b",".join(images) + b'"}},', fields, tokens, facts)
 
 
 def write_body(
@@ -142,24 +149,27 @@ def write_body(
     return Body((head, shown.parts, tail), tokens)
 
 
-def _video_fields(batch: FrameBatch) -> dict[str, Json]:
-    """What vLLM must be told to show the frames at their times and to leave none out."""
+def _video_fields(batch: FrameBatch) -> tuple[dict[str, Json], float]:
+    """What vLLM must be told to show the frames at their times and to leave none out.
+
+    Returns:
+        Fields of the request, and the seconds from one frame to the next as transformers and vLLM
+        work them out from these.
+    """
     fps = batch.source_fps
     indices: list[Json] = _ascending([round(s * fps) for s in batch.times_seconds])
     last = indices[-1]
     assert isinstance(last, int)
-    return {
-        "media_io_kwargs": {
-            "video": {
-                "num_frames": -1,
-                "fps": fps,
-                "frames_indices": indices,
-                "total_num_frames": max(last + 1, round(batch.duration_seconds * fps)),
-                "duration": batch.duration_seconds,
-                "do_sample_frames": False,
-            }
-        }
+    total = max(last + 1, round(batch.duration_seconds * fps))
+    told: dict[str, Json] = {
+        "num_frames": -1,
+        "fps": fps,
+        "frames_indices": indices,
+        "total_num_frames": total,
+        "duration": batch.duration_seconds,
+        "do_sample_frames": False,
     }
+    return {"media_io_kwargs": {"video": told}}, round(total / fps / len(indices), 4)
 
 
 def _ascending(indices: Sequence[int]) -> list[Json]:

@@ -9,15 +9,24 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Union, cast
 
 from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, Continuation, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Capability,
+    Continuation,
+    EngineError,
+    Explanation,
+    PromptGroup,
+    Reply,
+)
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
+from videojudge_bench.judges.engines._chat_explain import explanation_of
 from videojudge_bench.judges.engines._chat_messages import (
     NOTHING,
     SEND,
@@ -27,7 +36,11 @@ from videojudge_bench.judges.engines._chat_messages import (
     show_frames,
     write_body,
 )
-from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
+from videojudge_bench.judges.engines._chat_replies import (
+    Completion,
+    choice_probabilities,
+    written_tokens,
+)
 from videojudge_bench.verdicts import Usage
 from videojudge_bench.video import FramePolicy, FrameStore, load_frames
 
@@ -187,6 +200,17 @@ class OpenAIEngine:
             for task in tasks:  # when one has ended the run, the others are of no use
                 task.cancel()
 
+    async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
+        """Return each request without its images, with the tokens that a vLLM makes of it."""
+        shown = await self._shown(group.prefix.video)
+        told = {"return_token_strs": True}
+        found = []
+        for continuation in group.continuations:
+            body = self._body(group, continuation, shown, self._wire, told)
+            tokenised = await self._client.tokenised(body)
+            found.append(explanation_of(body, tokenised, shown.facts))
+        return found
+
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
         return await self._client.models()
@@ -249,10 +273,16 @@ class OpenAIEngine:
             return self._read(group, completion, seconds, cost)
 
     def _body(
-        self, group: PromptGroup, continuation: Continuation, shown: Shown, wire: _Wire
+        self,
+        group: PromptGroup,
+        continuation: Continuation,
+        shown: Shown,
+        wire: _Wire,
+        more: Mapping[str, Json] = MappingProxyType({}),
     ) -> Body:
         sampling = group.sampling
         fields: dict[str, Json] = {
+            **more,
             "model": self._client.endpoint.model,
             "temperature": sampling.temperature,
             wire.length: self._max_tokens(group),
@@ -262,8 +292,8 @@ class OpenAIEngine:
             fields["seed"] = int(drawn * 2**31)
         if self.thinking is not None:
             fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
-        if group.choices and wire.logprobs:
-            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS)
+        if (group.choices or group.alternatives) and wire.logprobs:
+            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS if group.choices else 2)
         return write_body(
             shown,
             (group.prefix.system, group.prefix.text + continuation.text),
@@ -320,6 +350,7 @@ class OpenAIEngine:
             Usage(tokens_in, tokens_out, seconds, cost),
             # Where the verdict comes first, it is we who cut what follows.
             finished=completion.finished or self._is_verdict_next(group),
+            written=written_tokens(completion) if group.alternatives else (),
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
