@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import Json, content_hash
@@ -248,12 +249,11 @@ def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
     import numpy as np
     import torch
     from safetensors.torch import save_file
-    from transformers import AutoConfig, AutoModelForImageTextToText
 
-    auto: Any = AutoModelForImageTextToText  # untyped, or without types at all, by version
-    config = AutoConfig.from_pretrained(folder)
+    auto = importlib.import_module("transformers")  # its types differ by version
+    config = auto.AutoConfig.from_pretrained(folder)
     with torch.random.fork_rng(devices=[]):
-        model = auto.from_config(config, dtype=torch.float32)
+        model = auto.AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     weights: dict[str, torch.Tensor] = {}
     for own_name, tensor in model.state_dict().items():
         name = hub_name(own_name, family)

@@ -32,7 +32,8 @@ from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.sft.recipe import load_recipe
-from videojudge_bench.training.sft.rows import SftRow, video_path
+from videojudge_bench.training.sft.rows import video_path
+from videojudge_bench.training.training_row import TrainingRow
 
 HERE = Path(__file__).parent
 for folder in ("answers", "judges", "leaderboard", "training"):
@@ -281,7 +282,7 @@ def test_a_path_of_a_row_that_leaves_its_folder_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("video_id", ["../secret", "/etc/secret", "a/../../secret", "..", "C:\\s"])
 def test_the_id_of_a_training_row_leaves_no_folder(video_id: str, tmp_path: Path) -> None:
-    row = SftRow.model_validate(a_row(video_id=video_id))
+    row = TrainingRow.model_validate(a_row(video_id=video_id))
     assert video_path(row, tmp_path).resolve().is_relative_to(tmp_path.resolve())
 
 

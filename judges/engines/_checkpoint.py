@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
+from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._model_source import ModelSource
+from videojudge_bench.judges.engines._weight_files import WEIGHTS, folder_hash, weight_counts
 
 if TYPE_CHECKING:
     import torch
 
-Untyped = Union[Any]
-"""An object of transformers or peft, whose types differ by version or are missing."""
+    from videojudge_bench._util.options import Scalar
+    from videojudge_bench.judges.engines._model_types import (
+        Config,
+        GenerationConfig,
+        Model,
+        Processor,
+    )
 
 Quantization = Literal["8bit", "4bit"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
-Kind = Literal["qwen2_5_vl", "qwen3_vl", "text", "other"]
-"""The two families of video models whose prefix can be shared, models of text, and the rest."""
-
-THINKING = "enable_thinking"
-"""What chat templates call the choice whether to think before the reply."""
-
 _DTYPES = ("float32", "bfloat16", "float16")
-_WEIGHTS = ("*.safetensors", "*.bin")
 _BITS_BYTES: Mapping[str, float] = {"8bit": 1.0, "4bit": 0.5}
-_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
-_PEFT_INSTALL = "pip install peft"
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(ModelSource):
     """Which weights, and how they are to be held.
 
     Attributes:
@@ -70,77 +70,38 @@ class Checkpoint:
         _need("adapter", "peft", self.adapter)
 
     @property
+    def name(self) -> str:
+        """The name by which messages call it."""
+        return self.pretrained
+
+    @property
     def folder(self) -> Path | None:
         """The folder, None for a model on the hub."""
         path = Path(self.pretrained).expanduser()
         return path if path.is_dir() else None
 
     @cached_property
-    def config(self) -> Untyped:
+    def config(self) -> Config:
         """The model's configuration.
 
         Raises:
             ConfigError: there is no model.
         """
-        from transformers import AutoConfig
-
         self._check_folder()
-        return self._asked(AutoConfig.from_pretrained)
+        made: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
+        return self._asked(made)
 
     @cached_property
-    def kind(self) -> Kind:
-        """What kind of model it is.
-
-        Raises:
-            ConfigError: it writes no text.
-        """
-        from transformers.models.auto import modeling_auto as auto
-
-        # On the class: in 4.57, some of Qwen's configurations answer with their text part.
-        name = str(type(self.config).model_type)
-        if name in ("qwen2_5_vl", "qwen3_vl"):
-            return "qwen2_5_vl" if name == "qwen2_5_vl" else "qwen3_vl"
-        if name in auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-            return "other"
-        if name in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-            return "text"
-        raise ConfigError(
-            f"pretrained={self.pretrained}: a model of type {name!r} writes no text that could be "
-            "a verdict; give a causal language model or one that answers about images and videos"
-        )
-
-    @cached_property
-    def processor(self) -> Untyped:
+    def processor(self) -> Processor:
         """Its processor, or its tokenizer for a model of text.
 
         Raises:
-            ConfigError: it has none, or no chat template.
+            ConfigError: it has none.
         """
-        from transformers import AutoProcessor, AutoTokenizer
-
-        auto: Any = AutoTokenizer if self.kind == "text" else AutoProcessor
-        found = self._asked(auto.from_pretrained)
-        if not _template_of(found):
-            raise ConfigError(
-                f"pretrained={self.pretrained} has no chat template, so nobody knows how it is to "
-                "be asked; give an instruction-tuned model, or add chat_template.jinja to it"
-            )
-        return found
-
-    @property
-    def chat_template(self) -> str:
-        """Its chat template, in Jinja; several together where it has several."""
-        return str(_template_of(self.processor))
-
-    @property
-    def sees(self) -> bool:
-        """Whether it takes videos."""
-        return getattr(self.processor, "video_processor", None) is not None
-
-    @property
-    def text_config(self) -> Untyped:
-        """The configuration of its language model."""
-        return self.config.get_text_config()
+        auto = _transformers()
+        of_kind = auto.AutoTokenizer if self.kind == "text" else auto.AutoProcessor
+        made: Callable[..., Processor] = of_kind.from_pretrained
+        return self._asked(made)
 
     @cached_property
     def dtype_name(self) -> str:
@@ -177,6 +138,18 @@ class Checkpoint:
             ) from error
         return device
 
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what names the model's content and its arithmetic; never a path."""
+        adapter = self.adapter_identity()
+        return {
+            "model": self.identity(),
+            **trained_on(self.folder),
+            **({"adapter": adapter} if adapter else {}),
+            "dtype": self.dtype_name,
+            **({"quantization": self.quantization} if self.quantization else {}),
+            "attention": self.attention,
+        }
+
     def identity(self) -> str:
         """Return the name by which the content is known: never a path.
 
@@ -184,7 +157,7 @@ class Checkpoint:
         samples of their content. For the hub: name and commit.
         """
         if self.folder is not None:
-            return f"{self.folder.resolve().name}@sha256:{_folder_hash(self.folder)}"
+            return f"{self.folder.resolve().name}@sha256:{folder_hash(self.folder)}"
         commit = getattr(self.config, "_commit_hash", None) or self.revision or "main"
         return f"{self.pretrained}@{commit}"
 
@@ -194,7 +167,7 @@ class Checkpoint:
             return None
         folder = Path(self.adapter).expanduser()
         if folder.is_dir():
-            return f"{folder.resolve().name}@sha256:{_folder_hash(folder)}"
+            return f"{folder.resolve().name}@sha256:{folder_hash(folder)}"
         return self.adapter
 
     def check_memory(self) -> None:
@@ -226,14 +199,14 @@ class Checkpoint:
         """Return how many numbers each of its weights has, by name, without loading them."""
         files = sorted(self.folder.glob("*.safetensors")) if self.folder else []
         if files:
-            return {n: _volume(entry) for path in files for n, entry in _header(path).items()}
+            return {n: count for path in files for n, count in weight_counts(path).items()}
         import torch
 
         with torch.device("meta"):  # shapes without content
-            model = self._auto_class().from_config(self.config)
+            model: Model = self._auto_class.from_config(self.config)
         return {name: parameter.numel() for name, parameter in model.named_parameters()}
 
-    def load(self) -> Untyped:
+    def load(self) -> Model:
         """Return the model on its device, in evaluation mode, decoding greedily unless told.
 
         Raises:
@@ -245,7 +218,7 @@ class Checkpoint:
 
         self.check_memory()
         device = self.torch_device()
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "dtype": getattr(torch, self.dtype_name),
             "attn_implementation": self.attention,
         }
@@ -256,20 +229,22 @@ class Checkpoint:
                 load_in_8bit=self.quantization == "8bit",
                 load_in_4bit=self.quantization == "4bit",
             )
-        model = self._asked(self._auto_class().from_pretrained, **options)
+        made: Callable[..., Model] = self._auto_class.from_pretrained
+        model = self._asked(made, **options)
         if self.adapter is not None:
             model = _with_adapter(model, self.adapter)
         attend_in_windows_at_once(model)
         model.eval()
-        model.generation_config = _plain_decoding(model)
+        model.generation_config = _plain_decoding(model.generation_config)
         return model
 
-    def _auto_class(self) -> Untyped:
-        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+    @property
+    def _auto_class(self) -> _AutoModel:
+        name = "CausalLM" if self.kind == "text" else "ImageTextToText"
+        found: _AutoModel = getattr(_transformers(), f"AutoModelFor{name}")
+        return found
 
-        return AutoModelForCausalLM if self.kind == "text" else AutoModelForImageTextToText
-
-    def _asked(self, from_pretrained: Callable[..., Untyped], **options: object) -> Untyped:
+    def _asked(self, from_pretrained: Callable[..., _Made], **options: object) -> _Made:
         try:
             return from_pretrained(
                 str(self.folder or self.pretrained), revision=self.revision, **options
@@ -295,20 +270,16 @@ class Checkpoint:
                 f"pretrained={self.pretrained}: the folder has no config.json, so it is no model; "
                 "give the folder that holds config.json and *.safetensors"
             )
-        if not any(path for glob in _WEIGHTS for path in self.folder.glob(glob)):
+        if not any(path for glob in WEIGHTS for path in self.folder.glob(glob)):
             raise ConfigError(
                 f"pretrained={self.pretrained}: the folder has a config.json but no weights "
-                f"({' or '.join(_WEIGHTS)}); finish the download, or give another folder"
+                f"({' or '.join(WEIGHTS)}); finish the download, or give another folder"
             )
 
 
-def _template_of(processor: Untyped) -> Untyped:
-    return getattr(processor, "chat_template", None) or tokenizer_of(processor).chat_template
-
-
-def tokenizer_of(processor: Untyped) -> Untyped:
-    """Return the tokenizer of a processor; a model of text has nothing else."""
-    return processor.tokenizer if hasattr(processor, "tokenizer") else processor
+class _AutoModel(Protocol):
+    def from_pretrained(self, name: str, **options: object) -> Model: ...
+    def from_config(self, config: Config) -> Model: ...
 
 
 def _need(option: str, package: str, value: object) -> None:
@@ -316,11 +287,10 @@ def _need(option: str, package: str, value: object) -> None:
         raise MissingPackageError(f"{option}={value}", package, f"pip install {package}")
 
 
-def _with_adapter(model: Untyped, adapter: str) -> Untyped:
-    from peft import PeftModel
-
+def _with_adapter(model: Model, adapter: str) -> Model:
+    peft = importlib.import_module("peft")
     try:
-        wrapped: Any = PeftModel.from_pretrained(model, adapter)
+        wrapped = peft.PeftModel.from_pretrained(model, adapter)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"adapter={adapter} cannot be loaded: {reason}") from error
@@ -329,18 +299,20 @@ def _with_adapter(model: Untyped, adapter: str) -> Untyped:
             f"adapter={adapter} puts learned tokens before the prompt, which this engine does not "
             "do; give an adapter that changes weights, such as LoRA"
         )
-    return wrapped.get_base_model()  # the adapter's layers stay in it
+    with_layers: Model = wrapped.get_base_model()  # the adapter's layers stay in it
+    return with_layers
 
 
-def _plain_decoding(model: Untyped) -> Untyped:
+def _plain_decoding(given: GenerationConfig) -> GenerationConfig:
     """What the released files say about decoding (penalties, top-k) is not asked for here."""
-    given = model.generation_config
-    return _transformers().GenerationConfig(
+    made: GenerationConfig = _transformers().GenerationConfig(
         eos_token_id=given.eos_token_id, pad_token_id=given.pad_token_id, do_sample=False
     )
+    return made
 
 
-def _transformers() -> Untyped:
+def _transformers() -> ModuleType:
+    """The module without its types, which differ by version."""
     return importlib.import_module("transformers")
 
 
@@ -349,51 +321,5 @@ def _free_bytes(device: torch.device) -> int:
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    psutil: Any = importlib.import_module("psutil")  # comes with accelerate, without types
+    psutil = importlib.import_module("psutil")  # comes with accelerate, without types
     return int(psutil.virtual_memory().available)
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The table of tensors that a safetensors file begins with."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(length)) if 0 < length < path.stat().st_size else None
-        except ValueError:
-            header = None
-    if not isinstance(header, dict):
-        raise ConfigError(f"{path.name} is damaged: it has no safetensors header; get it again")
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
-
-
-def _volume(entry: Mapping[str, Any]) -> int:
-    count = 1
-    for side in entry["shape"]:
-        count *= int(side)
-    return count
-
-
-def _folder_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for glob in ("*config.json", "*.index.json", *_WEIGHTS):
-        for path in sorted(folder.glob(glob)):
-            digest.update(path.name.encode())
-            for block in _sampled(path):
-                digest.update(block)
-    return digest.hexdigest()[:12]
-
-
-def _sampled(path: Path) -> Iterator[bytes]:
-    """Whole small files; of large ones size, beginning and blocks at equal distances.
-
-    A header alone is equal for all fine-tuned versions of a model, a whole file takes minutes.
-    """
-    size = path.stat().st_size
-    yield str(size).encode()
-    with path.open("rb") as file:
-        if size <= _SAMPLES * _SAMPLE_BYTES:
-            yield file.read()
-            return
-        for number in range(_SAMPLES):
-            file.seek(number * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-            yield file.read(_SAMPLE_BYTES)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 import torch
 from torch import Tensor
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import (
@@ -25,6 +25,9 @@ from videojudge_bench.judges.engines._replying import (
 from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._model_types import Model, Tokenizer
 
 Replies = list[Union[Reply, EngineError]]
 
@@ -66,22 +69,23 @@ class GroupWorker:
     """Works out the replies of groups, one group at a time.
 
     Args:
-        model: as `Checkpoint.load` gives it.
+        model: as `ModelSource.load` gives it.
         tokenizer: its tokenizer.
         plan: how.
         stopped: asked before every token; True breaks off.
     """
 
     def __init__(
-        self, model: Untyped, tokenizer: Untyped, plan: Plan, stopped: Callable[[], bool]
+        self, model: Model, tokenizer: Tokenizer, plan: Plan, stopped: Callable[[], bool]
     ) -> None:
         self._model, self._tokenizer, self._plan, self._stopped = model, tokenizer, plan, stopped
         ends = model.generation_config.eos_token_id
-        ends = ends if isinstance(ends, (list, tuple)) else [ends]
-        self._ends = {int(token) for token in (*ends, tokenizer.eos_token_id) if token is not None}
+        listed = ends if isinstance(ends, list) else [ends]
+        known_ends = (*listed, tokenizer.eos_token_id)
+        self._ends = {token for token in known_ends if token is not None}
         known = type(model.config).model_type in VERIFIED_KINDS
         self._to_verify = max(plan.verify, 0 if known else 1) if plan.share_prefix else 0
-        self._most = 1 if model.config._attn_implementation not in MASKED else 1 << 30
+        self._most = 1 << 30 if model.config._attn_implementation in MASKED else 1
         self._known_choices: dict[tuple[tuple[str, ...], str], Choices] = {}
         self._context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
@@ -156,30 +160,32 @@ class GroupWorker:
             self._verify(prefix, inputs)
             self._to_verify -= 1
         found: dict[int, Written | EngineError] = {}
-        waiting = list(range(len(prefix.tails)))
+        waiting = deque(self._batches(prefix, range(len(prefix.tails))))
         while waiting:
-            batch = list(self._batch(prefix, waiting))
+            batch = waiting.popleft()
             try:
                 found.update(self._row(prefix, batch, group, choices))
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-                if len(batch) == 1:
+                _free()
+                half = len(batch) // 2
+                if half:
+                    waiting.extendleft((batch[half:], batch[:half]))
+                else:
                     found[batch[0]] = EngineError(f"out of memory with {size}")
-                self._most = max(1, len(batch) // 2)
-            _free()
             prefix.rewind(0)
-            waiting = [n for n in waiting if n not in found]
         return [found[n] for n in range(len(prefix.tails))]
 
-    def _batch(self, prefix: SharedPrefix, waiting: Sequence[int]) -> Iterator[int]:
-        """As many as fit into a row, at least one."""
-        tokens = 0
-        for count, n in enumerate(waiting):
+    def _batches(self, prefix: SharedPrefix, members: Sequence[int]) -> Iterator[Sequence[int]]:
+        """As many as fit into a row, at least one, and what is left likewise."""
+        start, tokens = 0, 0
+        for end, n in enumerate(members):
             tokens += len(prefix.tails[n])
-            if count and (tokens > self._plan.batch_tokens or count >= self._most):
-                return
-            yield n
+            if end > start and (tokens > self._plan.batch_tokens or end - start >= self._most):
+                yield members[start:end]
+                start, tokens = end, len(prefix.tails[n])
+        yield members[start:]
 
     def _row(
         self,
@@ -269,7 +275,7 @@ class GroupWorker:
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
         plain = PlainPrompts(self._model, inputs)
         for n in range(len(prefix.tails)):
-            batch = list(self._batch(prefix, range(n, len(prefix.tails))))
+            batch = next(self._batches(prefix, range(n, len(prefix.tails))))
             shared = Branches(prefix, batch).first[0]
             prefix.rewind(0)
             alone = plain.logits(n)

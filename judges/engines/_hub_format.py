@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
@@ -23,7 +23,7 @@ TRAINED_FILE = "videojudge.json"
 PROMPT_OPTIONS: Mapping[str, str] = {"prompt": "rate.jinja", "pair_prompt": "prefer.jinja"}
 """Options of a judge that name a prompt file, and what the file is called in a model's folder."""
 
-_Part = TypeVar("_Part", list[Any], dict[str, Any])
+_Part = TypeVar("_Part", list[Json], dict[str, Json])
 _PROCESSORS: Mapping[str, tuple[str, str]] = {
     "image_processor": ("preprocessor_config.json", "image_processor_type"),
     "video_processor": ("video_preprocessor_config.json", "video_processor_type"),
@@ -47,7 +47,7 @@ def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
     Raises:
         ConfigError: the note cannot be read.
     """
-    found: dict[str, Scalar] = _noted(folder, "judge", dict)
+    found = cast("dict[str, Scalar]", _noted(folder, "judge", dict))
     return {
         name: str(Path(folder or "") / str(value)) if name in PROMPT_OPTIONS else value
         for name, value in found.items()

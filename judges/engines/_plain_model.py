@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import Sampler
 from videojudge_bench.judges.engines._tree_model import media_types, on_device
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._model_types import Model
 
 
 class PlainPrompts:
@@ -22,7 +24,7 @@ class PlainPrompts:
         inputs: of the group.
     """
 
-    def __init__(self, model: Untyped, inputs: Inputs) -> None:
+    def __init__(self, model: Model, inputs: Inputs) -> None:
         self._model, self._inputs = model, inputs
 
     def logits(self, number: int, more: Sequence[int] = ()) -> Tensor:
@@ -55,7 +57,7 @@ class PlainPrompts:
         )
         return [int(token) for token in made[0, arguments["input_ids"].shape[1] :]]
 
-    def _arguments(self, number: int, more: Sequence[int]) -> dict[str, Any]:
+    def _arguments(self, number: int, more: Sequence[int]) -> dict[str, Tensor]:
         ids = torch.tensor([[*self._inputs.prompts[number], *more]])
         media = {**self._inputs.media, **media_types(self._inputs, ids.shape[1])}
         device = self._model.device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._checkpoint import THINKING, tokenizer_of
+from videojudge_bench.judges.engines._model_source import THINKING
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Checkpoint, Kind, Untyped
+    from videojudge_bench.judges.engines._model_source import ModelSource
     from videojudge_bench.video import FrameBatch
 
 NOMINAL = 0.02
@@ -53,22 +53,20 @@ class PromptReader:
     """Makes the inputs of groups for one model.
 
     Args:
-        checkpoint: the model.
+        source: the model.
         fps: the rate at which frames are asked for, None when they are spread evenly.
         thinking: told to the chat template; None: nothing is.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, fps: float | None, thinking: bool | None = None
+        self, source: ModelSource, *, fps: float | None, thinking: bool | None = None
     ) -> None:
         self._template_options = {} if thinking is None else {THINKING: thinking}
-        self._kind: Kind = checkpoint.kind
-        self._processor = checkpoint.processor
-        self.tokenizer = tokenizer_of(self._processor)
-        self._config = checkpoint.config
+        self._kind, self._config = source.kind, source.config
+        self._processor, self.tokenizer = source.processor, source.tokenizer
         self._fps = fps
         self._known: dict[str, tuple[int, ...]] = {}
-        if self._kind in ("qwen2_5_vl", "qwen3_vl") and checkpoint.sees:
+        if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
         special = sorted(set(self.tokenizer.all_special_tokens), key=len, reverse=True)
@@ -123,26 +121,19 @@ class PromptReader:
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _templated(self, system: str, user: str, sees: bool, reply: str | None) -> str:
-        content: Any = user
-        if self._kind != "text":
-            content = [{"type": "text", "text": user}]
-            if sees:
-                content.insert(0, {"type": "video"})
-        messages = [{"role": "user", "content": content}]
+        # Lists where templates are known to take them: some take nothing else.
+        system_parts, parts = self._kind == "other", self._kind != "text"
+        messages = [_message("user", user, parts=parts, video=sees)]
         if system:
-            # A list where the user's is one: templates that take only lists are met that way.
-            said = system if self._kind != "other" else [{"type": "text", "text": system}]
-            messages.insert(0, {"role": "system", "content": said})
+            messages.insert(0, _message("system", system, parts=system_parts))
         if reply is not None:
-            said = reply if isinstance(content, str) else [{"type": "text", "text": reply}]
-            messages.append({"role": "assistant", "content": said})
-        rendered = self._processor.apply_chat_template(
+            messages.append(_message("assistant", reply, parts=parts))
+        return self._processor.apply_chat_template(
             messages,
             tokenize=False,
             add_generation_prompt=reply is None,
             **self._template_options,
         )
-        return str(rendered)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a text; neighbouring rows of a training share most of their parts."""
@@ -154,6 +145,11 @@ class PromptReader:
             self._known[text] = found
         return found
 
+    @property
+    def _video_end(self) -> str:
+        (name,) = self.tokenizer.convert_ids_to_tokens([self._config.vision_end_token_id])
+        return name
+
     def behind_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt, as `rendered` gives it, behind its video.
 
@@ -164,14 +160,12 @@ class PromptReader:
 
     def text_behind_video(self, text: str) -> str:
         """Return what of a prompt, as `rendered` gives it, stands behind its video."""
-        marker: str = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
-        return text.rpartition(marker)[2]
+        return text.rpartition(self._video_end)[2]
 
     def before_video(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a prompt up to the end of its video, those of the video left out."""
-        marker = self.tokenizer.convert_ids_to_tokens(self._config.vision_end_token_id)
         pad = self._config.video_token_id
-        tokens = self._tokens("".join(text.rpartition(marker)[:2]))
+        tokens = self._tokens("".join(text.rpartition(self._video_end)[:2]))
         return tuple(token for token in tokens if token != pad)
 
     def reply_tokens(self, group: PromptGroup, prompt: str, reply: str) -> tuple[str, list[int]]:
@@ -198,6 +192,7 @@ class PromptReader:
         text = whole[len(prompt) :]
         tokens = list(self._tokens(text))
         end = self.tokenizer.eos_token_id
+        assert end is not None, "a model that is trained to reply has a token that ends replies"
         return text, tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
 
     def video_part(self, text: str, frames: FrameBatch) -> Inputs:
@@ -224,7 +219,7 @@ class PromptReader:
             video_tokens=int(pads.sum()),
         )
 
-    def _processed(self, text: str, frames: FrameBatch) -> Untyped:
+    def _processed(self, text: str, frames: FrameBatch) -> Mapping[str, Tensor]:
         from transformers.video_utils import VideoMetadata
 
         pixels = torch.from_numpy(np.array(frames.frames)).permute(0, 3, 1, 2)
@@ -232,7 +227,7 @@ class PromptReader:
         metadata = VideoMetadata(
             total_num_frames=len(clock), fps=float(_CLOCK_HERTZ), frames_indices=clock
         )
-        options: dict[str, Any] = {"do_sample_frames": False, "video_metadata": [metadata]}
+        options: dict[str, object] = {"do_sample_frames": False, "video_metadata": [metadata]}
         if self._kind != "other":
             options["do_resize"] = False  # the frames have the size that the policy gave them
         return self._processor(text=[text], videos=[pixels], return_tensors="pt", **options)
@@ -255,6 +250,13 @@ class PromptReader:
         return blocks
 
 
+def _message(role: str, text: str, *, parts: bool, video: bool = False) -> Mapping[str, object]:
+    if not parts:
+        return {"role": role, "content": text}
+    shown = [{"type": "video"}] if video else []
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
+
+
 def step_seconds(frames: FrameBatch, fps: float | None) -> float:
     """Return the seconds from one frame to the next.
 
@@ -268,7 +270,7 @@ def step_seconds(frames: FrameBatch, fps: float | None) -> float:
     return 1.0 / found
 
 
-def _media_types(made: Mapping[str, Any]) -> tuple[int, ...]:
+def _media_types(made: Mapping[str, Tensor]) -> tuple[int, ...]:
     """The types of tokens up to the video's end; () where the processor knows none."""
     if "mm_token_type_ids" not in made:
         return ()
@@ -277,7 +279,7 @@ def _media_types(made: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(types[: int(seen.max()) + 1].tolist()) if len(seen) else ()
 
 
-def _tensors(made: Mapping[str, Any]) -> dict[str, Tensor]:
+def _tensors(made: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What belongs to the video: all but what has one value per token."""
     skip = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
     return {k: v for k, v in made.items() if isinstance(v, Tensor) and k not in skip}

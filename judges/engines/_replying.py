@@ -6,13 +6,16 @@ import hashlib
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._checkpoint import Untyped
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._model_types import Tokenizer
 
 Way = tuple[int, ...]
 """The tokens in which a choice can be written."""
@@ -42,7 +45,7 @@ class Choices:
         ConfigError: a choice has no tokens, or two have the same.
     """
 
-    def __init__(self, tokenizer: Untyped, texts: Sequence[str], rest: str = "") -> None:
+    def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], rest: str = "") -> None:
         self.rest = rest
         self._rest = _tokens(tokenizer, rest)
         self._begins = _beginnings(tokenizer, self._rest)
@@ -90,7 +93,7 @@ class Choices:
         return total or 1.0
 
 
-def shared_token(tokenizer: Untyped, texts: Sequence[str], last: int) -> str:
+def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
     """Return the text of a token, if one of the texts right behind it would take it into its own.
 
     Args:
@@ -109,7 +112,7 @@ def shared_token(tokenizer: Untyped, texts: Sequence[str], last: int) -> str:
 
 
 def verdict_place(
-    tokenizer: Untyped, texts: Sequence[str], written: Sequence[int]
+    tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int]
 ) -> tuple[int, str] | None:
     """Return where in a reply its verdict begins: behind its last tag and the blanks after that.
 
@@ -143,11 +146,11 @@ def verdict_place(
     return count - bool(rest), rest
 
 
-def _tokens(tokenizer: Untyped, text: str) -> Way:
+def _tokens(tokenizer: Tokenizer, text: str) -> Way:
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _ways(tokenizer: Untyped, text: str, rest: str) -> tuple[Way, ...]:
+def _ways(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
     plain, spaced = _tokens(tokenizer, text), _tokens(tokenizer, f" {text}")
     if not plain:
         raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
@@ -158,7 +161,7 @@ def _ways(tokenizer: Untyped, text: str, rest: str) -> tuple[Way, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _beginnings(tokenizer: Untyped, rest: Way) -> tuple[tuple[int, ...], ...]:
+def _beginnings(tokenizer: Tokenizer, rest: Way) -> tuple[tuple[int, ...], ...]:
     """For each token of the rest, all tokens that begin with it and what comes after it."""
     if not rest:
         return ()

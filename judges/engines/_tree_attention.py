@@ -7,39 +7,37 @@ works out the lower half alone, and picks its fastest kernel. The mask is of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_tree"
 
 _PLAIN = "sdpa"
 
 
-def attend_to_trunks_apart(model: Untyped) -> None:
+def attend_to_trunks_apart(model: Model) -> None:
     """Let the language model take masks of a row's last tokens alone, as `nested_mask` makes them.
 
     Does nothing to a model with another implementation than torch's attention. All other masks mean
     what they meant before.
     """
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
     text = model.config.get_text_config()
     if text._attn_implementation != _PLAIN:
         return
-    attentions: Any = ALL_ATTENTION_FUNCTIONS
-    masks: Any = ALL_MASK_ATTENTION_FUNCTIONS
-    attentions.register(NAME, tree_attention)
+    masks = importlib.import_module("transformers.masking_utils").ALL_MASK_ATTENTION_FUNCTIONS
+    modeling = importlib.import_module("transformers.modeling_utils")
+    modeling.ALL_ATTENTION_FUNCTIONS.register(NAME, tree_attention)
     masks.register(NAME, masks[_PLAIN])
     text._attn_implementation = NAME
 
 
-def takes_branches_alone(model: Untyped) -> bool:
+def takes_branches_alone(model: Model) -> bool:
     """Return whether a model has been told to take masks of a row's last tokens alone."""
     return bool(model.config.get_text_config()._attn_implementation == NAME)
 
@@ -50,7 +48,7 @@ def tree_attention(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    **options: Any,  # noqa: ANN401 - whatever transformers hands to an implementation
+    **options: object,
 ) -> tuple[Tensor, None]:
     """Return attention, (rows, n, heads, width), in the form that transformers asks.
 
@@ -63,9 +61,8 @@ def tree_attention(
             see what stands before themselves. With m = n, or None: as torch's attention has it.
         options: of torch's attention.
     """
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-    attend: Any = sdpa_attention_forward
+    sdpa = importlib.import_module("transformers.integrations.sdpa_attention")
+    attend = sdpa.sdpa_attention_forward
     trunk = 0 if attention_mask is None else query.shape[2] - attention_mask.shape[2]
     if not trunk:
         made, _ = attend(module, query, key, value, attention_mask, **options)

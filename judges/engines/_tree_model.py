@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from videojudge_bench.judges.engines._checkpoint import Untyped
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines.prefix_tree import (
@@ -21,8 +22,20 @@ from videojudge_bench.judges.engines.prefix_tree import (
     tree_mask,
 )
 
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._model_types import Model
+
 MASKED = ("sdpa", "eager")
 """Implementations of attention that take a mask of our own."""
+
+
+class _Layer(Protocol):
+    keys: Tensor
+    values: Tensor
+
+
+class _Cache(Protocol):
+    layers: list[_Layer]
 
 
 class SharedPrefix:
@@ -34,11 +47,10 @@ class SharedPrefix:
         rule: whose M-RoPE positions.
     """
 
-    def __init__(self, model: Untyped, inputs: Inputs, *, rule: Rule) -> None:
-        from transformers import DynamicCache
-
+    def __init__(self, model: Model, inputs: Inputs, *, rule: Rule) -> None:
         self._model = model
-        self._cache: Untyped = DynamicCache(config=model.config.get_text_config())
+        caches = importlib.import_module("transformers")  # its types differ by version
+        self._cache: _Cache = caches.DynamicCache(config=model.config.get_text_config())
         # From 5.24 on; the older name is to go with 5.40.
         named = "cache" in inspect.signature(model.forward).parameters
         self._cache_name = "cache" if named else "past_key_values"
@@ -182,7 +194,7 @@ def media_types(inputs: Inputs, length: int) -> dict[str, Tensor]:
     return {"mm_token_type_ids": torch.tensor([(*inputs.media_types, *rest)])}
 
 
-def on_device(media: Mapping[str, Tensor], model: Untyped) -> dict[str, Tensor]:
+def on_device(media: Mapping[str, Tensor], model: Model) -> dict[str, Tensor]:
     """Return tensors on the model's device, pixels in its dtype."""
     return {
         k: v.to(model.device, model.dtype if k.startswith("pixel") else v.dtype)

@@ -9,14 +9,15 @@ windows of equal size side by side. The numbers are the same, up to rounding.
 
 from __future__ import annotations
 
+import importlib
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_flash_windows"
 """transformers looks for `flash` in the name; 4.57 does not, and goes one by one as before."""
@@ -24,18 +25,16 @@ NAME = "videojudge_flash_windows"
 _PLAIN = "sdpa"
 
 
-def attend_in_windows_at_once(model: Untyped) -> None:
+def attend_in_windows_at_once(model: Model) -> None:
     """Let the vision tower of a model work on its windows together, where it has torch's attention.
 
     Does nothing to a model without a vision tower, or with another implementation there.
     """
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
     vision = getattr(model.config, "vision_config", None)
     if vision is None or vision._attn_implementation != _PLAIN:
         return
-    interfaces: Any = ALL_ATTENTION_FUNCTIONS
-    interfaces.register(NAME, windows_attention)
+    interfaces = importlib.import_module("transformers.modeling_utils")
+    interfaces.ALL_ATTENTION_FUNCTIONS.register(NAME, windows_attention)
     vision._attn_implementation = NAME
 
 
@@ -45,7 +44,10 @@ def windows_attention(
     key: Tensor,
     value: Tensor,
     *_positional: object,
-    **options: Any,  # noqa: ANN401 - whatever transformers hands to an implementation
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    cu_seq_lens_q: Tensor | None = None,
+    **_others: object,
 ) -> tuple[Tensor, None]:
     """Return attention inside of windows, (1, n, heads, width), in the form that transformers asks.
 
@@ -54,22 +56,22 @@ def windows_attention(
         query: (1, heads, n, width), as key and value.
         key: see query.
         value: see query.
-        options: `cu_seq_lens_q`, (windows + 1,): where each begins, and the end; without it, all
-            tokens are one window. `scaling` of the scores, and `dropout`.
+        scaling: of the scores.
+        dropout: of the weights of attention.
+        cu_seq_lens_q: (windows + 1,): where each begins, and the end; without it, all tokens are
+            one window.
     """
-    scale, dropout = options.get("scaling"), float(options.get("dropout", 0.0))
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropout, scale=scale
+            q, k, v, dropout_p=dropout, scale=scaling
         )
 
-    bounds = options.get("cu_seq_lens_q")
-    if bounds is None:
+    if cu_seq_lens_q is None:
         return attend(query, key, value).transpose(1, 2), None
     pieces: list[Tensor] = []
     places: list[Tensor] = []
-    for index in _of_equal_length(bounds.tolist(), query.device):
+    for index in _of_equal_length(cu_seq_lens_q.tolist(), query.device):
         q, k, v = (_side_by_side(part, index) for part in (query, key, value))
         pieces.append(attend(q, k, v).transpose(1, 2).flatten(0, 1))
         places.append(index.flatten())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING, Union
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, VideoJudgeError
-from videojudge_bench.judges.engines._checkpoint import THINKING, Checkpoint, tokenizer_of
-from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
+from videojudge_bench.judges.engines._model_source import THINKING, LoadedModel, ModelSource
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
 from videojudge_bench.video import FrameBatch, FramePolicy, FrameStore
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
     from videojudge_bench.judges.engines._group_work import GroupWorker
+    from videojudge_bench.judges.engines._model_types import TextConfig
     from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
+
+__all__ = ["LoadedModel", "TransformersEngine"]
 
 Replies = list[Union[Reply, EngineError]]
 
@@ -37,7 +40,8 @@ class TransformersEngine:
     group, everything else is checked here.
 
     Args:
-        pretrained: a folder, or the name of a model on the Hugging Face hub.
+        pretrained: a folder, the name of a model on the Hugging Face hub, or a `LoadedModel`, to
+            which the options from `revision` to `quantization` do not apply.
         revision: branch, tag or commit on the hub.
         device: `auto` is the GPU where there is one.
         dtype: `auto`, float32, bfloat16 or float16.
@@ -65,7 +69,7 @@ class TransformersEngine:
     def __init__(  # noqa: PLR0913 - the keywords are the options
         self,
         *,
-        pretrained: str,
+        pretrained: str | LoadedModel,
         revision: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
@@ -84,8 +88,8 @@ class TransformersEngine:
         batch_tokens: int = BATCH_TOKENS,
         keep_frames: bool = True,
     ) -> None:
-        self._checkpoint = Checkpoint(
-            pretrained,
+        named = Checkpoint(
+            "" if isinstance(pretrained, LoadedModel) else str(pretrained),
             revision=revision,
             adapter=adapter,
             dtype=dtype,
@@ -93,11 +97,19 @@ class TransformersEngine:
             quantization=quantization,
             device=device,
         )
+        self.source: ModelSource = named
+        if isinstance(pretrained, LoadedModel):
+            if named != Checkpoint(""):
+                raise ConfigError(
+                    "pretrained is a loaded model, which revision, device, dtype, "
+                    "attn_implementation, adapter and quantization cannot change; leave them out"
+                )
+            self.source = pretrained
         self._share, self._verify = share_prefix, verify_prefix
         self._thinking = thinking
         self._rule, self._batch_tokens = _rule(mrope), batch_tokens
         self._check()
-        self._check_memory()
+        self.source.check_memory()
         own = FramePolicy()
         self._policy = FramePolicy(
             max_frames=max_frames,
@@ -105,9 +117,9 @@ class TransformersEngine:
             min_pixels=own.min_pixels if min_pixels is None else min_pixels,
             max_pixels=own.max_pixels if max_pixels is None else max_pixels,
             total_pixels=total_pixels,
-            factor=self._factor(),
+            factor=self.source.frame_factor,
         )
-        self._store = FrameStore() if keep_frames and self._checkpoint.sees else None
+        self._store = FrameStore() if keep_frames and self.source.sees else None
         self._lock, self._closing = threading.Lock(), threading.Event()
         # Two: while one group is with the model, the next one's frames are made ready.
         self._threads = ThreadPoolExecutor(2, "videojudge-transformers")
@@ -118,7 +130,7 @@ class TransformersEngine:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Probabilities always; videos where the model takes them."""
-        return frozenset({"video", "logprobs"} if self._checkpoint.sees else {"logprobs"})
+        return frozenset({"video", "logprobs"} if self.source.sees else {"logprobs"})
 
     async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
         """Return one reply per continuation.
@@ -141,19 +153,13 @@ class TransformersEngine:
         `share_prefix` is not among it, nor the device: both must leave the numbers as they are up
         to rounding.
         """
-        found = self._checkpoint
-        adapter = found.adapter_identity()
+        source = self.source
         return {
-            "model": found.identity(),
-            **trained_on(found.folder),
-            **({"adapter": adapter} if adapter else {}),
-            "dtype": found.dtype_name,
-            **({"quantization": found.quantization} if found.quantization else {}),
-            "attention": found.attention,
+            **source.settings(),
             "transformers": version("transformers"),
             **({} if self._thinking is None else {"thinking": self._thinking}),
-            **({"mrope": self._rule} if found.kind in ("qwen2_5_vl", "qwen3_vl") else {}),
-            **(self._policy.settings() if found.sees else {}),
+            **({"mrope": self._rule} if source.kind in ("qwen2_5_vl", "qwen3_vl") else {}),
+            **(self._policy.settings() if source.sees else {}),
         }
 
     def close(self) -> None:
@@ -178,7 +184,7 @@ class TransformersEngine:
         except (VideoJudgeError, OSError, ValueError, RuntimeError) as error:
             return _failed(group, error)
         # One group at a time on the model: two would need its memory twice.
-        with self._lock:
+        with self._lock, self.source.precision():
             worker = self._loaded()
             try:
                 return worker.replies(group, inputs)
@@ -187,14 +193,14 @@ class TransformersEngine:
 
     def _inputs(self, group: PromptGroup) -> Inputs:
         video = group.prefix.video
-        frames = self.load_frames(video) if video is not None and self._checkpoint.sees else None
+        frames = self.load_frames(video) if video is not None and self.source.sees else None
         # One at a time: a fast tokenizer refuses a second thread while it changes its settings.
         with self._reading:
             if self._reader is None:
                 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 
                 self._reader = PromptReader(
-                    self._checkpoint, fps=self._policy.fps, thinking=self._thinking
+                    self.source, fps=self._policy.fps, thinking=self._thinking
                 )
             return self._reader.read(group, frames)
 
@@ -202,28 +208,22 @@ class TransformersEngine:
         if self._worker is None:
             from videojudge_bench.judges.engines._group_work import GroupWorker, Plan
 
-            tokenizer = tokenizer_of(self._checkpoint.processor)
             plan = Plan(self._share, self._verify, self._rule, self._batch_tokens)
-            self._worker = GroupWorker(self._model(), tokenizer, plan, self._closing.is_set)
+            model, tokenizer = self.source.load(), self.source.tokenizer
+            self._worker = GroupWorker(model, tokenizer, plan, self._closing.is_set)
         return self._worker
-
-    def _check_memory(self) -> None:
-        self._checkpoint.check_memory()
-
-    def _model(self) -> Untyped:
-        return self._checkpoint.load()
 
     def _check(self) -> None:
         """Refuse what cannot go together, all of it at once."""
-        kind, problems = self._checkpoint.kind, []
-        if self._share and (kind == "other" or not _sees_all(self._checkpoint.text_config)):
+        source, template, problems = self.source, self.source.chat_template, list[str]()
+        if self._share and (source.kind == "other" or not _sees_all(source.text_config)):
             problems.append(
-                f"share_prefix=true: the prefix of a {_type_of(self._checkpoint.config)} cannot "
+                f"share_prefix=true: the prefix of a {source.model_type} cannot "
                 "be shared (it can be for Qwen2.5-VL, Qwen3-VL and causal models of text whose "
                 "layers all see the whole prompt); give share_prefix=false"
             )
         problems += self._rule_problems()
-        if self._thinking is not None and THINKING not in self._checkpoint.chat_template:
+        if self._thinking is not None and THINKING not in template:
             problems.append(
                 f"thinking={self._thinking}: the model's chat template has no such choice "
                 f"({THINKING}); leave the option out"
@@ -238,7 +238,7 @@ class TransformersEngine:
     def _rule_problems(self) -> list[str]:
         """Only our own positions can be those of another version, and only for Qwen2.5-VL."""
         own = installed_rule()
-        if self._rule == own or self._checkpoint.kind != "qwen2_5_vl":
+        if self._rule == own or self.source.kind != "qwen2_5_vl":
             return []
         given, problems = f"mrope={self._rule} with transformers {version('transformers')}", []
         if not self._share:
@@ -249,16 +249,6 @@ class TransformersEngine:
                 "verify_prefix=0"
             )
         return problems
-
-    def _factor(self) -> int:
-        if self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl"):
-            vision = self._checkpoint.config.vision_config
-            return int(vision.patch_size * vision.spatial_merge_size)
-        return 28
-
-
-def _type_of(config: Untyped) -> str:
-    return str(type(config).model_type)
 
 
 def _rule(mrope: int | None) -> Rule:
@@ -271,12 +261,11 @@ def _rule(mrope: int | None) -> Rule:
     return 4 if mrope == 4 else 5
 
 
-def _sees_all(text_config: Untyped) -> bool:
+def _sees_all(text_config: TextConfig) -> bool:
     """Whether every layer sees the whole prompt: no sliding window, no recurrent state."""
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
-
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=text_config).layers)
+    caches = importlib.import_module("transformers.cache_utils")
+    layers = caches.DynamicCache(config=text_config).layers
+    return all(type(layer) is caches.DynamicLayer for layer in layers)
 
 
 def _failed(group: PromptGroup, error: Exception) -> Replies:

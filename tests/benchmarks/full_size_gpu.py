@@ -24,7 +24,7 @@ from videojudge_bench.training.sft.dataset import collate
 from videojudge_bench.training.sft.encode import Encoded
 from videojudge_bench.training.sft.loss import score_batch
 from videojudge_bench.training.sft.packing import pack
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.training_row import TrainingRow
 
 VIDEO, START, END, EOS = 151656, 151652, 151653, 151645
 GRID = (30, 20, 36)  # of patches: time, height, width
@@ -100,7 +100,7 @@ def _rows() -> tuple[Inputs, list[Encoded]]:
     video = Inputs((((*before, START, *[VIDEO] * seen, END)),), media, (block,), types, seen)
     shared, rows = words(SHARED), []
     for number in range(RESPONSES):
-        row = SftRow.model_validate(
+        row = TrainingRow.model_validate(
             {"id": str(number), "kind": "pointwise", "video_id": "v", "user": "u", "reply": "r"}
         )
         reply = (*words(REPLY - 1), EOS)

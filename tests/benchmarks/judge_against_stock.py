@@ -208,7 +208,7 @@ def _pixels(folder: str, path: Path, frames: int) -> dict[str, float]:
     with contextlib.suppress(_EnoughError):
         _stock_replies(stock, path)
     engine = _engine(folder, frames)
-    reader = PromptReader(engine._checkpoint, fps=None)
+    reader = PromptReader(engine.source, fps=None)
     batch = engine.load_frames(path)
     last = round(batch.source_fps * batch.duration_seconds) - 1
     for number, seconds in enumerate(batch.times_seconds):
@@ -219,9 +219,10 @@ def _pixels(folder: str, path: Path, frames: int) -> dict[str, float]:
     ours, theirs = inputs.media["pixel_values_videos"], given["pixel_values_videos"]
     if ours.shape != theirs.shape:
         raise SystemExit(f"{path.name}: {tuple(ours.shape)} against {tuple(theirs.shape)} pixels")
-    std = torch.tensor(engine._checkpoint.processor.video_processor.image_std)
+    std = torch.tensor(engine.source.processor.video_processor.image_std)
     steps = 255 * (ours - theirs).reshape(len(ours), 3, -1).abs() * std[:, None]
-    model = engine._checkpoint.load().float()
+    model: Any = engine.source.load()
+    model.float()
     with torch.inference_mode():
         one = PlainPrompts(model, inputs).logits(0)
         media = {**inputs.media, "pixel_values_videos": theirs}

@@ -32,7 +32,7 @@ from videojudge_bench.training.sft.loss import score_batch
 from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 from videojudge_bench.training.sft.packing import pack
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.video import FrameBatch
 
 SIZE = TinySize(
@@ -51,7 +51,7 @@ FRAMES, REPEATS = 60, 1
 THINKING = "The answer names what is seen, and leaves out how it ends; nothing in it is made up."
 
 
-def _rows() -> list[SftRow]:
+def _rows() -> list[TrainingRow]:
     """The five responses to one instruction of the packaged sample, as rows of a bootstrap."""
     items = [e.item for e in goldsets.load("llava").examples if isinstance(e.item, Item)]
     first = items[0]
@@ -63,7 +63,7 @@ def _rows() -> list[SftRow]:
         seen = replace(item, video=Path("noise.mp4"), references=(), description=None)
         shown = template.render(seen, RatingScale(), Wanted(feedback=True))
         rows.append(
-            SftRow(
+            TrainingRow(
                 id=item.id,
                 kind="pointwise",
                 video_id=item.video_id,

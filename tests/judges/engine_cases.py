@@ -17,7 +17,7 @@ from videojudge_bench import tasks
 from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Reply
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.judges.tiny_qwen import FAMILIES, build
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 from videojudge_bench.scale import RatingScale
@@ -82,10 +82,13 @@ def engine_maker(models: dict[str, Path]) -> Iterator[Any]:
     """A maker of engines that are closed at the end."""
     made: list[Engine] = []
 
-    def maker(model: str | Path = "qwen2_5_vl", **options: Any) -> Engine:
-        pretrained = models[model] if isinstance(model, str) else model
+    def maker(model: str | Path | LoadedModel = "qwen2_5_vl", **options: Any) -> Engine:
+        given: dict[str, Any] = {"pretrained": model}
+        if not isinstance(model, LoadedModel):
+            folder = models[model] if isinstance(model, str) else model
+            given = {"pretrained": str(folder), "device": "cpu"}
         small = {"max_frames": 5, "min_pixels": 0, "max_pixels": 96 * 96, "keep_frames": False}
-        engine = Engine(pretrained=str(pretrained), device="cpu", **{**small, **options})
+        engine = Engine(**{**given, **small, **options})
         made.append(engine)
         return engine
 
@@ -132,7 +135,7 @@ def texts(replies: list[Reply]) -> list[str]:
 
 def read(engine: Engine, asked: PromptGroup) -> Inputs:
     """Return what the model gets for a group."""
-    checkpoint = engine._checkpoint
+    checkpoint = engine.source
     frames = engine.load_frames(asked.prefix.video) if asked.prefix.video else None
     reader = PromptReader(checkpoint, fps=engine._policy.fps, thinking=engine._thinking)
     return reader.read(asked, frames)

@@ -24,6 +24,7 @@ from engine_cases import (  # noqa: F401 - fixtures
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
+from videojudge_bench.judges.engines.transformers_engine import LoadedModel
 
 # What it says of itself.
 
@@ -59,7 +60,7 @@ def test_an_adapter_changes_the_numbers(make: Any, tmp_path: Path) -> None:
     config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        peft.get_peft_model(base._checkpoint.load(), config).save_pretrained(tmp_path / "lora")
+        peft.get_peft_model(base.source.load(), config).save_pretrained(tmp_path / "lora")
     asked = group(reply_start="<score>", choices=("1", "5"))
     adapter = str(tmp_path / "lora")
     shared, alone = (
@@ -70,6 +71,54 @@ def test_an_adapter_changes_the_numbers(make: Any, tmp_path: Path) -> None:
     assert found == pytest.approx(ask(alone, asked)[0].probabilities, rel=1e-4)
     assert found != pytest.approx(ask(base, asked)[0].probabilities, rel=1e-2)
     assert shared.settings()["adapter"].startswith("lora@sha256:")
+
+
+# A model that is in memory.
+
+
+def loaded(make: Any, name: str, **options: Any) -> LoadedModel:
+    source = make(name).source
+    return LoadedModel(source.load(), source.processor, **options)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "text"])
+def test_a_loaded_model_replies_as_one_by_its_name(make: Any, name: str) -> None:
+    asked = group(
+        video=None if name == "text" else "mdn_pig.webm", reply_start="<score>", choices=("1", "5")
+    )
+    by_name, live = make(name), make(loaded(make, name))
+    assert live.capabilities == by_name.capabilities
+    one, other = ask(by_name, asked), ask(live, asked)
+    assert [r.probabilities for r in one] == [r.probabilities for r in other]
+    assert {**by_name.settings(), "model": ""} == {**live.settings(), "model": ""}
+
+
+def test_a_loaded_model_is_signed_by_its_weights_as_they_are_now(make: Any) -> None:
+    source = make("text").source
+    model: Any = source.load()
+    engine = make(LoadedModel(model, source.processor))
+    before = engine.settings()["model"]
+    assert before.startswith("qwen3@sha256:")
+    assert make(loaded(make, "text")).settings()["model"] == before
+    with torch.no_grad():
+        model.model.norm.weight += 1
+    assert engine.settings()["model"] != before
+
+
+def test_a_loaded_model_works_in_bfloat16_when_told(make: Any) -> None:
+    asked = group(video=None, reply_start="<score>", choices=("1", "5"))
+    full, mixed = make(loaded(make, "text")), make(loaded(make, "text", mixed=True))
+    one, other = (ask(engine, asked)[0].probabilities for engine in (full, mixed))
+    assert one != pytest.approx(other, rel=1e-5)
+    assert one == pytest.approx(other, rel=0.2)
+    assert (full.settings()["dtype"], mixed.settings()["autocast"]) == ("float32", "bfloat16")
+
+
+def test_options_that_cannot_change_a_loaded_model_are_refused(make: Any) -> None:
+    live = loaded(make, "text")
+    for option in ({"revision": "main"}, {"dtype": "bfloat16"}, {"attn_implementation": "eager"}):
+        with pytest.raises(ConfigError, match="pretrained is a loaded model, which revision, dev"):
+            make(live, **option)
 
 
 # Bad input.

@@ -31,7 +31,7 @@ from videojudge_bench.items import Item
 from videojudge_bench.judges.engines import _tree_model
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._tree_model import Branches, SharedPrefix
-from videojudge_bench.judges.engines.prefix_tree import Positions, positions
+from videojudge_bench.judges.engines.prefix_tree import Positions, common_prefix, positions
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.verdicts import Unparsed
@@ -44,7 +44,7 @@ from videojudge_bench.video import default_frame_folder
 @pytest.mark.parametrize("kind", ["rate", "prefer", "rate+rubric"])
 def test_logits_are_those_of_the_model_alone(make: Any, model: str, kind: str) -> None:
     engine = make(model)
-    loaded = engine._checkpoint.load()
+    loaded = engine.source.load()
     for video in ("mdn_pig.webm", "nasa_13013.mp4", None):
         inputs = read(engine, group(kind, video if model != "text" else None))
         with torch.inference_mode():
@@ -95,8 +95,8 @@ def test_probabilities_are_those_of_the_model_alone(make: Any, model: str, atten
 def test_probabilities_are_products_along_the_tokens_of_a_choice(make: Any) -> None:
     asked = group(reply_start="<score>", choices=("1", "10", "2"))
     engine = make()
-    inputs, loaded = read(engine, asked), engine._checkpoint.load()
-    tokenizer = engine._checkpoint.processor.tokenizer
+    inputs, loaded = read(engine, asked), engine.source.load()
+    tokenizer = engine.source.processor.tokenizer
     one, two, nought, spaced = (
         tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("1", "2", "0", " 2")
     )
@@ -114,8 +114,8 @@ def test_probabilities_are_products_along_the_tokens_of_a_choice(make: Any) -> N
 def test_letters_count_with_and_without_a_blank_before_them(make: Any) -> None:
     asked = group("prefer", reply_start="<answer>", choices=("A", "B"))
     engine = make()
-    inputs, loaded = read(engine, asked), engine._checkpoint.load()
-    tokenizer = engine._checkpoint.processor.tokenizer
+    inputs, loaded = read(engine, asked), engine.source.load()
+    tokenizer = engine.source.processor.tokenizer
     ways = [tokenizer(form, add_special_tokens=False)["input_ids"] for form in ("A", " A")]
     assert [len(way) for way in ways] == [1, 1]
     with torch.inference_mode():
@@ -184,9 +184,36 @@ def test_out_of_memory_halves_the_batch_and_goes_on(make: Any, fits: int) -> Non
     rows = _full_memory(engine, fits=fits)
     assert texts(ask(engine, asked)) == expected
     assert rows[0] == 4
+    assert rows[-1] <= fits
+    before = list(rows)
     rows.clear()
     assert texts(ask(engine, asked)) == expected
-    assert max(rows) == fits  # it has learnt
+    assert rows == before  # the next group may have room for a whole row
+
+
+def test_memory_is_given_back_only_where_it_ran_out(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = group(sampling=Sampling(max_tokens=2))
+    emptied: list[None] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(None))
+    engine = make()
+    ask(engine, asked)
+    assert not emptied
+    _full_memory(engine, fits=1)
+    ask(engine, asked)
+    assert len(emptied) == 3  # of four, and of two halves
+
+
+def test_only_the_row_that_does_not_fit_is_halved(make: Any) -> None:
+    asked = group(sampling=Sampling(max_tokens=4))
+    prompts = read(make(), asked).prompts
+    first_two = sum(len(prompt) - common_prefix(prompts) for prompt in prompts[:2])
+    engine = make(batch_tokens=first_two)
+    rows = _full_memory(engine, fits=1, times=1)
+    assert texts(ask(engine, asked)) == texts(ask(make(), asked))
+    assert rows == [2, *[1] * 8, *[2] * 4]  # one token is written in each pass
 
 
 def test_a_prompt_that_does_not_fit_alone_is_an_error_with_the_numbers(make: Any) -> None:
@@ -210,12 +237,15 @@ def test_a_video_that_does_not_fit_is_an_error_of_its_group_alone(make: Any) -> 
     assert len(ask(engine, short)) == 4
 
 
-def _full_memory(engine: Engine, *, fits: int, prefix: int = 10**9) -> list[int]:
-    """Let the second layer run out of memory.
+def _full_memory(
+    engine: Engine, *, fits: int, prefix: int = 10**9, times: int = 10**9
+) -> list[int]:
+    """Let the second layer run out of memory so many times.
 
     When more continuations than that stand in a row, or a prefix has more tokens.
     """
-    layer = engine._loaded()._model.model.language_model.layers[1]
+    model: Any = engine._loaded()._model
+    layer = model.model.language_model.layers[1]
     inside, rows = layer.forward, []
 
     def forward(hidden: torch.Tensor, *args: Any, **options: Any) -> Any:
@@ -225,7 +255,7 @@ def _full_memory(engine: Engine, *, fits: int, prefix: int = 10**9) -> list[int]
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         if cached > hidden.shape[1]:  # not the prefix
             rows.append(1 if mask is None else _members(mask[0, 0], hidden.shape[1]))
-            if rows[-1] > fits:
+            if rows[-1] > fits and rows.count(rows[-1]) <= times:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return inside(hidden, *args, **options)
 
@@ -274,7 +304,8 @@ def test_a_video_that_is_too_long_says_which_options_help(
 @pytest.mark.parametrize("share", [True, False])
 def test_half_a_reply_is_none_when_the_engine_is_closed(make: Any, share: bool) -> None:
     engine = make(share_prefix=share)
-    layer = engine._loaded()._model.model.language_model.layers[0]
+    model: Any = engine._loaded()._model
+    layer = model.model.language_model.layers[0]
     calls: list[None] = []
 
     def close_soon(*_: object) -> None:
@@ -298,7 +329,7 @@ def test_a_reply_ends_where_the_model_ends_it(
     # The same weights, with the third token that it writes declared to be its last one.
     engine = make()
     with torch.inference_mode():
-        tokens = PlainPrompts(engine._checkpoint.load(), read(engine, asked)).write(
+        tokens = PlainPrompts(engine.source.load(), read(engine, asked)).write(
             0, _greedy(), max_tokens=6, stopped=lambda: False
         )
     folder = shutil.copytree(models["qwen2_5_vl"], tmp_path / "ends")

@@ -26,7 +26,6 @@ from torch import Tensor
 
 from videojudge_bench.engine import PromptGroup, Sampling
 from videojudge_bench.judges.engines import _group_work
-from videojudge_bench.judges.engines._checkpoint import tokenizer_of
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._replying import (
     Choices,
@@ -118,7 +117,7 @@ def test_what_a_start_and_a_choice_share_is_left_to_the_model(
         assert one.text == other.text
         assert one.text.startswith("<answer>")
         assert ">>" not in one.text
-    plain = PlainPrompts(engine._checkpoint.load(), read(engine, group("prefer", video)))
+    plain = PlainPrompts(engine.source.load(), read(engine, group("prefer", video)))
     start = [*_ids(tokenizer, "<"), *_ids(tokenizer, "answer")]
     (bracket,) = _ids(tokenizer, ">")
     with torch.inference_mode():
@@ -176,7 +175,7 @@ REPLIES = {
 def test_a_free_reply_has_the_probabilities_at_its_verdict(
     make: Any, merged: dict[str, Path], monkeypatch: pytest.MonkeyPatch, model: str, kind: str
 ) -> None:
-    tokenizer = tokenizer_of(make(merged[model])._checkpoint.processor)
+    tokenizer = make(merged[model]).source.tokenizer
     asked = _free(kind, None if model == "text" else "mdn_pig.webm")
     script = _script(monkeypatch, tokenizer, asked, REPLIES[kind])
     shared, alone, apart = (
@@ -205,7 +204,7 @@ def test_a_reply_about_a_long_video_is_that_of_the_model_alone(
         times = tuple(150 * time for time in batch.times_seconds)
         stretched = replace(batch, times_seconds=times, duration_seconds=150.0 * times[-1])
         monkeypatch.setattr(engine, "load_frames", lambda _path, found=stretched: found)
-    placed = SharedPrefix(made[0]._checkpoint.load(), read(made[0], asked), rule=rule()).placed
+    placed = SharedPrefix(made[0].source.load(), read(made[0], asked), rule=rule()).placed
     assert int(placed.ids.max()) > placed.following + 100 or rule() == 4
     written = [
         texts(ask(engine, replace(asked, choices=(), sampling=Sampling(max_tokens=8))))
@@ -238,8 +237,8 @@ def test_a_verdict_needs_no_second_prefill(
     _script(monkeypatch, tokenizer, asked, REPLIES["prefer"])
     engine = make(merged["qwen2_5_vl"])
     rows: list[int] = []
-    visual = engine._loaded()._model.model.visual
-    layer = engine._loaded()._model.model.language_model.layers[0]
+    model: Any = engine._loaded()._model
+    visual, layer = model.model.visual, model.model.language_model.layers[0]
     visual.register_forward_hook(lambda *_: rows.append(-1))
     layer.register_forward_hook(lambda _m, given, _o: rows.append(given[0].shape[1]))
     ask(engine, asked)

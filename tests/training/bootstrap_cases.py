@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -11,7 +15,14 @@ from videojudge_bench.training.bootstrap.contracts import (
     Rated,
     Seed,
 )
+from videojudge_bench.training.bootstrap.export import DATA_FOLDER
 from videojudge_bench.verdicts import Usage
+
+
+def rows_in(folder: Path, kind: str, part: str) -> list[dict[str, Any]]:
+    """Return the rows that an export has written into a file."""
+    path = folder / DATA_FOLDER / f"{kind}_{part}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def seed(number: int, *, video: int | None = None) -> Seed:

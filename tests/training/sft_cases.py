@@ -16,7 +16,8 @@ from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
-from videojudge_bench.training.sft.rows import SftRow, read_rows
+from videojudge_bench.training.sft.rows import read_rows
+from videojudge_bench.training.training_row import TrainingRow
 
 SMALL = FrameOptions(max_frames=4, min_pixels=3136, max_pixels=6272)
 VIDEOS = Path(goldsets.__file__).parents[1] / "tasks" / "sample" / "videos"
@@ -44,7 +45,7 @@ def recipe_for(model: Path, rows: Path, *changes: str) -> Recipe:
     return load_recipe("smoke_cpu", [*own, *changes])
 
 
-def rows_of(path: Path, video: str, part: str = "train") -> list[SftRow]:
+def rows_of(path: Path, video: str, part: str = "train") -> list[TrainingRow]:
     """The rows about a video."""
     return [row for row in read_rows([str(path)], ["pointwise"], part) if row.video_id == video]
 

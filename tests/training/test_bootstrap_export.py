@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootstrap_cases import aside, kept
+from bootstrap_cases import aside, kept, rows_in
 
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, load_prompt
 from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.export import read_rows, write_rows
+from videojudge_bench.training.bootstrap.export import write_rows
 from videojudge_bench.training.bootstrap.rows import (
     GOLD_FEEDBACK,
     KINDS,
     RowOptions,
-    TrainingRow,
     rows_of,
 )
+from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.verdicts import Preference, Rating
 
 MANY = [kept(number, video=number // 2) for number in range(400)]
@@ -51,16 +51,16 @@ def test_the_judge_is_asked_as_it_will_be_and_taught_what_it_can_say() -> None:
     (_, row, *_, gold) = made("pointwise", [kept(1)])
     item = Item("x", "v1", "What happens in film 1?", "Draft 2.0 of 1.", video=Path("v1.mp4"))
     prompt = load_prompt(PROMPTS_FOLDER / "rate.jinja").render(item, RatingScale())
-    assert row.prompt == (prompt.system, prompt.shared + prompt.response)
+    assert (row.system, row.user) == (prompt.system, prompt.shared + prompt.response)
     assert row.reply == "<thinking>Feedback 2.</thinking>\n<score>2</score>"
     assert gold.reply == f"<thinking>{GOLD_FEEDBACK}</thinking>\n<score>5</score>"
-    assert "Gold 1 runs home" not in row.prompt[1]
+    assert "Gold 1 runs home" not in row.user
 
 
 def test_without_feedback_the_verdict_comes_at_once() -> None:
     (row, *_) = made("pointwise", [kept(1)], feedback=False)
     assert row.reply == "<score>1</score>"
-    assert "<thinking>" not in row.prompt[1]
+    assert "<thinking>" not in row.user
 
 
 def test_a_seed_that_was_kept_aside_gives_no_rows() -> None:
@@ -72,7 +72,7 @@ def test_a_seed_that_was_kept_aside_gives_no_rows() -> None:
 def test_what_is_taught_reads_as_the_rating(kind: str) -> None:
     rows = made(kind, MANY)
     assert {parse_rating(row.reply) for row in rows} == {Rating(float(v)) for v in range(1, 6)}
-    assert all(parse_rating(row.reply) == Rating(float(row.verdict)) for row in rows)
+    assert all(parse_rating(row.reply) == Rating(float(str(row.verdict))) for row in rows)
 
 
 # Pairs.
@@ -80,7 +80,7 @@ def test_what_is_taught_reads_as_the_rating(kind: str) -> None:
 
 def test_half_of_the_pairs_of_every_seed_are_drawn() -> None:
     rows = made("pairwise", MANY)
-    assert set(Counter(row.seed.id for row in rows).values()) == {5}
+    assert set(Counter(row.seed_id for row in rows).values()) == {5}
     drawn = Counter(tuple(sorted(r.rating for r in row.responses)) for row in rows)
     assert set(drawn) == set(combinations(range(1, 6), 2))
     # 400 draws of 5 out of 10: a pair is in half of them, give or take 4 standard deviations.
@@ -94,7 +94,7 @@ def test_the_higher_rating_wins_and_stands_first_half_of_the_time() -> None:
         first, second = row.responses
         assert row.verdict == ("A" if first.rating > second.rating else "B")
         assert parse_preference(row.reply) == Preference(float(row.verdict == "A"))
-        assert row.prompt[1].index(first.text) < row.prompt[1].index(second.text)
+        assert row.user.index(first.text) < row.user.index(second.text)
     wins = sum(row.verdict == "A" for row in rows)
     assert abs(wins - len(rows) / 2) < 4 * (len(rows) / 4) ** 0.5
 
@@ -106,12 +106,12 @@ def test_a_tenth_of_the_rows_come_with_a_rubric_of_their_instruction() -> None:
     rows = made("rubric", MANY)
     assert abs(len(rows) - 200) < 4 * (2000 * 0.1 * 0.9) ** 0.5
     row = next(row for row in rows if row.verdict == "3")
-    number = row.seed.id.removeprefix("seed")
+    number = str(row.seed_id).removeprefix("seed")
     assert row.reply.startswith(
         f'<rubric>1: as in "Draft 1.0 of {number}.". Feedback 1.\n2: as in "Draft 2.0'
     )
     assert row.reply.endswith("<thinking>Feedback 3.</thinking>\n<score>3</score>")
-    assert "<rubric>" in row.prompt[1]
+    assert "<rubric>" in row.user
 
 
 # Parts.
@@ -119,7 +119,7 @@ def test_a_tenth_of_the_rows_come_with_a_rubric_of_their_instruction() -> None:
 
 def test_all_rows_of_a_video_are_in_one_part() -> None:
     rows = made("pointwise", MANY, validation=0.25)
-    parts = {(row.seed.video_id, row.part) for row in rows}
+    parts = {(row.video_id, row.part) for row in rows}
     assert len(parts) == 200
     share = sum(part == "validation" for _, part in parts) / 200
     assert abs(share - 0.25) < 4 * (0.25 * 0.75 / 200) ** 0.5
@@ -140,9 +140,9 @@ def test_the_files_hold_the_rows_in_the_order_of_the_seeds(folder: Path) -> None
     rows = [row for outcome in MANY[:40] for row in rows_of(outcome, options)]
     for kind in KINDS:
         for part in ("train", "validation"):
-            expected = [r.to_json() for r in rows if (r.kind, r.part) == (kind, part)]
+            expected = [r.model_dump(mode="json") for r in rows if (r.kind, r.part) == (kind, part)]
             assert expected
-            assert list(read_rows(folder, kind, part)) == expected
+            assert rows_in(folder, kind, part) == expected
 
 
 def test_parquet_holds_what_json_lines_hold(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_parquet_holds_what_json_lines_hold(folder: Path) -> None:
 
     for path in (folder / "data").glob("*.parquet"):
         kind, part = path.stem.split("_")
-        assert pq.read_table(path).to_pylist() == list(read_rows(folder, kind, part))
+        assert pq.read_table(path).to_pylist() == rows_in(folder, kind, part)
 
 
 def test_datasets_reads_the_chat_files(folder: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_datasets_reads_the_chat_files(folder: Path, tmp_path: Path) -> None:
     read = datasets.load_dataset(
         "json", data_files=str(name), split="train", cache_dir=str(tmp_path / "cache")
     )
-    rows = list(read_rows(folder, "pairwise", "train"))
+    rows = rows_in(folder, "pairwise", "train")
     assert read["id"][:] == [row["id"] for row in rows]
     first = read[0]
     assert [message["role"] for message in first["messages"]] == ["system", "user", "assistant"]

@@ -150,7 +150,7 @@ def test_instructions_that_need_a_rubric_get_one_and_rows_teach_it(
     assert 0 < len(need) < len(made)
     assert {o.seed.id: o.rubric for o in made if o.rubric} == {o.seed.id: GOOD for o in need}
     rows = [row for outcome in made for row in rows_of(outcome, RowOptions(kinds=("rubric",)))]
-    assert {row.seed.id for row in rows} == {outcome.seed.id for outcome in need}
+    assert {row.seed_id for row in rows} == {outcome.seed.id for outcome in need}
     assert all(row.reply.startswith(f"<rubric>{GOOD}</rubric>\n<thinking>") for row in rows)
     facts = folder.facts()["rubric"]
     assert isinstance(facts, Mapping)

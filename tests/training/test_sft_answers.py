@@ -16,7 +16,7 @@ from videojudge_bench.training.sft.model import load_model
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import IGNORED
 from videojudge_bench.training.sft.plan import make_plan
-from videojudge_bench.training.sft.rows import RowResponse, SftRow
+from videojudge_bench.training.training_row import Response, TrainingRow
 
 GOLD = "a dog"
 
@@ -26,8 +26,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
     return base_of(tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
 
 
-def row(response: str, rating: int, gold: str | None = GOLD) -> SftRow:
-    return SftRow.model_validate(
+def row(response: str, rating: int, gold: str | None = GOLD) -> TrainingRow:
+    return TrainingRow.model_validate(
         {
             "id": f"{response}/{rating}",
             "kind": "pointwise",
@@ -69,7 +69,7 @@ def test_each_response_of_a_pair_learns_it(base: BaseModel, shown: tuple[str, st
             "user": f"Is it a dog?\nA: {first}\nB: {second}\nWhich is better?",
             "reply": "<answer>A</answer>",
             "verdict": "A",
-            "responses": tuple(RowResponse(text=text, rating=3) for text in shown),
+            "responses": tuple(Response(text=text, rating=3) for text in shown),
         }
     )
     encoded = RowEncoder(base.reader, answer_weight=1.0).encode(pair)
@@ -85,7 +85,7 @@ def test_of_a_pair_a_longer_response_is_only_read(base: BaseModel) -> None:
     pair = row("a cat", 1).model_copy(
         update={
             "user": f"What is it?\nA: {long}\nB: a cat\nWhich is better?",
-            "responses": (RowResponse(text=long, rating=3), RowResponse(text="a cat", rating=3)),
+            "responses": (Response(text=long, rating=3), Response(text="a cat", rating=3)),
         }
     )
     encoded = RowEncoder(base.reader, answer_weight=1.0).encode(pair)

@@ -139,7 +139,8 @@ def test_adapters_are_counted_as_peft_makes_them(model: Path) -> None:
 
     for targets in (("q_proj", "v_proj"), LoraOptions().targets):
         base = base_of(model, lora={"rank": 3, "targets": targets})
-        trained = [p.numel() for p in load_model(base).parameters() if p.requires_grad]
+        weights = load_model(base).named_parameters()
+        trained = [p.numel() for _, p in weights if p.requires_grad]
         assert base.options.lora is not None
         assert adapter_weights(base, base.options.lora) == sum(trained)
 

@@ -9,21 +9,19 @@ from sft_cases import a_row, written_rows
 
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.training.sft.rows import (
-    TRAIN,
-    VALIDATION,
-    SftRow,
     check_balance,
     imbalance,
     read_rows,
     share_of,
     video_path,
 )
+from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
 
 KINDS = ["pointwise"]
 
 
-def made(verdicts: str) -> list[SftRow]:
-    return [SftRow.model_validate(a_row(n, verdict=v)) for n, v in enumerate(verdicts)]
+def made(verdicts: str) -> list[TrainingRow]:
+    return [TrainingRow.model_validate(a_row(n, verdict=v)) for n, v in enumerate(verdicts)]
 
 
 def test_rows_of_a_kind_and_a_part_are_read_in_their_order(tmp_path: Path) -> None:
@@ -100,7 +98,7 @@ def test_rows_that_cannot_teach_are_refused() -> None:
         check_balance(made("555"))
     check_balance(made("54"))
     check_balance(made("5"))  # a single row: for a first try
-    check_balance([SftRow.model_validate(a_row(n, verdict=None)) for n in range(3)])
+    check_balance([TrainingRow.model_validate(a_row(n, verdict=None)) for n in range(3)])
 
 
 def test_unbalanced_verdicts_are_warned_of() -> None:
@@ -112,7 +110,9 @@ def test_unbalanced_verdicts_are_warned_of() -> None:
 
 
 def test_a_share_takes_all_rows_of_an_instruction_or_none() -> None:
-    rows = [SftRow.model_validate(a_row(n, instruction=f"question {n // 5}")) for n in range(1_000)]
+    rows = [
+        TrainingRow.model_validate(a_row(n, instruction=f"question {n // 5}")) for n in range(1_000)
+    ]
     kept = share_of(rows, 0.1, seed=0)
     assert 50 <= len(kept) <= 160
     assert len(kept) % 5 == 0
@@ -123,6 +123,6 @@ def test_a_share_takes_all_rows_of_an_instruction_or_none() -> None:
 
 
 def test_where_a_video_lies(tmp_path: Path) -> None:
-    row = SftRow.model_validate(a_row(video="clips/pig.webm"))
+    row = TrainingRow.model_validate(a_row(video="clips/pig.webm"))
     assert video_path(row, tmp_path) == tmp_path / "clips" / "pig.webm"
-    assert video_path(SftRow.model_validate(a_row()), None) == Path("mdn_pig")
+    assert video_path(TrainingRow.model_validate(a_row()), None) == Path("mdn_pig")

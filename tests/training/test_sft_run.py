@@ -30,8 +30,8 @@ from videojudge_bench.training.sft.evaluation import check_prompts, validation_o
 from videojudge_bench.training.sft.options import DataOptions, JudgeOptions, ModelOptions
 from videojudge_bench.training.sft.plan import make_plan
 from videojudge_bench.training.sft.recipe import Recipe
-from videojudge_bench.training.sft.rows import SftRow
 from videojudge_bench.training.sft.run import prepare, train
+from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.verdicts import Judgement, Preference
 
 
@@ -59,8 +59,8 @@ def data(**options: object) -> DataOptions:
     return DataOptions.model_validate({"rows": (), "videos": str(VIDEOS), **options})
 
 
-def own_rows(*changes: dict[str, object]) -> list[SftRow]:
-    return [SftRow.model_validate(a_row(n, **change)) for n, change in enumerate(changes)]
+def own_rows(*changes: dict[str, object]) -> list[TrainingRow]:
+    return [TrainingRow.model_validate(a_row(n, **change)) for n, change in enumerate(changes)]
 
 
 # The model.

@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.rows import RowOptions, TrainingRow, chat_of, rows_of
+from videojudge_bench.training.bootstrap.rows import RowOptions, chat_of, rows_of
+from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,9 +74,10 @@ class _Files:
 
     def add(self, row: TrainingRow) -> None:
         name = f"{row.kind}_{row.part}"
-        data = row.to_json()
+        data = row.model_dump(mode="json")
         self._line(f"{name}.jsonl", data)
-        chat: dict[str, Json] = {"id": row.id, "messages": [*chat_of(row)], "videos": [_video(row)]}
+        video = row.video or row.video_id
+        chat: dict[str, Json] = {"id": row.id, "messages": [*chat_of(row)], "videos": [video]}
         self._line(f"chat_{name}.jsonl", chat)
         if name not in self._tables:
             self._tables[name] = _Table(self._folder / f"{name}.parquet")
@@ -102,9 +104,9 @@ class _Table:
 
         self._schema = _schema()
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._rows: list[Mapping[str, Any]] = []
+        self._rows: list[Mapping[str, Json]] = []
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Json]) -> None:
         self._rows.append(row)
         if len(self._rows) >= _ROWS_AT_ONCE:
             self._write()
@@ -146,10 +148,6 @@ def _schema() -> pa.Schema:
     )
 
 
-def _video(row: TrainingRow) -> str:
-    return row.seed.video or row.seed.video_id
-
-
 def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
     """LLaMA-Factory's list of data sets: how the chat files are to be read."""
     tags = {
@@ -169,13 +167,3 @@ def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
         for name in sorted(counts)
     }
     (folder / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-
-
-def read_rows(folder: Path, kind: str, part: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one of our own files, as JSON objects; none when there is no such file."""
-    path = folder / DATA_FOLDER / f"{kind}_{part}.jsonl"
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, Wanted, load_prompt
+from videojudge_bench.prompts import (
+    PROMPTS_FOLDER,
+    PromptTemplate,
+    RenderedPrompt,
+    Wanted,
+    load_prompt,
+)
 from videojudge_bench.replies.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
+from videojudge_bench.training.training_row import PARTS, Response, TrainingRow
 
 Kind = Literal["pointwise", "pairwise", "rubric"]
 KINDS: tuple[Kind, ...] = ("pointwise", "pairwise", "rubric")
-
-PARTS = ("train", "validation")
 
 _TRAINING_FOLDER = Path(__file__).parents[1]
 
@@ -35,77 +40,10 @@ _MARK = re.compile(r"<(video|image|audio)>")
 GOLD_FEEDBACK = "Everything that the answer says is right, and nothing that was asked is missing."
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A response with its rating and how it came by it.
-
-    Attributes:
-        rating: what a judge is trained to say: the rating aimed at, 5 for the gold answer.
-        text: the response.
-        evaluator: what the evaluator said; None for the gold answer, which it was not shown.
-        truth: what it deserves by construction, where known.
-        rounds: how often it was written; 0 for the gold answer.
-        feedback: what is wrong with it, in the evaluator's words.
-        changes: how it differs from the gold answer, where known.
-    """
+class WrittenResponse(Response):
+    """A response of the bootstrap loop, whose rating is one of 1 to 5: the gold answer's is 5."""
 
     rating: int
-    text: str
-    evaluator: float | None
-    truth: int | None
-    rounds: int
-    feedback: str
-    changes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One example of what a judge is trained to write.
-
-    Attributes:
-        id: unique in the data set.
-        kind: pointwise, pairwise or rubric.
-        part: `train` or `validation`, by video.
-        seed: what the responses answer.
-        responses: one, or the two of a pair in the order in which they are shown.
-        prompt: system message and user message, without the video.
-        reply: what the judge is to write.
-        verdict: the rating, or A or B.
-    """
-
-    id: str
-    kind: Kind
-    part: str
-    seed: Seed
-    responses: tuple[Response, ...]
-    prompt: tuple[str, str]
-    reply: str
-    verdict: str
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the row as our own files have it."""
-        seed: dict[str, Json] = {
-            "seed_id": self.seed.id,
-            "source": self.seed.source,
-            "video_id": self.seed.video_id,
-            "video": self.seed.video,
-            "instruction": self.seed.instruction,
-            "gold": self.seed.gold,
-        }
-        responses: list[Json] = [
-            {**asdict(response), "changes": list(response.changes)} for response in self.responses
-        ]
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "part": self.part,
-            **seed,
-            "responses": responses,
-            "system": self.prompt[0],
-            "user": self.prompt[1],
-            "reply": self.reply,
-            "verdict": self.verdict,
-        }
 
 
 @dataclass(frozen=True)
@@ -191,29 +129,29 @@ def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
         yield from makers[kind](outcome, responses, options)
 
 
-def responses_of(outcome: Outcome) -> tuple[Response, ...]:
+def responses_of(outcome: Outcome) -> tuple[WrittenResponse, ...]:
     """Return the five responses of a kept seed, from the worst to the gold answer."""
-    written = tuple(_response(rated) for rated in outcome.rated)
-    gold = Response(GOLD_RATING, outcome.seed.gold, None, GOLD_RATING, 0, GOLD_FEEDBACK)
-    return (*written, gold)
+    gold = WrittenResponse(
+        rating=GOLD_RATING, text=outcome.seed.gold, truth=GOLD_RATING, feedback=GOLD_FEEDBACK
+    )
+    return (*(_response(rated) for rated in outcome.rated), gold)
 
 
-def _response(rated: Rated) -> Response:
+def _response(rated: Rated) -> WrittenResponse:
     last = rated.attempts[-1]
-    feedback = last.evaluation.feedback or " ".join(last.draft.changes)
-    return Response(
-        rated.target,
-        last.draft.text,
-        last.evaluation.rating,
-        last.draft.truth,
-        len(rated.attempts),
-        feedback,
-        last.draft.changes,
+    return WrittenResponse(
+        rating=rated.target,
+        text=last.draft.text,
+        evaluator=last.evaluation.rating,
+        truth=last.draft.truth,
+        rounds=len(rated.attempts),
+        feedback=last.evaluation.feedback or " ".join(last.draft.changes),
+        changes=last.draft.changes,
     )
 
 
 def _pointwise(
-    outcome: Outcome, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
     wanted = Wanted(feedback=options.feedback)
     for response in responses:
@@ -223,7 +161,7 @@ def _pointwise(
 
 
 def _with_rubric(
-    outcome: Outcome, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
     if outcome.rubric_problem:
         return
@@ -236,7 +174,7 @@ def _with_rubric(
             yield _rated_row(seed, response, options, ("rubric", wanted, reply))
 
 
-def rubric_of(responses: Sequence[Response]) -> str:
+def rubric_of(responses: Sequence[WrittenResponse]) -> str:
     """Return a rubric for one instruction: per rating, an answer that deserves it and why.
 
     What there is where no model writes it: put together from what the loop found out.
@@ -247,25 +185,18 @@ def rubric_of(responses: Sequence[Response]) -> str:
 
 
 def _rated_row(
-    seed: Seed, response: Response, options: RowOptions, written: tuple[Kind, Wanted, str]
+    seed: Seed, response: WrittenResponse, options: RowOptions, written: tuple[Kind, Wanted, str]
 ) -> TrainingRow:
     kind, wanted, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
     prompt = options.rate_prompt.render(item, RatingScale(), wanted)
-    return TrainingRow(
-        id=f"{seed.id}/{kind}/{response.rating}",
-        kind=kind,
-        part=options.part(seed),
-        seed=seed,
-        responses=(response,),
-        prompt=(prompt.system, prompt.shared + prompt.response),
-        reply=reply,
-        verdict=str(response.rating),
+    return _row(
+        seed, kind, options, prompt, shown=(response,), taught=(reply, str(response.rating))
     )
 
 
 def _pairwise(
-    outcome: Outcome, responses: Sequence[Response], options: RowOptions
+    outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
     seed = outcome.seed
     pairs = list(combinations(responses, 2))
@@ -279,7 +210,7 @@ def _pairwise(
 
 def _pair_row(
     seed: Seed,
-    shown: tuple[Response, Response],
+    shown: tuple[WrittenResponse, WrittenResponse],
     options: RowOptions,
     answer: Literal["A", "B"],
 ) -> TrainingRow:
@@ -289,19 +220,39 @@ def _pair_row(
     wanted = Wanted(feedback=options.feedback)
     prompt = options.prefer_prompt.render(pair, RatingScale(), wanted)
     said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
+    reply = format_preference(answer, thinking=said if options.feedback else "")
+    return _row(seed, "pairwise", options, prompt, shown=shown, taught=(reply, answer))
+
+
+def _row(
+    seed: Seed,
+    kind: Kind,
+    options: RowOptions,
+    prompt: RenderedPrompt,
+    *,
+    shown: tuple[WrittenResponse, ...],
+    taught: tuple[str, str],
+) -> TrainingRow:
+    reply, verdict = taught
     return TrainingRow(
-        id=f"{seed.id}/pairwise/{_name(shown)}",
-        kind="pairwise",
+        id=f"{seed.id}/{kind}/{_name(shown)}",
+        kind=kind,
         part=options.part(seed),
-        seed=seed,
+        seed_id=seed.id,
+        source=seed.source,
+        video_id=seed.video_id,
+        video=seed.video,
+        instruction=seed.instruction,
+        gold=seed.gold,
         responses=shown,
-        prompt=(prompt.system, prompt.shared + prompt.response),
-        reply=format_preference(answer, thinking=said if options.feedback else ""),
-        verdict=answer,
+        system=prompt.system,
+        user=prompt.shared + prompt.response,
+        reply=reply,
+        verdict=verdict,
     )
 
 
-def _name(pair: Sequence[Response]) -> str:
+def _name(pair: Sequence[WrittenResponse]) -> str:
     return "-".join(str(rating) for rating in sorted(response.rating for response in pair))
 
 
@@ -323,7 +274,7 @@ def chat_of(row: TrainingRow) -> list[dict[str, str]]:
 
     Such a mark inside a text loses its angle brackets: trainers count marks and videos.
     """
-    system, user, reply = (_MARK.sub(r"(\1)", text) for text in (*row.prompt, row.reply))
+    system, user, reply = (_MARK.sub(r"(\1)", text) for text in (row.system, row.user, row.reply))
     return [
         {"role": "system", "content": system},
         {"role": "user", "content": f"<video>\n{user}"},

@@ -13,7 +13,7 @@ from videojudge_bench.judges.engines._rules import Rule, installed_rule
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import VisionConfig
     from videojudge_bench.video import FramePolicy
 
 TRAINED_KINDS = ("qwen2_5_vl", "qwen3_vl")
@@ -50,11 +50,10 @@ class BaseModel:
         """
         kind, name = self.checkpoint.kind, self.options.pretrained
         if kind not in TRAINED_KINDS:
-            found = str(type(self.checkpoint.config).model_type)
             sight = "a model of text, which sees no videos" if kind == "text" else "not known here"
             raise ConfigError(
-                f"model.pretrained={name}: it is a {found}, {sight}; a Qwen2.5-VL or a Qwen3-VL "
-                "can be trained"
+                f"model.pretrained={name}: it is a {self.checkpoint.model_type}, {sight}; a "
+                "Qwen2.5-VL or a Qwen3-VL can be trained"
             )
         if not self.checkpoint.sees or not hasattr(self.checkpoint.config, "vision_config"):
             raise ConfigError(
@@ -73,7 +72,7 @@ class BaseModel:
         return self.frames.policy(self.side)
 
     @property
-    def vision(self) -> Untyped:
+    def vision(self) -> VisionConfig:
         """The configuration of its vision tower."""
         return self.checkpoint.config.vision_config
 

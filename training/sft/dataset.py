@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,14 +92,14 @@ class BundleDataset(Dataset[Features]):
                 file.write(f"{line}\n")
 
 
-def collate(rows: Sequence[Features]) -> dict[str, Any]:
+def collate(rows: Sequence[Features]) -> dict[str, Tensor]:
     """Return one batch: rows filled up to the longest, what belongs to videos one after another.
 
     What is filled up is seen by nothing, and has no label.
     """
     length = max(len(row["input_ids"]) for row in rows)
     fills: Mapping[str, int] = {"labels": IGNORED}
-    batch: dict[str, Any] = {
+    batch: dict[str, Tensor] = {
         name: torch.stack([_filled(row[name], length, fills.get(name, 0)) for row in rows])
         for name in ("input_ids", "until", "labels", "weights", _MEDIA_TYPES)
         if name in rows[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._prompt_inputs import PromptReader
@@ -30,7 +30,7 @@ class Encoded:
         answer_weight: of each of them in the loss.
     """
 
-    row: SftRow
+    row: TrainingRow
     begins: str
     prompt: tuple[int, ...]
     reply: tuple[int, ...]
@@ -59,7 +59,7 @@ class RowEncoder:
     ) -> None:
         self._reader, self._weight, self._answer = reader, verdict_weight, answer_weight
 
-    def encode(self, row: SftRow) -> Encoded:
+    def encode(self, row: TrainingRow) -> Encoded:
         """Return the tokens of a row.
 
         Raises:
@@ -87,7 +87,7 @@ class RowEncoder:
             self._answer,
         )
 
-    def _answer_tokens(self, text: str, row: SftRow, tokens: int) -> dict[int, int]:
+    def _answer_tokens(self, text: str, row: TrainingRow, tokens: int) -> dict[int, int]:
         """The right answer's tokens by place behind the video, where a response has as many.
 
         Args:

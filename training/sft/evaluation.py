@@ -13,7 +13,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
 from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
-from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
+from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
@@ -22,45 +22,15 @@ from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
-from videojudge_bench.training.sft.rows import SftRow
+from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import PromptGroup
-    from videojudge_bench.judges.engines._checkpoint import Untyped
-    from videojudge_bench.judges.engines.transformers_engine import Replies
+    from videojudge_bench.judges.engines._model_types import Model
 
 _RATED = ("pointwise", "rubric")
 _PAIRS = "pairwise"
 _NAME = "validation"
 _INSTRUCTION = "instruction"
-
-
-class LiveEngine(TransformersEngine):
-    """Runs a model that is in memory already, as it is now.
-
-    Args:
-        model: the model, on its device.
-        mixed: whether it works in bfloat16 whatever its weights are, as in training.
-        options: those of `TransformersEngine`.
-    """
-
-    def __init__(self, model: Untyped, *, mixed: bool, **options: Scalar) -> None:
-        self._live, self._mixed = model, mixed
-        super().__init__(**options)  # type: ignore[arg-type] # checked by name
-
-    def _check_memory(self) -> None:
-        """It is in memory."""
-
-    def _model(self) -> Untyped:
-        return self._live
-
-    def _complete(self, group: PromptGroup) -> Replies:
-        import torch
-
-        # Here, as this is another thread than the trainer's.
-        with torch.autocast(self._live.device.type, torch.bfloat16, enabled=self._mixed):
-            return super()._complete(group)
 
 
 @dataclass(frozen=True)
@@ -81,7 +51,7 @@ class Validation:
         return Counter(i for i, _ in {(item.instruction, item.video_id) for item in items})
 
 
-def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow]:
+def chosen_videos(rows: Sequence[TrainingRow], videos: int, seed: int) -> list[TrainingRow]:
     """Return the rows of so many videos, drawn by hash."""
     ids = sorted(
         {row.video_id for row in rows}, key=lambda i: unit_interval(f"validation-{seed}", i)
@@ -90,7 +60,7 @@ def chosen_videos(rows: Sequence[SftRow], videos: int, seed: int) -> list[SftRow
     return [row for row in rows if row.video_id in kept]
 
 
-def validation_of(rows: Sequence[SftRow], videos: Path | None) -> Validation | None:
+def validation_of(rows: Sequence[TrainingRow], videos: Path | None) -> Validation | None:
     """Return what the judge is measured on; None where no row holds a judgement.
 
     Where there are rated rows they are taken, else pairs.
@@ -108,26 +78,26 @@ def validation_of(rows: Sequence[SftRow], videos: Path | None) -> Validation | N
     return Validation(made, "spearman" if rated else "accuracy")
 
 
-def _is_rated(row: SftRow) -> bool:
+def _is_rated(row: TrainingRow) -> bool:
     return row.kind in _RATED and bool(row.responses and row.instruction)
 
 
-def _is_pair(row: SftRow) -> bool:
+def _is_pair(row: TrainingRow) -> bool:
     return row.kind == _PAIRS and len(row.responses) == 2 and bool(row.instruction)
 
 
-def _response_key(row: SftRow) -> tuple[str, str, str]:
+def _response_key(row: TrainingRow) -> tuple[str, str, str]:
     return row.video_id, row.instruction or "", row.responses[0].text
 
 
-def _rated(row: SftRow) -> Example:
+def _rated(row: TrainingRow) -> Example:
     response = row.responses[0]
     item = Item(row.id, row.video_id, row.instruction or "", response.text)
     labels = {_INSTRUCTION: item.instruction}
     return Example(item, RatingGold((response.rating,)), unit=row.video_id, labels=labels)
 
 
-def _pair(row: SftRow) -> list[Example]:
+def _pair(row: TrainingRow) -> list[Example]:
     first, second = row.responses
     prefers = 0.5 + 0.5 * ((first.rating > second.rating) - (first.rating < second.rating))
     made = []
@@ -158,7 +128,7 @@ def _gold_set(
 
 
 def live_judge(
-    model: Untyped, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
+    model: Model, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
 ) -> PromptedJudge:
     """Return the judge that a model in memory is now.
 
@@ -169,21 +139,15 @@ def live_judge(
         mixed: whether it works in bfloat16 whatever its weights are, as in training.
     """
     policy = base.policy
-    engine = LiveEngine(
-        model,
-        mixed=mixed,
-        pretrained=base.options.pretrained,
-        revision=base.options.revision,
-        dtype=base.options.dtype,
-        device=str(model.device),
-        attn_implementation=base.options.attention,
+    engine = TransformersEngine(
+        pretrained=LoadedModel(model, base.checkpoint.processor, mixed=mixed),
         max_frames=policy.max_frames,
         fps=policy.fps,
         min_pixels=policy.min_pixels,
         max_pixels=policy.max_pixels,
         total_pixels=policy.total_pixels,
     )
-    asked: dict[str, Scalar] = {
+    asked = {
         name: str(prompt_path(value)) if name in PROMPT_OPTIONS else value
         for name, value in options.model_dump(mode="json").items()
         if value is not None
@@ -220,7 +184,7 @@ def measure(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def check_prompts(rows: Sequence[SftRow], judge: JudgeOptions) -> None:
+def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     """Check that all rows were written with the prompts that the judge will be asked with.
 
     Raises:

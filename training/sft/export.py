@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import AdaptedModel, Model
 
 _CONFIG, _TOKENIZER, _PROCESSOR = "config.json", "tokenizer_config.json", "processor_config.json"
 _COPIED = (
@@ -151,13 +151,13 @@ def _file(base: BaseModel, name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
+def _write_weights(model: Model, base: BaseModel, folder: Path) -> None:
     import torch
     from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save_file
 
     if base.options.lora is not None:
-        model = model.merge_and_unload()
+        model = cast("AdaptedModel", model).merge_and_unload()
     dtype, tied = _saved_dtype(base), ties_words(model)
     tensors: dict[str, Tensor] = {
         hub_name(name, base.checkpoint.kind): tensor.detach().to(dtype).contiguous()
@@ -169,7 +169,7 @@ def _write_weights(model: Untyped, base: BaseModel, folder: Path) -> None:
             "the trained weights hold numbers that are not finite, so training has diverged: give "
             "a lower training.learning_rate"
         )
-    plan: Any = split_torch_state_dict_into_shards(tensors, max_shard_size=_SHARD)
+    plan = split_torch_state_dict_into_shards(tensors, max_shard_size=_SHARD)
     for file, names in plan.filename_to_tensors.items():
         save_file({name: tensors[name] for name in names}, folder / file, metadata={"format": "pt"})
     if plan.is_sharded:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from videojudge_bench.judges.engines.prefix_tree import additive, nested_mask, t
 from videojudge_bench.training.sft.packing import IGNORED
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import Model, Output
 
 _OWN = ("labels", "weights", "until", "mm_token_type_ids")
 
@@ -35,7 +35,7 @@ class Scored:
     right: Tensor
 
 
-def score_batch(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Scored:
+def score_batch(model: Callable[..., Output], batch: Mapping[str, Tensor], *, tree: bool) -> Scored:
     """Return the loss of a batch, as `dataset.collate` makes it.
 
     The logits of labelled tokens alone are worked out: those of all tokens of a long video would
@@ -48,10 +48,11 @@ def score_batch(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> S
     """
     labels = batch["labels"][:, 1:]
     places = torch.nonzero((labels != IGNORED).any(dim=0))[:, 0]
-    arguments: dict[str, Any] = {k: v for k, v in batch.items() if k not in _OWN}
-    if "mm_token_type_ids" in batch and _takes(model, "mm_token_type_ids"):
+    arguments = {k: v for k, v in batch.items() if k not in _OWN}
+    taken = inspect.signature(inner_model(model).forward).parameters
+    if "mm_token_type_ids" in batch and "mm_token_type_ids" in taken:
         arguments["mm_token_type_ids"] = batch["mm_token_type_ids"]
-    arguments["attention_mask"] = _mask(model, batch, tree=tree)
+    arguments["attention_mask"] = _mask(inner_model(model), batch, tree=tree)
     made = model(**arguments, use_cache=False, logits_to_keep=places)
     targets = labels[:, places]
     losses = torch.nn.functional.cross_entropy(
@@ -66,22 +67,20 @@ def score_batch(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> S
     return Scored((losses * weights.flatten()).sum(), known.sum(), right.sum())
 
 
-def _mask(model: Untyped, batch: Mapping[str, Tensor], *, tree: bool) -> Tensor:
+def _mask(model: Model, batch: Mapping[str, Tensor], *, tree: bool) -> Tensor:
     if not tree:
         return (batch["until"] > 0).long()
-    inner, until = inner_model(model), batch["until"]
-    if takes_branches_alone(inner):
+    until = batch["until"]
+    if takes_branches_alone(model):
         return nested_mask(until, trunk=trunk_of(until))
     mask = nested_mask(until)
-    return additive(mask, inner.dtype) if inner.config._attn_implementation == "eager" else mask
+    return additive(mask, model.dtype) if model.config._attn_implementation == "eager" else mask
 
 
-def _takes(model: Untyped, argument: str) -> bool:
-    return argument in inspect.signature(inner_model(model).forward).parameters
-
-
-def inner_model(model: Untyped) -> Untyped:
+def inner_model(model: object) -> Model:
     """Return the model itself, out of what distribution and adapters wrap around it."""
     while hasattr(model, "module"):
         model = model.module
-    return model.get_base_model() if hasattr(model, "peft_config") else model
+    if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
+        model = model.get_base_model()
+    return cast("Model", model)

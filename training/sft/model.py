@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError, MissingPackageError
 from videojudge_bench.judges.engines._hub_format import hub_name
@@ -15,12 +15,12 @@ from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import PARTS, LoraOptions, ModelOptions, Part
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import Model
 
 _MERGER = ("merger", "deepstack_merger_list")
 
 
-def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
+def load_model(base: BaseModel, *, weights: str | None = None) -> Model:
     """Return the model, ready to be trained: parts frozen, adapters put in.
 
     Args:
@@ -33,24 +33,23 @@ def load_model(base: BaseModel, *, weights: str | None = None) -> Untyped:
         MissingPackageError: an optional package is needed.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
 
     options = base.options
     if options.liger:
         _use_liger(base)
-    arguments: dict[str, Any] = {
+    arguments: dict[str, object] = {
         "dtype": getattr(torch, options.dtype),
         "attn_implementation": _attention(options),
         "revision": options.revision,
     }
     if options.quantization:
         arguments["quantization_config"] = _four_bits()
-    auto: Any = AutoModelForImageTextToText
     source = str(base.checkpoint.folder or options.pretrained)
     if weights is not None and options.lora is None:
         source, arguments["revision"] = weights, None
     try:
-        model = auto.from_pretrained(source, **arguments)
+        auto = importlib.import_module("transformers").AutoModelForImageTextToText
+        model: Model = auto.from_pretrained(source, **arguments)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"model.pretrained={source} cannot be loaded: {reason}") from error
@@ -82,7 +81,7 @@ def parts_of(name: str) -> Part:
     return "projector" if any(place in places for place in _MERGER) else "vision"
 
 
-def ties_words(model: Untyped) -> bool:
+def ties_words(model: Model) -> bool:
     """Return whether the weights that write tokens are those that read them.
 
     The model is asked, since `tie_word_embeddings` leaves it open: 4.57 of transformers heeds that
@@ -92,7 +91,7 @@ def ties_words(model: Untyped) -> bool:
     return model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
-def put_weights(model: Untyped, folder: Path, base: BaseModel) -> None:
+def put_weights(model: Model, folder: Path, base: BaseModel) -> None:
     """Give a model the weights of a checkpoint, whose names are those of the hub.
 
     Raises:
@@ -116,7 +115,7 @@ def put_weights(model: Untyped, folder: Path, base: BaseModel) -> None:
         )
 
 
-def _freeze(model: Untyped, train: tuple[Part, ...]) -> None:
+def _freeze(model: Model, train: tuple[Part, ...]) -> None:
     counts = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():
         part = parts_of(name)
@@ -129,20 +128,17 @@ def _freeze(model: Untyped, train: tuple[Part, ...]) -> None:
         )
 
 
-def _with_adapters(
-    model: Untyped, lora: LoraOptions, base: BaseModel, weights: str | None
-) -> Untyped:
+def _with_adapters(model: Model, lora: LoraOptions, base: BaseModel, weights: str | None) -> Model:
     """Adapters in the language model alone: the names of its layers occur in the tower too."""
     _need("lora", "peft", "pip install peft")
-    from peft import LoraConfig, PeftModel, get_peft_model
-
+    peft = importlib.import_module("peft")
     if base.options.quantization:
-        peft: Any = importlib.import_module("peft")  # this function has no types
         model = peft.prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=base.options.gradient_checkpointing
         )
     if weights is not None:
-        return PeftModel.from_pretrained(model, weights, is_trainable=True)
+        trained: Model = peft.PeftModel.from_pretrained(model, weights, is_trainable=True)
+        return trained
     found = [
         name
         for name, _ in model.named_modules()
@@ -151,32 +147,34 @@ def _with_adapters(
     unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in found})
     if unknown:
         raise ConfigError(f"model.lora.targets: the language model has no layer {unknown[0]!r}")
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=found,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    adapted: Model = peft.get_peft_model(model, config)
+    return adapted
 
 
-def _four_bits() -> Untyped:
+def _four_bits() -> object:
     import torch
 
     _need("quantization=4bit", "bitsandbytes", "pip install bitsandbytes")
-    transformers: Any = importlib.import_module("transformers")
-    return transformers.BitsAndBytesConfig(
+    transformers = importlib.import_module("transformers")
+    made: object = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
+    return made
 
 
 def _use_liger(base: BaseModel) -> None:
     _need("model.liger", "liger_kernel", "pip install liger-kernel")
-    kernels: Any = importlib.import_module("liger_kernel.transformers")
+    kernels = importlib.import_module("liger_kernel.transformers")
     # Its fused loss is left out: the loss here is of the labelled tokens alone.
     options = {"fused_linear_cross_entropy": False}
     if base.checkpoint.kind == "qwen2_5_vl":

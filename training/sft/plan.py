@@ -14,7 +14,8 @@ from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.encode import Encoded, RowEncoder
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.packing import bundles, shared_by
-from videojudge_bench.training.sft.rows import SftRow, video_path
+from videojudge_bench.training.sft.rows import video_path
+from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.video import FramePolicy
 from videojudge_bench.video.probe import Size, probe
 
@@ -84,7 +85,7 @@ class Plan:
 
 
 def make_plan(
-    rows: Sequence[SftRow],
+    rows: Sequence[TrainingRow],
     base: BaseModel,
     data: DataOptions,
     *,
@@ -176,7 +177,7 @@ def _bundles(
         yield Bundle(path, tuple(members), tokens, of_video, size)
 
 
-def _files_of(rows: Sequence[SftRow], folder: Path | None) -> dict[str, Path]:
+def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Path]:
     """Where each row's video lies; a row that does not say has the file `<video id>.<ext>`."""
     by_id = find_videos(folder) if folder is not None else {}
     return {

@@ -1,76 +1,25 @@
-"""Training rows as they are read: of `videojudge bootstrap`, or of one's own file.
-
-A row is one conversation about one video: system message, user message and the reply that is to be
-learnt. `videojudge bootstrap` writes more beside that (who said what, and why), of which the
-evaluation needs the responses and their ratings.
-"""
+"""Training rows as they are read: of `videojudge bootstrap`, or of one's own file."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated
 
 import jsonlines
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.export import DATA_FOLDER
+from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
 
-TRAIN, VALIDATION = "train", "validation"
-
-_Text = Annotated[str, Field(min_length=1)]
 _SCALE = RatingScale()
 
 
-class RowResponse(BaseModel):
-    """A response that a row is about."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    text: str
-    rating: float
-
-
-class SftRow(BaseModel):
-    """One conversation to learn from.
-
-    Attributes:
-        id: unique.
-        kind: pointwise, pairwise, rubric, or a name of one's own.
-        part: `train` or `validation`.
-        video_id: names the video; rows of one video are packed together.
-        video: the file, relative to the folder of videos.
-        system: the system message.
-        user: the user message, without the video, which stands before it.
-        reply: what the model is to write.
-        verdict: what the reply decides, where it is a judgement.
-        instruction: what the responses answer.
-        gold: the right answer to it.
-        responses: what is judged, with the ratings deserved.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    id: _Text
-    kind: _Text
-    part: str = TRAIN
-    video_id: _Text
-    video: Annotated[str, AfterValidator(inside_its_folder)] | None = None
-    system: str = ""
-    user: _Text
-    reply: _Text
-    verdict: str | None = None
-    instruction: str | None = None
-    gold: str | None = None
-    responses: tuple[RowResponse, ...] = Field(default=(), strict=False)
-
-
-def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[SftRow]:
+def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[TrainingRow]:
     """Return the rows of some kinds and one part, in the order of the sources.
 
     Args:
@@ -82,7 +31,7 @@ def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[S
         ConfigError: a source is missing, or holds no rows at all.
         DataError: a line is malformed, or an id is there twice; with file, line and field.
     """
-    rows: list[SftRow] = []
+    rows: list[TrainingRow] = []
     seen: set[str] = set()
     for source in sources:
         for path in _files(Path(source), kinds, part):
@@ -92,7 +41,7 @@ def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[S
     return rows
 
 
-def check_balance(rows: Sequence[SftRow]) -> None:
+def check_balance(rows: Sequence[TrainingRow]) -> None:
     """Check that rows can teach anything at all.
 
     Raises:
@@ -111,7 +60,7 @@ def check_balance(rows: Sequence[SftRow]) -> None:
         )
 
 
-def imbalance(rows: Sequence[SftRow], *, allowed: float = 2.0) -> str:
+def imbalance(rows: Sequence[TrainingRow], *, allowed: float = 2.0) -> str:
     """Return a warning about verdicts that are much rarer than others; "" when none is."""
     found = Counter(row.verdict for row in rows if row.verdict is not None)
     if len(found) < 2 or max(found.values()) <= allowed * min(found.values()):
@@ -120,7 +69,7 @@ def imbalance(rows: Sequence[SftRow], *, allowed: float = 2.0) -> str:
     return f"the verdicts are unbalanced ({counts}); a judge learns what is frequent"
 
 
-def share_of(rows: Sequence[SftRow], share: float, seed: int) -> list[SftRow]:
+def share_of(rows: Sequence[TrainingRow], share: float, seed: int) -> list[TrainingRow]:
     """Return a share of rows, drawn by the hash of video and instruction."""
     if share >= 1:
         return list(rows)
@@ -131,7 +80,7 @@ def share_of(rows: Sequence[SftRow], share: float, seed: int) -> list[SftRow]:
     ]
 
 
-def video_path(row: SftRow, folder: Path | None) -> Path:
+def video_path(row: TrainingRow, folder: Path | None) -> Path:
     """Return where a row's video lies: always in the folder, whatever the id of the video is."""
     name = row.video or row.video_id
     try:
@@ -153,7 +102,7 @@ def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
     return [path for kind in kinds if (path := data / f"{kind}_{part}.jsonl").is_file()]
 
 
-def _read(path: Path, seen: set[str]) -> Iterator[SftRow]:
+def _read(path: Path, seen: set[str]) -> Iterator[TrainingRow]:
     try:
         with jsonlines.open(path) as file:
             for number, data in enumerate(file.iter(type=dict, skip_empty=True), start=1):
@@ -164,9 +113,9 @@ def _read(path: Path, seen: set[str]) -> Iterator[SftRow]:
         raise DataError(f"cannot be read ({error})", path=path) from error
 
 
-def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> SftRow:
+def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> TrainingRow:
     try:
-        row = SftRow.model_validate(data)
+        row = TrainingRow.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -179,7 +128,7 @@ def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> 
     return row
 
 
-def _problem(row: SftRow, seen: set[str]) -> tuple[str, str] | None:
+def _problem(row: TrainingRow, seen: set[str]) -> tuple[str, str] | None:
     if row.id in seen:
         return "id", f"{row.id!r} is there twice"
     if row.part not in (TRAIN, VALIDATION):

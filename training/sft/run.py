@@ -19,9 +19,6 @@ from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
 from videojudge_bench.training.sft.rows import (
-    TRAIN,
-    VALIDATION,
-    SftRow,
     check_balance,
     imbalance,
     read_rows,
@@ -37,6 +34,7 @@ from videojudge_bench.training.sft.run_folder import (
     stopped_by_a_full_disk,
     write_json,
 )
+from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.evaluation import Validation
@@ -283,7 +281,7 @@ def _check_metric(stage: Stage, judged: Validation | None) -> None:
             )
 
 
-def _rows(stage: Stage, part: str) -> list[SftRow]:
+def _rows(stage: Stage, part: str) -> list[TrainingRow]:
     data = stage.data
     rows = read_rows(data.rows, data.kinds, part)
     if data.verdicts is None:
@@ -291,5 +289,5 @@ def _rows(stage: Stage, part: str) -> list[SftRow]:
     return [row for row in rows if row.verdict is None or row.verdict in data.verdicts]
 
 
-def _hash(rows: Sequence[SftRow]) -> str:
+def _hash(rows: Sequence[TrainingRow]) -> str:
     return content_hash([[row.id, row.video_id, row.system, row.user, row.reply] for row in rows])

@@ -14,11 +14,17 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.utils.data import RandomSampler
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -31,8 +37,9 @@ from videojudge_bench.training.sft.recipe import Stage, steps_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import ProcessorMixin
 
-    from videojudge_bench.judges.engines._checkpoint import Untyped
+    from videojudge_bench.judges.engines._model_types import Model
 
 COMPLETE = "complete.json"
 """The file that is written last into a checkpoint: one without it was cut off."""
@@ -82,7 +89,7 @@ class JudgeTrainer(Trainer):
 
     def __init__(
         self,
-        model: Untyped,
+        model: Model,
         *,
         base: BaseModel,
         stage: Stage,
@@ -95,12 +102,12 @@ class JudgeTrainer(Trainer):
         self._measured, self._train = measured, train
         self._tree = stage.data.packing == "tree"
         super().__init__(
-            model=model,
+            model=cast("torch.nn.Module", model),
             args=arguments,
             train_dataset=train,
             eval_dataset=measured.dataset,
             data_collator=collate,
-            processing_class=base.checkpoint.processor,
+            processing_class=cast("ProcessorMixin", base.checkpoint.processor),
         )
         # The number of labelled tokens of the whole batch is counted for us, over all processes.
         self.model_accepts_loss_kwargs = True
@@ -117,11 +124,11 @@ class JudgeTrainer(Trainer):
 
     def compute_loss(
         self,
-        model: Untyped,
+        model: torch.nn.Module,
         inputs: Mapping[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Untyped:
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a part of a batch, so that the parts add up to the batch's mean."""
         scored = score_batch(model, inputs, tree=self._tree)
         total = scored.tokens if num_items_in_batch is None else num_items_in_batch
@@ -141,25 +148,29 @@ class JudgeTrainer(Trainer):
         Every process works on all of it, in step with the others, as models that are dealt out
         over processes need it.
         """
-        model: Untyped = self.model
-        model.eval()
+        self._trained.eval()
         found = self._token_metrics()
         if self._measured.validation is not None:
             mixed = self._stage.training.mixed_precision == "bf16"
-            judge = live_judge(inner_model(model), self._base, self._judge, mixed=mixed)
+            judge = live_judge(inner_model(self.model), self._base, self._judge, mixed=mixed)
             step = self._measured.journals / f"step-{self.state.global_step:06}"
             rank = self.accelerator.process_index
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
             with torch.no_grad():
                 worst = self._stage.evaluation.metric == "worst_spearman"
                 found |= measure(self._measured.validation, judge, journal, worst=worst)
-        model.train()
+        self._trained.train()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    @property
+    def _trained(self) -> torch.nn.Module:
+        assert self.model is not None, "it was given one"
+        return self.model
 
     def _token_metrics(self) -> dict[str, float]:
         if self._measured.dataset is None:
@@ -170,7 +181,7 @@ class JudgeTrainer(Trainer):
             end = min(start + self._stage.training.micro_batch, len(self._measured.dataset))
             batch = collate([self._measured.dataset[n] for n in range(start, end)])
             with torch.no_grad(), context():
-                scored = score_batch(self.model, self._prepare_inputs(batch), tree=self._tree)
+                scored = score_batch(self._trained, self._prepare_inputs(batch), tree=self._tree)
             loss += float(scored.loss)
             tokens += int(scored.tokens)
             right += int(scored.right)
@@ -179,10 +190,12 @@ class JudgeTrainer(Trainer):
     def finish(self) -> None:
         """Write a checkpoint of the last step, where none has been written."""
         if not self._checkpoint_path().joinpath(COMPLETE).is_file():
-            self._save_checkpoint(self.model, None)
+            self._save_checkpoint(self._trained, None)
         self.accelerator.wait_for_everyone()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Untyped = None) -> None:
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
         """Go on with the weights of a checkpoint.
 
         transformers looks for the module's names in a file that it has written with the hub's,
@@ -212,7 +225,7 @@ class JudgeTrainer(Trainer):
         self.control.should_save |= best
         return best
 
-    def _save_checkpoint(self, model: Untyped, trial: object) -> None:
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         """Write a checkpoint and, when all of it is there, the file that says so."""
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
@@ -235,8 +248,8 @@ class StopAbove(TrainerCallback):
     def on_evaluate(
         self,
         args: TrainingArguments,
-        state: Untyped,
-        control: Untyped,
+        state: TrainerState,
+        control: TrainerControl,
         metrics: Mapping[str, float] | None = None,
         **_others: object,
     ) -> None:
@@ -267,7 +280,7 @@ def trainer_arguments(
     steps = steps_of(stage, rows)
     evaluated = evaluation.videos > 0
     device = base.checkpoint.torch_device()
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         **_ALWAYS,
         "output_dir": str(folder),
         "per_device_train_batch_size": training.micro_batch,
@@ -296,7 +309,7 @@ def trainer_arguments(
         "data_seed": seed,
         "use_cpu": device.type == "cpu",
     }
-    made = TrainingArguments(**values)
+    made = TrainingArguments(**values)  # type: ignore[arg-type] # checked by name
     # Several GPUs in one process would be given parts of one row each: they need processes.
     made._n_gpu = min(made.n_gpu, 1)
     return made
@@ -370,5 +383,5 @@ def best_checkpoint(folder: Path) -> Path:
 
 def set_seed(seed: int) -> None:
     """Seed what transformers seeds: new weights and dropout."""
-    transformers: Any = importlib.import_module("transformers")
+    transformers = importlib.import_module("transformers")
     transformers.set_seed(seed)

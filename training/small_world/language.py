@@ -108,7 +108,8 @@ def texts() -> list[str]:
 
 
 def _judging(outcome: Outcome) -> Sequence[str]:
-    return [text for o in _ROWS for row in rows_of(outcome, o) for text in (*row.prompt, row.reply)]
+    rows = [row for options in _ROWS for row in rows_of(outcome, options)]
+    return [text for row in rows for text in (row.system, row.user, row.reply)]
 
 
 def _outcome(scene: Scene, kind: Kind) -> Outcome:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompts import Wanted, load_prompt
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Draft, Outcome, Seed, Unable
-from videojudge_bench.training.bootstrap.export import read_rows, write_rows
+from videojudge_bench.training.bootstrap.export import DATA_FOLDER, write_rows
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
 from videojudge_bench.training.bootstrap.rows import RowOptions, responses_of
 from videojudge_bench.training.bootstrap.run import run_bootstrap
@@ -35,6 +37,13 @@ from videojudge_bench.training.small_world.world import (
     scene_of,
     video_id,
 )
+
+
+def rows_in(folder: Path, kind: str, part: str) -> list[dict[str, Any]]:
+    """Return the rows that an export has written into a file."""
+    path = folder / DATA_FOLDER / f"{kind}_{part}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
 
 SEEDS = [seed_of(scene_of(video_id("train", n)), kind) for n in range(100) for kind in KINDS]
 
@@ -73,20 +82,20 @@ def test_all_seeds_are_kept_with_five_responses_of_known_truth(
         for response in responses_of(outcome):
             wrong = sum(a != b for a, b in zip(response.text.split(), right, strict=True))
             assert response.rating == response.truth == 5 - wrong
-    rated = [r for part in ("train", "validation") for r in read_rows(tmp_path, "pointwise", part)]
+    rated = [r for part in ("train", "validation") for r in rows_in(tmp_path, "pointwise", part)]
     parts = Counter((row["part"], row["video_id"].partition("-")[0]) for row in rated)
     assert parts == {("train", "train"): 8 * 20, ("validation", "validation"): 2 * 20}
-    pairs = list(read_rows(tmp_path, "pairwise", "train"))
+    pairs = rows_in(tmp_path, "pairwise", "train")
     assert len(pairs) == 8 * 4 * 5
 
 
 def test_rows_ask_with_this_worlds_prompts(seeds_file: Path, tmp_path: Path) -> None:
     bootstrap(options_of(seeds_file, "export.kinds=[pointwise,pairwise]"), tmp_path)
-    row = next(iter(read_rows(tmp_path, "pointwise", "train")))
+    row = rows_in(tmp_path, "pointwise", "train")[0]
     response = row["responses"][0]["text"]
     assert (row["system"], row["reply"]) == (system_text(), "<score>1</score>")
     assert row["user"] == f"{row['instruction']}\n{response}\nRate it."
-    pair = next(iter(read_rows(tmp_path, "pairwise", "train")))
+    pair = rows_in(tmp_path, "pairwise", "train")[0]
     first, second = (each["text"] for each in pair["responses"])
     assert pair["user"] == (f"{pair['instruction']}\nA: {first}\nB: {second}\nWhich is better?")
     assert pair["reply"] in ("<answer>A</answer>", "<answer>B</answer>")
@@ -132,12 +141,12 @@ def test_prompts_ask_for_reasoning_and_rubrics_in_few_words() -> None:
 def test_reasoning_and_rubric_name_what_is_wrong(seeds_file: Path, tmp_path: Path) -> None:
     changes = ["export.feedback=true", "export.kinds=[pointwise,rubric]"]
     bootstrap(options_of(seeds_file, *changes), tmp_path)
-    fours = [r for r in read_rows(tmp_path, "pointwise", "train") if r["verdict"] == "4"]
+    fours = [r for r in rows_in(tmp_path, "pointwise", "train") if r["verdict"] == "4"]
     for row in fours:
         (wrong,) = row["responses"][0]["changes"]
         assert row["reply"] == f"<thinking>{wrong}</thinking>\n<score>4</score>"
         assert row["user"].endswith("\nThink. Rate it.")
-    rubrics = list(read_rows(tmp_path, "rubric", "train"))
+    rubrics = rows_in(tmp_path, "rubric", "train")
     assert rubrics
     assert all(row["reply"].startswith("<rubric>1: ") for row in rubrics)
 
@@ -251,6 +260,6 @@ def test_the_texts_hold_all_that_is_said(seeds_file: Path, tmp_path: Path) -> No
     assert any(text.startswith("<rubric>") for text in said)
     assert any(text.startswith("<thinking>first is ") for text in said)
     bootstrap(options_of(seeds_file, "export.feedback=true"), tmp_path)
-    for row in read_rows(tmp_path, "pointwise", "train"):
+    for row in rows_in(tmp_path, "pointwise", "train"):
         for text in (row["system"], row["user"], row["reply"]):
             assert set(text.replace(";", " ").replace(",", " ").split()) <= words

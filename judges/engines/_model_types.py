@@ -1,0 +1,180 @@
+"""Types of transformers' objects, as far as they are used: its own differ from version to version.
+
+Importing this module loads neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypedDict, Union
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Encoding(TypedDict, total=False):
+    """A text as tokens."""
+
+    input_ids: list[int]
+    offset_mapping: list[tuple[int, int]]
+
+
+class Tokenizer(Protocol):
+    """A fast tokenizer."""
+
+    eos_token_id: int | None
+    all_special_tokens: list[str]
+    chat_template: object
+
+    def __call__(
+        self, text: str, *, add_special_tokens: bool, return_offsets_mapping: bool = False
+    ) -> Encoding:
+        """Return the tokens of a text."""
+
+    def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """Return the text of tokens."""
+
+    def convert_ids_to_tokens(self, tokens: list[int]) -> list[str]:
+        """Return the names of tokens in the vocabulary."""
+
+    def get_vocab(self) -> Mapping[str, int]:
+        """Return all tokens by their names."""
+
+
+class VideoProcessor(Protocol):
+    """The part of a processor that turns frames into patches."""
+
+    temporal_patch_size: int
+    cap_pixels_per_frame: bool
+    image_mean: Sequence[float]
+    image_std: Sequence[float]
+
+
+class Processor(Protocol):
+    """A processor of texts and videos."""
+
+    tokenizer: Tokenizer
+    video_processor: VideoProcessor
+
+    def __call__(
+        self, *, text: list[str], videos: list[Tensor], return_tensors: str, **options: object
+    ) -> Mapping[str, Tensor]:
+        """Return what a model takes, by the model's argument."""
+
+    def apply_chat_template(
+        self,
+        messages: Sequence[Mapping[str, object]],
+        *,
+        tokenize: bool,
+        add_generation_prompt: bool,
+        **options: object,
+    ) -> str:
+        """Return a conversation as text."""
+
+
+class VisionConfig(Protocol):
+    """The configuration of a vision tower."""
+
+    depth: int
+    hidden_size: int
+    patch_size: int
+    spatial_merge_size: int
+    temporal_patch_size: int
+    _attn_implementation: str
+
+
+class TextConfig(Protocol):
+    """The configuration of a language model."""
+
+    hidden_size: int
+    intermediate_size: int
+    max_position_embeddings: int
+    num_attention_heads: int
+    num_hidden_layers: int
+    num_key_value_heads: int
+    vocab_size: int
+    _attn_implementation: str
+
+
+class Config(TextConfig, Protocol):
+    """The configuration of a whole model; one of text has no part for vision."""
+
+    model_type: str
+    use_cache: bool
+    vision_config: VisionConfig
+    video_token_id: int
+    vision_end_token_id: int
+
+    def get_text_config(self) -> TextConfig:
+        """Return the part of the language model."""
+
+
+class GenerationConfig(Protocol):
+    """Defaults of decoding."""
+
+    eos_token_id: Union[int, list[int], None]
+    pad_token_id: int | None
+
+
+class Output(Protocol):
+    """What a forward pass returns."""
+
+    logits: Tensor
+
+
+class Embeddings(Protocol):
+    """A layer between tokens and states."""
+
+    weight: torch.nn.Parameter
+
+
+class AdaptedModel(Protocol):
+    """A model with PEFT adapters around it."""
+
+    def merge_and_unload(self) -> Model:
+        """Return the model with the adapters in its weights."""
+
+
+class Model(Protocol):
+    """A model that writes text, and may take videos."""
+
+    config: Config
+    generation_config: GenerationConfig
+    device: torch.device
+    dtype: torch.dtype
+
+    def __call__(self, **inputs: object) -> Output:
+        """Return the logits."""
+
+    def forward(self, **inputs: object) -> Output:
+        """Return the logits; its signature names the arguments that a model takes."""
+
+    def generate(self, **inputs: object) -> Tensor:
+        """Return prompts with what the model writes behind them."""
+
+    def eval(self) -> object:
+        """Switch dropout off."""
+
+    def train(self) -> object:
+        """Switch dropout on."""
+
+    def get_input_embeddings(self) -> Embeddings:
+        """Return the layer that reads tokens."""
+
+    def get_output_embeddings(self) -> Embeddings:
+        """Return the layer that writes tokens."""
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Return weights by their names."""
+
+    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        """Return layers by their names."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return weights and buffers by their names."""
+
+    def load_state_dict(
+        self, weights: Mapping[str, Tensor], *, strict: bool
+    ) -> tuple[list[str], list[str]]:
+        """Take weights over; return the names that are missing, and those that are unknown."""
