@@ -61,12 +61,16 @@ class Seen:
         models: what it lists; None is 404.
         moved: where it sends those who want its list.
         lists: how often it was asked for it.
+        tokens: what it answers to `/tokenize`; None is 404.
+        tokenised: bodies of the requests to `/tokenize`.
     """
 
     base_url: str
     models: Sequence[str] | None = (MODEL,)
     moved: str = ""
     lists: int = 0
+    tokens: Json | None = None
+    tokenised: list[Json] = field(default_factory=list)
     requests: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -198,9 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert self.path == "/v1/chat/completions"
         request: Json = json.loads(body)
         seen = self.server.seen
+        if self.path == "/tokenize":
+            seen.tokenised.append(request)
+            self._send(failure(404) if seen.tokens is None else Answer(seen.tokens))
+            return
+        assert self.path == "/v1/chat/completions"
         with seen.lock:
             number = len(seen.requests)
             seen.requests.append(request)
