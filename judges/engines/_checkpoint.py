@@ -70,11 +70,6 @@ class Checkpoint(ModelSource):
         _need("adapter", "peft", self.adapter)
 
     @property
-    def name(self) -> str:
-        """The name by which messages call it."""
-        return self.pretrained
-
-    @property
     def folder(self) -> Path | None:
         """The folder, None for a model on the hub."""
         path = Path(self.pretrained).expanduser()

@@ -48,12 +48,14 @@ class Plan:
         verify: how many groups to check against the model alone.
         rule: whose M-RoPE positions.
         batch_tokens: of continuations side by side in one row.
+        mixed: whether the model works in bfloat16 whatever its weights are.
     """
 
     share_prefix: bool
     verify: int
     rule: Rule
     batch_tokens: int
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ class GroupWorker:
         if too_long:
             return [EngineError(too_long)] * len(group.continuations)
         choices, asked = self._at_start(group, inputs)
-        with torch.inference_mode():
+        precision = torch.autocast(
+            self._model.device.type, torch.bfloat16, enabled=self._plan.mixed
+        )
+        with torch.inference_mode(), precision:
             if self._plan.share_prefix:
                 found = self._shared(group, asked, choices)
             else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Union, cast
 
@@ -31,12 +30,15 @@ _SAMPLES = 64
 
 
 class ModelSource(ABC):
-    """A language model, and what is known of it before its weights are there."""
+    """A language model, and what is known of it before its weights are there.
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """The name by which messages call it."""
+    Attributes:
+        pretrained: the name by which messages call it.
+        mixed: whether it works in bfloat16 whatever its weights are.
+    """
+
+    pretrained: str
+    mixed: bool = False
 
     @property
     @abstractmethod
@@ -65,18 +67,6 @@ class ModelSource(ABC):
             ConfigError: it cannot be loaded.
         """
 
-    @abstractmethod
-    def check_memory(self) -> None:
-        """Check that the model fits, before it is loaded.
-
-        Raises:
-            ConfigError: it does not, with the numbers.
-        """
-
-    def precision(self) -> AbstractContextManager[object]:
-        """Return the context that the model works in."""
-        return nullcontext()
-
     @property
     def model_type(self) -> str:
         """Its architecture, as transformers calls it."""
@@ -99,14 +89,14 @@ class ModelSource(ABC):
         if self.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
             return "text"
         raise ConfigError(
-            f"pretrained={self.name}: a model of type {self.model_type!r} writes no text that "
-            "could be a verdict; give a causal language model or one that answers about images "
-            "and videos"
+            f"pretrained={self.pretrained}: a model of type {self.model_type!r} writes no text "
+            "that could be a verdict; give a causal language model or one that answers about "
+            "images and videos"
         )
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Its tokenizer; a model of text has no other processor."""
+        """Its tokenizer."""
         return cast("Tokenizer", getattr(self.processor, "tokenizer", self.processor))
 
     @property
@@ -119,8 +109,8 @@ class ModelSource(ABC):
         found = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
         if not found:
             raise ConfigError(
-                f"pretrained={self.name} has no chat template, so nobody knows how it is to be "
-                "asked; give an instruction-tuned model, or add chat_template.jinja to it"
+                f"pretrained={self.pretrained} has no chat template, so nobody knows how it is to "
+                "be asked; give an instruction-tuned model, or add chat_template.jinja to it"
             )
         return str(found)
 
@@ -147,8 +137,7 @@ class LoadedModel(ModelSource):
     """A model that is in memory already.
 
     Args:
-        model: of transformers, on its device; what an engine decodes are its weights as they are
-            at that moment.
+        model: of transformers, on its device; an engine decodes with its weights as they are then.
         processor: its processor, or the tokenizer of a model of text.
         mixed: whether it works in bfloat16 whatever its weights are, as in training.
     """
@@ -156,12 +145,8 @@ class LoadedModel(ModelSource):
     def __init__(
         self, model: Model, processor: Union[Processor, Tokenizer], *, mixed: bool = False
     ) -> None:
-        self._model, self._processor, self._mixed = model, processor, mixed
-
-    @property
-    def name(self) -> str:
-        """The name by which messages call it."""
-        return f"a loaded {self.model_type}"
+        self._model, self._processor, self.mixed = model, processor, mixed
+        self.pretrained = f"a loaded {self.model_type}"
 
     @property
     def config(self) -> Config:
@@ -179,32 +164,20 @@ class LoadedModel(ModelSource):
         return str(self._model.dtype).removeprefix("torch.")
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return what `Checkpoint` does, with a hash of samples of the weights as they are now."""
-        return {
-            "model": f"{self.model_type}@sha256:{self._hash()}",
-            "dtype": self.dtype_name,
-            **({"autocast": "bfloat16"} if self._mixed else {}),
-            "attention": self.config._attn_implementation,
-        }
-
-    def check_memory(self) -> None:
-        """Do nothing: the model is in memory."""
-
-    def load(self) -> Model:
-        """Return the model."""
-        return self._model
-
-    def precision(self) -> AbstractContextManager[object]:
-        """Return the context that the model works in; it holds for one thread."""
-        import torch
-
-        return torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._mixed)
-
-    def _hash(self) -> str:
+        """Return what names the model, with a hash of samples of the weights as they are now."""
         digest = hashlib.sha256()
         for name, weight in self._model.named_parameters():
             # Of weights that are dealt out over processes, this one's share.
             own = getattr(weight, "to_local", lambda weight=weight: weight)().detach().flatten()
             samples = own[:: max(1, len(own) // _SAMPLES)].float().cpu()
             digest.update(name.encode() + samples.numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return {
+            "model": f"{self.model_type}@sha256:{digest.hexdigest()[:12]}",
+            "dtype": self.dtype_name,
+            **({"autocast": "bfloat16"} if self.mixed else {}),
+            "attention": self.config._attn_implementation,
+        }
+
+    def load(self) -> Model:
+        """Return the model."""
+        return self._model

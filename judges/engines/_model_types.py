@@ -29,17 +29,10 @@ class Tokenizer(Protocol):
 
     def __call__(
         self, text: str, *, add_special_tokens: bool, return_offsets_mapping: bool = False
-    ) -> Encoding:
-        """Return the tokens of a text."""
-
-    def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """Return the text of tokens."""
-
-    def convert_ids_to_tokens(self, tokens: list[int]) -> list[str]:
-        """Return the names of tokens in the vocabulary."""
-
-    def get_vocab(self) -> Mapping[str, int]:
-        """Return all tokens by their names."""
+    ) -> Encoding: ...
+    def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = False) -> str: ...
+    def convert_ids_to_tokens(self, tokens: list[int]) -> list[str]: ...
+    def get_vocab(self) -> Mapping[str, int]: ...
 
 
 class VideoProcessor(Protocol):
@@ -52,16 +45,14 @@ class VideoProcessor(Protocol):
 
 
 class Processor(Protocol):
-    """A processor of texts and videos."""
+    """A processor of texts and videos; that of a model of text is its tokenizer alone."""
 
     tokenizer: Tokenizer
     video_processor: VideoProcessor
 
     def __call__(
         self, *, text: list[str], videos: list[Tensor], return_tensors: str, **options: object
-    ) -> Mapping[str, Tensor]:
-        """Return what a model takes, by the model's argument."""
-
+    ) -> Mapping[str, Tensor]: ...
     def apply_chat_template(
         self,
         messages: Sequence[Mapping[str, object]],
@@ -69,8 +60,7 @@ class Processor(Protocol):
         tokenize: bool,
         add_generation_prompt: bool,
         **options: object,
-    ) -> str:
-        """Return a conversation as text."""
+    ) -> str: ...
 
 
 class VisionConfig(Protocol):
@@ -106,8 +96,7 @@ class Config(TextConfig, Protocol):
     video_token_id: int
     vision_end_token_id: int
 
-    def get_text_config(self) -> TextConfig:
-        """Return the part of the language model."""
+    def get_text_config(self) -> TextConfig: ...
 
 
 class GenerationConfig(Protocol):
@@ -129,13 +118,6 @@ class Embeddings(Protocol):
     weight: torch.nn.Parameter
 
 
-class AdaptedModel(Protocol):
-    """A model with PEFT adapters around it."""
-
-    def merge_and_unload(self) -> Model:
-        """Return the model with the adapters in its weights."""
-
-
 class Model(Protocol):
     """A model that writes text, and may take videos."""
 
@@ -144,37 +126,21 @@ class Model(Protocol):
     device: torch.device
     dtype: torch.dtype
 
-    def __call__(self, **inputs: object) -> Output:
-        """Return the logits."""
-
-    def forward(self, **inputs: object) -> Output:
-        """Return the logits; its signature names the arguments that a model takes."""
-
-    def generate(self, **inputs: object) -> Tensor:
-        """Return prompts with what the model writes behind them."""
-
-    def eval(self) -> object:
-        """Switch dropout off."""
-
-    def train(self) -> object:
-        """Switch dropout on."""
-
-    def get_input_embeddings(self) -> Embeddings:
-        """Return the layer that reads tokens."""
-
-    def get_output_embeddings(self) -> Embeddings:
-        """Return the layer that writes tokens."""
-
-    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        """Return weights by their names."""
-
-    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
-        """Return layers by their names."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return weights and buffers by their names."""
-
+    def __call__(self, **inputs: object) -> Output: ...
+    def forward(self, **inputs: object) -> Output: ...
+    def generate(self, **inputs: object) -> Tensor: ...
+    def eval(self) -> object: ...
+    def get_input_embeddings(self) -> Embeddings: ...
+    def get_output_embeddings(self) -> Embeddings: ...
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]: ...
+    def named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]: ...
+    def state_dict(self) -> dict[str, Tensor]: ...
     def load_state_dict(
         self, weights: Mapping[str, Tensor], *, strict: bool
-    ) -> tuple[list[str], list[str]]:
-        """Take weights over; return the names that are missing, and those that are unknown."""
+    ) -> tuple[list[str], list[str]]: ...
+
+
+class AdaptedModel(Protocol):
+    """A model with PEFT adapters around it."""
+
+    def merge_and_unload(self) -> Model: ...

@@ -16,7 +16,6 @@ from videojudge_bench.judges.engines.prefix_tree import (
     Positions,
     additive,
     common_prefix,
-    pack,
     positions,
     text_positions,
     tree_mask,
@@ -67,10 +66,10 @@ class SharedPrefix:
         )
         shared = inputs.prompts[0][: self.length]
         if shared:
-            row = pack(shared, (), self.placed)
             media = {k: v for k, v in inputs.media.items() if k != "second_per_grid_ts"}
             media |= media_types(inputs, self.length)
-            self.forward(row.tokens, row.positions, keep=1, media=on_device(media, model))
+            tokens = torch.tensor([shared])
+            self.forward(tokens, self.placed.ids[:, None], keep=1, media=on_device(media, model))
 
     def forward(
         self,

@@ -20,9 +20,6 @@ from torch import Tensor
 
 from videojudge_bench.judges.engines._rules import Rule
 
-PREFIX = -1
-"""Owner of a token that all continuations share."""
-
 
 @dataclass(frozen=True)
 class VisionBlock:
@@ -112,18 +109,12 @@ def text_positions(start: int, length: int) -> Tensor:
     return torch.arange(start, start + length).expand(3, -1)
 
 
-def owners_of(lengths: Sequence[int]) -> Tensor:
-    """Return the owner of each token of continuations that stand one after another, (n,) int64."""
-    counts = torch.tensor(list(lengths), dtype=torch.int64)
-    return torch.repeat_interleave(torch.arange(len(lengths)), counts)
-
-
 def tree_mask(owners: Tensor, *, queries: int | None = None, prefix: int = 0) -> Tensor:
     """Return which tokens see which, (1, 1, queries, prefix + n) bool, True for seen.
 
     Args:
-        owners: (n,) int64: of each token behind the prefix, its continuation or `PREFIX`.
-            Tokens of several continuations may stand in any order, as they are written in turns.
+        owners: (n,) int64: of each token behind the prefix, its continuation. Tokens of several
+            may stand in any order, as they are written in turns.
         queries: for so many tokens at the end; None: for all n.
         prefix: tokens before them that all see.
     """
@@ -131,7 +122,7 @@ def tree_mask(owners: Tensor, *, queries: int | None = None, prefix: int = 0) ->
     asked = n if queries is None else queries
     order = torch.arange(n, device=owners.device)
     rows = slice(n - asked, n)
-    seen = (owners == PREFIX) | (owners[rows, None] == owners)
+    seen = owners[rows, None] == owners
     seen &= order <= order[rows, None]
     shared = torch.ones((asked, prefix), dtype=torch.bool, device=owners.device)
     return torch.cat([shared, seen], dim=1)[None, None]
@@ -141,40 +132,6 @@ def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a bool mask as numbers to add to attention scores: 0, and the lowest of the dtype."""
     lowest = torch.finfo(dtype).min
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, lowest)
-
-
-@dataclass(frozen=True)
-class PackedRow:
-    """A prefix and its continuations as one row.
-
-    Attributes:
-        tokens: (1, n) int64.
-        positions: (3, 1, n) int64.
-        owners: (n,) int64: the continuation of each token, or `PREFIX`.
-    """
-
-    tokens: Tensor
-    positions: Tensor
-    owners: Tensor
-
-
-def pack(prefix: Sequence[int], tails: Sequence[Sequence[int]], placed: Positions) -> PackedRow:
-    """Return the row of a prefix and its continuations; its mask is `tree_mask(row.owners)`.
-
-    Args:
-        prefix: tokens that all share; empty when they are in a cache.
-        tails: tokens of each continuation.
-        placed: positions of the prefix, also when it is in a cache.
-    """
-    behind = [text_positions(placed.following, len(tail)) for tail in tails]
-    ids = torch.cat([placed.ids[:, : len(prefix)], *behind], dim=1)
-    shared = torch.full((len(prefix),), PREFIX)
-    tokens = [*prefix, *(token for tail in tails for token in tail)]
-    return PackedRow(
-        tokens=torch.tensor(tokens, dtype=torch.int64)[None],
-        positions=ids[:, None],
-        owners=torch.cat([shared, owners_of([len(tail) for tail in tails])]),
-    )
 
 
 @dataclass(frozen=True)
@@ -210,8 +167,8 @@ class NestedRow:
 def pack_nested(prefix: Sequence[int], branches: Sequence[Branch], placed: Positions) -> NestedRow:
     """Return the row of a prefix and a tree behind it; its mask is `nested_mask(row.until)`.
 
-    What `pack` does for one level: a token sees what stands before it on its own way from the
-    prefix, and has the position that it would have if that way stood alone.
+    A token sees what stands before it on its own way from the prefix, and has the position that
+    it would have if that way stood alone.
 
     Args:
         prefix: tokens that all share.

@@ -99,17 +99,18 @@ class TransformersEngine:
         )
         self.source: ModelSource = named
         if isinstance(pretrained, LoadedModel):
+            self.source = pretrained
             if named != Checkpoint(""):
                 raise ConfigError(
                     "pretrained is a loaded model, which revision, device, dtype, "
                     "attn_implementation, adapter and quantization cannot change; leave them out"
                 )
-            self.source = pretrained
         self._share, self._verify = share_prefix, verify_prefix
         self._thinking = thinking
         self._rule, self._batch_tokens = _rule(mrope), batch_tokens
         self._check()
-        self.source.check_memory()
+        if self.source is named:
+            named.check_memory()
         own = FramePolicy()
         self._policy = FramePolicy(
             max_frames=max_frames,
@@ -189,7 +190,7 @@ class TransformersEngine:
         except (VideoJudgeError, OSError, ValueError, RuntimeError) as error:
             return _failed(group, error)
         # One group at a time on the model: two would need its memory twice.
-        with self._lock, self.source.precision():
+        with self._lock:
             worker = self._loaded()
             try:
                 return worker.replies(group, inputs)
@@ -236,7 +237,9 @@ class TransformersEngine:
         if self._worker is None:
             from videojudge_bench.judges.engines._group_work import GroupWorker, Plan
 
-            plan = Plan(self._share, self._verify, self._rule, self._batch_tokens)
+            plan = Plan(
+                self._share, self._verify, self._rule, self._batch_tokens, self.source.mixed
+            )
             model, tokenizer = self.source.load(), self.source.tokenizer
             self._worker = GroupWorker(model, tokenizer, plan, self._closing.is_set)
         return self._worker

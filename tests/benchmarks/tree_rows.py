@@ -119,7 +119,8 @@ def main() -> None:
         folder = build(Path(scratch) / "model", size=SIZE)
         options = ModelOptions(pretrained=str(folder), gradient_checkpointing=False)
         base = BaseModel(options, FrameOptions(max_frames=FRAMES))
-        model = load_model(base).train()
+        model: Any = load_model(base)
+        model.train()
         rows, frames = [RowEncoder(base.reader).encode(row) for row in _rows()], _frames()
         tree = [_batch(rows, base, frames)]
         apart = [_batch([row], base, frames) for row in rows]

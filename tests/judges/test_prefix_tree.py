@@ -12,14 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videojudge_bench.judges.engines.prefix_tree import (
-    PREFIX,
     Branch,
     VisionBlock,
     additive,
     common_prefix,
     nested_mask,
-    owners_of,
-    pack,
     pack_nested,
     positions,
     tree_mask,
@@ -107,7 +104,7 @@ def test_positions_are_those_of_the_installed_transformers(
 
 @given(
     prefix=st.integers(0, 4),
-    owners=st.lists(st.integers(PREFIX, 3), min_size=1, max_size=12),
+    owners=st.lists(st.integers(0, 3), min_size=1, max_size=12),
     data=st.data(),
 )
 def test_a_token_sees_the_prefix_and_its_own(
@@ -119,7 +116,7 @@ def test_a_token_sees_the_prefix_and_its_own(
     for row in range(queries):
         at = len(owners) - queries + row
         for key, owner in enumerate(owners):
-            expected = key <= at and owner in (PREFIX, owners[at])
+            expected = key <= at and owner == owners[at]
             assert bool(mask[0, 0, row, prefix + key]) is expected
         assert bool(mask[0, 0, row, :prefix].all())
 
@@ -128,11 +125,6 @@ def test_a_mask_as_numbers() -> None:
     made = additive(torch.tensor([[True, False]]), torch.float16)
     assert made.dtype == torch.float16
     assert made.tolist() == [[0.0, -65504.0]]
-
-
-def test_owners_follow_the_lengths() -> None:
-    assert owners_of([2, 0, 1]).tolist() == [0, 0, 2]
-    assert owners_of([]).tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -162,21 +154,21 @@ def test_one_packed_row_gives_the_logits_of_each_row_alone(
 ) -> None:
     prefix, tails = [5, 6, 7, 8, 9], [[10, 11, 12], [20], [30, 31]]
     placed = positions(len(prefix), [], rule=5)
-    row = pack(prefix, tails, placed)
-    assert row.tokens.tolist() == [[*prefix, 10, 11, 12, 20, 30, 31]]
-    assert row.owners.tolist() == [PREFIX] * 5 + [0, 0, 0, 1, 2, 2]
-    assert row.positions[0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 5, 5, 6]
+    row = pack_nested(prefix, [Branch(tail) for tail in tails], placed)
+    assert row.tokens.tolist() == [*prefix, 10, 11, 12, 20, 30, 31]
+    assert row.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 5, 5, 6]
     with torch.inference_mode():
         packed = models[family](
-            input_ids=row.tokens,
-            position_ids=row.positions,
-            attention_mask=tree_mask(row.owners),
+            input_ids=row.tokens[None],
+            position_ids=row.positions[:, None],
+            attention_mask=nested_mask(row.until[None]),
             use_cache=False,
         ).logits[0]
-        for number, tail in enumerate(tails):
+        for leaf, tail in zip(row.leaves, tails, strict=True):
             alone = models[family](input_ids=torch.tensor([prefix + tail])).logits[0]
             expected = alone[len(prefix) :]
-            assert float((packed[row.owners == number] - expected).abs().max()) < 1e-4
+            found = packed[leaf : leaf + len(tail)]
+            assert float((found - expected).abs().max()) < 1e-4
 
 
 def _rule() -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from videojudge_bench import goldsets
+from videojudge_bench import goldsets, tasks
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judges.tiny_qwen import Family, build
 from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
@@ -20,7 +20,7 @@ from videojudge_bench.training.sft.rows import read_rows
 from videojudge_bench.training.training_row import TrainingRow
 
 SMALL = FrameOptions(max_frames=4, min_pixels=3136, max_pixels=6272)
-VIDEOS = Path(goldsets.__file__).parents[1] / "tasks" / "sample" / "videos"
+VIDEOS = Path(tasks.__file__).parent / "sample" / "videos"
 
 
 def tiny_model(folder: Path, family: Family = "qwen2_5_vl") -> Path:
