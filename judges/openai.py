@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.prompted import PromptedJudge
+
+logger = logging.getLogger(__name__)
 
 
 class OpenAI(PromptedJudge):
     """Shows the video's frames and the response to a served model, and reads its verdict.
 
-    With `video=description` or `video=none` it judges by text alone, and needs no videos.
+    With `video=description` or `video=none` it judges by text alone, and needs no videos. A judge
+    that was trained on videos is better asked as `videojudge` with `engine=openai`, which asks it
+    as it was trained.
 
     Args:
-        score: as `PromptedJudge`; with `expected`, a server without log-probabilities ends the run.
         options: those of `PromptedJudge` and of `OpenAIEngine`: base_url, model, max_frames,
             max_concurrency, max_cost and more.
 
@@ -23,7 +28,11 @@ class OpenAI(PromptedJudge):
     runs_on = "openai"
     requires = frozenset({"video"})
 
-    def __init__(self, *, score: str = "text", **options: Scalar) -> None:
-        if score == "expected":
-            options.setdefault("logprobs", True)
-        super().__init__(score=score, **options)  # type: ignore[arg-type] # checked by name
+    def __init__(self, **options: Scalar) -> None:
+        super().__init__(**options)  # type: ignore[arg-type] # checked by name
+        if "video" in self.requires and not {"send", "pretrained"} & options.keys():
+            logger.warning(
+                "judge=openai shows frames as images with their times (send=frames). For a judge "
+                "that was trained on videos that is another prompt: give "
+                "judge=videojudge,engine=openai,pretrained=…, or send=video"
+            )

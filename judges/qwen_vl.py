@@ -31,25 +31,33 @@ class QwenVL(PromptedJudge):
     Args:
         size: which of the family's models on the Hugging Face hub; see `sizes`.
         pretrained: a folder, or another model of the family on the hub, in place of `size`.
-        options: those of `PromptedJudge` and of `TransformersEngine`: score, feedback, video,
-            max_frames, dtype, adapter, share_prefix and more.
+        engine: `transformers`; or `openai` with base_url=…, for a server that serves the model.
+        options: those of `PromptedJudge` and of the engine: score, feedback, video, max_frames,
+            dtype, adapter, share_prefix and more.
 
     Raises:
         UnknownNameError: no such size.
         ConfigError: an unknown option, no such model, or options that cannot work.
     """
 
-    runs_on = "transformers"
     requires = frozenset({"video"})
-    unsigned = PromptedJudge.unsigned | {"size"}  # the model that it means is in the settings
+    # The settings say which model `size` means.
+    unsigned = PromptedJudge.unsigned | {"size", "engine"}
     sizes: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, *, size: str, pretrained: str | None = None, **options: Scalar) -> None:
+    def __init__(
+        self,
+        *,
+        size: str,
+        pretrained: str | None = None,
+        engine: str = "transformers",
+        **options: Scalar,
+    ) -> None:
         size = str(size).lower()
         if size not in self.sizes:
             raise UnknownNameError("size", size, self.sizes)
         model = pretrained or self.sizes[size]
-        super().__init__(pretrained=model, **options)  # type: ignore[arg-type] # checked by name
+        super().__init__(engine=engine, pretrained=model, **options)  # type: ignore[arg-type]
 
 
 class Qwen2_5VL(QwenVL):  # noqa: N801 - the model's own name

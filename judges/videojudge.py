@@ -47,15 +47,17 @@ class VideoJudge(PromptedJudge):
             that could be found, so none is built in; `videojudge train` makes such weights.
         rubric: as `PromptedJudge`; None is as it was trained, or the preset's.
         max_tokens: as `PromptedJudge`; None is as it was trained, or the preset's.
-        options: those of `PromptedJudge` and of `TransformersEngine`.
+        engine: `transformers`; or `openai` with base_url=…, for a server that serves the weights.
+            The judge is asked the same there: `pretrained` is then read for how, not for weights.
+        options: those of `PromptedJudge` and of the engine.
 
     Raises:
         UnknownNameError: no such preset.
         ConfigError: no `pretrained`, an unknown option, or options that cannot work.
     """
 
-    runs_on = "transformers"
     requires = frozenset({"video"})
+    unsigned = PromptedJudge.unsigned | {"engine"}
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class VideoJudge(PromptedJudge):
         pretrained: str | None = None,
         rubric: str | None = None,
         max_tokens: int | None = None,
+        engine: str = "transformers",
         **options: Scalar,
     ) -> None:
         preset = str(preset).lower()
@@ -82,7 +85,7 @@ class VideoJudge(PromptedJudge):
         own = {"rubric": chosen.rubric, "max_tokens": chosen.max_tokens, **trained, **options}
         given = {"rubric": rubric, "max_tokens": max_tokens}
         own |= {name: value for name, value in given.items() if value is not None}
-        super().__init__(pretrained=pretrained, **own)  # type: ignore[arg-type] # checked by name
+        super().__init__(engine=engine, pretrained=pretrained, **own)  # type: ignore[arg-type]
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what `PromptedJudge` does, and `feedback` and `score`, which a folder may set."""

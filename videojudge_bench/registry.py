@@ -95,35 +95,59 @@ def judge_class(name: str) -> type[Judge]:
     return found
 
 
-def options_of(cls: type) -> dict[str, inspect.Parameter]:
+def options_of(cls: type, engine: Scalar = None) -> dict[str, inspect.Parameter]:
     """Return the options of a judge or engine: its constructor's named parameters.
 
     A constructor that takes `**options` hands them on: those of the next class up that has one are
-    options too, and those of the engine of a judge that has chosen it (`runs_on`).
+    options too, and those of the engine of a judge that asks a model.
+
+    Args:
+        cls: of the judge or engine.
+        engine: as the user gave it; None is the judge's own.
     """
-    return _constructor(cls)[0]
+    return _constructor(cls, engine)[0]
 
 
-def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
+def engine_name(cls: type, engine: Scalar = None) -> str:
+    """Return the engine that a judge has chosen (`runs_on`), is given, or has by default.
+
+    Empty for a judge that asks no model, and for one that has no default.
+    """
+    if not hasattr(cls, "runs_on"):
+        return ""
+    named = [_parameters(owner).get("engine") for owner in cls.__mro__[:-1]]
+    defaults = [found.default for found in named if found and isinstance(found.default, str)]
+    return str(cls.runs_on or engine or next(iter(defaults), ""))
+
+
+def _constructor(cls: type, engine: Scalar) -> tuple[dict[str, inspect.Parameter], bool]:
     """Return all named parameters of a constructor, and whether it takes any others as well."""
     named: dict[str, inspect.Parameter] = {}
     takes_any = False
     for owner in cls.__mro__[:-1]:
         if "__init__" not in vars(owner):
             continue
-        _, *parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
-        kinds = {parameter.kind for parameter in parameters}
-        for parameter in parameters:
+        parameters = _parameters(owner)
+        for name, parameter in parameters.items():
             if parameter.kind not in _COLLECTS:
-                named.setdefault(parameter.name, parameter)
-        takes_any = inspect.Parameter.VAR_KEYWORD in kinds
+                named.setdefault(name, parameter)
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         if not takes_any:
             break
-    engine = getattr(cls, "runs_on", None)
-    if engine is None or not takes_any:
+    name = engine_name(cls, engine)
+    if not name or not takes_any:
         return named, takes_any
-    named.pop("engine", None)  # the class has chosen it
-    return {**options_of(engine_class(engine)), **named}, False
+    if getattr(cls, "runs_on", None):
+        named.pop("engine", None)  # the class has chosen it
+    return {**options_of(engine_class(name)), **named}, False
+
+
+def _parameters(owner: type) -> dict[str, inspect.Parameter]:
+    """The parameters of the constructor that a class itself has, `self` left out."""
+    if "__init__" not in vars(owner):
+        return {}
+    _, *parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
+    return {parameter.name: parameter for parameter in parameters}
 
 
 def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
@@ -137,8 +161,8 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     cls = judge_class(name)
     judge = make(f"judge {name!r}", cls, options)
     assert isinstance(judge, Judge)
-    required = inspect.Parameter.empty
-    defaults = {n: p.default for n, p in options_of(cls).items() if p.default is not required}
+    named, required = options_of(cls, options.get("engine")), inspect.Parameter.empty
+    defaults = {n: p.default for n, p in named.items() if p.default is not required}
     return BuiltJudge(name, judge, {**defaults, **_meant(cls, options)[0]})
 
 
@@ -189,19 +213,22 @@ def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = ""
     return found
 
 
-def check_options(name: str, given: Iterable[str], *, also_allowed: Iterable[str] = ()) -> None:
+def check_options(
+    name: str, given: Iterable[str], *, engine: Scalar = None, also_allowed: Iterable[str] = ()
+) -> None:
     """Check the names of options without making the judge.
 
     Args:
         name: of the judge.
         given: the names to check.
+        engine: the value of the option of that name, where it is given.
         also_allowed: names that the caller takes itself, for the message.
 
     Raises:
         UnknownNameError: no such judge.
         ConfigError: unknown or missing options, all of them in one message.
     """
-    problems = _option_problems(judge_class(name), list(given), also_allowed)
+    problems = _option_problems(judge_class(name), list(given), engine, also_allowed)
     if problems:
         raise ConfigError.all_of(f"judge {name!r}", problems)
 
@@ -222,7 +249,8 @@ def make(
         also_allowed: options that the caller takes itself, for the message about an unknown one.
         given: further arguments, which are no user's.
     """
-    problems = _option_problems(cls, [*options, *given], also_allowed)
+    engine = options.get("engine")
+    problems = _option_problems(cls, [*options, *given], engine, also_allowed)
     wanted, wrong = _meant(cls, options)
     if problems + wrong:
         raise ConfigError.all_of(what, problems + wrong)
@@ -234,7 +262,8 @@ def make(
 
 def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], list[str]]:
     """Return the options as the constructor wants them, and what is wrong with their values."""
-    named, given, problems = options_of(cls), dict(options), list[str]()
+    named, given = options_of(cls, options.get("engine")), dict(options)
+    problems = list[str]()
     for name in options.keys() & named.keys():
         try:
             given[name] = meant(named[name], options[name])
@@ -244,9 +273,9 @@ def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar],
 
 
 def _option_problems(
-    cls: type, given: Collection[str], also_allowed: Iterable[str] = ()
+    cls: type, given: Collection[str], engine: Scalar, also_allowed: Iterable[str]
 ) -> list[str]:
-    named, open_ended = _constructor(cls)
+    named, open_ended = _constructor(cls, engine)
     unknown = [option for option in given if option not in named and not open_ended]
     problems = [unknown_name("option", o, [*named, *also_allowed]) for o in unknown]
     problems += [

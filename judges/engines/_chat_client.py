@@ -89,6 +89,7 @@ class _Connections:
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
     keeper: asyncio.Task[None]
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 _ByLoop = WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections]
@@ -147,6 +148,11 @@ class ChatClient:
                     break
                 await self._wait(attempt, answer)
         raise self._failure(answer, attempt + 1)
+
+    @property
+    def starting(self) -> asyncio.Lock:
+        """The lock of what is asked once before all else, for the running loop."""
+        return self._here().starting
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -217,7 +223,7 @@ class ChatClient:
             raise self.endpoint.moved(answer.status, answer.location)
         if self._is_no_such_model(answer):
             known = await self.models()
-            raise self.endpoint.no_such_model(answer.status, answer.said, known)
+            raise self.endpoint.no_such_model(answer.status, answer.said, list(known))
 
     def _is_no_such_model(self, answer: _Answer) -> bool:
         if answer.status == 404 or (answer.status == 200 and answer.is_page):
@@ -246,17 +252,21 @@ class ChatClient:
         logger.info("%s; trying again in %.1f s", answer.reason, delay)
         await asyncio.sleep(delay)
 
-    async def models(self) -> list[str]:
-        """Return the models that the server lists; empty where it lists none."""
+    async def models(self) -> dict[str, str]:
+        """Return the models that the server lists, with what each was loaded from, "" if unsaid.
+
+        Empty where it lists none.
+        """
         timeout = aiohttp.ClientTimeout(total=_LIST_SECONDS)
         try:
             async with self._here().session.get(
                 self.endpoint.url("models"), timeout=timeout, allow_redirects=False
             ) as response:
                 listed = json.loads(await response.read())["data"]
-                return sorted({str(model["id"]) for model in listed})
+                roots = {str(model["id"]): str(model.get("root") or "") for model in listed}
+                return dict(sorted(roots.items()))
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, *_NOT_A_LIST):
-            return []
+            return {}
 
     async def tokenised(self, body: Body) -> Tokenised | None:
         """Return the tokens of a request's prompt, by vLLM's `/tokenize`; None without it."""
@@ -297,7 +307,7 @@ class ChatClient:
             await session.close()
 
 
-_NOT_A_LIST = (ValueError, KeyError, TypeError)
+_NOT_A_LIST = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def retry_after(header: str) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from videojudge_bench.judges.engines._video_input import VideoClock, video_clock
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
@@ -81,7 +83,14 @@ class Body:
                 yield view[start : start + _SLICE_BYTES]
 
 
-def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Shown:
+def show_frames(
+    batch: FrameBatch,
+    send: Send,
+    jpeg_quality: int | None,
+    *,
+    fps: float | None,
+    resize: bool = True,
+) -> Shown:
     """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
 
     `frames` gives an image per frame, its time before it as text. `video` gives one video made of
@@ -91,6 +100,9 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
         batch: the frames.
         send: `frames` or `video`.
         jpeg_quality: 1 to 100; None is PNG, which keeps every pixel as it is.
+        fps: at which the frames were asked for; None: spread evenly.
+        resize: whether the server may give the frames of a video other sizes; its processor has
+            limits of its own.
     """
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
@@ -111,7 +123,12 @@ def show_frames(batch: FrameBatch, send: Send, jpeg_quality: int | None) -> Show
         ]
         return Shown(b"".join(parts), {}, tokens, facts)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
-    fields, facts["step_seconds"] = _video_fields(batch)
+    clock = video_clock(batch, fps)
+    # What transformers and vLLM work out of it.
+    facts["step_seconds"] = round(clock.total / clock.fps / len(clock.indices), 4)
+    fields = _video_fields(clock)
+    if not resize:
+        fields["mm_processor_kwargs"] = {"do_resize": False}
     return Shown(video + b",".join(images) + b'"}},', fields, tokens, facts)
 
 
@@ -149,37 +166,20 @@ def write_body(
     return Body((head, shown.parts, tail), tokens)
 
 
-def _video_fields(batch: FrameBatch) -> tuple[dict[str, Json], float]:
-    """What vLLM must be told to show the frames at their times and to leave none out.
-
-    Returns:
-        Fields of the request, and the seconds from one frame to the next as transformers and vLLM
-        work them out from these.
-    """
-    fps = batch.source_fps
-    indices: list[Json] = _ascending([round(s * fps) for s in batch.times_seconds])
-    last = indices[-1]
-    assert isinstance(last, int)
-    total = max(last + 1, round(batch.duration_seconds * fps))
-    told: dict[str, Json] = {
-        "num_frames": -1,
-        "fps": fps,
-        "frames_indices": indices,
-        "total_num_frames": total,
-        "duration": batch.duration_seconds,
-        "do_sample_frames": False,
+def _video_fields(clock: VideoClock) -> dict[str, Json]:
+    """What vLLM must be told to show the frames at their times, and none more or fewer."""
+    return {
+        "media_io_kwargs": {
+            "video": {
+                "num_frames": -1,
+                "fps": clock.fps,
+                "frames_indices": list(clock.indices),
+                "total_num_frames": clock.total,
+                "duration": clock.total / clock.fps,
+                "do_sample_frames": False,
+            }
+        }
     }
-    return {"media_io_kwargs": {"video": told}}, round(total / fps / len(indices), 4)
-
-
-def _ascending(indices: Sequence[int]) -> list[Json]:
-    """Indices of which no two are equal: of a variable rate, times can round to one frame."""
-    found: list[Json] = []
-    last = -1
-    for index in indices:
-        last = max(index, last + 1)
-        found.append(last)
-    return found
 
 
 def _encoded(frame: Pixels, jpeg_quality: int | None) -> bytes:

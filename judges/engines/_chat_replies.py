@@ -65,6 +65,8 @@ class Completion(BaseModel):
 
     choices: list[_Choice]
     usage: _Usage | None = None
+    model: object = None
+    system_fingerprint: object = None
 
     @property
     def text(self) -> str:
@@ -82,6 +84,11 @@ class Completion(BaseModel):
         """The tokens of the reply with their probabilities, None where the server gave none."""
         found = self.choices[0].logprobs
         return None if found is None else found.content or None
+
+    @property
+    def written(self) -> tuple[WrittenToken, ...]:
+        """The tokens of the reply, each with the best other one; () where none are known."""
+        return tuple(_written_token(p) for p in self.positions or () if p.top_logprobs)
 
     @property
     def tokens(self) -> tuple[int, int] | None:
@@ -128,8 +135,8 @@ def choice_probabilities(
     Args:
         positions: the tokens of the reply.
         choices: what a verdict may be.
-        begins_with: the verdict stands behind this text, with which the reply begins; None is
-            behind the last `<score>` or `<answer>`.
+        begins_with: the verdict stands behind this text, with which the reply begins, and in its
+            first token where that is empty; None is behind the last `<score>` or `<answer>`.
 
     Returns:
         Every choice with its probability in 0..1, or nothing when no verdict was opened, or when
@@ -140,7 +147,8 @@ def choice_probabilities(
     start = _opened(b"".join(written), begins_with)
     if start is None:
         return {}
-    found = _place(written, start)
+    # Right behind a reply that was begun, the first token is the verdict, blank or not.
+    found = (0, b"") if begins_with == "" else _place(written, start)
     if found is None:
         return {}
     index, head = found
@@ -150,12 +158,6 @@ def choice_probabilities(
     if _is_torn(choices, texts.keys()):
         return {}
     return {choice: min(texts.get(choice, 0.0), 1.0) for choice in choices}
-
-
-def written_tokens(completion: Completion) -> tuple[WrittenToken, ...]:
-    """Return the tokens of a reply, each with the best other one; () where none are known."""
-    positions = completion.positions or []
-    return tuple(_written_token(position) for position in positions if position.top_logprobs)
 
 
 def _written_token(position: Position) -> WrittenToken:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from videojudge_bench.engine import Explanation, PromptGroup
-from videojudge_bench.judges.engines._prompt_inputs import step_seconds
+from videojudge_bench.judges.engines._video_input import step_seconds
 from videojudge_bench.judges.engines.prefix_tree import positions
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,20 +13,16 @@ from torch import Tensor
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._model_source import THINKING
+from videojudge_bench.judges.engines._text_tokens import inert_with
+from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_source import ModelSource
     from videojudge_bench.video import FrameBatch
 
-NOMINAL = 0.02
-"""Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""
-
 _KNOWN = 64
 """So many texts are remembered with their tokens."""
-
-_CLOCK_HERTZ = 1000
-"""Times reach the processor as frame numbers of a clock this fast, so to the millisecond."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +64,12 @@ class PromptReader:
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
-        special = sorted(set(self.tokenizer.all_special_tokens), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._inert = inert_with(self.tokenizer.all_special_tokens)
 
     def read(self, group: PromptGroup, frames: FrameBatch | None) -> Inputs:
         """Return the inputs of a group.
 
-        Special tokens that stand in the texts are broken up: `<|im_end|>` in a response becomes
-        `< |im_end|>`, so that no response can end the prompt and speak for the judge.
+        Special tokens that stand in the texts are broken up.
 
         Raises:
             ConfigError: the chat template does not take such a conversation.
@@ -105,8 +98,8 @@ class PromptReader:
         """
         from jinja2 import TemplateError
 
-        user = self._plain(group.prefix.text + group.continuations[number].text)
-        system = self._plain(group.prefix.system)
+        user = self._inert(group.prefix.text + group.continuations[number].text)
+        system = self._inert(group.prefix.system)
         try:
             text = self._templated(system, user, sees, reply)
         except TemplateError:
@@ -116,9 +109,6 @@ class PromptReader:
             except TemplateError as error:
                 raise ConfigError(f"the model's chat template fails: {error}") from error
         return text + group.reply_start
-
-    def _plain(self, text: str) -> str:
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def _templated(self, system: str, user: str, sees: bool, reply: str | None) -> str:
         # Lists where templates are known to take them: some take nothing else.
@@ -183,7 +173,7 @@ class PromptReader:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
         """
-        whole = self.rendered(group, 0, True, reply=self._plain(reply))
+        whole = self.rendered(group, 0, True, reply=self._inert(reply))
         if not whole.startswith(prompt):
             raise ConfigError(
                 "the model's chat template writes another prompt where a reply follows, so what "
@@ -223,9 +213,9 @@ class PromptReader:
         from transformers.video_utils import VideoMetadata
 
         pixels = torch.from_numpy(np.array(frames.frames)).permute(0, 3, 1, 2)
-        clock = [round(time * _CLOCK_HERTZ) for time in frames.times_seconds]
+        clock = video_clock(frames, self._fps)
         metadata = VideoMetadata(
-            total_num_frames=len(clock), fps=float(_CLOCK_HERTZ), frames_indices=clock
+            total_num_frames=clock.total, fps=clock.fps, frames_indices=list(clock.indices)
         )
         options: dict[str, object] = {"do_sample_frames": False, "video_metadata": [metadata]}
         if self._kind != "other":
@@ -255,19 +245,6 @@ def _message(role: str, text: str, *, parts: bool, video: bool = False) -> Mappi
         return {"role": role, "content": text}
     shown = [{"type": "video"}] if video else []
     return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
-
-
-def step_seconds(frames: FrameBatch, fps: float | None) -> float:
-    """Return the seconds from one frame to the next.
-
-    Frames taken at a fixed rate stand up to a frame of the video beside their targets. A mean rate
-    within 2 % of the asked one counts as the asked one: transformers 4 cuts 1.998 s off to 1 s,
-    which would put every other video on half the scale of time.
-    """
-    found = frames.sample_fps
-    if len(frames.times_seconds) < 2 or (fps is not None and abs(found - fps) <= NOMINAL * fps):
-        return 1.0 / (fps or found)
-    return 1.0 / found
 
 
 def _media_types(made: Mapping[str, Tensor]) -> tuple[int, ...]:

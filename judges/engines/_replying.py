@@ -13,12 +13,10 @@ from torch import Tensor
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._text_tokens import Way, shared_token, tokens_of, ways_of
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_types import Tokenizer
-
-Way = tuple[int, ...]
-"""The tokens in which a choice can be written."""
 
 VERDICT_TAG = re.compile("<(?:score|answer)>", re.IGNORECASE)
 """What a model writes before its verdict."""
@@ -47,12 +45,12 @@ class Choices:
 
     def __init__(self, tokenizer: Tokenizer, texts: Sequence[str], rest: str = "") -> None:
         self.rest = rest
-        self._rest = _tokens(tokenizer, rest)
+        self._rest = tokens_of(tokenizer, rest)
         self._begins = _beginnings(tokenizer, self._rest)
         self.ways: dict[str, tuple[Way, ...]] = {}
         owner: dict[Way, str] = {}
         for text in texts:
-            self.ways[text] = _ways(tokenizer, text, rest)
+            self.ways[text] = ways_of(tokenizer, text, rest)
             for way in self.ways[text]:
                 if owner.setdefault(way, text) != text:
                     raise ConfigError(f"choices {owner[way]!r} and {text!r} are the same tokens")
@@ -93,24 +91,6 @@ class Choices:
         return total or 1.0
 
 
-def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
-    """Return the text of a token, if one of the texts right behind it would take it into its own.
-
-    Args:
-        tokenizer: of the model.
-        texts: what may follow.
-        last: the token.
-
-    Returns:
-        "" where they leave it alone.
-    """
-    before = str(tokenizer.decode([last]))
-    if _tokens(tokenizer, before) != (last,):
-        return ""
-    merged = any(_tokens(tokenizer, before + text)[0] != last for text in texts)
-    return before if merged else ""
-
-
 def verdict_place(
     tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int]
 ) -> tuple[int, str] | None:
@@ -144,21 +124,6 @@ def verdict_place(
         count += 1
     rest = shared_token(tokenizer, texts, written[count - 1])
     return count - bool(rest), rest
-
-
-def _tokens(tokenizer: Tokenizer, text: str) -> Way:
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _ways(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
-    plain, spaced = _tokens(tokenizer, text), _tokens(tokenizer, f" {text}")
-    if not plain:
-        raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
-    before = _tokens(tokenizer, rest)
-    found = [_tokens(tokenizer, rest + text), (*before, *plain)]
-    if len(spaced) == 1 and tokenizer.decode(list(spaced)).strip() == text:
-        found.append((*before, *spaced))
-    return tuple(dict.fromkeys(found))
 
 
 def _beginnings(tokenizer: Tokenizer, rest: Way) -> tuple[tuple[int, ...], ...]:

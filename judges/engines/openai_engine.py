@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, Union, cast
+from typing import Union, cast
 
-from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Capability,
@@ -26,41 +25,31 @@ from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
-from videojudge_bench.judges.engines._chat_explain import explanation_of
-from videojudge_bench.judges.engines._chat_messages import (
-    NOTHING,
-    SEND,
-    Body,
-    Send,
-    Shown,
-    show_frames,
-    write_body,
+from videojudge_bench.judges.engines._chat_explain import explanations
+from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
+from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
+from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
+from videojudge_bench.judges.engines._chat_requests import (
+    PLAIN_DECODING,
+    Feature,
+    RequestFormat,
+    Wire,
 )
-from videojudge_bench.judges.engines._chat_replies import (
-    Completion,
-    choice_probabilities,
-    written_tokens,
-)
+from videojudge_bench.judges.engines._served_model import ServedCheckpoint, ServerRecord
+from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.verdicts import Usage
-from videojudge_bench.video import FramePolicy, FrameStore, load_frames
+from videojudge_bench.video import FrameStore, load_frames
 
 logger = logging.getLogger(__name__)
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 """Where the API key is looked for when none is given."""
 
-_TOP_LOGPROBS = 20  # the most that OpenAI, and vLLM unless told otherwise, give
-_VERDICT_TOKENS = 8  # a verdict that continues `reply_start` needs no more
+FACTOR = 28
+"""What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
+
 _FRAME_THREADS = 2
 _UNSUPPORTED = frozenset({400, 422})
-
-
-@dataclass(frozen=True)
-class _Wire:
-    """What a server wants a request to look like; found out as it refuses things."""
-
-    length: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    logprobs: bool = True
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -68,12 +57,18 @@ class OpenAIEngine:
     """Asks a server; the candidates of a group share frames, and the server's prefix cache.
 
     The first candidate of a group goes alone and the others follow, so that they find what they
-    share in the cache. The same frames as for every engine of ours go along, as images with their
-    times, losslessly unless `jpeg_quality` is given.
+    share in the cache. The same frames as for every engine of ours go along, losslessly unless
+    `jpeg_quality` is given. With `pretrained`, requests hold what the model gets in process:
+    its sizes of frames, their times, its special tokens broken up, plain decoding. Before the
+    first group, the server is asked once whether it takes what the run needs.
 
     Args:
         base_url: where the server's API begins, as `http://localhost:8000/v1`.
-        model: by the server's name.
+        model: by the server's name; None is the one that is `pretrained`.
+        pretrained: the checkpoint that is served: a folder, or a name on the Hugging Face hub.
+            Its configuration and tokenizer are read here, its weights are not.
+        revision: branch, tag or commit on the hub.
+        trust_server: `model` is the checkpoint, whatever the server calls what it has loaded.
         api_key: by default what OPENAI_API_KEY says when the engine is made; it is written nowhere.
         timeout_seconds: for one attempt.
         retries: how often a request is sent again after a lost connection, a timeout, and the
@@ -83,10 +78,16 @@ class OpenAIEngine:
         max_cost: no more is spent, in the unit of the prices; None is no limit.
         price_in: of a million tokens of prompts.
         price_out: of a million tokens of replies.
-        send: `frames` as images; `video`: the frames as one video, as vLLM takes them (0.33 does).
+        send: `frames`: images with their times as text; `video`: the frames as one video with
+            their times, as vLLM takes them with --trust-request-mm-kwargs. None is `video` for a
+            Qwen2.5-VL or Qwen3-VL that `pretrained` names, else `frames`.
         max_frames: of a video, at most.
         fps: frames per second of video; None spreads `max_frames` evenly.
-        max_pixels: of a frame; None is the policy's default.
+        min_pixels: per frame; None: as `FramePolicy`.
+        max_pixels: per frame; None: as `FramePolicy`.
+        total_pixels: of all frames of a video together; None: no limit.
+        factor: sides of frames are multiples of it: 28 for Qwen2.5-VL, 32 for Qwen3-VL; None is
+            that of `pretrained`, else 28.
         jpeg_quality: 1 to 100, smaller requests and slightly other pixels; None sends PNG: then
             every engine sees the same pixels.
         logprobs: whether to ask for probabilities of the verdict: true (a server without them ends
@@ -95,7 +96,7 @@ class OpenAIEngine:
             it a model is not held to the beginning of a reply, and the verdict's probabilities are
             read behind the last `<score>` or `<answer>` that it writes. The last character of the
             beginning is left to the model: a tokeniser may have `>A` as one token, which a model
-            that is shown a lone `>` would not go on with.
+            that is shown a lone `>` would not go on with. None is true with `pretrained`.
         thinking: true or false for a model whose chat template can do either (Qwen3's
             `enable_thinking`); None leaves it to the server.
         replicas: of a server with data parallelism (vLLM's `--data-parallel-size`, SGLang's
@@ -106,7 +107,10 @@ class OpenAIEngine:
     """
 
     base_url: str
-    model: str
+    model: str | None = None
+    pretrained: str | None = None
+    revision: str | None = None
+    trust_server: bool = False
     api_key: str | None = None
     timeout_seconds: float = 600.0
     retries: int = 6
@@ -115,13 +119,16 @@ class OpenAIEngine:
     max_cost: float | None = None
     price_in: float | None = None
     price_out: float | None = None
-    send: str = "frames"
+    send: str | None = None
     max_frames: int = 180
     fps: float | None = 1.0
+    min_pixels: int | None = None
     max_pixels: int | None = None
+    total_pixels: int | None = None
+    factor: int | None = None
     jpeg_quality: int | None = None
     logprobs: bool | str = "auto"
-    prefill: bool = False
+    prefill: bool | None = None
     thinking: bool | None = None
     replicas: int = 1
 
@@ -129,18 +136,50 @@ class OpenAIEngine:
         # lmms-eval turns a key or a name that looks like a number into one.
         key = os.environ.get(KEY_VARIABLE) if self.api_key is None else str(self.api_key)
         self.api_key = None  # the endpoint alone keeps it
-        endpoint = Endpoint(str(self.base_url), str(self.model), key or "")
+        self._asked_model = "" if self.model is None else str(self.model)
+        endpoint = Endpoint(
+            str(self.base_url), self._asked_model or self.pretrained or "", key or ""
+        )
         budget = Budget(self.max_requests, self.max_cost, self.price_in, self.price_out)
         problems = [*endpoint.problems(), *budget.problems(), *self._problems()]
         if problems:
             raise ConfigError.all_of("engine 'openai'", problems)
-        self._policy = self._frame_policy()
         self._client = ChatClient(
             endpoint, budget, self.timeout_seconds, self.retries, self.max_concurrency
         )
+        self._served: ServedCheckpoint | None = None
+        if self.pretrained is not None:
+            self._served = ServedCheckpoint(str(self.pretrained), self.revision)
+        self._format = self._request_format(self._served)
+        self._policy = frame_policy(
+            max_frames=self.max_frames,
+            fps=self.fps,
+            min_pixels=self.min_pixels,
+            max_pixels=self.max_pixels,
+            total_pixels=self.total_pixels,
+            factor=self.factor or (FACTOR if self._served is None else self._served.factor),
+        )
         self._frame_threads: ThreadPoolExecutor | None = None
-        self._wire = _Wire(logprobs=self.logprobs is not False)
+        self._wire = Wire(logprobs=self.logprobs is not False)
         self._has_logprobs = False
+        self._record = ServerRecord(endpoint.shown)
+        self._check = ServerCheck(
+            self._format,
+            self._completed,
+            self._find_model,
+            address=endpoint.shown,
+            images=self.max_frames,
+            side_pixels=2 * self._policy.factor,
+            needs_logprobs=self.logprobs is True,
+        )
+
+    def _request_format(self, served: ServedCheckpoint | None) -> RequestFormat:
+        """Options that were left out are as the checkpoint wants them."""
+        send = cast("Send | None", self.send) or ("frames" if served is None else served.send)
+        if served is not None and send == "frames":
+            served.warn_of_images()
+        prefill = served is not None if self.prefill is None else self.prefill
+        return RequestFormat(send, self.jpeg_quality, self.fps, prefill, self.thinking, served)
 
     def _problems(self) -> list[str]:
         found = [
@@ -154,7 +193,7 @@ class OpenAIEngine:
         ]
         if not self.timeout_seconds > 0:
             found.append(f"timeout_seconds={self.timeout_seconds:g}: it is a number above 0")
-        if self.send not in SEND:
+        if self.send not in (None, *SEND):
             found.append(f"send={self.send!r}: it is one of {', '.join(SEND)}")
         if self.logprobs not in (True, False, "auto"):
             found.append(f"logprobs={self.logprobs!r}: it is one of true, false, auto")
@@ -162,17 +201,12 @@ class OpenAIEngine:
             found.append(f"jpeg_quality={self.jpeg_quality}: it is a number from 1 to 100")
         return found
 
-    def _frame_policy(self) -> FramePolicy:
-        policy = FramePolicy(max_frames=self.max_frames, fps=self.fps)
-        if self.max_pixels is None:
-            return policy
-        least = min(policy.min_pixels, self.max_pixels)
-        return replace(policy, max_pixels=self.max_pixels, min_pixels=least)
-
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Videos always; `logprobs` until a server turns out to give none."""
-        return frozenset({"video", "logprobs"} if self._wire.logprobs else {"video"})
+        """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
+        is_text = self._served is not None and self._served.takes_text_alone
+        video: set[Capability] = set() if is_text else {"video"}
+        return frozenset(video | {"logprobs"} if self._wire.logprobs else video)
 
     @property
     def spent(self) -> float:
@@ -185,6 +219,9 @@ class OpenAIEngine:
         Raises:
             ConfigError: no server, model or key, or a server without what is asked of it.
         """
+        if not self._check.is_done(group):
+            async with self._client.starting:
+                await self._check.run(group)
         first, *others = group.continuations
         try:
             shown = await self._shown(group.prefix.video)
@@ -203,17 +240,25 @@ class OpenAIEngine:
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return each request without its images, with the tokens that a vLLM makes of it."""
         shown = await self._shown(group.prefix.video)
-        told = {"return_token_strs": True}
-        found = []
-        for continuation in group.continuations:
-            body = self._body(group, continuation, shown, self._wire, told)
-            tokenised = await self._client.tokenised(body)
-            found.append(explanation_of(body, tokenised, shown.facts))
-        return found
+        return await explanations(self._client, self._format, group, shown, self._wire)
 
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
-        return await self._client.models()
+        return list(await self._client.models())
+
+    async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
+        """Return what the server refuses of some features, asked in short requests.
+
+        Args:
+            features: to be tried.
+            group: gives `reply_start`, `choices` and the temperature.
+        """
+        return await self._check.refusals(features, group)
+
+    @property
+    def server_says(self) -> Mapping[str, str]:
+        """What the server said of itself in its first answer: model and fingerprint."""
+        return self._record.said
 
     @property
     def address(self) -> str:
@@ -222,12 +267,13 @@ class OpenAIEngine:
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the model, and what it is shown: not where it runs, nor how fast it is asked."""
+        served = self._served
         return {
-            "model": self._client.endpoint.model,
-            "send": self.send,
+            **({"model": self._asked_model} if served is None else served.settings()),
+            "send": self._format.send,
             **self._policy.settings(),
             "image": "png" if self.jpeg_quality is None else f"jpeg{self.jpeg_quality}",
-            "prefill": self.prefill,
+            "prefill": self._format.prefill,
             "thinking": self.thinking,
         }
 
@@ -240,6 +286,14 @@ class OpenAIEngine:
         budget = self._client.budget
         if budget.requests:
             logger.info("%d requests so far, %.4f spent", budget.requests, budget.spent)
+
+    async def _find_model(self) -> None:
+        if self._served is None:
+            return
+        listed = await self._client.models()
+        asked, trusted = self._asked_model, self.trust_server
+        name = self._served.name_on(self.address, listed, asked, trusted=trusted)
+        self._client.endpoint = replace(self._client.endpoint, model=name)
 
     async def _shown(self, video: Path | None) -> Shown:
         if video is None:
@@ -254,65 +308,33 @@ class OpenAIEngine:
         batch = load_frames(video, self._policy, store=FrameStore())
         if batch.coverage < 1:
             logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
-        return show_frames(batch, cast(Send, self.send), self.jpeg_quality)
+        return self._format.show(batch)
 
     async def _reply(
         self, group: PromptGroup, continuation: Continuation, shown: Shown
     ) -> Reply | EngineError:
+        try:
+            return await self._completed(group, continuation, shown)
+        except CallFailedError as error:
+            return EngineError(str(error))
+
+    async def _completed(
+        self, group: PromptGroup, continuation: Continuation, shown: Shown
+    ) -> Reply:
         while True:
             wire = self._wire
-            body = self._body(group, continuation, shown, wire)
+            model = self._client.endpoint.model
+            body = self._format.body(model, group, continuation, shown=shown, wire=wire)
             try:
                 completion, seconds, cost = await self._client.chat(
-                    body, max_tokens=self._max_tokens(group), headers=self._routing(group)
+                    body, max_tokens=self._format.max_tokens(group), headers=self._routing(group)
                 )
             except CallFailedError as error:
                 if error.status in _UNSUPPORTED and self._has_adapted(wire, str(error)):
                     continue
-                return EngineError(str(error))
+                raise
+            self._record.read(completion)
             return self._read(group, completion, seconds, cost)
-
-    def _body(
-        self,
-        group: PromptGroup,
-        continuation: Continuation,
-        shown: Shown,
-        wire: _Wire,
-        more: Mapping[str, Json] = MappingProxyType({}),
-    ) -> Body:
-        sampling = group.sampling
-        fields: dict[str, Json] = {
-            **more,
-            "model": self._client.endpoint.model,
-            "temperature": sampling.temperature,
-            wire.length: self._max_tokens(group),
-        }
-        if sampling.temperature > 0:  # of its own per item, or all would draw the same numbers
-            drawn = unit_interval(str(sampling.seed), continuation.id)
-            fields["seed"] = int(drawn * 2**31)
-        if self.thinking is not None:
-            fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
-        if (group.choices or group.alternatives) and wire.logprobs:
-            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS if group.choices else 2)
-        return write_body(
-            shown,
-            (group.prefix.system, group.prefix.text + continuation.text),
-            reply_start=self._begun(group)[0],
-            fields=fields,
-        )
-
-    def _max_tokens(self, group: PromptGroup) -> int:
-        most = group.sampling.max_tokens
-        return min(most, _VERDICT_TOKENS) if self._is_verdict_next(group) else most
-
-    def _is_verdict_next(self, group: PromptGroup) -> bool:
-        return self.prefill and bool(group.reply_start and group.choices)
-
-    def _begun(self, group: PromptGroup) -> tuple[str, str]:
-        """What the reply is begun with, and what the model must then write for it to be open."""
-        start = group.reply_start if self.prefill else ""
-        kept = len(start) - 1 if group.choices and start else len(start)
-        return start[:kept], start[kept:]
 
     def _routing(self, group: PromptGroup) -> dict[str, str]:
         """Which replica is asked, in the header that vLLM and SGLang read."""
@@ -321,21 +343,24 @@ class OpenAIEngine:
         shared = str(group.prefix.video or group.prefix.text)
         return {"X-data-parallel-rank": str(int(unit_interval("replica", shared) * self.replicas))}
 
-    def _has_adapted(self, wire: _Wire, refusal: str) -> bool:
+    def _has_adapted(self, wire: Wire, refusal: str) -> bool:
         """Return whether a request that was refused may be sent in another form."""
         if wire != self._wire:  # another request found it out in the meantime
             return True
         if "max_completion_tokens" in refusal and wire.length == "max_tokens":
             self._wire = replace(wire, length="max_completion_tokens")
-        elif "logprobs" in refusal and wire.logprobs:
+        elif "logprobs" in refusal and wire.logprobs and self.logprobs is not True:
             self._without_logprobs(refusal)
+        elif any(name in refusal for name in PLAIN_DECODING) and wire.plain_decoding:
+            logger.warning("the server decodes by its own defaults (%s)", refusal)
+            self._wire = replace(self._wire, plain_decoding=False)
         return self._wire != wire
 
     def _without_logprobs(self, why: str) -> None:
         if self.logprobs is True:
             raise ConfigError(
                 f"the server at {self._client.endpoint.shown} gives no token log-probabilities "
-                f"({why}); logprobs=auto goes on without them"
+                f"({why}); give score=text, or logprobs=auto to go on without them"
             )
         self._wire = replace(self._wire, logprobs=False)
         logger.warning("the server gives no token log-probabilities (%s)", why)
@@ -345,12 +370,12 @@ class OpenAIEngine:
     ) -> Reply:
         tokens_in, tokens_out = completion.tokens or (0, 0)
         return Reply(
-            self._begun(group)[0] + completion.text,
+            self._format.begun(group).text + completion.text,
             self._probabilities(group, completion),
             Usage(tokens_in, tokens_out, seconds, cost),
             # Where the verdict comes first, it is we who cut what follows.
-            finished=completion.finished or self._is_verdict_next(group),
-            written=written_tokens(completion) if group.alternatives else (),
+            finished=completion.finished or self._format.is_verdict_next(group),
+            written=completion.written if group.alternatives else (),
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
@@ -363,5 +388,7 @@ class OpenAIEngine:
                 self._without_logprobs("it leaves them out without a word")
             return {}
         self._has_logprobs = True
-        begins_with = self._begun(group)[1] if self._is_verdict_next(group) else None
+        begins_with = (
+            self._format.begun(group).rest if self._format.is_verdict_next(group) else None
+        )
         return choice_probabilities(positions, group.choices, begins_with=begins_with)

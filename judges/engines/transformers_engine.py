@@ -17,7 +17,8 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._model_source import THINKING, LoadedModel, ModelSource
 from videojudge_bench.judges.engines._rules import Rule, installed_rule
-from videojudge_bench.video import FrameBatch, FramePolicy, FrameStore
+from videojudge_bench.judges.engines._video_input import frame_policy
+from videojudge_bench.video import FrameBatch, FrameStore
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._group_work import GroupWorker
@@ -111,12 +112,11 @@ class TransformersEngine:
         self._check()
         if self.source is named:
             named.check_memory()
-        own = FramePolicy()
-        self._policy = FramePolicy(
+        self._policy = frame_policy(
             max_frames=max_frames,
             fps=fps,
-            min_pixels=own.min_pixels if min_pixels is None else min_pixels,
-            max_pixels=own.max_pixels if max_pixels is None else max_pixels,
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
             total_pixels=total_pixels,
             factor=self.source.frame_factor,
         )

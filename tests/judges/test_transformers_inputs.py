@@ -22,8 +22,9 @@ from engine_cases import (  # noqa: F401 - fixtures
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup
 from videojudge_bench.judges.engines import _tree_model
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
-from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader, step_seconds
+from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
 from videojudge_bench.judges.engines._tree_model import Branches, SharedPrefix
+from videojudge_bench.judges.engines._video_input import step_seconds
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.video import FrameBatch
 

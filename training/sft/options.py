@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.prompted.config import SCORES
 from videojudge_bench.video import FramePolicy
 
@@ -102,15 +103,7 @@ class FrameOptions(Strict):
         Raises:
             ConfigError: the limits contradict each other.
         """
-        own = FramePolicy()
-        return FramePolicy(
-            max_frames=self.max_frames,
-            fps=self.fps,
-            min_pixels=own.min_pixels if self.min_pixels is None else self.min_pixels,
-            max_pixels=own.max_pixels if self.max_pixels is None else self.max_pixels,
-            total_pixels=self.total_pixels,
-            factor=factor,
-        )
+        return frame_policy(**self.model_dump(), factor=factor)
 
 
 class JudgeOptions(Strict):

@@ -203,7 +203,9 @@ def _check(plan: SweepPlan) -> None:
     if len(set(plan.sets)) < len(plan.sets):
         raise ConfigError(f"--set {','.join(plan.sets)}: a set is named twice")
     given = [name for name in (*plan.options, *plan.vary) if name != REFERENCES]
-    registry.check_options(plan.judge, given, also_allowed=[REFERENCES])
+    registry.check_options(
+        plan.judge, given, engine=plan.options.get("engine"), also_allowed=[REFERENCES]
+    )
 
 
 def _cell(plan: SweepPlan, settings: Settings, built: BuiltJudge, gold_set: GoldSet) -> Cell:

@@ -71,8 +71,7 @@ def written(parameter: inspect.Parameter) -> str:
 
 def _documented(cls: type) -> Iterator[type]:
     yield from cls.__mro__[:-1]
-    engine = getattr(cls, "runs_on", None)
-    if engine is not None:
+    if engine := registry.engine_name(cls):
         yield registry.engine_class(engine)
 
 

@@ -57,7 +57,7 @@ def _judge(name: str, host: Host) -> Finding:
     needed = [o for o, p in registry.options_of(cls).items() if p.default is p.empty]
     if needed or issubclass(cls, PromptedJudge):
         options = ", ".join(f"{option}=…" for option in needed)
-        fix = _how(name, cls, needed)
+        fix = _how(name, cls)
         return Finding(name, "note", f"it needs {options or 'a language model'}", fix)
     if name not in host.judges:
         return Finding(name, "note", f"it could not be tried ({host.died})", "Mend that first")
@@ -65,12 +65,12 @@ def _judge(name: str, host: Host) -> Finding:
     return Finding(name, "note", problem) if problem else Finding(name, "ok", _requires(cls))
 
 
-def _how(name: str, cls: type[Judge], needed: Sequence[str]) -> str:
+def _how(name: str, cls: type[Judge]) -> str:
     """How to give a judge what it needs."""
-    runs_on = getattr(cls, "runs_on", None)
-    if runs_on == "openai":
+    engine = registry.engine_name(cls)
+    if engine == "openai":
         return "Look at a server with: videojudge doctor --server URL"
-    if runs_on is None and issubclass(cls, PromptedJudge) and not needed:  # any engine serves
+    if engine and "engine" in registry.options_of(cls):  # any engine serves
         return "Give engine=transformers,pretrained=… or engine=openai,base_url=…,model=…"
     return f"{_EXPLAIN} {name}"
 

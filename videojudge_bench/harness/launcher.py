@@ -123,6 +123,7 @@ def _check_model_arguments(text: str) -> None:
     registry.check_options(
         given["judge"],
         [key for key in given if key not in OWN_MODEL_ARGUMENTS],
+        engine=given.get("engine"),
         also_allowed=OWN_MODEL_ARGUMENTS,
     )
 

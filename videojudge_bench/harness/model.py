@@ -73,7 +73,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
         self.device = torch.device("cpu")  # where the host's own collectives run
         self._warn_of_secrets(options)
         options = {**launcher.secrets, **options}
-        taken = registry.options_of(registry.judge_class(judge))
+        taken = registry.options_of(registry.judge_class(judge), options.get("engine"))
         if device is not None and "device" in taken:
             options.setdefault("device", device)
         if batch_size != HOST_BATCH_SIZE and "batch_size" in taken:

@@ -40,7 +40,8 @@ class PromptedJudge(Judge):
     that sets `runs_on` has chosen its engine, whose options are then its own.
 
     Args:
-        engine: where the model runs: the name of an engine or `module:Class`.
+        engine: where the model runs: `transformers` in this process, `openai` behind a server,
+            `scripted`, or `module:Class`; or an engine.
         score: `text` reads the verdict that the model writes; `expected` takes the mean of the
             probabilities of all verdicts at that place: another judge, with finer numbers.
         feedback: the model reasons between `<thinking>` tags before its verdict (the paper's
@@ -72,8 +73,8 @@ class PromptedJudge(Judge):
 
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
-    # The prompts' hashes are in the settings.
-    # So are `pairs` and `lost_mass`; a default is not named, as before there was a choice.
+    # The prompts' hashes are in the settings. So are `pairs` and `lost_mass`, and `engine` where a
+    # class adds it here; a default is not named, as before there was a choice.
     unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
@@ -115,6 +116,7 @@ class PromptedJudge(Judge):
             concurrency=concurrency,
         )
         name, engine = type(self).__name__, self.runs_on or engine
+        self._engine_name = engine if isinstance(engine, str) else type(engine).__name__
         self.templates = JudgeTemplates(self.prompts, type(self), PromptedJudge, self.config)
         problems = [*self.config.problems(), *self.templates.problems()]
         if not engine:
@@ -136,6 +138,8 @@ class PromptedJudge(Judge):
         # What an engine's options change of a reply, it says itself.
         own = registry.options_of(registry.engine_class(engine)).keys()
         self.unsigned = self.unsigned | (own - registry.options_of(PromptedJudge).keys())
+        if self.config.expected and "logprobs" in own:  # without them the run ends at once
+            options = {"logprobs": True, **options}
         return registry.build_engine(engine, options, also_allowed=registry.options_of(type(self)))
 
     def _check_probabilities(self) -> None:
@@ -232,6 +236,8 @@ class PromptedJudge(Judge):
         """Return the prompts' hashes, what is shown, and what the engine says of itself."""
         # Presets are not among the arguments: what they stand for must be said.
         own: dict[str, Scalar] = {"max_tokens": self.config.sampling.max_tokens}
+        if "engine" in self.unsigned and self._engine_name != registry.engine_name(type(self)):
+            own["engine"] = self._engine_name
         if self.config.lost_mass != LOST_MASS:
             own["lost_mass"] = float(self.config.lost_mass)
         return {

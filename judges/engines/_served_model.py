@@ -1,0 +1,199 @@
+"""The model behind a server: which checkpoint it serves, and what it says of itself."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._checkpoint import Checkpoint
+from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._text_tokens import (
+    inert_with,
+    shared_token,
+    tokens_of,
+    ways_of,
+)
+
+if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
+    from videojudge_bench.judges.engines._chat_messages import Send
+    from videojudge_bench.judges.engines._chat_replies import Completion
+    from videojudge_bench.judges.engines._model_types import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+_HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^/]+/?$")
+
+
+@dataclass(frozen=True)
+class ReplyStart:
+    """A reply that is begun for the model, right before its verdict.
+
+    Attributes:
+        text: what it is begun with.
+        rest: what the model must then write to open the verdict: a token that a choice may merge
+            with is left to it.
+        choices: the first tokens of the choices; empty where others may come first.
+    """
+
+    text: str
+    rest: str
+    choices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServedCheckpoint:
+    """A checkpoint that a server is to serve: what requests must hold to be like in process.
+
+    Attributes:
+        pretrained: a folder, or the name of a model on the Hugging Face hub.
+        revision: branch, tag or commit on the hub.
+    """
+
+    pretrained: str
+    revision: str | None = None
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.pretrained, revision=self.revision)
+
+    @property
+    def factor(self) -> int:
+        """Pixels along the side of what becomes one token."""
+        return self._checkpoint.frame_factor
+
+    @property
+    def takes_text_alone(self) -> bool:
+        """Whether it is a model of text."""
+        return self._checkpoint.kind == "text"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether frames of our sizes go into it as they are."""
+        return self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl")
+
+    @property
+    def send(self) -> Send:
+        """How it is shown what it is shown in process."""
+        return "video" if self.is_known else "frames"
+
+    def warn_of_images(self) -> None:
+        """Say what images mean for a model that is shown videos in process."""
+        if self.is_known:
+            logger.warning(
+                "send=frames shows pretrained=%s images with their times, not a video: another "
+                "prompt than in process, and than a judge that saw videos in training knows",
+                self.pretrained,
+            )
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        auto = importlib.import_module("transformers").AutoTokenizer
+        name = str(self._checkpoint.folder or self.pretrained)
+        found: Tokenizer = auto.from_pretrained(name, revision=self.revision)
+        return found
+
+    @cached_property
+    def inert(self) -> Callable[[str], str]:
+        """The function that breaks up its special tokens in a text."""
+        return inert_with(self._tokenizer.all_special_tokens)
+
+    @cached_property
+    def reply_start(self) -> Callable[[str, tuple[str, ...]], ReplyStart]:
+        """The function that says how replies are begun before choices."""
+        return cache(self._reply_start)
+
+    def _reply_start(self, text: str, choices: tuple[str, ...]) -> ReplyStart:
+        last = tokens_of(self._tokenizer, text)[-1]
+        rest = shared_token(self._tokenizer, choices, last)
+        if rest and text.endswith(rest):
+            return ReplyStart(text.removesuffix(rest), rest)
+        ways = (way for choice in choices for way in ways_of(self._tokenizer, choice, ""))
+        return ReplyStart(text, "", tuple(sorted({way[0] for way in ways})))
+
+    def settings(self) -> dict[str, Scalar]:
+        """Return the name and hash of its content, and which gold sets it was trained on."""
+        checkpoint = self._checkpoint
+        return {"model": checkpoint.identity(), **trained_on(checkpoint.folder)}
+
+    def name_on(self, server: str, listed: Mapping[str, str], asked: str, *, trusted: bool) -> str:
+        """Return the name by which a server serves the checkpoint.
+
+        Args:
+            server: its address, for messages.
+            listed: names of the models that the server lists, each with the folder or hub name
+                that it says it has loaded ("" where it says none).
+            asked: the name that the user gave; empty for none.
+            trusted: whether the user says that `asked` is the checkpoint, whatever it is called.
+
+        Raises:
+            ConfigError: the server serves another model, or none that could be told to be it.
+        """
+        if asked and (trusted or not listed):
+            return asked
+        fits = {name for name, root in listed.items() if self._is_called(root or name)}
+        if asked in listed and (asked in fits or not listed[asked]):
+            return asked
+        if not asked and len(fits) == 1:
+            return fits.pop()
+        shown = ", ".join(f"{n} ({root})" if root else n for n, root in listed.items()) or "nothing"
+        wanted = (
+            f"model {asked!r}, which is pretrained={self.pretrained}"
+            if asked
+            else (f"one model that is pretrained={self.pretrained}")
+        )
+        fix = "add trust_server=true" if asked in listed else "give model=NAME"
+        raise ConfigError(
+            f"the server at {server}: expected {wanted}, got {shown}. Start it with that model, or "
+            f"{fix} if it serves the checkpoint under another name"
+        )
+
+    def _is_called(self, name: str) -> bool:
+        """Whether a name is this checkpoint's: the same, or the same folder on another machine."""
+        found, own = (_HUB_CACHE.sub(r"\g<owner>/\g<name>", n) for n in (name, self.pretrained))
+        return found == own or _last_part(found) == _last_part(own)
+
+
+def _last_part(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2].lower()
+
+
+@dataclass
+class ServerRecord:
+    """What a server says of itself in its answers.
+
+    Attributes:
+        address: where it is, without secrets.
+        said: the model and the fingerprint of the first answer, by the names of their fields.
+    """
+
+    address: str
+    said: Mapping[str, str] = field(default_factory=dict)
+    _known: list[Mapping[str, str]] = field(default_factory=list)
+
+    def read(self, completion: Completion) -> None:
+        """Remember what an answer says; warn when it is not what the first one said."""
+        found = {"model": completion.model, "system_fingerprint": completion.system_fingerprint}
+        now = {name: str(value) for name, value in found.items() if value is not None}
+        if now in self._known:
+            return
+        self._known.append(now)
+        if len(self._known) == 1:
+            self.said = now
+            logger.info("the server at %s says: %s", self.address, _shown(now))
+            return
+        logger.warning(
+            "the server at %s changed while it was asked: expected %s, got %s. Judgements before "
+            "and after may differ; judge the set again with one model",
+            self.address, _shown(self.said), _shown(now),
+        )  # fmt: skip
+
+
+def _shown(said: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of itself"
