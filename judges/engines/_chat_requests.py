@@ -16,6 +16,7 @@ from videojudge_bench.judges.engines._chat_messages import (
     write_body,
 )
 from videojudge_bench.judges.engines._served_model import ReplyStart
+from videojudge_bench.judges.engines.special_tokens import make_inert
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
@@ -105,10 +106,10 @@ class RequestFormat:
             if start.choices:  # of vLLM 0.32; what does not know it gives the top ones
                 fields["logprob_token_ids"] = list(start.choices)
         texts = group.prefix.system, group.prefix.text + tail.text
-        if self.served is not None:
-            texts = self.served.inert(texts[0]), self.served.inert(texts[1])
-            if wire.plain_decoding:
-                fields.update(PLAIN_DECODING)
+        inert = make_inert if self.served is None else self.served.inert
+        if self.served is not None and wire.plain_decoding:
+            fields.update(PLAIN_DECODING)
+        texts = inert(texts[0]), inert(texts[1])
         return write_body(shown, texts, reply_start=start.text, fields=fields)
 
     def max_tokens(self, group: PromptGroup) -> int:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
-from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._hub_format import recorded_scheme, trained_on
 from videojudge_bench.judges.engines._model_source import ModelSource
 from videojudge_bench.judges.engines._weight_files import WEIGHTS, folder_hash, weight_counts
 
@@ -74,6 +74,15 @@ class Checkpoint(ModelSource):
         """The folder, None for a model on the hub."""
         path = Path(self.pretrained).expanduser()
         return path if path.is_dir() else None
+
+    @property
+    def recorded_scheme(self) -> str | None:
+        """The M-RoPE scheme that it was trained with, where it says so.
+
+        Raises:
+            ConfigError: what it says cannot be read.
+        """
+        return recorded_scheme(self.folder)
 
     @cached_property
     def config(self) -> Config:

@@ -12,8 +12,8 @@ from videojudge_bench.judges.engines.prefix_tree import positions
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar
+    from videojudge_bench.judges.engines._mrope import Scheme
     from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
-    from videojudge_bench.judges.engines._rules import Rule
     from videojudge_bench.video import FrameBatch
 
 
@@ -30,8 +30,8 @@ def explanations_of(
     inputs: Inputs,
     video: Mapping[str, Scalar],
     *,
-    rule: Rule,
-    tokens_per_second: float | None,
+    scheme: Scheme | None,
+    tokens_per_second: float,
 ) -> Sequence[Explanation]:
     """Return what the model takes for each continuation.
 
@@ -40,15 +40,15 @@ def explanations_of(
         group: what was asked.
         inputs: what the model takes for it.
         video: facts of what is shown.
-        rule: whose M-RoPE positions.
-        tokens_per_second: of the model's positions; None where they are not ours to say.
+        scheme: of M-RoPE positions; None for a model whose positions are not ours to say.
+        tokens_per_second: of these positions.
     """
     found = []
     for number, prompt in enumerate(inputs.prompts):
         placed: list[array[int]] = []
-        if tokens_per_second is not None:
+        if scheme is not None:
             ids = positions(
-                len(prompt), inputs.blocks, rule=rule, tokens_per_second=tokens_per_second
+                len(prompt), inputs.blocks, scheme=scheme, tokens_per_second=tokens_per_second
             ).ids
             placed = [array("i", axis) for axis in ids.tolist()]
         found.append(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, WrittenToken
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import (
@@ -22,7 +23,6 @@ from videojudge_bench.judges.engines._replying import (
     shared_token,
     verdict_place,
 )
-from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
 
@@ -46,14 +46,14 @@ class Plan:
     Attributes:
         share_prefix: or every prompt on its own.
         verify: how many groups to check against the model alone.
-        rule: whose M-RoPE positions.
+        scheme: whose M-RoPE positions; None: the model's own.
         batch_tokens: of continuations side by side in one row.
         mixed: whether the model works in bfloat16 whatever its weights are.
     """
 
     share_prefix: bool
     verify: int
-    rule: Rule
+    scheme: Scheme | None
     batch_tokens: int
     mixed: bool = False
 
@@ -159,7 +159,7 @@ class GroupWorker:
     ) -> list[Written | EngineError]:
         size = _memory_words(inputs)
         try:
-            prefix = SharedPrefix(self._model, inputs, rule=self._plan.rule)
+            prefix = SharedPrefix(self._model, inputs, scheme=self._plan.scheme or "qwen")
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -252,7 +252,7 @@ class GroupWorker:
     def _plain(
         self, group: PromptGroup, inputs: Inputs, choices: Choices | None
     ) -> list[Written | EngineError]:
-        prompts = PlainPrompts(self._model, inputs)
+        prompts = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
         found: list[Written | EngineError] = []
         for n in range(len(group.continuations)):
             if self._stopped():
@@ -273,7 +273,9 @@ class GroupWorker:
     def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
         sampler = _sampler(group, number)
         most = group.sampling.max_tokens
-        tokens = prompts.write(number, sampler, max_tokens=most, stopped=self._stopped)
+        tokens = prompts.write(
+            number, sampler, max_tokens=most, stopped=self._stopped, ends=self._ends
+        )
         written = Written(tokens, alternatives=sampler.alternatives)
         place = verdict_place(self._tokenizer, group.choices, tokens) if group.choices else None
         if place is None:
@@ -286,7 +288,7 @@ class GroupWorker:
         return replace(written, probabilities=choices.probabilities(behind))
 
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
-        plain = PlainPrompts(self._model, inputs)
+        plain = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
         for n in range(len(prefix.tails)):
             batch = next(self._batches(prefix, range(n, len(prefix.tails))))
             shared = Branches(prefix, batch).first[0]

@@ -23,7 +23,7 @@ TRAINED_FILE = "videojudge.json"
 PROMPT_OPTIONS: Mapping[str, str] = {"prompt": "rate.jinja", "pair_prompt": "prefer.jinja"}
 """Options of a judge that name a prompt file, and what the file is called in a model's folder."""
 
-_Part = TypeVar("_Part", list[Json], dict[str, Json])
+_Part = TypeVar("_Part", str, list[Json], dict[str, Json])
 _PROCESSORS: Mapping[str, tuple[str, str]] = {
     "image_processor": ("preprocessor_config.json", "image_processor_type"),
     "video_processor": ("video_preprocessor_config.json", "video_processor_type"),
@@ -54,13 +54,23 @@ def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
     }
 
 
-def _noted(folder: Path | None, part: str, kind: type[_Part]) -> _Part:
+def recorded_scheme(folder: Path | None) -> str | None:
+    """Return the M-RoPE scheme that a model was trained with; None where none is noted.
+
+    Raises:
+        ConfigError: the note cannot be read.
+    """
+    return _noted(folder, "mrope", str, optional=True) or None
+
+
+def _noted(folder: Path | None, part: str, kind: type[_Part], *, optional: bool = False) -> _Part:
     path = folder / TRAINED_FILE if folder is not None else None
     if path is None or not path.is_file():
         return kind()
     try:
-        found = json.loads(path.read_bytes())[part]
-    except (ValueError, KeyError, TypeError) as error:
+        note = json.loads(path.read_bytes())
+        found = note.get(part, kind()) if optional else note[part]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not what `videojudge train` writes ({error!r})") from error
     if not isinstance(found, kind):
         raise ConfigError(f"{path} is not what `videojudge train` writes ({part}: {found!r})")

@@ -68,6 +68,11 @@ class ModelSource(ABC):
         """
 
     @property
+    def recorded_scheme(self) -> str | None:
+        """The M-RoPE scheme that it was trained with, where it says so."""
+        return None
+
+    @property
     def model_type(self) -> str:
         """Its architecture, as transformers calls it."""
         # Of the class: in 4.57, some of Qwen's configurations answer with their text part.

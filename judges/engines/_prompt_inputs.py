@@ -13,9 +13,9 @@ from torch import Tensor
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._model_source import THINKING
-from videojudge_bench.judges.engines._text_tokens import inert_with
 from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
+from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_source import ModelSource
@@ -64,12 +64,12 @@ class PromptReader:
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
             # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
-        self._inert = inert_with(self.tokenizer.all_special_tokens)
+        self._marks = marks_of(self.tokenizer)
 
     def read(self, group: PromptGroup, frames: FrameBatch | None) -> Inputs:
         """Return the inputs of a group.
 
-        Special tokens that stand in the texts are broken up.
+        Special tokens of the model that stand in the texts are inert; see `special_tokens`.
 
         Raises:
             ConfigError: the chat template does not take such a conversation.
@@ -98,8 +98,8 @@ class PromptReader:
         """
         from jinja2 import TemplateError
 
-        user = self._inert(group.prefix.text + group.continuations[number].text)
-        system = self._inert(group.prefix.system)
+        said = group.prefix.text + group.continuations[number].text
+        user, system = (make_inert(text, self._marks) for text in (said, group.prefix.system))
         try:
             text = self._templated(system, user, sees, reply)
         except TemplateError:
@@ -173,7 +173,7 @@ class PromptReader:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
         """
-        whole = self.rendered(group, 0, True, reply=self._inert(reply))
+        whole = self.rendered(group, 0, True, reply=make_inert(reply, self._marks))
         if not whole.startswith(prompt):
             raise ConfigError(
                 "the model's chat template writes another prompt where a reply follows, so what "

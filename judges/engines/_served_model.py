@@ -14,11 +14,11 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._hub_format import trained_on
 from videojudge_bench.judges.engines._text_tokens import (
-    inert_with,
     shared_token,
     tokens_of,
     ways_of,
 )
+from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar
@@ -102,7 +102,8 @@ class ServedCheckpoint:
     @cached_property
     def inert(self) -> Callable[[str], str]:
         """The function that breaks up its special tokens in a text."""
-        return inert_with(self._tokenizer.all_special_tokens)
+        marks = marks_of(self._tokenizer)
+        return lambda text: make_inert(text, marks)
 
     @cached_property
     def reply_start(self) -> Callable[[str, tuple[str, ...]], ReplyStart]:

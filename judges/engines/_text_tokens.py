@@ -1,9 +1,8 @@
-"""Tokens of texts: special ones made inert, those that choices are written in, those that merge."""
+"""Tokens of texts: those that choices are written in, those that merge."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError
@@ -13,20 +12,6 @@ if TYPE_CHECKING:
 
 Way = tuple[int, ...]
 """The tokens in which a choice can be written."""
-
-
-def inert_with(tokens: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that breaks up special tokens in a text.
-
-    `<|im_end|>` becomes `< |im_end|>`, so that no response can end the prompt and speak for the
-    judge.
-
-    Args:
-        tokens: the model's special tokens.
-    """
-    longest_first = sorted(set(tokens), key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-    return lambda text: pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def tokens_of(tokenizer: Tokenizer, text: str) -> Way:

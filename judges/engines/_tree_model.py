@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
-from videojudge_bench.judges.engines._rules import Rule
 from videojudge_bench.judges.engines.prefix_tree import (
     Positions,
     additive,
@@ -33,8 +33,19 @@ class _Layer(Protocol):
     values: Tensor
 
 
-class _Cache(Protocol):
+class Cache(Protocol):
+    """Keys and values of all layers."""
+
     layers: list[_Layer]
+
+
+def new_cache(model: Model) -> tuple[str, Cache]:
+    """Return an empty cache for a model, and the argument by which the model takes it."""
+    caches = importlib.import_module("transformers")  # its types differ by version
+    cache: Cache = caches.DynamicCache(config=model.config.get_text_config())
+    # From 5.24 on; the older name is to go with 5.40.
+    named = "cache" in inspect.signature(model.forward).parameters
+    return "cache" if named else "past_key_values", cache
 
 
 class SharedPrefix:
@@ -43,16 +54,12 @@ class SharedPrefix:
     Args:
         model: a causal model of text, a Qwen2.5-VL or a Qwen3-VL.
         inputs: of the group.
-        rule: whose M-RoPE positions.
+        scheme: whose M-RoPE positions.
     """
 
-    def __init__(self, model: Model, inputs: Inputs, *, rule: Rule) -> None:
+    def __init__(self, model: Model, inputs: Inputs, *, scheme: Scheme) -> None:
         self._model = model
-        caches = importlib.import_module("transformers")  # its types differ by version
-        self._cache: _Cache = caches.DynamicCache(config=model.config.get_text_config())
-        # From 5.24 on; the older name is to go with 5.40.
-        named = "cache" in inspect.signature(model.forward).parameters
-        self._cache_name = "cache" if named else "past_key_values"
+        self._cache_name, self._cache = new_cache(model)
         self.device: torch.device = model.device
         self.length = common_prefix(inputs.prompts)
         self.tails = tuple(prompt[self.length :] for prompt in inputs.prompts)
@@ -61,7 +68,7 @@ class SharedPrefix:
         self.placed: Positions = positions(
             self.length,
             inputs.blocks,
-            rule=rule,
+            scheme=scheme,
             tokens_per_second=getattr(vision, "tokens_per_second", 1),
         )
         shared = inputs.prompts[0][: self.length]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from videojudge_bench.judges.engines._rules import Rule
+from videojudge_bench.judges.engines._mrope import Scheme
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Positions:
 
 
 def positions(
-    length: int, blocks: Sequence[VisionBlock], *, rule: Rule, tokens_per_second: float = 1.0
+    length: int, blocks: Sequence[VisionBlock], *, scheme: Scheme, tokens_per_second: float = 1.0
 ) -> Positions:
     """Return the positions of the first `length` tokens of a row.
 
     Args:
         length: how many tokens.
         blocks: those of them that show videos, in their order; each stands whole in the row.
-        rule: whose positions.
+        scheme: whose positions.
         tokens_per_second: positions per second of video (`tokens_per_second` of Qwen2.5-VL).
 
     Raises:
@@ -82,22 +82,27 @@ def positions(
             )
         parts.append(text_positions(at, block.start - index))
         at += block.start - index
-        seen = _block_positions(block, rule, tokens_per_second) + at
+        seen = _block_positions(block, scheme, tokens_per_second) + at
         parts.append(seen)
-        at = int(seen.max()) + 1 if rule == 4 else at + max(block.height, block.width)
+        if scheme == "transformers5":
+            at += max(block.height, block.width)
+        else:
+            at = int(seen.max()) + 1
         index = block.start + block.tokens
     parts.append(text_positions(at, length - index))
     return Positions(torch.cat(parts, dim=1), at + length - index)
 
 
-def _block_positions(block: VisionBlock, rule: Rule, tokens_per_second: float) -> Tensor:
-    steps = torch.arange(block.time)
-    if rule == 4:
-        times = (steps * int(block.step_seconds) * tokens_per_second).long()
-    else:
-        # In float32, as transformers has it: a product just below a whole number is cut off.
-        step = tokens_per_second * torch.tensor(block.step_seconds, dtype=torch.float32)
-        times = (steps * step).long()
+def _block_positions(block: VisionBlock, scheme: Scheme, tokens_per_second: float) -> Tensor:
+    # Processors give seconds in float32; what is done with them then decides which product falls
+    # just below a whole number, and is cut to the one before.
+    seconds = torch.tensor(block.step_seconds, dtype=torch.float32)
+    if scheme == "transformers4":
+        seconds = seconds.trunc()
+    step = seconds * tokens_per_second
+    if scheme == "qwen":
+        step = seconds.double() * tokens_per_second  # as in vLLM
+    times = (torch.arange(block.time) * step).long()
     grid = torch.meshgrid(
         times, torch.arange(block.height), torch.arange(block.width), indexing="ij"
     )

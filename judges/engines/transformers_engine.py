@@ -16,7 +16,7 @@ from videojudge_bench.engine import Capability, EngineError, Explanation, Prompt
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._model_source import THINKING, LoadedModel, ModelSource
-from videojudge_bench.judges.engines._rules import Rule, installed_rule
+from videojudge_bench.judges.engines._mrope import Scheme, chosen_scheme
 from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.video import FrameBatch, FrameStore
 
@@ -53,7 +53,9 @@ class TransformersEngine:
         verify_prefix: so many groups are checked against the model's own forward.
         thinking: whether the model thinks before it replies, where its chat template has the
             choice (`enable_thinking`, as Qwen3's); None: as the template has it.
-        mrope: 4 or 5: M-RoPE positions of transformers 4 or 5; None: those of the installed one.
+        mrope: M-RoPE scheme of Qwen2.5-VL: `qwen` (Qwen's own code and vLLM), `transformers4` or
+            `transformers5`; None: the one that the checkpoint was trained with, where it says so,
+            else `qwen`.
         max_frames: of a video.
         fps: frames per second of video; None spreads `max_frames` evenly.
         min_pixels: per frame; None: as `FramePolicy`.
@@ -80,7 +82,7 @@ class TransformersEngine:
         share_prefix: bool = True,
         verify_prefix: int = 0,
         thinking: bool | None = None,
-        mrope: int | None = None,
+        mrope: str | None = None,
         max_frames: int = 180,
         fps: float | None = 1.0,
         min_pixels: int | None = None,
@@ -108,7 +110,8 @@ class TransformersEngine:
                 )
         self._share, self._verify = share_prefix, verify_prefix
         self._thinking = thinking
-        self._rule, self._batch_tokens = _rule(mrope), batch_tokens
+        self._scheme: Scheme | None = chosen_scheme(mrope, self.source)
+        self._batch_tokens = batch_tokens
         self._check()
         if self.source is named:
             named.check_memory()
@@ -164,7 +167,7 @@ class TransformersEngine:
             **source.settings(),
             "transformers": version("transformers"),
             **({} if self._thinking is None else {"thinking": self._thinking}),
-            **({"mrope": self._rule} if source.kind in ("qwen2_5_vl", "qwen3_vl") else {}),
+            **({} if self._scheme is None else {"mrope": self._scheme}),
             **(self._policy.settings() if source.sees else {}),
         }
 
@@ -202,9 +205,7 @@ class TransformersEngine:
 
         frames = self._frames(group)
         facts = _explaining.video_facts(frames, self._policy.fps)
-        # Positions are ours only where the prefix is shared, and of three axes only with a video.
         vision = getattr(self.source.config, "vision_config", None)
-        is_ours = self._share and vision is not None
         with self._reading:
             reader = self._prompt_reader()
             return _explaining.explanations_of(
@@ -212,8 +213,8 @@ class TransformersEngine:
                 group,
                 reader.read(group, frames),
                 facts,
-                rule=self._rule,
-                tokens_per_second=getattr(vision, "tokens_per_second", 1) if is_ours else None,
+                scheme=self._scheme,
+                tokens_per_second=getattr(vision, "tokens_per_second", 1),
             )
 
     def _frames(self, group: PromptGroup) -> FrameBatch | None:
@@ -238,7 +239,7 @@ class TransformersEngine:
             from videojudge_bench.judges.engines._group_work import GroupWorker, Plan
 
             plan = Plan(
-                self._share, self._verify, self._rule, self._batch_tokens, self.source.mixed
+                self._share, self._verify, self._scheme, self._batch_tokens, self.source.mixed
             )
             model, tokenizer = self.source.load(), self.source.tokenizer
             self._worker = GroupWorker(model, tokenizer, plan, self._closing.is_set)
@@ -253,7 +254,6 @@ class TransformersEngine:
                 "be shared (it can be for Qwen2.5-VL, Qwen3-VL and causal models of text whose "
                 "layers all see the whole prompt); give share_prefix=false"
             )
-        problems += self._rule_problems()
         if self._thinking is not None and THINKING not in template:
             problems.append(
                 f"thinking={self._thinking}: the model's chat template has no such choice "
@@ -265,31 +265,6 @@ class TransformersEngine:
             problems.append(f"batch_tokens={self._batch_tokens}: it is a number from 1 up")
         if problems:
             raise ConfigError.all_of("engine 'transformers'", problems)
-
-    def _rule_problems(self) -> list[str]:
-        """Only our own positions can be those of another version, and only for Qwen2.5-VL."""
-        own = installed_rule()
-        if self._rule == own or self.source.kind != "qwen2_5_vl":
-            return []
-        given, problems = f"mrope={self._rule} with transformers {version('transformers')}", []
-        if not self._share:
-            problems.append(f"{given} needs share_prefix=true: its own positions are {own}")
-        if self._verify:
-            problems.append(
-                f"{given} cannot be verified: the model alone has the positions {own}; give "
-                "verify_prefix=0"
-            )
-        return problems
-
-
-def _rule(mrope: int | None) -> Rule:
-    if mrope is None:
-        return installed_rule()
-    if mrope not in (4, 5):
-        raise ConfigError(
-            f"mrope={mrope!r}: it is 4 or 5, the version of transformers whose positions are meant"
-        )
-    return 4 if mrope == 4 else 5
 
 
 def _sees_all(text_config: TextConfig) -> bool:

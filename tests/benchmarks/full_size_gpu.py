@@ -109,7 +109,7 @@ def _rows() -> tuple[Inputs, list[Encoded]]:
 
 
 def _batch(video: Inputs, rows: list[Encoded]) -> Batch:
-    packed = pack(rows, video, rule=5, tokens_per_second=2)
+    packed = pack(rows, video, scheme="qwen", tokens_per_second=2)
     types = torch.zeros_like(packed.tokens)
     types[: len(video.media_types)] = torch.tensor(video.media_types)
     features = {

@@ -85,7 +85,7 @@ def _frames() -> FrameBatch:
 
 def _batch(rows: list[Encoded], base: BaseModel, frames: FrameBatch) -> dict[str, Any]:
     seen = base.reader.video_part(rows[0].begins, frames)
-    row = pack(rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
+    row = pack(rows, seen, scheme=base.scheme, tokens_per_second=base.tokens_per_second)
     features = {
         "input_ids": row.tokens,
         "position_ids": row.positions,

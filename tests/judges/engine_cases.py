@@ -16,6 +16,7 @@ import torch
 from videojudge_bench import tasks
 from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Reply
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.judges.tiny_qwen import FAMILIES, build
@@ -141,7 +142,8 @@ def read(engine: Engine, asked: PromptGroup) -> Inputs:
     return reader.read(asked, frames)
 
 
-def rule() -> Any:
+def own_scheme() -> Scheme:
+    """Whose positions the installed transformers gives a model."""
     import transformers
 
-    return 4 if transformers.__version__.startswith("4.") else 5
+    return "transformers4" if transformers.__version__.startswith("4.") else "transformers5"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from engine_cases import own_scheme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,27 +39,68 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Any]:
     return {f: auto.from_pretrained(build(root / f, family=f)).eval() for f in FAMILIES}
 
 
+GOLDEN = json.loads((Path(__file__).parent / "mrope_golden.json").read_text())["cases"]
+
+
+def placed_by_qwen(case: dict[str, Any]) -> dict[str, Any]:
+    blocks: list[VisionBlock] = []
+    length = 0
+    for video in case["videos"]:
+        shape = {k: v for k, v in video.items() if k != "text_before"}
+        blocks.append(VisionBlock(length + video["text_before"], **shape))
+        length = blocks[-1].start + blocks[-1].tokens
+    length += case["text_behind"]
+    found = positions(length, blocks, scheme="qwen", tokens_per_second=2)
+    return {"ids": found.ids.tolist(), "following": found.following}
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_qwen_s_positions_are_those_of_vllm(case: dict[str, Any]) -> None:
+    assert placed_by_qwen(case) == case["vllm"]
+
+
+def test_qwen_s_positions_are_those_of_the_first_published_code() -> None:
+    """Where a step in time is a whole number up to float32's last digit, the two round apart."""
+    tied = [
+        any(
+            abs(step - round(step)) < 1e-5 and Fraction(video["step_seconds"]).denominator > 4
+            for video in case["videos"]
+            for step in (2 * n * video["step_seconds"] for n in range(1, video["time"]))
+        )
+        for case in GOLDEN
+    ]
+    assert 20 < tied.count(False) < len(GOLDEN)
+    for case, is_tied in zip(GOLDEN, tied, strict=True):
+        found = placed_by_qwen(case)
+        if not is_tied:
+            assert found == case["published"]
+        apart = torch.tensor(case["published"]["ids"]) - torch.tensor(found["ids"])
+        assert 0 <= int(apart.min()) <= int(apart.max()) <= len(case["videos"])
+
+
 def test_a_long_video_has_the_positions_that_both_versions_were_seen_to_give() -> None:
     # 90 steps of 6.67 s behind 4 tokens, 10 x 18 tokens each: run in 4.57.1 and in 5.23.0.
     block = VisionBlock(start=4, time=90, height=10, width=18, step_seconds=20 / 3)
-    old = positions(4 + block.tokens, [block], rule=4, tokens_per_second=2)
-    new = positions(4 + block.tokens, [block], rule=5, tokens_per_second=2)
+    old = positions(4 + block.tokens, [block], scheme="transformers4", tokens_per_second=2)
+    new = positions(4 + block.tokens, [block], scheme="transformers5", tokens_per_second=2)
     assert (int(old.ids[0].max()), old.following) == (1072, 1073)
     assert (int(new.ids[0].max()), new.following) == (1190, 22)
 
 
 def test_positions_by_hand() -> None:
     block = VisionBlock(start=1, time=2, height=1, width=2, step_seconds=1.5)
-    old = positions(6, [block], rule=4, tokens_per_second=2)
+    own = positions(6, [block], scheme="qwen", tokens_per_second=2)
+    assert own.ids.tolist() == [[0, 1, 1, 4, 4, 5], [0, 1, 1, 1, 1, 5], [0, 1, 2, 1, 2, 5]]
+    old = positions(6, [block], scheme="transformers4", tokens_per_second=2)
     assert old.ids.tolist() == [[0, 1, 1, 3, 3, 4], [0, 1, 1, 1, 1, 4], [0, 1, 2, 1, 2, 4]]
-    new = positions(6, [block], rule=5, tokens_per_second=2)
+    new = positions(6, [block], scheme="transformers5", tokens_per_second=2)
     assert new.ids.tolist() == [[0, 1, 1, 4, 4, 3], [0, 1, 1, 1, 1, 3], [0, 1, 2, 1, 2, 3]]
-    assert (old.following, new.following) == (5, 4)
+    assert (own.following, old.following, new.following) == (6, 5, 4)
 
 
 def test_text_alone_counts_up() -> None:
-    assert positions(3, [], rule=5).ids.tolist() == [[0, 1, 2]] * 3
-    empty = positions(0, [], rule=4)
+    assert positions(3, [], scheme="transformers5").ids.tolist() == [[0, 1, 2]] * 3
+    empty = positions(0, [], scheme="transformers4")
     assert (empty.ids.shape, empty.following) == ((3, 0), 0)
 
 
@@ -63,7 +108,7 @@ def test_text_alone_counts_up() -> None:
 def test_blocks_that_do_not_fit_are_refused(starts: tuple[int, ...]) -> None:
     blocks = [VisionBlock(start, 1, 2, 2) for start in starts]
     with pytest.raises(ValueError, match=r"a block of 4 tokens at . does not fit into a row of 8"):
-        positions(8, blocks, rule=5)
+        positions(8, blocks, scheme="transformers5")
 
 
 @settings(max_examples=40, deadline=None)
@@ -92,13 +137,13 @@ def test_positions_are_those_of_the_installed_transformers(
     ids += [TEXT] * after
     row = torch.tensor([ids])
     extra: dict[str, Any] = {"second_per_grid_ts": torch.tensor([seconds])}
-    if _rule() == 5:
+    if own_scheme() == "transformers5":
         extra["mm_token_type_ids"] = torch.where(row == config.video_token_id, VIDEO, 0)
     if family == "qwen3_vl":
         del extra["second_per_grid_ts"]
     grid = torch.tensor([[time, 2 * height, 2 * width]])
     expected, _ = models[family].model.get_rope_index(row, video_grid_thw=grid, **extra)
-    found = positions(len(ids), blocks, rule=_rule(), tokens_per_second=2)
+    found = positions(len(ids), blocks, scheme=own_scheme(), tokens_per_second=2)
     assert torch.equal(found.ids[:, None], expected)
 
 
@@ -153,7 +198,7 @@ def test_one_packed_row_gives_the_logits_of_each_row_alone(
     models: dict[Family, Any], family: Family
 ) -> None:
     prefix, tails = [5, 6, 7, 8, 9], [[10, 11, 12], [20], [30, 31]]
-    placed = positions(len(prefix), [], rule=5)
+    placed = positions(len(prefix), [], scheme="transformers5")
     row = pack_nested(prefix, [Branch(tail) for tail in tails], placed)
     assert row.tokens.tolist() == [*prefix, 10, 11, 12, 20, 30, 31]
     assert row.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 5, 5, 6]
@@ -171,15 +216,13 @@ def test_one_packed_row_gives_the_logits_of_each_row_alone(
             assert float((found - expected).abs().max()) < 1e-4
 
 
-def _rule() -> Any:
-    import transformers
-
-    return 4 if transformers.__version__.startswith("4.") else 5
-
-
 def test_a_row_may_end_with_its_video() -> None:
     block = VisionBlock(0, 1, 1, 3)
-    assert positions(3, [block], rule=5).ids.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 2]]
+    assert positions(3, [block], scheme="transformers5").ids.tolist() == [
+        [0, 0, 0],
+        [0, 0, 0],
+        [0, 1, 2],
+    ]
 
 
 # Trees with more than one level.
@@ -217,7 +260,7 @@ def _ways(branches: Iterable[Branch], way: tuple[int, ...], at: int) -> Iterator
 def test_a_nested_row_is_each_way_to_a_leaf_as_it_stands_alone(
     prefix: list[int], branches: list[Branch], following: int
 ) -> None:
-    placed = positions(len(prefix), [], rule=5)
+    placed = positions(len(prefix), [], scheme="transformers5")
     placed = replace(placed, following=placed.following + following)
     row = pack_nested(prefix, branches, placed)
     seen = nested_mask(row.until[None])[0, 0]
@@ -238,7 +281,7 @@ def test_a_nested_row_is_each_way_to_a_leaf_as_it_stands_alone(
 
 def test_a_nested_row_by_hand() -> None:
     tree = [Branch((3,), (Branch((4, 5)), Branch((6,)))), Branch((7,))]
-    row = pack_nested([1, 2], tree, positions(2, [], rule=5))
+    row = pack_nested([1, 2], tree, positions(2, [], scheme="transformers5"))
     assert row.tokens.tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert row.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 2]
     assert row.until.tolist() == [7, 7, 6, 5, 5, 6, 7]

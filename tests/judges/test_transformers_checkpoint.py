@@ -16,7 +16,6 @@ from engine_cases import (  # noqa: F401 - fixtures
     ask,
     engine_maker,
     group,
-    rule,
     text_model,
     tiny_models,
 )
@@ -35,7 +34,7 @@ def test_settings_name_the_content_and_no_path(
     found = make(max_frames=7).settings()
     assert found["model"].startswith("qwen2_5_vl@sha256:")
     assert (found["dtype"], found["attention"], found["frames"]) == ("float32", "sdpa", 7)
-    assert found["mrope"] == rule()
+    assert found["mrope"] == "qwen"
     assert make("qwen3_vl").settings()["factor"] == 32
     assert not any(str(models["text"].parent) in str(value) for value in found.values())
     copied = shutil.copytree(models["qwen2_5_vl"], tmp_path / "elsewhere" / "qwen2_5_vl")
@@ -121,17 +120,64 @@ def test_options_that_cannot_change_a_loaded_model_are_refused(make: Any) -> Non
             make(live, **option)
 
 
+# M-RoPE schemes.
+
+
+def noted(make: Any, folder: Path, scheme: str | None, family: str = "qwen2_5_vl") -> Path:
+    note = {"overlap": [], "judge": {}, **({"mrope": scheme} if scheme else {})}
+    shutil.copytree(make(family).source.folder, folder)
+    (folder / "videojudge.json").write_text(json.dumps(note), encoding="utf-8")
+    return folder
+
+
+def test_the_scheme_that_a_checkpoint_records_wins(
+    make: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = noted(make, tmp_path / "own", "transformers4")
+    assert make(folder).settings()["mrope"] == "transformers4"
+    assert make(folder, mrope="transformers4").settings()["mrope"] == "transformers4"
+    assert str(folder) not in caplog.text
+    assert make(folder, mrope="qwen").settings()["mrope"] == "qwen"
+    assert (
+        f"pretrained={folder} was trained with mrope=transformers4, and mrope=qwen" in caplog.text
+    )
+
+
+def test_a_model_that_records_no_scheme_is_warned_about_once(
+    make: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = noted(make, tmp_path / "none", None)
+    for _ in range(2):
+        assert make(folder).settings()["mrope"] == "qwen"
+    assert make(folder, mrope="transformers5").settings()["mrope"] == "transformers5"
+    (said,) = [record.message for record in caplog.records if str(folder) in record.message]
+    assert "mrope=qwen is used" in said
+    assert "give mrope=transformers4 or mrope=transformers5" in said
+
+
+def test_of_qwen3_vl_no_scheme_is_warned_about(
+    make: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = noted(make, tmp_path / "qwen3", None, "qwen3_vl")
+    for options in ({}, {"mrope": "transformers4"}):
+        make(folder, **options)
+    assert str(folder) not in caplog.text
+
+
+def test_a_recorded_scheme_that_is_not_known_is_refused(make: Any, tmp_path: Path) -> None:
+    folder = noted(make, tmp_path / "new", "transformers9")
+    with pytest.raises(UnknownNameError, match=r"unknown mrope 'transformers9'.* records it\."):
+        make(folder)
+
+
 # Bad input.
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mrope": 3}, "mrope=3: it is 4 or 5"),
         ({"verify_prefix": -1}, "verify_prefix=-1: it is a number from 0 up"),
         ({"batch_tokens": 0}, "batch_tokens=0: it is a number from 1 up"),
-        ({"mrope": 9 - rule(), "share_prefix": False}, "needs share_prefix=true"),
-        ({"mrope": 9 - rule(), "verify_prefix": 1}, "cannot be verified: the model alone"),
         ({"thinking": True}, r"thinking=True: the model's chat template has no such choice"),
         ({"adapter": "/no/adapter"}, None),
     ],
@@ -146,6 +192,8 @@ def test_options_that_cannot_work(make: Any, options: dict[str, Any], message: s
 
 
 def test_unknown_names(make: Any) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown mrope 'transformers'\. .*transformers4"):
+        make(mrope="transformers")
     with pytest.raises(UnknownNameError, match=r"unknown dtype 'bf16'\. .*Known: auto, bfloat16"):
         make(dtype="bf16")
     with pytest.raises(UnknownNameError, match="unknown quantization '3bit'"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from engine_cases import (  # noqa: F401 - fixtures
     ask,
     engine_maker,
     group,
+    own_scheme,
     read,
     reasons,
-    rule,
     text_model,
     texts,
     tiny_models,
@@ -29,6 +30,7 @@ from videojudge_bench.engine import Prefix, PromptGroup, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item
 from videojudge_bench.judges.engines import _tree_model
+from videojudge_bench.judges.engines._mrope import SCHEMES
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._tree_model import Branches, SharedPrefix
 from videojudge_bench.judges.engines.prefix_tree import Positions, common_prefix, positions
@@ -48,7 +50,7 @@ def test_logits_are_those_of_the_model_alone(make: Any, model: str, kind: str) -
     for video in ("mdn_pig.webm", "nasa_13013.mp4", None):
         inputs = read(engine, group(kind, video if model != "text" else None))
         with torch.inference_mode():
-            prefix = SharedPrefix(loaded, inputs, rule=rule())
+            prefix = SharedPrefix(loaded, inputs, scheme=own_scheme())
             shared = Branches(prefix, range(len(ANSWERS))).first
             alone = PlainPrompts(loaded, inputs)
             expected = torch.stack([alone.logits(n) for n in range(len(ANSWERS))])
@@ -103,7 +105,7 @@ def test_probabilities_are_products_along_the_tokens_of_a_choice(make: Any) -> N
     assert tokenizer("10", add_special_tokens=False)["input_ids"] == [*one, *nought]
     assert len(spaced) == 2  # Qwen cuts digits off, so that no token holds the blank as well
     with torch.inference_mode():
-        plain = PlainPrompts(loaded, inputs)
+        plain = PlainPrompts(loaded, inputs, "qwen")
         first, second = (torch.softmax(plain.logits(0, more), -1) for more in ((), one))
     both = float(first[one[0]] * second[nought[0]])
     assert ask(engine, asked)[0].probabilities == pytest.approx(
@@ -119,7 +121,7 @@ def test_letters_count_with_and_without_a_blank_before_them(make: Any) -> None:
     ways = [tokenizer(form, add_special_tokens=False)["input_ids"] for form in ("A", " A")]
     assert [len(way) for way in ways] == [1, 1]
     with torch.inference_mode():
-        first = torch.softmax(PlainPrompts(loaded, inputs).logits(0), -1)
+        first = torch.softmax(PlainPrompts(loaded, inputs, "qwen").logits(0), -1)
     found = ask(engine, asked)[0]
     assert found.probabilities["A"] == pytest.approx(float(first[[w[0] for w in ways]].sum()))
 
@@ -167,10 +169,39 @@ def test_a_wrong_rule_of_positions_is_found(
         asyncio.run(make(family, verify_prefix=1).complete(group()))
 
 
-def test_the_two_rules_of_positions_give_different_numbers(make: Any) -> None:
+def test_schemes_of_positions_give_different_numbers_on_every_path(make: Any) -> None:
     asked = group(reply_start="<score>", choices=("1", "5"))
-    by_rule = [ask(make(mrope=n, fps=0.5), asked)[0].probabilities for n in (4, 5)]
-    assert by_rule[0] != pytest.approx(by_rule[1], rel=1e-3)
+    # Steps of 8/3 s, and a video that is longer than its frames are wide.
+    options = {"fps": 0.75, "max_frames": 9}
+    found = {}
+    for scheme in SCHEMES:
+        shared = ask(make(mrope=scheme, verify_prefix=1, **options), asked)
+        alone = ask(make(mrope=scheme, share_prefix=False, **options), asked)
+        found[scheme] = shared[0].probabilities
+        assert found[scheme] == pytest.approx(alone[0].probabilities, rel=1e-4)
+    for one, other in combinations(SCHEMES, 2):
+        assert found[one] != pytest.approx(found[other], rel=1e-3)
+    default = ask(make(**options), asked)[0].probabilities
+    assert default == pytest.approx(found["qwen"], rel=1e-6)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_replies_at_given_positions_are_those_that_the_model_writes_itself(
+    make: Any, model: str
+) -> None:
+    engine = make(model, fps=0.75, max_frames=9)
+    inputs, loaded = read(engine, group()), engine.source.load()
+    written = []
+    with torch.inference_mode():
+        for scheme in (None, own_scheme(), "qwen"):
+            prompts = PlainPrompts(loaded, inputs, scheme)
+            replies = [
+                prompts.write(n, _greedy(), max_tokens=8, ends=(), stopped=lambda: False)
+                for n in range(len(ANSWERS))
+            ]
+            written.append(replies)
+    assert written[0] == written[1]
+    assert all(len(reply) == 8 for reply in written[0])
 
 
 # Memory, length, ends.
@@ -330,7 +361,7 @@ def test_a_reply_ends_where_the_model_ends_it(
     engine = make()
     with torch.inference_mode():
         tokens = PlainPrompts(engine.source.load(), read(engine, asked)).write(
-            0, _greedy(), max_tokens=6, stopped=lambda: False
+            0, _greedy(), max_tokens=6, ends=(), stopped=lambda: False
         )
     folder = shutil.copytree(models["qwen2_5_vl"], tmp_path / "ends")
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [tokens[2]]}))

@@ -14,8 +14,8 @@ from engine_cases import (  # noqa: F401 - fixtures
     ask,
     engine_maker,
     group,
+    own_scheme,
     read,
-    rule,
     tiny_models,
 )
 
@@ -155,7 +155,7 @@ def test_given_the_inputs_of_the_stock_model_first_logits_are_its_own(
     loaded = checkpoint.load()
     with torch.inference_mode():
         expected = stock.model(**given).logits[0, -1].float()
-        prefix = SharedPrefix(loaded, inputs, rule=rule())
+        prefix = SharedPrefix(loaded, inputs, scheme=own_scheme())
         found = Branches(prefix, [0]).first[0]
     assert prefix.length == ids.shape[1] - 1
     # 8 bits of mantissa: a few hundredths of the largest logit.

@@ -15,7 +15,6 @@ from engine_cases import (  # noqa: F401 - fixtures
     engine_maker,
     group,
     read,
-    rule,
     text_model,
     texts,
     tiny_models,
@@ -117,7 +116,8 @@ def test_what_a_start_and_a_choice_share_is_left_to_the_model(
         assert one.text == other.text
         assert one.text.startswith("<answer>")
         assert ">>" not in one.text
-    plain = PlainPrompts(engine.source.load(), read(engine, group("prefer", video)))
+    inputs = read(engine, group("prefer", video))
+    plain = PlainPrompts(engine.source.load(), inputs, None if model == "text" else "qwen")
     start = [*_ids(tokenizer, "<"), *_ids(tokenizer, "answer")]
     (bracket,) = _ids(tokenizer, ">")
     with torch.inference_mode():
@@ -198,14 +198,16 @@ def test_a_reply_about_a_long_video_is_that_of_the_model_alone(
     # With more positions than the text behind it has tokens, a reply after the last position would
     # stand elsewhere than one after the text.
     asked = _free("prefer", "mdn_pig.webm")
-    made = [make(merged["qwen2_5_vl"], fps=None, share_prefix=share) for share in (True, False)]
+    options = {"fps": None, "mrope": "transformers5"}  # the only scheme of which that is so
+    made = [make(merged["qwen2_5_vl"], share_prefix=share, **options) for share in (True, False)]
     for engine in made:
         batch = engine.load_frames(asked.prefix.video)
         times = tuple(150 * time for time in batch.times_seconds)
         stretched = replace(batch, times_seconds=times, duration_seconds=150.0 * times[-1])
         monkeypatch.setattr(engine, "load_frames", lambda _path, found=stretched: found)
-    placed = SharedPrefix(made[0].source.load(), read(made[0], asked), rule=rule()).placed
-    assert int(placed.ids.max()) > placed.following + 100 or rule() == 4
+    inputs = read(made[0], asked)
+    placed = SharedPrefix(made[0].source.load(), inputs, scheme="transformers5").placed
+    assert int(placed.ids.max()) > placed.following + 100
     written = [
         texts(ask(engine, replace(asked, choices=(), sampling=Sampling(max_tokens=8))))
         for engine in made

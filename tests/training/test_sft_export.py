@@ -241,11 +241,12 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     bootstrap = tmp_path / "bootstrap"
     sample_rows(bootstrap / "data" / "pointwise_train.jsonl", feedback=False, validation=0)
     (bootstrap / "seeds.json").write_text(json.dumps({"overlap": {"llava": 5}}))
-    changes = ("training.steps=1", "evaluation.videos=0")
+    changes = ("training.steps=1", "evaluation.videos=0", "model.mrope=transformers5")
     recipe = recipe_for(models["qwen2_5_vl"], bootstrap, *changes)
     folder = train(recipe, tmp_path / "run")
     note = json_of(folder / "videojudge.json")
-    assert note["overlap"] == ["llava"]
+    assert (note["overlap"], note["mrope"]) == (["llava"], "transformers5")
+    assert base_of(folder).scheme == "transformers5"  # a training that goes on from it
     judge = build("videojudge", options_of(folder))
     gold_set = goldsets.load("llava")
     options = RunOptions(journal=tmp_path / "journal")
@@ -253,7 +254,7 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     judgements = Run(judge, gold_set, options).judge(wanted)
     assert not [judgement for judgement in judgements.values() if judgement.failed]
     (found,) = find_runs(tmp_path / "journal")
-    assert found.judge["overlap"] == "llava"
+    assert (found.judge["overlap"], found.judge["mrope"]) == ("llava", "transformers5")
     assert to_stored(found, resamples=1).overlap == ("llava",)
 
 

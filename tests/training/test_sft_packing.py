@@ -132,7 +132,7 @@ def test_the_likelihood_of_a_reply_is_that_of_the_judge_s_own_path(
     assert all(row.user.startswith(shared) for row in rows)
     frames = load_frames(VIDEOS / "mdn_pig.webm", base.policy)
     inputs = base.reader.read(group_of(rows, shared), frames)
-    plain = PlainPrompts(model, inputs)
+    plain = PlainPrompts(model, inputs, base.scheme)
     expected, tokens = 0.0, 0
     with torch.no_grad():
         for number, row in enumerate(rows):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,6 +11,7 @@ from typing import Literal
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
+from videojudge_bench.judges.engines.special_tokens import make_inert
 from videojudge_bench.prompts import (
     PROMPTS_FOLDER,
     PromptTemplate,
@@ -34,8 +34,6 @@ PAIRS_SHARE = 0.5
 
 RUBRIC_SHARE = 0.1
 """Of the pointwise rows: the paper trains VideoJudgeR-3B on a tenth of its data."""
-
-_MARK = re.compile(r"<(video|image|audio)>")
 
 GOLD_FEEDBACK = "Everything that the answer says is right, and nothing that was asked is missing."
 
@@ -272,9 +270,9 @@ def _one_line(text: str) -> str:
 def chat_of(row: TrainingRow) -> list[dict[str, str]]:
     """Return system, user and assistant message; `<video>` stands where the video goes.
 
-    Such a mark inside a text loses its angle brackets: trainers count marks and videos.
+    Special tokens in texts are inert, and so are such marks: trainers count marks and videos.
     """
-    system, user, reply = (_MARK.sub(r"(\1)", text) for text in (row.system, row.user, row.reply))
+    system, user, reply = map(make_inert, (row.system, row.user, row.reply))
     return [
         {"role": "system", "content": system},
         {"role": "user", "content": f"<video>\n{user}"},

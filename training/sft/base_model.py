@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
+from videojudge_bench.judges.engines._mrope import Scheme, chosen_scheme
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
-from videojudge_bench.judges.engines._rules import Rule, installed_rule
 from videojudge_bench.training.sft.options import FrameOptions, ModelOptions
 
 if TYPE_CHECKING:
@@ -86,10 +86,12 @@ class BaseModel:
         """Patches of the vision tower that become one token."""
         return int(self.vision.spatial_merge_size**2)
 
-    @property
-    def rule(self) -> Rule:
-        """Whose M-RoPE positions it is trained with: those of the installed transformers."""
-        return installed_rule()
+    @cached_property
+    def scheme(self) -> Scheme:
+        """The M-RoPE scheme that it is trained with."""
+        scheme = chosen_scheme(self.options.mrope, self.checkpoint)
+        assert scheme is not None, "a model that can be trained has one"
+        return scheme
 
     @property
     def tokens_per_second(self) -> float:

@@ -66,7 +66,7 @@ class BundleDataset(Dataset[Features]):
         base = self._base
         frames = load_frames(bundle.video, base.policy, store=self._store)
         seen = base.reader.video_part(bundle.rows[0].begins, frames)
-        row = pack(bundle.rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
+        row = pack(bundle.rows, seen, scheme=base.scheme, tokens_per_second=base.tokens_per_second)
         features = {
             "input_ids": row.tokens,
             "position_ids": row.positions,

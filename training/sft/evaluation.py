@@ -141,6 +141,7 @@ def live_judge(
     policy = base.policy
     engine = TransformersEngine(
         pretrained=LoadedModel(model, base.checkpoint.processor, mixed=mixed),
+        mrope=base.scheme,
         max_frames=policy.max_frames,
         fps=policy.fps,
         min_pixels=policy.min_pixels,

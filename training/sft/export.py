@@ -79,7 +79,7 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
                 shutil.copyfile(prompt_path(prompt), made / name)
-        write_json(made / TRAINED_FILE, _note(recipe, facts))
+        write_json(made / TRAINED_FILE, _note(recipe, facts, base.scheme))
         card = model_card(recipe, facts, asking(recipe))
         (made / "README.md").write_text(card, encoding="utf-8")
         made.chmod(0o755)  # a temporary folder is closed to others
@@ -90,12 +90,13 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
     return folder
 
 
-def _note(recipe: Recipe, facts: Facts) -> dict[str, Json]:
+def _note(recipe: Recipe, facts: Facts, scheme: str) -> dict[str, Json]:
     return {
         "videojudge_bench": __version__,
         "recipe": recipe.to_json(),
         "data_hash": facts.data_hash,
         "overlap": list(facts.overlap),
+        "mrope": scheme,
         "judge": asking(recipe),
     }
 

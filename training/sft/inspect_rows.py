@@ -30,7 +30,7 @@ def inspect(bundles: Sequence[Bundle], base: BaseModel, pictures: Path) -> Itera
     for number, bundle in enumerate(bundles):
         frames = load_frames(bundle.video, base.policy)
         seen = base.reader.video_part(bundle.rows[0].begins, frames)
-        row = pack(bundle.rows, seen, rule=base.rule, tokens_per_second=base.tokens_per_second)
+        row = pack(bundle.rows, seen, scheme=base.scheme, tokens_per_second=base.tokens_per_second)
         time, height, width = frames.frames.shape[:3]
         picture = _contact_sheet(frames.frames, pictures / f"{number}.png")
         grid = [f"{b.time} x {b.height} x {b.width}" for b in seen.blocks[:1]]

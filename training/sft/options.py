@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.prompted.config import SCORES
 from videojudge_bench.video import FramePolicy
@@ -61,6 +62,8 @@ class ModelOptions(Strict):
             language model are trained and this must stay as it is.
         lora: adapters instead of full weights; None: none.
         quantization: `4bit` with `lora`: QLoRA, by bitsandbytes.
+        mrope: M-RoPE scheme of Qwen2.5-VL, as the engine's option of this name; the trained model
+            records it.
         gradient_checkpointing: work activations out again instead of keeping them: a third more
             time, a fraction of the memory.
         liger: the fused kernels of the package liger-kernel.
@@ -74,6 +77,7 @@ class ModelOptions(Strict):
     train: tuple[Part, ...] = PARTS
     lora: LoraOptions | None = None
     quantization: Literal["4bit"] | None = None
+    mrope: Scheme | None = None
     gradient_checkpointing: bool = True
     liger: bool = False
 

@@ -27,8 +27,8 @@ from videojudge_bench.training.sft.encode import Encoded, groups
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from videojudge_bench.judges.engines._mrope import Scheme
     from videojudge_bench.judges.engines._prompt_inputs import Inputs
-    from videojudge_bench.judges.engines._rules import Rule
 
 IGNORED = -100
 """The label of tokens that are not to be learnt; torch's own choice."""
@@ -95,19 +95,19 @@ def shared_by(rows: Sequence[Encoded]) -> Shared:
 
 
 def pack(
-    rows: Sequence[Encoded], video: Inputs, *, rule: Rule, tokens_per_second: float
+    rows: Sequence[Encoded], video: Inputs, *, scheme: Scheme, tokens_per_second: float
 ) -> PackedRows:
     """Return rows of one video as one.
 
     Args:
         rows: of the same video and system message.
         video: what all of them begin with, as `PromptReader.video_part` gives it.
-        rule: whose positions.
+        scheme: whose positions.
         tokens_per_second: of the model.
     """
     shared = shared_by(rows)
     begin = (*video.prompts[0], *shared.prefix)
-    placed = positions(len(begin), video.blocks, rule=rule, tokens_per_second=tokens_per_second)
+    placed = positions(len(begin), video.blocks, scheme=scheme, tokens_per_second=tokens_per_second)
     branches = [_branch(rows, members, part, len(shared.prefix)) for members, part in shared.groups]
     made = pack_nested(begin, branches, placed)
     labels = torch.full_like(made.tokens, IGNORED)
