@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from videojudge_bench.judges.engines._video_input import VideoClock, video_clock
+from videojudge_bench.judges.engines.special_tokens import make_inert
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
@@ -138,16 +139,18 @@ def write_body(
     *,
     reply_start: str,
     fields: Mapping[str, Json],
+    inert: Callable[[str], str] = make_inert,
 ) -> Body:
-    """Return the body of a request.
+    """Return the body of a request; special tokens in its texts are inert.
 
     Args:
         shown: what is seen before the text.
         texts: of the system and of the user; an empty system is left out.
         reply_start: what the assistant has said already; empty is nothing.
         fields: what the request says beside its messages.
+        inert: makes special tokens inert.
     """
-    system, user = texts
+    system, user = map(inert, texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
     told = {**fields, **shown.fields}

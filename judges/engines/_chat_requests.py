@@ -109,8 +109,7 @@ class RequestFormat:
         inert = make_inert if self.served is None else self.served.inert
         if self.served is not None and wire.plain_decoding:
             fields.update(PLAIN_DECODING)
-        texts = inert(texts[0]), inert(texts[1])
-        return write_body(shown, texts, reply_start=start.text, fields=fields)
+        return write_body(shown, texts, reply_start=start.text, fields=fields, inert=inert)
 
     def max_tokens(self, group: PromptGroup) -> int:
         """Return how many tokens a reply may have."""
