@@ -70,7 +70,7 @@ class Qwen2_5VL(QwenVL):  # noqa: N801 - the model's own name
     def __init__(
         self, *, size: str = "7b", pretrained: str | None = None, **options: Scalar
     ) -> None:
-        super().__init__(size=size, pretrained=pretrained, **options)
+        super().__init__(size=size, pretrained=pretrained, **options)  # type: ignore[arg-type]
 
 
 class Qwen3VL(QwenVL):
@@ -83,4 +83,4 @@ class Qwen3VL(QwenVL):
     def __init__(
         self, *, size: str = "8b", pretrained: str | None = None, **options: Scalar
     ) -> None:
-        super().__init__(size=size, pretrained=pretrained, **options)
+        super().__init__(size=size, pretrained=pretrained, **options)  # type: ignore[arg-type]

@@ -43,7 +43,9 @@ class Endpoint:
                 "http://localhost:8000/v1"
             )
         if not self.model:
-            found.append("model is empty: give the name that the server knows it by")
+            found.append(
+                "model is empty: give the name that the server knows it by, or pretrained=…"
+            )
         if not (self.api_key.isascii() and self.api_key.isprintable()) or " " in self.api_key:
             found.append("api_key has characters that no key has: copy it again")
         if self.api_key and "@" in urlsplit(self.base_url).netloc:

@@ -10,7 +10,7 @@ from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_client import CallFailedError
 from videojudge_bench.judges.engines._chat_messages import NOTHING, Shown
-from videojudge_bench.judges.engines._chat_requests import Feature, RequestFormat
+from videojudge_bench.judges.engines._chat_requests import FEATURES, Feature, RequestFormat
 from videojudge_bench.video import FrameBatch
 
 Completed = Callable[[PromptGroup, Continuation, Shown], Awaitable[object]]
@@ -41,7 +41,8 @@ class Refusal:
     fix: str
 
     def __str__(self) -> str:
-        return f"{_NAMES[self.feature]}: {self.said}. {self.fix}"
+        name = FEATURES.get(self.feature, "log-probabilities")
+        return f"{name}: {self.said}. {self.fix}"
 
 
 class ServerCheck:
@@ -114,11 +115,12 @@ class ServerCheck:
             return []
         if await self._refusal(frozenset(), group):
             return []
-        found: list[Refusal] = []
-        for feature in sorted(wanted):
-            if said := await self._refusal(frozenset({feature}), group):
-                found.append(Refusal(feature, said, fix_for(feature, said, images=self._images)))
-        return found
+        said = {each: await self._refusal(frozenset({each}), group) for each in sorted(wanted)}
+        return [
+            Refusal(feature, reason, fix_for(feature, reason, images=self._images))
+            for feature, reason in said.items()
+            if reason
+        ]
 
     async def _refusal(self, features: frozenset[Feature], group: PromptGroup) -> str:
         """What the server says to a short request with these features; "" when it takes it."""
@@ -169,12 +171,6 @@ def fix_for(feature: Feature, said: str, *, images: int) -> str:
     return _FIXES[feature]
 
 
-_NAMES: dict[Feature, str] = {
-    "frames": "images",
-    "video": "frames as one video with their times",
-    "logprobs": "log-probabilities",
-    "prefill": "a reply that is begun",
-}
 _FIXES: dict[Feature, str] = {
     "frames": "Serve a model that takes images, or give video=description or video=none",
     "video": "Serve a model that takes videos with vLLM, or give send=frames",

@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     from videojudge_bench.video import FrameBatch
 
 Feature = Literal["frames", "video", "logprobs", "prefill"]
-"""A part of requests that not every server takes: images, frames as one video, log-probabilities,
-a reply that is begun."""
+"""A part of requests that not every server takes."""
+
+FEATURES: Mapping[Feature, str] = {
+    "frames": "images",
+    "video": "frames as one video with their times",
+    "prefill": "replies that are begun",
+}
+"""What servers take or refuse, in words; log-probabilities are what they give."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
 """Without it, vLLM and SGLang decode by the checkpoint's generation_config.json."""

@@ -274,7 +274,10 @@ class Checkpoint(ModelSource):
                 f"pretrained={self.pretrained}: the folder has no config.json, so it is no model; "
                 "give the folder that holds config.json and *.safetensors"
             )
-        if not any(path for glob in WEIGHTS for path in self.folder.glob(glob)):
+        self._check_weights(self.folder)
+
+    def _check_weights(self, folder: Path) -> None:
+        if not any(path for glob in WEIGHTS for path in folder.glob(glob)):
             raise ConfigError(
                 f"pretrained={self.pretrained}: the folder has a config.json but no weights "
                 f"({' or '.join(WEIGHTS)}); finish the download, or give another folder"

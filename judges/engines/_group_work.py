@@ -19,10 +19,9 @@ from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import (
     Choices,
     Sampler,
-    Way,
-    shared_token,
     verdict_place,
 )
+from videojudge_bench.judges.engines._text_tokens import Way, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
 

@@ -21,12 +21,18 @@ from videojudge_bench.judges.engines._text_tokens import (
 from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from videojudge_bench._util.options import Scalar
     from videojudge_bench.judges.engines._chat_messages import Send
     from videojudge_bench.judges.engines._chat_replies import Completion
     from videojudge_bench.judges.engines._model_types import Tokenizer
+    from videojudge_bench.judges.engines._mrope import Scheme
 
 logger = logging.getLogger(__name__)
+
+SERVED_SCHEME: Scheme = "qwen"
+"""Whose M-RoPE positions a Qwen2.5-VL has on vLLM."""
 
 _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^/]+/?$")
 
@@ -47,6 +53,13 @@ class ReplyStart:
     choices: tuple[int, ...] = ()
 
 
+class _WithoutWeights(Checkpoint):
+    """A checkpoint whose weights are on the server; here, its other files are enough."""
+
+    def _check_weights(self, folder: Path) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class ServedCheckpoint:
     """A checkpoint that a server is to serve: what requests must hold to be like in process.
@@ -61,7 +74,7 @@ class ServedCheckpoint:
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.pretrained, revision=self.revision)
+        return _WithoutWeights(self.pretrained, revision=self.revision)
 
     @property
     def factor(self) -> int:
@@ -83,14 +96,25 @@ class ServedCheckpoint:
         """How it is shown what it is shown in process."""
         return "video" if self.is_known else "frames"
 
-    def warn_of_images(self) -> None:
-        """Say what images mean for a model that is shown videos in process."""
-        if self.is_known:
+    def warn(self, send: Send) -> None:
+        """Say in what a server differs from the model in process, whatever it is sent.
+
+        Args:
+            send: how videos are shown.
+        """
+        if self.is_known and send == "frames":
             logger.warning(
                 "send=frames shows pretrained=%s images with their times, not a video: another "
                 "prompt than in process, and than a judge that saw videos in training knows",
                 self.pretrained,
             )
+        scheme = self._checkpoint.recorded_scheme
+        if self._checkpoint.kind == "qwen2_5_vl" and scheme not in (None, SERVED_SCHEME):
+            logger.warning(
+                "pretrained=%s was trained with mrope=%s, and servers give its videos the "
+                "positions of mrope=%s: its scores will differ from those in process",
+                self.pretrained, scheme, SERVED_SCHEME,
+            )  # fmt: skip
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -176,8 +176,8 @@ class OpenAIEngine:
     def _request_format(self, served: ServedCheckpoint | None) -> RequestFormat:
         """Options that were left out are as the checkpoint wants them."""
         send = cast("Send | None", self.send) or ("frames" if served is None else served.send)
-        if served is not None and send == "frames":
-            served.warn_of_images()
+        if served is not None:
+            served.warn(send)
         prefill = served is not None if self.prefill is None else self.prefill
         return RequestFormat(send, self.jpeg_quality, self.fps, prefill, self.thinking, served)
 

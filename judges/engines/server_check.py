@@ -1,23 +1,22 @@
-"""Asks a server of OpenAI's chat completions what it can do, with one short request."""
+"""Ask a server of OpenAI's chat completions what it can do, in a few short requests."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
+from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_messages import SEND, Send
+from videojudge_bench.judges.engines._chat_probe import PROBE, Refusal
+from videojudge_bench.judges.engines._chat_requests import Feature
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 TIMEOUT_SECONDS = 60.0
 
 _SOME_MODEL = "default"  # servers with one model mostly take any name
-_QUESTION = PromptGroup(
-    Prefix("You judge answers to questions.", "Question: what is one and one? "),
-    (Continuation("check", "Answer: two. Reply with <score>5</score> and nothing else."),),
-    choices=("1", "2", "3", "4", "5"),
-    sampling=Sampling(max_tokens=64),
-)
+_SCALE = ("1", "2", "3", "4", "5")
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class ServerFacts:
         model: that was asked.
         seconds: that its reply took.
         logprobs: whether it gives probabilities of tokens; None: the reply was empty.
+        refusals: what it refuses of images, videos and replies that are begun, and what helps.
+        says: what it says of itself: model and fingerprint.
     """
 
     address: str
@@ -37,12 +38,14 @@ class ServerFacts:
     model: str
     seconds: float
     logprobs: bool | None
+    refusals: tuple[Refusal, ...] = ()
+    says: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_server(
     base_url: str, model: str | None = None, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> ServerFacts:
-    """Return what a server can do; it is asked once for a few tokens.
+    """Return what a server can do; it is asked a few times for a few tokens.
 
     Args:
         base_url: where its API begins; the key is what OPENAI_API_KEY says.
@@ -56,24 +59,49 @@ def check_server(
 
 
 async def _check(base_url: str, model: str | None, timeout_seconds: float) -> ServerFacts:
-    def engine_for(name: str) -> OpenAIEngine:
+    def engine_for(name: str, send: Send) -> OpenAIEngine:
         return OpenAIEngine(
-            base_url=base_url, model=name, timeout_seconds=timeout_seconds, retries=0
+            base_url=base_url,
+            model=name,
+            send=send,
+            prefill=True,
+            timeout_seconds=timeout_seconds,
+            retries=0,
         )
 
-    lister = engine_for(model or _SOME_MODEL)
+    lister = engine_for(model or _SOME_MODEL, "frames")
     models = tuple(await lister.models())
     asked = model or next(iter(models), _SOME_MODEL)
-    engine = engine_for(asked)
+    engines = {send: engine_for(asked, send) for send in SEND}
+    engine = engines["frames"]
     try:
-        (reply,) = await engine.complete(_QUESTION)
-    finally:  # both are held until here: a client that is gone cannot close its connections
-        lister.close()
-        engine.close()
-    if isinstance(reply, EngineError):
-        raise ConfigError(
-            f"the server at {engine.address} gives no reply: {reply.reason}. Look at its log, or "
-            "name another of its models"
-        )
-    logprobs = "logprobs" in engine.capabilities if reply.text else None
-    return ServerFacts(engine.address, models, asked, reply.usage.seconds, logprobs)
+        (reply,) = await engine.complete(replace(PROBE, choices=_SCALE))
+        if isinstance(reply, EngineError):
+            raise ConfigError(
+                f"the server at {engine.address} gives no reply: {reply.reason}. Look at its log, "
+                "or name another of its models"
+            )
+        refused = await _refused(engines)
+    finally:  # all are held until here: a client that is gone cannot close its connections
+        for each in (lister, *engines.values()):
+            each.close()
+    return ServerFacts(
+        engine.address,
+        models,
+        asked,
+        reply.usage.seconds,
+        "logprobs" in engine.capabilities if reply.text else None,
+        tuple(refused),
+        engine.server_says,
+    )
+
+
+async def _refused(engines: Mapping[Send, OpenAIEngine]) -> list[Refusal]:
+    """What the server refuses, feature by feature."""
+    begun = replace(PROBE, reply_start="<score>")
+    tries: list[tuple[Send, Feature]] = [*((send, send) for send in SEND), ("frames", "prefill")]
+    return [
+        refusal
+        for send, feature in tries
+        for refusal in await engines[send].refusals([feature], begun)
+    ]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypedDict
 
+from videojudge_bench.judges.engines._chat_probe import PROBE
+
 
 class Part(TypedDict, total=False):
     """A part of a message: `text`, or `image_url`."""
@@ -40,7 +42,7 @@ class ChatServer:
 
     Attributes:
         base_url: where it listens.
-        requests: in the order of their arrival.
+        requests: in the order of their arrival; those that only try what it takes are left out.
         authorizations: their headers of that name, empty where there is none.
     """
 
@@ -88,7 +90,8 @@ def _handler(reply: Callable[[str], str]) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             request: Request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             seen: ChatServer = self.server.seen  # type: ignore[attr-defined]
-            seen.requests.append(request)
+            if PROBE.continuations[0].text not in text_of(request["messages"][-1]):
+                seen.requests.append(request)
             seen.authorizations.append(self.headers.get("Authorization", ""))
             message = {"role": "assistant", "content": reply(text_of(request["messages"][-1]))}
             choice = {"index": 0, "finish_reason": "stop", "message": message}

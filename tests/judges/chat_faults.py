@@ -23,6 +23,7 @@ from videojudge_bench.engine import (
     Reply,
     Sampling,
 )
+from videojudge_bench.judges.engines._chat_probe import PROBE
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 MODEL = "judge-7b"
@@ -58,7 +59,10 @@ class Seen:
         headers: of the same requests, names in lower case.
         times: when they arrived, in seconds.
         most_in_flight: at once.
+        probes: bodies of the requests that only try what the server takes, where it answers them
+            by itself.
         models: what it lists; None is 404.
+        roots: what it says that each has been loaded from.
         moved: where it sends those who want its list.
         lists: how often it was asked for it.
         tokens: what it answers to `/tokenize`; None is 404.
@@ -67,6 +71,8 @@ class Seen:
 
     base_url: str
     models: Sequence[str] | None = (MODEL,)
+    roots: Mapping[str, str] = field(default_factory=dict)
+    probes: list[Json] = field(default_factory=list)
     moved: str = ""
     lists: int = 0
     tokens: Json | None = None
@@ -123,10 +129,20 @@ def one_by_one(*answers: Answer) -> Script:
     return lambda number, _: answers[min(number, len(answers) - 1)]
 
 
+def is_probe(body: Json) -> bool:
+    """Return whether a request only tries what the server takes."""
+    return PROBE.continuations[0].text in json.dumps(body["messages"])
+
+
 @contextmanager
-def faulty_server(script: Script) -> Iterator[Seen]:
-    """Serve until the block ends; `script` gets a request's number, from 0, and its body."""
-    http = _Server(script)
+def faulty_server(script: Script, *, takes_all: bool = True) -> Iterator[Seen]:
+    """Serve until the block ends.
+
+    Args:
+        script: gets a request's number, from 0, and its body.
+        takes_all: probes are answered well, and are no requests; else they go to the script.
+    """
+    http = _Server(script, takes_all=takes_all)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -179,9 +195,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # more at once would wait a second to connect
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, takes_all: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.script = script
+        self.script, self.takes_all = script, takes_all
         self.seen = Seen(f"http://127.0.0.1:{self.server_address[1]}/v1")
 
 
@@ -198,7 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/models" or models is None:
             self._send(failure(404, "no such page"))
             return
-        self._send(Answer({"data": [{"id": name} for name in models]}))
+        roots = self.server.seen.roots
+        listed = [{"id": n, **({"root": roots[n]} if n in roots else {})} for n in models]
+        self._send(Answer({"data": listed}))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -209,6 +227,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(failure(404) if seen.tokens is None else Answer(seen.tokens))
             return
         assert self.path == "/v1/chat/completions"
+        if self.server.takes_all and is_probe(request):
+            with seen.lock:
+                seen.probes.append(request)
+            logprobs = [position("5")] if request.get("logprobs") else None
+            self._send(completion("<score>5</score>", logprobs=logprobs))
+            return
         with seen.lock:
             number = len(seen.requests)
             seen.requests.append(request)

@@ -21,7 +21,7 @@ KEY = "sk-never-to-be-written-down"
 
 
 def facts_of(script: Script, model: str | None = None) -> ServerFacts:
-    with faulty_server(script) as seen:
+    with faulty_server(script, takes_all=False) as seen:
         found = check_server(seen.base_url, model)
         assert [request["model"] for request in seen.requests] == [found.model] * len(seen.requests)
         assert found.address == seen.base_url
@@ -29,7 +29,7 @@ def facts_of(script: Script, model: str | None = None) -> ServerFacts:
 
 
 def problem_of(script: Script) -> str:
-    with faulty_server(script) as seen, pytest.raises(ConfigError) as caught:
+    with faulty_server(script, takes_all=False) as seen, pytest.raises(ConfigError) as caught:
         check_server(seen.base_url)
     return str(caught.value)
 
@@ -54,6 +54,24 @@ def test_a_server_that_refuses_them_is_asked_again_without() -> None:
     assert facts_of(script).logprobs is False
 
 
+def test_what_it_takes_and_what_not() -> None:
+    """A vLLM as it starts by default, with a model of images."""
+
+    def script(_: int, request: dict[str, object]) -> Answer:
+        if "media_io_kwargs" in request:
+            return failure(400, "Start the server with --trust-request-mm-kwargs only when")
+        return completion()
+
+    (refusal,) = facts_of(script).refusals
+    assert refusal.feature == "video"
+    assert str(refusal) == (
+        "frames as one video with their times: the server answered 400: Start the server with "
+        "--trust-request-mm-kwargs only when. Start it with --trust-request-mm-kwargs, or give "
+        "send=frames"
+    )
+    assert facts_of(lambda *_: completion()).refusals == ()
+
+
 def test_an_empty_reply_says_nothing_about_probabilities() -> None:
     assert facts_of(lambda *_: completion("")).logprobs is None
 
@@ -63,7 +81,7 @@ def test_a_model_of_ones_choice() -> None:
 
 
 def test_a_server_that_lists_nothing_is_asked_all_the_same() -> None:
-    with faulty_server(lambda *_: completion()) as seen:
+    with faulty_server(lambda *_: completion(), takes_all=False) as seen:
         seen.models = None
         found = check_server(seen.base_url)
     assert (found.models, found.model) == ((), "default")

@@ -26,12 +26,8 @@ from torch import Tensor
 from videojudge_bench.engine import PromptGroup, Sampling
 from videojudge_bench.judges.engines import _group_work
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
-from videojudge_bench.judges.engines._replying import (
-    Choices,
-    Way,
-    shared_token,
-    verdict_place,
-)
+from videojudge_bench.judges.engines._replying import Choices, verdict_place
+from videojudge_bench.judges.engines._text_tokens import Way, shared_token
 from videojudge_bench.judges.engines._tree_model import SharedPrefix
 from videojudge_bench.judges.tiny_qwen import FAMILIES, build
 

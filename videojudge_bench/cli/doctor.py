@@ -45,8 +45,9 @@ def add_doctor(verbs: Verbs) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help="ask this server (http://localhost:8000/v1) for its models and one short reply; "
-        "the key is what OPENAI_API_KEY says; may be repeated",
+        help="ask this server (http://localhost:8000/v1) for its models and short replies, and "
+        "whether it takes images, videos with their times and replies that are begun; the key is "
+        "what OPENAI_API_KEY says; may be repeated",
     )
     doctor.add_argument("--model", help="of the servers; default: the first that each lists")
     doctor.add_argument(

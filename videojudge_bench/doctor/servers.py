@@ -1,4 +1,4 @@
-"""Section `servers`: those that the user names are asked one short question."""
+"""Section `servers`: those that the user names are asked a few short questions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from videojudge_bench._util.options import Scalar, without_secrets
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_requests import FEATURES
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
 from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
 
@@ -26,15 +27,24 @@ def _server(address: str, model: str | None) -> Finding:
         facts = check_server(address, model)
     except ConfigError as error:
         return Finding(_shown(address), "broken", str(error))
+    refused = {refusal.feature: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
         "model": facts.model,
         "seconds": round(facts.seconds, 3),
         "logprobs": facts.logprobs,
+        **{feature: feature not in refused for feature in FEATURES},
+        **facts.says,
     }
-    found = f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}"
-    fix = "" if facts.logprobs is not False else "Take score=text there, not score=expected"
-    return Finding(facts.address, "ok", found, fix, values)
+    taken = [name for feature, name in FEATURES.items() if feature not in refused]
+    found = (
+        f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}; it "
+        f"takes {', '.join(taken) or 'text alone'}"
+    )
+    fixes = [str(refusal) for refusal in refused.values()]
+    if facts.logprobs is False:
+        fixes.insert(0, "Take score=text there, not score=expected")
+    return Finding(facts.address, "ok", found, "; ".join(fixes), values)
 
 
 def _shown(address: str) -> str:
