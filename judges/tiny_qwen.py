@@ -119,14 +119,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the random weights; default: %(default)s"
     )
+    _add_sizes(parser)
     arguments = parser.parse_args(argv)
     try:
-        folder = build(arguments.folder, family=arguments.family, seed=arguments.seed)
+        size = TinySize(**{name: getattr(arguments, name) for name in asdict(DEFAULT_SIZE)})
+        folder = build(arguments.folder, family=arguments.family, seed=arguments.seed, size=size)
     except VideoJudgeError as error:
         sys.stderr.write(f"tiny_qwen: error: {error}\n")
         return 2
     sys.stdout.write(f"{folder}\n")
     return 0
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of `TinySize`, which documents them."""
+    sizes = parser.add_argument_group("sizes, as in TinySize")
+    for name, default in asdict(DEFAULT_SIZE).items():
+        sizes.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar="N",
+            help=f"default: {default}",
+        )
 
 
 def _own_texts() -> list[str]:

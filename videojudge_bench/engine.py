@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, Union
+from typing import Literal, Protocol, Union, runtime_checkable
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.verdicts import Usage
@@ -72,6 +72,7 @@ class PromptGroup:
         choices: when given, the probabilities of these texts are wanted: right after `reply_start`
             where there is one, else after the last `<score>` or `<answer>` that the model writes.
         sampling: how to decode.
+        alternatives: replies also say how close the second-best token was at each place.
     """
 
     prefix: Prefix
@@ -79,6 +80,22 @@ class PromptGroup:
     reply_start: str = ""
     choices: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
+    alternatives: bool = False
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """A token of a reply, and the best of those that could have stood in its place.
+
+    Attributes:
+        text: of the token; empty for one that ends the reply.
+        other: text of the best other token.
+        margin: log-probability of the token minus that of the other; nearly 0 is a tie.
+    """
+
+    text: str
+    other: str
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -91,12 +108,14 @@ class Reply:
             when the model wrote no verdict.
         usage: what it cost.
         finished: the model ended the reply itself; False when it was cut at `max_tokens`.
+        written: the tokens behind `reply_start`, where `alternatives` were asked for and are known.
     """
 
     text: str
     probabilities: Mapping[str, float] = field(default_factory=dict)
     usage: Usage = Usage()
     finished: bool = True
+    written: tuple[WrittenToken, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,28 @@ class EngineError:
     """A call that failed, as a value: one bad call never sinks its group."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prompt as it reaches the model.
+
+    Attributes:
+        form: `prompt` when `text` is the rendered prompt, `request` when a server renders it.
+        text: the prompt, or the request's messages as JSON with images and videos left out.
+        token_ids: of the whole prompt, those of the video included; empty where not known.
+        tokens: their names in the model's vocabulary, in the same order.
+        positions: M-RoPE positions of the tokens on each of three axes; empty where not known.
+        video: facts of what is shown of the video (size and times of frames, seconds a step); empty
+            without one.
+    """
+
+    form: Literal["prompt", "request"]
+    text: str
+    token_ids: Sequence[int] = ()
+    tokens: Sequence[str] = ()
+    positions: Sequence[Sequence[int]] = ()
+    video: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -121,3 +162,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what the engine holds."""
+
+
+@runtime_checkable
+class ExplainingEngine(Engine, Protocol):
+    """An engine that can show what reaches its model, for the comparison of engines."""
+
+    async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
+        """Return the prompt of each continuation, in their order, without asking for a reply.
+
+        Raises:
+            VideoJudgeError: the prompt cannot be made, as when its video is broken.
+        """

@@ -22,7 +22,7 @@ import aiohttp
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body
-from videojudge_bench.judges.engines._chat_replies import Completion, read_completion
+from videojudge_bench.judges.engines._chat_replies import Completion, Tokenised, read_completion
 
 logger = logging.getLogger(__name__)
 
@@ -267,6 +267,19 @@ class ChatClient:
                 return dict(sorted(roots.items()))
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, *_NOT_A_LIST):
             return {}
+
+    async def tokenised(self, body: Body) -> Tokenised | None:
+        """Return the tokens of a request's prompt, by vLLM's `/tokenize`; None without it."""
+        try:
+            async with self._here().session.post(
+                self.endpoint.beside_api("tokenize"),
+                data=body.payload(),
+                headers=body.headers(),
+                allow_redirects=False,
+            ) as response:
+                return Tokenised.model_validate_json(await response.read())
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError):
+            return None
 
     def _here(self) -> _Connections:
         """The connections of the running loop."""

@@ -63,6 +63,10 @@ class Endpoint:
         """Return the address of a resource."""
         return f"{self.base_url.rstrip('/')}/{path}"
 
+    def beside_api(self, path: str) -> str:
+        """Return the address of a resource that stands beside the API, outside of its `v1`."""
+        return f"{self.base_url.rstrip('/').removesuffix('/v1')}/{path}"
+
     @property
     def shown(self) -> str:
         """The address as it may be written down."""

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from videojudge_bench.judges.engines._video_input import video_clock
+from videojudge_bench.judges.engines._video_input import VideoClock, video_clock
 from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS, make_inert
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
+    from videojudge_bench._util.options import Scalar
     from videojudge_bench.video.batch import FrameBatch, Pixels
 
 Send = Literal["frames", "video"]
@@ -35,11 +36,13 @@ class Shown:
         parts: content parts in JSON, each followed by a comma.
         fields: further fields of the request.
         tokens: estimate of what the parts are worth.
+        facts: of the frames, for the comparison of engines.
     """
 
     parts: bytes = b""
     fields: Mapping[str, Json] = field(default_factory=dict)
     tokens: int = 0
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 NOTHING = Shown()
@@ -106,6 +109,9 @@ def show_frames(
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
     images = [_encoded(frame, jpeg_quality) for frame in batch.frames]
+    facts: dict[str, Scalar] = {"as": "images" if send == "frames" else "video", **batch.facts()}
+    if jpeg_quality is not None:
+        facts["pixels"] = f"jpeg{jpeg_quality} of {facts['pixels']}"
     if send == "frames":
         kind = b"png" if jpeg_quality is None else b"jpeg"
         parts = [
@@ -117,12 +123,15 @@ def show_frames(
             + b'"}},'
             for seconds, image in zip(batch.times_seconds, images, strict=True)
         ]
-        return Shown(b"".join(parts), {}, tokens)
+        return Shown(b"".join(parts), {}, tokens, facts)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
-    fields = _video_fields(batch, fps)
+    clock = video_clock(batch, fps)
+    # What transformers and vLLM work out of it.
+    facts["step_seconds"] = round(clock.total / clock.fps / len(clock.indices), 4)
+    fields = _video_fields(clock)
     if not resize:
         fields["mm_processor_kwargs"] = {"do_resize": False}
-    return Shown(video + b",".join(images) + b'"}},', fields, tokens)
+    return Shown(video + b",".join(images) + b'"}},', fields, tokens, facts)
 
 
 def write_body(
@@ -161,9 +170,8 @@ def write_body(
     return Body((head, shown.parts, tail), tokens)
 
 
-def _video_fields(batch: FrameBatch, fps: float | None) -> dict[str, Json]:
+def _video_fields(clock: VideoClock) -> dict[str, Json]:
     """What vLLM must be told to show the frames at their times, and none more or fewer."""
-    clock = video_clock(batch, fps)
     return {
         "media_io_kwargs": {
             "video": {

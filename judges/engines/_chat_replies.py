@@ -8,8 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel, Field, ValidationError
 
+from videojudge_bench.engine import WrittenToken
+
 # What a verdict stands behind when a judge let the model reason first.
 _OPENING = re.compile(rb"<(?:score|answer)>")
+_SPECIAL = re.compile(r"<\|.*\|>|</s>|<eos>|<end_of_turn>")  # that end replies
 
 
 class Token(BaseModel):
@@ -83,11 +86,23 @@ class Completion(BaseModel):
         return None if found is None else found.content or None
 
     @property
+    def written(self) -> tuple[WrittenToken, ...]:
+        """The tokens of the reply, each with the best other one; () where none are known."""
+        return tuple(_written_token(p) for p in self.positions or () if p.top_logprobs)
+
+    @property
     def tokens(self) -> tuple[int, int] | None:
         """Tokens of prompt and reply, None where the server does not count."""
         if self.usage is None:
             return None
         return self.usage.prompt_tokens, self.usage.completion_tokens or 0
+
+
+class Tokenised(BaseModel):
+    """The tokens of a prompt, as a server sees them."""
+
+    tokens: list[int]
+    token_strs: list[str]
 
 
 def read_completion(body: bytes) -> Completion:
@@ -143,6 +158,19 @@ def choice_probabilities(
     if _is_torn(choices, texts.keys()):
         return {}
     return {choice: min(texts.get(choice, 0.0), 1.0) for choice in choices}
+
+
+def _written_token(position: Position) -> WrittenToken:
+    others = [token for token in position.top_logprobs if token.raw != position.raw]
+    best = max(others, key=lambda token: token.logprob, default=None)
+    if best is None:
+        return WrittenToken(_text_of(position), "", math.inf)
+    return WrittenToken(_text_of(position), _text_of(best), position.logprob - best.logprob)
+
+
+def _text_of(token: Token) -> str:
+    """Its part of the reply: a special token has none."""
+    return "" if _SPECIAL.fullmatch(token.token) else token.raw.decode(errors="replace")
 
 
 def _opened(written: bytes, begins_with: str | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from videojudge_bench._util.hashing import unit_interval
@@ -84,11 +85,19 @@ class RequestFormat:
         return {feature for feature, has in present.items() if has}
 
     def body(
-        self, model: str, group: PromptGroup, tail: Continuation, *, shown: Shown, wire: Wire
+        self,
+        model: str,
+        group: PromptGroup,
+        tail: Continuation,
+        *,
+        shown: Shown,
+        wire: Wire,
+        more: Mapping[str, Json] = MappingProxyType({}),
     ) -> Body:
-        """Return the request of one continuation."""
+        """Return the request of one continuation, with more fields where they are given."""
         sampling = group.sampling
         fields: dict[str, Json] = {
+            **more,
             "model": model,
             "temperature": sampling.temperature,
             wire.length: self.max_tokens(group),
@@ -98,8 +107,8 @@ class RequestFormat:
         if self.thinking is not None:
             fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
         start = self.begun(group)
-        if group.choices and wire.logprobs:
-            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS)
+        if (group.choices or group.alternatives) and wire.logprobs:
+            fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS if group.choices else 2)
             if start.choices:  # of vLLM 0.32; what does not know it gives the top ones
                 fields["logprob_token_ids"] = list(start.choices)
         texts = group.prefix.system, group.prefix.text + tail.text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Union
 import torch
 from torch import Tensor
 
-from videojudge_bench.engine import EngineError, PromptGroup, Reply
+from videojudge_bench.engine import EngineError, PromptGroup, Reply, WrittenToken
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
@@ -59,11 +59,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a reply: its tokens behind `reply_start` without `rest`, probabilities."""
+    """What is known of a reply: its tokens behind `reply_start` without `rest`, probabilities.
+
+    `alternatives` are those of `Sampler`, where they were asked for.
+    """
 
     tokens: Sequence[int] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
     rest: str = ""
+    alternatives: Sequence[tuple[int, float]] = ()
 
 
 class GroupWorker:
@@ -203,32 +207,32 @@ class GroupWorker:
             return _chosen(branches, choices, dict(zip(batch, branches.first, strict=True)))
         texts = self._write(branches, batch, group)
         verdicts = self._verdicts(branches, group, texts) if group.choices else {}
-        return {n: verdicts.get(n, Written(tokens)) for n, tokens in texts.items()}
+        return {n: replace(text, probabilities=verdicts.get(n, {})) for n, text in texts.items()}
 
     def _verdicts(
-        self, branches: Branches, group: PromptGroup, texts: Mapping[int, Sequence[int]]
-    ) -> dict[int, Written]:
+        self, branches: Branches, group: PromptGroup, texts: Mapping[int, Written]
+    ) -> dict[int, Mapping[str, float]]:
         """Go back to where each verdict begins, for the probabilities there."""
         places = {
             n: place
-            for n, tokens in texts.items()
-            if (place := verdict_place(self._tokenizer, group.choices, tokens))
+            for n, text in texts.items()
+            if (place := verdict_place(self._tokenizer, group.choices, text.tokens))
         }
         if not places:
             return {}
-        logits = branches.go_back({n: texts[n][:kept] for n, (kept, _) in places.items()})
+        logits = branches.go_back({n: texts[n].tokens[:kept] for n, (kept, _) in places.items()})
         firsts = dict(zip(places, logits, strict=True))
         found: dict[int, Written] = {}
         for rest in dict.fromkeys(rest for _, rest in places.values()):
             behind = {n: firsts[n] for n, place in places.items() if place[1] == rest}
             found |= _chosen(branches, self._choices(group, rest), behind)
-        return {n: replace(written, tokens=texts[n], rest="") for n, written in found.items()}
+        return {n: written.probabilities for n, written in found.items()}
 
     def _write(
         self, branches: Branches, batch: Sequence[int], group: PromptGroup
-    ) -> dict[int, list[int]]:
+    ) -> dict[int, Written]:
         """Write the replies of a row in turns, a token each."""
-        samplers = {n: Sampler(group.sampling, group.continuations[n].id) for n in batch}
+        samplers = {n: _sampler(group, n) for n in batch}
         written: dict[int, list[int]] = {n: [] for n in batch}
         logits, going = branches.first, list(batch)
         for _ in range(group.sampling.max_tokens):
@@ -239,7 +243,10 @@ class GroupWorker:
                 break
             if len(written[going[0]]) < group.sampling.max_tokens:
                 logits = branches.extend({n: written[n][-1:] for n in going})
-        return written
+        return {
+            n: Written(tokens, alternatives=samplers[n].alternatives)
+            for n, tokens in written.items()
+        }
 
     def _plain(
         self, group: PromptGroup, inputs: Inputs, choices: Choices | None
@@ -263,20 +270,21 @@ class GroupWorker:
         return found
 
     def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
-        sampler = Sampler(group.sampling, group.continuations[number].id)
+        sampler = _sampler(group, number)
         most = group.sampling.max_tokens
         tokens = prompts.write(
             number, sampler, max_tokens=most, stopped=self._stopped, ends=self._ends
         )
+        written = Written(tokens, alternatives=sampler.alternatives)
         place = verdict_place(self._tokenizer, group.choices, tokens) if group.choices else None
         if place is None:
-            return Written(tokens)
+            return written
         kept, rest = place
         choices = self._choices(group, rest)
         behind = {
             way: prompts.logits(number, [*tokens[:kept], *way]) for way in ((), *choices.contexts)
         }
-        return Written(tokens, choices.probabilities(behind))
+        return replace(written, probabilities=choices.probabilities(behind))
 
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
         plain = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
@@ -309,7 +317,20 @@ class GroupWorker:
             probabilities=written.probabilities,
             usage=Usage(prompt, len(tokens), seconds),
             finished=at_start or (bool(tokens) and tokens[-1] in self._ends),
+            written=tuple(self._tokens_with_others(written)),
         )
+
+    def _tokens_with_others(self, written: Written) -> Iterator[WrittenToken]:
+        for token, (other, margin) in zip(written.tokens, written.alternatives, strict=False):
+            yield WrittenToken(self._text(token), self._text(other), margin)
+
+    def _text(self, token: int) -> str:
+        return self._tokenizer.decode([token], skip_special_tokens=True)
+
+
+def _sampler(group: PromptGroup, number: int) -> Sampler:
+    item_id = group.continuations[number].id
+    return Sampler(group.sampling, item_id, keep_alternatives=group.alternatives)
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -166,20 +166,35 @@ class Sampler:
     Args:
         sampling: temperature and seed.
         item_id: whose reply it is.
+        keep_alternatives: whether to remember what else could have been taken.
+
+    Attributes:
+        alternatives: of each token: the best other one, and how much log-probability the token has
+            more than that.
     """
 
-    def __init__(self, sampling: Sampling, item_id: str) -> None:
+    def __init__(
+        self, sampling: Sampling, item_id: str, *, keep_alternatives: bool = False
+    ) -> None:
         self._temperature = sampling.temperature
+        self._keeps = keep_alternatives
+        self.alternatives: list[tuple[int, float]] = []
         digest = hashlib.sha256(f"{sampling.seed}\x1f{item_id}".encode()).digest()
         self._noise = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Return numbers, (…, vocabulary), whose highest is the token to take; call once each."""
-        if self._temperature <= 0:
-            return logits
-        draw = torch.rand(logits.shape, generator=self._noise, dtype=torch.float64)
-        gumbel = -torch.log(-torch.log(draw.clamp_min(1e-300)))
-        return logits.double() / self._temperature + gumbel.to(logits.device)
+        """Return numbers, (vocabulary,), whose highest is the token to take; call once each."""
+        scores = logits
+        if self._temperature > 0:
+            draw = torch.rand(logits.shape, generator=self._noise, dtype=torch.float64)
+            gumbel = -torch.log(-torch.log(draw.clamp_min(1e-300)))
+            scores = logits.double() / self._temperature + gumbel.to(logits.device)
+        if self._keeps:
+            best = logits.topk(2)
+            taken = int(scores.argmax())
+            other = next(n for n in best.indices.tolist() if n != taken)
+            self.alternatives.append((other, float(logits[taken] - logits[other])))
+        return scores
 
     def pick(self, logits: Tensor) -> int:
         """Return the next token, from logits (vocabulary,)."""

@@ -13,11 +13,19 @@ from typing import Union, cast
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, Continuation, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Capability,
+    Continuation,
+    EngineError,
+    Explanation,
+    PromptGroup,
+    Reply,
+)
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
+from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
 from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
@@ -229,6 +237,11 @@ class OpenAIEngine:
             for task in tasks:  # when one has ended the run, the others are of no use
                 task.cancel()
 
+    async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
+        """Return each request without its images, with the tokens that a vLLM makes of it."""
+        shown = await self._shown(group.prefix.video)
+        return await explanations(self._client, self._format, group, shown, self._wire)
+
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
         return list(await self._client.models())
@@ -362,6 +375,7 @@ class OpenAIEngine:
             Usage(tokens_in, tokens_out, seconds, cost),
             # Where the verdict comes first, it is we who cut what follows.
             finished=completion.finished or self._format.is_verdict_next(group),
+            written=completion.written if group.alternatives else (),
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:

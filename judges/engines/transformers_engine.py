@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import Capability, EngineError, Explanation, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._model_source import THINKING, LoadedModel, ModelSource
@@ -151,6 +151,11 @@ class TransformersEngine:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._complete, group)
 
+    async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
+        """Return the tokens, positions and frames of each prompt; the model is not asked."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._explain, group)
+
     def settings(self) -> Mapping[str, Scalar]:
         """Return what the numbers depend on.
 
@@ -195,18 +200,39 @@ class TransformersEngine:
             except (RuntimeError, ValueError) as error:  # torch's and transformers' own
                 return _failed(group, error)
 
-    def _inputs(self, group: PromptGroup) -> Inputs:
+    def _explain(self, group: PromptGroup) -> Sequence[Explanation]:
+        from videojudge_bench.judges.engines import _explaining
+
+        frames = self._frames(group)
+        facts = _explaining.video_facts(frames, self._policy.fps)
+        vision = getattr(self.source.config, "vision_config", None)
+        with self._reading:
+            reader = self._prompt_reader()
+            return _explaining.explanations_of(
+                reader,
+                group,
+                reader.read(group, frames),
+                facts,
+                scheme=self._scheme,
+                tokens_per_second=getattr(vision, "tokens_per_second", 1),
+            )
+
+    def _frames(self, group: PromptGroup) -> FrameBatch | None:
         video = group.prefix.video
-        frames = self.load_frames(video) if video is not None and self.source.sees else None
+        return self.load_frames(video) if video is not None and self.source.sees else None
+
+    def _inputs(self, group: PromptGroup) -> Inputs:
+        frames = self._frames(group)
         # One at a time: a fast tokenizer refuses a second thread while it changes its settings.
         with self._reading:
-            if self._reader is None:
-                from videojudge_bench.judges.engines._prompt_inputs import PromptReader
+            return self._prompt_reader().read(group, frames)
 
-                self._reader = PromptReader(
-                    self.source, fps=self._policy.fps, thinking=self._thinking
-                )
-            return self._reader.read(group, frames)
+    def _prompt_reader(self) -> PromptReader:
+        if self._reader is None:
+            from videojudge_bench.judges.engines._prompt_inputs import PromptReader
+
+            self._reader = PromptReader(self.source, fps=self._policy.fps, thinking=self._thinking)
+        return self._reader
 
     def _loaded(self) -> GroupWorker:
         if self._worker is None:

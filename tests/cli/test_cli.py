@@ -96,6 +96,7 @@ def test_help_names_the_verbs_that_these_tests_run(capsys: pytest.CaptureFixture
         "rubrics",
         "calibrate",
         "sweep",
+        "parity",
         "bootstrap",
         "bootstrap-experiment",
         "train",

@@ -65,6 +65,8 @@ class Seen:
         roots: what it says that each has been loaded from.
         moved: where it sends those who want its list.
         lists: how often it was asked for it.
+        tokens: what it answers to `/tokenize`; None is 404.
+        tokenised: bodies of the requests to `/tokenize`.
     """
 
     base_url: str
@@ -73,6 +75,8 @@ class Seen:
     probes: list[Json] = field(default_factory=list)
     moved: str = ""
     lists: int = 0
+    tokens: Json | None = None
+    tokenised: list[Json] = field(default_factory=list)
     requests: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -216,9 +220,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert self.path == "/v1/chat/completions"
         request: Json = json.loads(body)
         seen = self.server.seen
+        if self.path == "/tokenize":
+            seen.tokenised.append(request)
+            self._send(failure(404) if seen.tokens is None else Answer(seen.tokens))
+            return
+        assert self.path == "/v1/chat/completions"
         if self.server.takes_all and is_probe(request):
             with seen.lock:
                 seen.probes.append(request)

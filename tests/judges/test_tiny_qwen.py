@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,18 @@ def test_the_command_makes_the_same(
     assert main([str(folder), "--seed", "3", "--family", "qwen3_vl"]) == 2
     assert "tiny_qwen: error: " in (said := capsys.readouterr().err)
     assert "another seed: remove it, or give another folder" in said
+
+
+def test_the_command_takes_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "model"
+    sizes = ["--hidden", "96", "--heads", "2", "--kv-heads", "1", "--weight-std", "0.0625"]
+    assert main([str(folder), *sizes]) == 0
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    changed = {"hidden": 96, "heads": 2, "kv_heads": 1, "weight_std": 0.0625}
+    assert record["size"] == {**asdict(DEFAULT_SIZE), **changed}
+    capsys.readouterr()
+    assert main([str(tmp_path / "other"), "--hidden", "100"]) == 2
+    assert "hidden=100: must be a multiple of 8 x heads" in capsys.readouterr().err
 
 
 def test_importing_it_loads_no_library_of_models() -> None:

@@ -429,7 +429,7 @@ class Looker(PromptedJudge):
 
 
 def test_a_judge_that_sees_refuses_a_text_model(models: dict[str, Path]) -> None:
-    with pytest.raises(ConfigError, match="looks at videos, but its engine takes text alone"):
+    with pytest.raises(ConfigError, match="takes video input, but its engine takes text alone"):
         Looker(engine="transformers", pretrained=str(models["text"]), device="cpu")
 
 

@@ -266,8 +266,9 @@ def _script(
 class _Scripted:
     tokens: dict[str, list[int]]
     seen: list[list[Tensor]]
+    alternatives: tuple[tuple[int, float], ...] = ()
 
-    def __init__(self, _sampling: Sampling, item_id: str) -> None:
+    def __init__(self, _sampling: Sampling, item_id: str, **_options: bool) -> None:
         self._left, self._seen = list(self.tokens[item_id]), list[Tensor]()
         self.seen.append(self._seen)
 

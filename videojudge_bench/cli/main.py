@@ -16,6 +16,7 @@ from videojudge_bench.cli.doctor import add_doctor
 from videojudge_bench.cli.judge import add_judge
 from videojudge_bench.cli.judges import add_judges
 from videojudge_bench.cli.leaderboard import add_leaderboard
+from videojudge_bench.cli.parity import add_parity
 from videojudge_bench.cli.report import add_look
 from videojudge_bench.cli.rubrics import add_rubrics
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add_describe(verbs)
     add_rubrics(verbs)
     add_measure(verbs)
+    add_parity(verbs)
     add_bootstrap(verbs)
     add_experiments(verbs)
     add_train(verbs)

@@ -29,6 +29,15 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows under a title, with the names of their columns."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """What a page shows; parts that are empty are left out.
 
@@ -39,6 +48,7 @@ class Page:
         facts: of these runs.
         standings: the leaderboard, a table for each form of a set.
         figures: plots of the runs.
+        tables: rows that are neither runs nor items.
         numbers: all metrics of the runs: name, then the text of each run.
         items: as `items.payload` gives it, with `videos` and `prompts`.
         notes: what a reader should know of how numbers are made.
@@ -50,6 +60,7 @@ class Page:
     facts: Sequence[Fact] = ()
     standings: Sequence[Standing] = ()
     figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
     numbers: Sequence[Fact] = ()
     items: dict[str, Json] = field(default_factory=dict)
     notes: Sequence[str] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,3 +55,13 @@ class FrameBatch(FrameFacts):
     """
 
     frames: Pixels
+
+    def facts(self) -> dict[str, str | int]:
+        """Return size, times and a hash of the pixels, to compare what two judges are shown."""
+        count, height, width, _ = self.frames.shape
+        return {
+            "frames": count,
+            "size": f"{width}x{height}",
+            "times_seconds": " ".join(f"{seconds:.3f}" for seconds in self.times_seconds),
+            "pixels": hashlib.sha256(self.frames.data).hexdigest()[:12],
+        }

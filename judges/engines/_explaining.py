@@ -1,0 +1,64 @@
+"""What of a prompt reaches a model in this process."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from videojudge_bench.engine import Explanation, PromptGroup
+from videojudge_bench.judges.engines._video_input import step_seconds
+from videojudge_bench.judges.engines.prefix_tree import positions
+
+if TYPE_CHECKING:
+    from videojudge_bench._util.options import Scalar
+    from videojudge_bench.judges.engines._mrope import Scheme
+    from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
+    from videojudge_bench.video import FrameBatch
+
+
+def video_facts(frames: FrameBatch | None, fps: float | None) -> dict[str, Scalar]:
+    """Return what is shown of a video; {} without one."""
+    if frames is None:
+        return {}
+    return {"as": "video", **frames.facts(), "step_seconds": round(step_seconds(frames, fps), 4)}
+
+
+def explanations_of(
+    reader: PromptReader,
+    group: PromptGroup,
+    inputs: Inputs,
+    video: Mapping[str, Scalar],
+    *,
+    scheme: Scheme | None,
+    tokens_per_second: float,
+) -> Sequence[Explanation]:
+    """Return what the model takes for each continuation.
+
+    Args:
+        reader: that made the inputs.
+        group: what was asked.
+        inputs: what the model takes for it.
+        video: facts of what is shown.
+        scheme: of M-RoPE positions; None for a model whose positions are not ours to say.
+        tokens_per_second: of these positions.
+    """
+    found = []
+    for number, prompt in enumerate(inputs.prompts):
+        placed: list[array[int]] = []
+        if scheme is not None:
+            ids = positions(
+                len(prompt), inputs.blocks, scheme=scheme, tokens_per_second=tokens_per_second
+            ).ids
+            placed = [array("i", axis) for axis in ids.tolist()]
+        found.append(
+            Explanation(
+                "prompt",
+                reader.rendered(group, number, bool(video)),
+                token_ids=array("i", prompt),
+                tokens=tuple(reader.tokenizer.convert_ids_to_tokens(list(prompt))),
+                positions=placed,
+                video=video,
+            )
+        )
+    return found

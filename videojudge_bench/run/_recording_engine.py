@@ -1,0 +1,81 @@
+"""An engine that keeps what its judge asked and what came back, for the comparison of engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import (
+    Capability,
+    Engine,
+    EngineError,
+    ExplainingEngine,
+    Explanation,
+    PromptGroup,
+    Reply,
+)
+from videojudge_bench.errors import VideoJudgeError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One prompt and its reply.
+
+    Attributes:
+        reply: with the margins of its tokens, where the engine knows them.
+        explanation: the prompt as it reached the model; None where the engine cannot show it.
+        is_verdict_first: the reply begins with the verdict, and what follows it does not count.
+    """
+
+    reply: Reply
+    explanation: Explanation | None
+    is_verdict_first: bool
+
+
+class RecordingEngine:
+    """Hands groups on to an engine.
+
+    Args:
+        engine: that does the work.
+
+    Attributes:
+        records: by the id of the continuation; those of failed calls are missing.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.records: dict[str, Record] = {}
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Those of the engine."""
+        return self._engine.capabilities
+
+    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+        """Return the engine's replies, and keep them."""
+        replies = await self._engine.complete(replace(group, alternatives=True))
+        explanations = await self._explained(group)
+        at_once = bool(group.reply_start and group.choices)
+        for tail, reply, explanation in zip(
+            group.continuations, replies, explanations, strict=True
+        ):
+            if isinstance(reply, Reply):
+                self.records[tail.id] = Record(reply, explanation, at_once)
+        return replies
+
+    async def _explained(self, group: PromptGroup) -> Sequence[Explanation | None]:
+        if isinstance(self._engine, ExplainingEngine):
+            try:
+                return await self._engine.explain(group)
+            except VideoJudgeError:
+                pass  # the replies have failed for the same reason, and say so
+        return [None] * len(group.continuations)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return those of the engine."""
+        return self._engine.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
