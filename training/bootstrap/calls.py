@@ -88,29 +88,32 @@ class Meter:
         """Whether no further call may begin."""
         return bool(self.budget or self.trouble)
 
-    def begin(self) -> None:
-        """Count a call that begins.
+    async def count(
+        self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
+    ) -> Union[ReplyT, EngineError]:
+        """Return what a call gives, counted.
 
         Raises:
-            HaltError: it may not.
+            HaltError: it may not begin.
         """
         if not self.stopped:
             self.budget = self._over_budget()
         if self.stopped:
             raise HaltError
         self._in_flight += 1
-
-    def end(self, reply: Draft | Evaluation | EngineError | None) -> None:
-        """Count a call that is over; None when it raised."""
-        self._in_flight -= 1
+        try:
+            reply = await call()
+        finally:
+            self._in_flight -= 1
         if isinstance(reply, EngineError):
             if not isinstance(reply, Unable):
                 self._failed(reply.reason)
-        elif reply is not None:
+        else:
             self._failures = 0
             self.requests += 1
             self.cost += reply.usage.cost
             self._dearest = max(self._dearest, reply.usage.cost)
+        return reply
 
     def halt(self, trouble: str) -> None:
         """Let no further call begin; the first reason counts."""
@@ -290,7 +293,7 @@ class JournalledCalls:
         if known is not None:
             return known
         self._journal.forget_from(seed, target, number)
-        draft = await self._ask(lambda: self._generator.write(seed, target, earlier))
+        draft = await self._meter.count(lambda: self._generator.write(seed, target, earlier))
         if isinstance(draft, Draft):
             self._journal.add(seed, target, number, "generator", draft)
         return draft
@@ -302,7 +305,7 @@ class JournalledCalls:
         known = self._journal.evaluation(seed, target, number, "evaluator")
         if known is not None:
             return known
-        evaluation = await self._ask(lambda: self._evaluator.rate(seed, draft))
+        evaluation = await self._meter.count(lambda: self._evaluator.rate(seed, draft))
         if isinstance(evaluation, Evaluation):
             self._journal.add(seed, target, number, "evaluator", evaluation)
         return evaluation
@@ -326,18 +329,7 @@ class JournalledCalls:
         if known is not None:
             return known
         self._journal.forget_from(seed, NO_TARGET, number)
-        rubric = await self._ask(lambda: writer.rubric(seed, number, problem))
+        rubric = await self._meter.count(lambda: writer.rubric(seed, number, problem))
         if isinstance(rubric, Draft):
             self._journal.add(seed, NO_TARGET, number, "rubric", rubric)
         return rubric
-
-    async def _ask(
-        self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
-    ) -> Union[ReplyT, EngineError]:
-        self._meter.begin()
-        reply: ReplyT | EngineError | None = None
-        try:
-            reply = await call()
-        finally:
-            self._meter.end(reply)
-        return reply

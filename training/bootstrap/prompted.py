@@ -104,16 +104,13 @@ class Asker:
         self._engine.close()
 
 
-class PromptedGenerator:
-    """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
-
-    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
-    without them gives an empty draft, which the loop refuses with the reason.
+class Prompted:
+    """A role that a model plays: it is asked with a prompt, by any engine.
 
     Args:
         engine: its name, `module:Class`, or an engine that is made already.
         prompt: a `.jinja` file in place of ours.
-        temperature: of the decoding.
+        temperature: of the decoding; None: that of the role (`TEMPERATURE`).
         max_tokens: of a reply, reasoning included.
         seed: for temperatures above 0.
         engine_options: for the engine's constructor.
@@ -122,18 +119,42 @@ class PromptedGenerator:
         ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
+    PROMPT = ""
+    """The file of ours that the role is asked with."""
+
+    TEMPERATURE = 0.7
+
     def __init__(
         self,
         *,
         engine: str | Engine,
         prompt: str | None = None,
-        temperature: float = 0.7,
+        temperature: float | None = None,
         max_tokens: int = 1024,
         seed: int = 0,
         **engine_options: Scalar,
     ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / WRITE_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+        path = Path(prompt) if prompt else PROMPTS_FOLDER / self.PROMPT
+        drawn = self.TEMPERATURE if temperature is None else temperature
+        self._asker = Asker(engine, path, Sampling(drawn, max_tokens, seed), engine_options)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
+        return self._asker.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._asker.close()
+
+
+class PromptedGenerator(Prompted):
+    """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
+
+    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
+    without them gives an empty draft, which the loop refuses with the reason.
+    """
+
+    PROMPT = WRITE_PROMPT
 
     async def write(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
@@ -154,39 +175,15 @@ class PromptedGenerator:
             return reply
         return Draft(answer_of(reply.text), usage=reply.usage)
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
 
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
-
-
-class PromptedEvaluator:
+class PromptedEvaluator(Prompted):
     """Asks a model to rate a response against the gold answer, with feedback.
 
     The model is to write `<feedback>…</feedback><score>n</score>`. A reply that states no rating
     is an `Evaluation` without one, and its feedback says why.
-
-    Args are those of `PromptedGenerator`.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: str | Engine,
-        prompt: str | None = None,
-        temperature: float = 0.0,
-        max_tokens: int = 1024,
-        seed: int = 0,
-        **engine_options: Scalar,
-    ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / EVALUATE_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+    PROMPT, TEMPERATURE = EVALUATE_PROMPT, 0.0
 
     async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
         """Return the rating that the model's reply states, 1 to 5, and its feedback."""
@@ -196,40 +193,16 @@ class PromptedEvaluator:
         reply = await self._asker.ask(call_id, values, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
 
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
-
-
-class PromptedRubrics:
+class PromptedRubrics(Prompted):
     """Asks a model for a rubric: what deserves each rating, for one instruction about one video.
 
     The model sees the description, the instruction and the gold answer, and no response. It is to
     write the rubric between `<rubric>` tags; a reply without them gives an empty one, which the
     loop refuses with the reason.
-
-    Args are those of `PromptedGenerator`.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: str | Engine,
-        prompt: str | None = None,
-        temperature: float = 0.7,
-        max_tokens: int = 1024,
-        seed: int = 0,
-        **engine_options: Scalar,
-    ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / RUBRIC_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+    PROMPT = RUBRIC_PROMPT
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
         """Return what the model wrote between the tags; an empty text when there is nothing."""
@@ -238,14 +211,6 @@ class PromptedRubrics:
         if isinstance(reply, EngineError):
             return reply
         return Draft(last_tagged(reply.text, _RUBRIC), usage=reply.usage)
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
 
 
 def answer_of(reply: str) -> str:

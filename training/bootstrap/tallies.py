@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
 from videojudge_bench.training.bootstrap.rows import responses_of
 
@@ -138,6 +138,30 @@ class Tallies:
                 if passed:
                     self.truth[rated.target, _label(truth)] += 1
 
+    def to_json(self) -> dict[str, Json]:
+        """Return what was counted; a share is [part, whole], a confusion one object a cell."""
+        return {
+            "seeds": _pair(self.seeds),
+            "by_source": {name: _pair(share) for name, share in self.by_source.items()},
+            "by_gold_words": {str(end): _pair(share) for end, share in self.by_length.items()},
+            "by_target": {str(target): _pair(share) for target, share in self.by_target.items()},
+            "by_round": [
+                {"target": target, "round": number, "accepted": share.part, "entered": share.whole}
+                for (target, number), share in sorted(self.by_round.items())
+            ],
+            "first_round": _cells(self.first_round, ("target", "rated")),
+            "all_rounds": _cells(self.all_rounds, ("target", "rated")),
+            "accepted_truth": _cells(self.truth, ("target", "truth")),
+            "evaluator_error": _cells(self.error, ("truth", "rated")),
+            "label_noise": _pair(self.label_noise),
+            "words": {
+                str(rating): {"n": m.n, "mean": m.mean, "deviation": m.deviation}
+                for rating, m in sorted(self.words.items())
+            },
+            "problems": dict(self.problems),
+            "repeated": _pair(self.repeated),
+        }
+
     @property
     def label_noise(self) -> Share:
         """Accepted drafts whose truth is not their target, of those whose truth is known."""
@@ -177,6 +201,14 @@ def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) ->
     for outcome in outcomes:
         for take in takers:
             take(outcome)
+
+
+def _pair(share: Share) -> list[Json]:
+    return [share.part, share.whole]
+
+
+def _cells(cells: Mapping[Cell, int], names: tuple[str, str]) -> list[Json]:
+    return [{names[0]: row, names[1]: column, "n": n} for (row, column), n in sorted(cells.items())]
 
 
 def _label(rating: float | None) -> str:

@@ -10,43 +10,29 @@ from pathlib import Path
 import pytest
 from bootstrap_cases import aside, kept
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.cli.main import main
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Outcome, Seed
-from videojudge_bench.training.bootstrap.experiments import (
-    Drafts,
-    Ran,
-    metrics_of,
-    refine,
-    run,
-)
-from videojudge_bench.training.bootstrap.experiments_cli import tallies_to_json
-from videojudge_bench.training.bootstrap.known_error import BiasedEvaluator, TruthEvaluator
-from videojudge_bench.training.bootstrap.loop import Rules
-from videojudge_bench.training.bootstrap.options import load_options
-from videojudge_bench.training.bootstrap.perturb import Perturb
-from videojudge_bench.training.bootstrap.seeds import collect_seeds
+from videojudge_bench.training.bootstrap.contracts import TARGETS, Outcome
 from videojudge_bench.training.bootstrap.tallies import Tallies
+from videojudge_bench.training.experiments import loop_measures
+from videojudge_bench.training.experiments.experiment import Experiment, cell, run, table
+from videojudge_bench.training.experiments.loop import ALL, EXPERIMENTS, Errors
+from videojudge_bench.training.experiments.loop_measures import (
+    Ran,
+    Subject,
+    figures_of,
+    metrics_of,
+    run_loop,
+)
 
 FEW = Resampling(resamples=200)
 
 
 @pytest.fixture(scope="module")
-def seeds() -> list[Seed]:
-    return list(collect_seeds(load_options("embedded", ["seeds.n=400"]).seeds).seeds)
-
-
-@pytest.fixture(scope="module")
-def right(seeds: list[Seed]) -> Drafts:
-    """Drafts that deserve what was asked for."""
-    return Drafts(Perturb(seeds))
-
-
-@pytest.fixture(scope="module")
-def noisy(seeds: list[Seed]) -> Drafts:
-    """Drafts of which three in ten deserve another rating."""
-    return Drafts(Perturb(seeds, noise=0.3))
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    return Subject(400, tmp_path_factory.mktemp("reports"), FEW)
 
 
 def graded(ran: list[Ran]) -> list[Ran]:
@@ -62,8 +48,8 @@ def near(share: float, n: int) -> object:
     return pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
 
 
-def test_one_round_accepts_what_the_evaluator_gets_right(seeds: list[Seed], right: Drafts) -> None:
-    ran = run(seeds, right, TruthEvaluator(0.3), Rules(max_rounds=1))
+def test_one_round_accepts_what_the_evaluator_gets_right(subject: Subject) -> None:
+    ran = run_loop(subject, Errors({}, 0.0, 0.3, max_rounds=1))
     n, found = len(graded(ran)), values(ran)
     for target in TARGETS:
         assert found[f"accepted_{target}"] == near(0.7, n)
@@ -73,8 +59,8 @@ def test_one_round_accepts_what_the_evaluator_gets_right(seeds: list[Seed], righ
     assert found["calls_per_kept_seed"] == pytest.approx(8 * n / n_kept)
 
 
-def test_three_rounds_reject_only_what_three_errors_meet(seeds: list[Seed], right: Drafts) -> None:
-    ran = run(seeds, right, TruthEvaluator(0.3), Rules(max_rounds=3))
+def test_three_rounds_reject_only_what_three_errors_meet(subject: Subject) -> None:
+    ran = run_loop(subject, Errors({}, 0.0, 0.3))
     n, found = len(graded(ran)), values(ran)
     assert n > 200
     for target in TARGETS:
@@ -84,11 +70,11 @@ def test_three_rounds_reject_only_what_three_errors_meet(seeds: list[Seed], righ
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_label_noise_is_that_of_one_round_in_any_number_of_rounds(
-    seeds: list[Seed], noisy: Drafts, rounds: int
+    subject: Subject, rounds: int
 ) -> None:
     # Right and rated right: 0.7 * 0.7; wrong and rated as wanted: 0.3 * 0.3 / 4.
     accepted, wrong = 0.49 + 0.0225, 0.0225
-    ran = run(seeds, noisy, TruthEvaluator(0.3), Rules(max_rounds=rounds))
+    ran = run_loop(subject, Errors({}, 0.3, 0.3, max_rounds=rounds))
     n, found = len(graded(ran)), values(ran)
     for target in TARGETS:
         assert found[f"accepted_{target}"] == near(1 - (1 - accepted) ** rounds, n)
@@ -96,21 +82,19 @@ def test_label_noise_is_that_of_one_round_in_any_number_of_rounds(
     assert found["label_noise"] == near(wrong / accepted, 4 * n_kept)
 
 
-def test_an_evaluator_that_never_errs_lets_no_wrong_draft_through(
-    seeds: list[Seed], noisy: Drafts
-) -> None:
-    found = values(run(seeds, noisy, TruthEvaluator(), Rules(max_rounds=3)))
+def test_an_evaluator_that_never_errs_lets_no_wrong_draft_through(subject: Subject) -> None:
+    found = values(run_loop(subject, Errors({}, 0.3)))
     assert found["label_noise"] == 0
     assert found["accepted_2"] == near(1 - 0.3**3, 200)
 
 
-def test_a_constant_bias_stops_alpha_0_and_passes_alpha_1(seeds: list[Seed], right: Drafts) -> None:
-    biased = BiasedEvaluator(TruthEvaluator(), {1, 2, 3, 4, 5}, shift=1, rate=1.0)
-    strict = graded(run(seeds, right, biased, Rules(alpha=0)))
+def test_a_constant_bias_stops_alpha_0_and_passes_alpha_1(subject: Subject) -> None:
+    biased = Errors({}, 0.0, bias=(ALL, 1, 1.0))
+    strict = graded(run_loop(subject, biased))
     metrics = metrics_of(strict, FEW)
     assert [metrics[f"accepted_{target}"].value for target in TARGETS] == [0, 0, 0, 0]
     assert metrics["label_noise"].undefined == "no seed was kept"
-    lax = values(run(seeds, right, biased, Rules(alpha=1)))
+    lax = values(run_loop(subject, replace(biased, alpha=1.0)))
     assert (lax["kept"], lax["label_noise"], lax["calls_per_kept_seed"]) == (1, 0, 8)
 
 
@@ -155,9 +139,11 @@ def test_intervals_count_videos_and_not_seeds() -> None:
     assert single.low < 0.5
 
 
-def test_seeds_that_cannot_be_graded_are_refused() -> None:
+def test_seeds_that_cannot_be_graded_are_refused(tmp_path: Path) -> None:
+    few = Subject(1, tmp_path, FEW)
+    few.seeds = [kept(1).seed]
     with pytest.raises(ConfigError, match=r"none of the 1 seeds can be graded .*--seeds 1000"):
-        next(refine([kept(1).seed], FEW))
+        figures_of(few, Errors({}, 0.0))
 
 
 def test_the_verb_writes_table_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +165,7 @@ def test_counts_of_a_run_as_json() -> None:
     tallies = Tallies()
     for outcome in (kept(1, rounds=2), aside(2)):
         tallies.add(outcome)
-    found = tallies_to_json(tallies)
+    found = tallies.to_json()
     assert found["seeds"] == [1, 2]
     assert found["by_target"] == {"1": [2, 2], "2": [1, 2], "3": [2, 2], "4": [2, 2]}
     assert found["label_noise"] == [0, 7]
@@ -189,3 +175,79 @@ def test_counts_of_a_run_as_json() -> None:
     ]
     assert found["problems"] == {"rated # in round #": 1}
     assert json.loads(json.dumps(found)) == found
+
+
+RESULTS = Path(__file__).parents[2] / "results" / "bootstrap"
+
+
+@pytest.mark.parametrize("name", ["refine", "bias"])
+def test_the_committed_table_follows_from_the_committed_figures(name: str) -> None:
+    data = json.loads((RESULTS / name / "rows.json").read_text(encoding="utf-8"))
+    experiment = EXPERIMENTS[name]
+    assert [arm.setting for arm in experiment.arms.values()] == [
+        {key: row[key] for key in row if key not in ("graded", "unable", "metrics")}
+        for row in data["rows"]
+    ]
+    assert experiment.table is not None
+    lines = experiment.table(dict(zip(experiment.arms, data["rows"], strict=True)))
+    report = (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    assert report == "\n".join([f"# {name}", "", "1000 seeds of VATEX.", "", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "arm"), [("refine", "0.3, 0.3, 3"), ("bias", "2 by +1, 0.3, 0.1, 0.0")]
+)
+def test_a_committed_row_comes_out_again(name: str, arm: str, tmp_path: Path) -> None:
+    data = json.loads((RESULTS / name / "rows.json").read_text(encoding="utf-8"))
+    rows = dict(zip(EXPERIMENTS[name].arms, data["rows"], strict=True))
+    thousand = Subject(1_000, tmp_path)
+    assert dict(thousand.generators[0.0].settings()) == data["generator"]
+    found = figures_of(thousand, EXPERIMENTS[name].arms[arm])
+    assert json.loads(json.dumps(found)) == rows[arm]
+
+
+def test_an_experiment_that_was_stopped_measures_only_what_is_left(tmp_path: Path) -> None:
+    asked: list[int] = []
+    log = tmp_path / "log"
+
+    def measure(subject: str, arm: int) -> dict[str, Json]:
+        if arm == 2 and len(asked) < 3:
+            asked.append(arm)
+            raise KeyboardInterrupt
+        asked.append(arm)
+        return {subject: arm}
+
+    doubled = Experiment("how many?", {"one": 1, "four": 4, "two": 2}, measure)
+    with pytest.raises(KeyboardInterrupt):
+        run(doubled, "cats", log, "a")
+    with log.open("a") as file:
+        file.write('["torn')
+    assert run(doubled, "cats", log, "a") == {
+        "one": {"cats": 1},
+        "four": {"cats": 4},
+        "two": {"cats": 2},
+    }
+    assert asked == [1, 4, 2, 2]
+    # Another subject, or an arm that was changed, is measured anew.
+    run(doubled, "dogs", log, "b")
+    run(replace(doubled, arms={"one": 3, "four": 4}), "cats", log, "a")
+    assert asked[4:] == [1, 4, 2, 3]
+
+
+def test_the_log_is_gone_when_the_results_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = dict(list(EXPERIMENTS["refine"].arms.items())[:2])
+    named = {"refine": replace(EXPERIMENTS["refine"], arms=few)}
+    monkeypatch.setattr(loop_measures, "EXPERIMENTS", named)
+    loop_measures.run_experiment("refine", 60, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "rows.json"]
+
+
+def test_figures_in_tables() -> None:
+    assert cell((0.97512, 0.9741, 0.97649)) == "0.975 [0.974, 0.976]"
+    assert cell([0.5, None, None], ".1f", factor=100) == "50.0"
+    assert cell("no seed was kept", undefined="-") == "-"
+    assert cell((None, None, None)) == "undefined"
+    assert table(("", "all"), [["a", ""]]) == ["| | all |", "| --- | --- |", "| a |  |"]
+    assert table(("", "all"), [], rule="---") == ["| | all |", "|---|---|"]

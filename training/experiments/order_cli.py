@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.terminal import Parser, Verbs, say, table
 from videojudge_bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from videojudge_bench._util.hashing import Json
-    from videojudge_bench.training.bootstrap.order import Blind, OrderCheck, Ordered
-    from videojudge_bench.training.bootstrap.run_folder import RunFolder
-
-EXIT_FAILED = 1
+    from videojudge_bench.training.experiments.order import Blind
 
 _HELP = """\
 The five responses of 100 instructions of a finished bootstrap are put in order by somebody who
@@ -36,11 +29,6 @@ right, neighbouring ratings that are swapped; with 95 % intervals by video, besi
   videojudge bootstrap-experiment order import sheet.csv --key key.json
       by people
 """
-_MINILM = (
-    "By MiniLM: the cosine to the nearest reference of the seed, or to its gold answer where it "
-    "has no reference. Neither generator nor evaluator uses it, but it reads nothing: only a "
-    "sanity check."
-)
 
 
 def add_order(experiments: Verbs) -> None:
@@ -82,8 +70,8 @@ def _add_draw(parser: Parser) -> None:
 
 
 def _drawn(arguments: argparse.Namespace) -> list[Blind]:
-    from videojudge_bench.training.bootstrap.order import blinded
     from videojudge_bench.training.bootstrap.run_folder import FACTS_FILE, RunFolder
+    from videojudge_bench.training.experiments.order import blinded
 
     data: Path = arguments.data
     if arguments.limit < 1:
@@ -97,92 +85,18 @@ def _drawn(arguments: argparse.Namespace) -> list[Blind]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from videojudge_bench import registry
-    from videojudge_bench._util.hashing import content_hash
     from videojudge_bench._util.options import options_of_words
-    from videojudge_bench.training.bootstrap.order import check_orders
-    from videojudge_bench.training.bootstrap.order_pass import PromptedOrderer, by_minilm, by_model
-    from videojudge_bench.training.bootstrap.run_folder import RunFolder
+    from videojudge_bench.training.experiments.order_run import run_order
 
-    blinds = _drawn(arguments)
-    folder = RunFolder(arguments.output / "order" / arguments.data.resolve().name)
+    folder = arguments.output / "order" / arguments.data.resolve().name
     options = options_of_words(arguments.options)
-    made = registry.make("order", PromptedOrderer, options) if options else None
-    orderer = cast("PromptedOrderer | None", made)
-    shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
-    with folder.locked():
-        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
-        folder.record("by", orderer.settings() if orderer else {"judge": "minilm"})
-        if orderer is None:
-            ordered = list(by_minilm(blinds))
-        else:
-            try:
-                ordered = by_model(blinds, orderer, folder)
-            finally:
-                orderer.close()
-        found = check_orders(ordered)
-        said = _MINILM if orderer is None else "By a model that read all of them at once."
-        say(f"wrote {path}" for path in _write(folder, ordered, found, said))
+    say(f"wrote {path}" for path in run_order(_drawn(arguments), folder, options))
     return 0
-
-
-def _write(
-    folder: RunFolder, ordered: Sequence[Ordered], found: OrderCheck, said: str
-) -> list[Path]:
-    lines = [f"# order: {folder.path.name}", "", said, "", *report_of(ordered, found)]
-    report, rows = folder.path / "report.md", folder.path / "rows.json"
-    write_whole(report, "\n".join(lines) + "\n")
-    data: Mapping[str, Json] = {
-        "metrics": {k: [m.value, m.low, m.high] for k, m in found.metrics.items()},
-        "rows": [
-            {
-                "seed": each.blind.seed.id,
-                "ratings": list(each.blind.ratings),
-                **({"problem": each.problem} if each.scores is None else {}),
-                **({"scores": list(each.scores)} if each.scores is not None else {}),
-            }
-            for each in ordered
-        ],
-    }
-    write_whole(rows, json.dumps(data, indent=1) + "\n")
-    return [report, rows]
-
-
-def report_of(ordered: Sequence[Ordered], found: OrderCheck) -> list[str]:
-    """Return the lines of a report in Markdown."""
-    without = sum(len(each.blind.texts) < 5 for each in ordered)
-    lines = [f"{found.n} of {len(ordered)} instructions were put in order."]
-    if without:
-        lines.append(
-            f"Of {without} nothing is known but the gold answer: the others are compared with it, "
-            "and it is not among those to be put in order."
-        )
-    for problem in sorted(set(found.problems)):
-        lines.append(f"- {found.problems.count(problem)} were not: {problem}")
-    head = ["", "| | found | by lot |", "| --- | --- | --- |"]
-    return [*lines, *head, *(f"| {' | '.join(row)} |" for row in rows_of(found))]
-
-
-def rows_of(found: OrderCheck) -> list[tuple[str, str, str]]:
-    """Return name, value with its interval, and chance of each metric; ties where there are any."""
-    return [
-        (_name(key), str(metric), f"{found.chance[key]:.3f}")
-        for key, metric in found.metrics.items()
-        if metric.value or not key.startswith("tied")
-    ]
-
-
-def _name(key: str) -> str:
-    what, _, pair = key.partition("_")
-    if not pair:
-        return {"tau": "Kendall's tau with the labels", "exact": "exactly the labels' order"}[key]
-    low, high = pair.split("_")
-    return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
 
 
 def _export(arguments: argparse.Namespace) -> int:
     from videojudge_bench.analysis.annotation_sheet import csv_text, write_sheet
-    from videojudge_bench.training.bootstrap.order_sheet import COLUMNS, key_of, rows_for
+    from videojudge_bench.training.experiments.order_sheet import COLUMNS, key_of, rows_for
 
     blinds = _drawn(arguments)
     text, key = csv_text(COLUMNS, rows_for(blinds)), key_of(blinds).model_dump_json(indent=1)
@@ -193,11 +107,11 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.training.bootstrap.order import check_orders
-    from videojudge_bench.training.bootstrap.order_sheet import read_orders
+    from videojudge_bench.training.experiments.order import check_orders
+    from videojudge_bench.training.experiments.order_sheet import read_orders
 
     ordered = read_orders(arguments.sheet, arguments.key)
     found = check_orders(ordered)
-    table(("", "found", "by lot"), rows_of(found))
+    table(("", "found", "by lot"), found.rows())
     say([f"{found.n} of {len(ordered)} rows have an order"])
     return 0
