@@ -14,17 +14,22 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.cli.main import main
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Outcome
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Evaluation,
+    Outcome,
+)
 from videojudge_bench.training.bootstrap.tallies import Tallies
 from videojudge_bench.training.experiments import loop_measures
 from videojudge_bench.training.experiments.experiment import Experiment, cell, run, table
 from videojudge_bench.training.experiments.loop import ALL, EXPERIMENTS, Errors
 from videojudge_bench.training.experiments.loop_measures import (
-    Ran,
     Subject,
     figures_of,
     metrics_of,
-    run_loop,
+    outcomes_of,
 )
 
 FEW = Resampling(resamples=200)
@@ -35,12 +40,8 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     return Subject(400, tmp_path_factory.mktemp("reports"), FEW)
 
 
-def graded(ran: list[Ran]) -> list[Ran]:
-    return [each for each in ran if not each.unable]
-
-
-def values(ran: list[Ran]) -> dict[str, float | None]:
-    return {key: metric.value for key, metric in metrics_of(graded(ran), FEW).items()}
+def values(outcomes: list[Outcome]) -> dict[str, float | None]:
+    return {key: metric.value for key, metric in metrics_of(outcomes, FEW).items()}
 
 
 def near(share: float, n: int) -> object:
@@ -49,19 +50,19 @@ def near(share: float, n: int) -> object:
 
 
 def test_one_round_accepts_what_the_evaluator_gets_right(subject: Subject) -> None:
-    ran = run_loop(subject, Errors({}, 0.0, 0.3, max_rounds=1))
-    n, found = len(graded(ran)), values(ran)
+    ran = outcomes_of(subject, Errors({}, 0.0, 0.3, max_rounds=1))
+    n, found = len(ran), values(ran)
     for target in TARGETS:
         assert found[f"accepted_{target}"] == near(0.7, n)
         assert found[f"label_noise_{target}"] == 0
     assert found["kept"] == near(0.7**4, n)
-    n_kept = sum(each.outcome.kept for each in ran)
+    n_kept = sum(each.kept for each in ran)
     assert found["calls_per_kept_seed"] == pytest.approx(8 * n / n_kept)
 
 
 def test_three_rounds_reject_only_what_three_errors_meet(subject: Subject) -> None:
-    ran = run_loop(subject, Errors({}, 0.0, 0.3))
-    n, found = len(graded(ran)), values(ran)
+    ran = outcomes_of(subject, Errors({}, 0.0, 0.3))
+    n, found = len(ran), values(ran)
     assert n > 200
     for target in TARGETS:
         assert found[f"accepted_{target}"] == near(1 - 0.3**3, n)
@@ -74,27 +75,27 @@ def test_label_noise_is_that_of_one_round_in_any_number_of_rounds(
 ) -> None:
     # Right and rated right: 0.7 * 0.7; wrong and rated as wanted: 0.3 * 0.3 / 4.
     accepted, wrong = 0.49 + 0.0225, 0.0225
-    ran = run_loop(subject, Errors({}, 0.3, 0.3, max_rounds=rounds))
-    n, found = len(graded(ran)), values(ran)
+    ran = outcomes_of(subject, Errors({}, 0.3, 0.3, max_rounds=rounds))
+    n, found = len(ran), values(ran)
     for target in TARGETS:
         assert found[f"accepted_{target}"] == near(1 - (1 - accepted) ** rounds, n)
-    n_kept = sum(each.outcome.kept for each in graded(ran))
+    n_kept = sum(each.kept for each in ran)
     assert found["label_noise"] == near(wrong / accepted, 4 * n_kept)
 
 
 def test_an_evaluator_that_never_errs_lets_no_wrong_draft_through(subject: Subject) -> None:
-    found = values(run_loop(subject, Errors({}, 0.3)))
+    found = values(outcomes_of(subject, Errors({}, 0.3)))
     assert found["label_noise"] == 0
     assert found["accepted_2"] == near(1 - 0.3**3, 200)
 
 
 def test_a_constant_bias_stops_alpha_0_and_passes_alpha_1(subject: Subject) -> None:
     biased = Errors({}, 0.0, bias=(ALL, 1, 1.0))
-    strict = graded(run_loop(subject, biased))
+    strict = outcomes_of(subject, biased)
     metrics = metrics_of(strict, FEW)
     assert [metrics[f"accepted_{target}"].value for target in TARGETS] == [0, 0, 0, 0]
     assert metrics["label_noise"].undefined == "no seed was kept"
-    lax = values(run_loop(subject, replace(biased, alpha=1.0)))
+    lax = values(outcomes_of(subject, replace(biased, alpha=1.0)))
     assert (lax["kept"], lax["label_noise"], lax["calls_per_kept_seed"]) == (1, 0, 8)
 
 
@@ -104,16 +105,20 @@ def test_metrics_by_hand() -> None:
     wrong[2] = replace(
         wrong[2], attempts=(replace(attempt, draft=replace(attempt.draft, truth=1)),)
     )
+    # A draft that was refused was not rated.
+    refused = list(aside(2).rated)
+    attempt = Attempt(Draft("", 2), Evaluation(None, "it is empty"))
+    refused[1] = replace(refused[1], attempts=(attempt, *refused[1].attempts))
     ran = [
-        Ran(kept(0), 8, unable=False),
-        Ran(Outcome(kept(1).seed, tuple(wrong), kept=True), 10, unable=False),
-        Ran(aside(2), 12, unable=False),
+        kept(0, rounds=2),
+        Outcome(kept(1).seed, tuple(wrong), kept=True),
+        replace(aside(2), rated=tuple(refused)),
     ]
     metrics = metrics_of(ran, FEW)
     assert {key: metric.value for key, metric in metrics.items()} == {
         "kept": pytest.approx(2 / 3),
         "label_noise": 1 / 8,
-        "calls_per_kept_seed": 15,
+        "calls_per_kept_seed": (16 + 8 + 9) / 2,
         "accepted_1": 1,
         "accepted_2": pytest.approx(2 / 3),
         "accepted_3": 1,
@@ -128,9 +133,9 @@ def test_metrics_by_hand() -> None:
 
 
 def test_intervals_count_videos_and_not_seeds() -> None:
-    one_each = [Ran(kept(n) if n % 2 else aside(n), 8, unable=False) for n in range(40)]
-    twice = [Ran(kept(n, video=n), 8, unable=False) for n in range(1, 40, 2)] * 2
-    twice += [Ran(aside(n), 8, unable=False) for n in range(0, 40, 2)] * 2
+    one_each = [kept(n) if n % 2 else aside(n) for n in range(40)]
+    twice = [kept(n, video=n) for n in range(1, 40, 2)] * 2
+    twice += [aside(n) for n in range(0, 40, 2)] * 2
     single, double = metrics_of(one_each, FEW)["kept"], metrics_of(twice, FEW)["kept"]
     assert single.value == double.value == 0.5
     # A second seed on each video that fares as the first did tells nothing new.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.metrics.bootstrap import Resampling, bootstrap, codes, means
 
 MOST_ROWS = 20_000
 """Of more rows so many are looked at, whole videos in the order of a hash."""
@@ -67,7 +68,11 @@ def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly |
         return None
     named = _named([text for text, _, _ in taken], ratings, videos)
     right = named == ratings
-    low, high = _interval(right, videos)
+    clusters = codes(videos)
+    n_videos = int(clusters.max()) + 1
+    shares = means({"right": right.astype(np.float64)}, clusters, n_videos)
+    drawn = bootstrap([shares], n_videos, Resampling(RESAMPLES))["right"]
+    low, high = map(float, np.percentile(drawn, (2.5, 97.5)))
     return TextOnly(
         rows=len(taken),
         accuracy=float(right.mean()),
@@ -125,15 +130,3 @@ def _named(
 
 def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.array([(len(text), len(text.split())) for text in texts], dtype=np.float64)
-
-
-def _interval(right: NDArray[np.bool_], videos: NDArray[np.str_]) -> tuple[float, float]:
-    _, index = np.unique(videos, return_inverse=True)
-    found, counts = np.bincount(index, weights=right), np.bincount(index)
-    rng = np.random.default_rng(0)
-    shares = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        drawn = rng.integers(len(counts), size=len(counts))
-        shares[i] = found[drawn].sum() / counts[drawn].sum()
-    low, high = np.percentile(shares, (2.5, 97.5))
-    return float(low), float(high)

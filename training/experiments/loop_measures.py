@@ -32,8 +32,8 @@ from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
     Evaluation,
-    Evaluator,
     Outcome,
+    Rated,
     Seed,
     Unable,
 )
@@ -65,11 +65,11 @@ _RECIPE = "embedded"
 
 @dataclass
 class Subject:
-    """Seeds of VATEX, and the drafts of generators, each made once and shown to all evaluators.
+    """Seeds of VATEX, and generators whose drafts are made once and shown to all evaluators.
 
     Attributes:
         n: how many seeds are drawn.
-        folder: where reports go.
+        folder: where results go.
         resampling: of the videos.
     """
 
@@ -96,54 +96,39 @@ class Subject:
         return self._drafts[key]
 
 
-class _Counted:
-    """Makes the calls of a seed, and counts them."""
+class _Calls:
+    """Makes the calls of the loop, and notes the seeds that the generator cannot serve."""
 
-    def __init__(self, subject: Subject, noise: float, evaluator: Evaluator) -> None:
-        self._subject, self._noise, self._evaluator = subject, noise, evaluator
-        self.made, self.unable = 0, False
+    def __init__(self, subject: Subject, arm: Errors) -> None:
+        self._subject, self._noise = subject, arm.noise
+        self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
+        self.unable: set[str] = set()
 
     async def draft(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        self.made += 1
         found = self._subject.draft(self._noise, seed, target, len(earlier))
-        self.unable = self.unable or isinstance(found, Unable)
+        if isinstance(found, Unable):
+            self.unable.add(seed.id)
         return found
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft
     ) -> Union[Evaluation, EngineError]:
-        self.made += 1
         return await self._evaluator.rate(seed, draft)
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
-        """Count nothing: its draft was counted."""
+        """Note nothing: the attempt says it too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What became of a seed, how many calls that took, and whether it could be graded at all."""
+def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
+    """Return what becomes of the seeds, by the loop itself; seeds that it cannot serve left out."""
+    calls, rules = _Calls(subject, arm), Rules(alpha=arm.alpha, max_rounds=arm.max_rounds)
 
-    outcome: Outcome
-    calls: int
-    unable: bool
+    async def all_of() -> list[Outcome]:
+        return [await bootstrap_seed(seed, calls, rules) for seed in subject.seeds]
 
-
-def run_loop(subject: Subject, arm: Errors) -> list[Ran]:
-    """Return what becomes of the seeds, by the loop itself."""
-    rules = Rules(alpha=arm.alpha, max_rounds=arm.max_rounds)
-    evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
-
-    async def one(seed: Seed) -> Ran:
-        calls = _Counted(subject, arm.noise, evaluator)
-        outcome = await bootstrap_seed(seed, calls, rules)
-        return Ran(outcome, calls.made, calls.unable)
-
-    async def all_of() -> list[Ran]:
-        return [await one(seed) for seed in subject.seeds]
-
-    return asyncio.run(all_of())
+    return [each for each in asyncio.run(all_of()) if each.seed.id not in calls.unable]
 
 
 def figures_of(subject: Subject, arm: Errors) -> Figures:
@@ -155,22 +140,21 @@ def figures_of(subject: Subject, arm: Errors) -> Figures:
     Raises:
         ConfigError: the generator can serve none of the seeds.
     """
-    ran = run_loop(subject, arm)
-    graded = [each for each in ran if not each.unable]
+    graded, n = outcomes_of(subject, arm), len(subject.seeds)
     if not graded:
         raise ConfigError(
-            f"none of the {len(ran)} seeds can be graded in five: their answers are too short, or "
+            f"none of the {n} seeds can be graded in five: their answers are too short, or "
             "too few to take wrong phrases from. Give more (--seeds 1000)"
         )
     metrics: dict[str, Json] = {
         key: metric.undefined or [metric.value, metric.low, metric.high]
         for key, metric in metrics_of(graded, subject.resampling).items()
     }
-    counts = {GRADED: len(graded), UNABLE: len(ran) - len(graded)}
+    counts = {GRADED: len(graded), UNABLE: n - len(graded)}
     return {**arm.setting, **counts, METRICS: metrics}
 
 
-def metrics_of(ran: Sequence[Ran], resampling: Resampling) -> dict[str, Metric]:
+def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str, Metric]:
     """Return the metrics of an arm, with 95 % intervals over resampled videos.
 
     `kept`, share of the seeds; `label_noise`, share of the responses of kept seeds, gold answers
@@ -179,14 +163,14 @@ def metrics_of(ran: Sequence[Ran], resampling: Resampling) -> dict[str, Metric]:
     response to target T was accepted, and of those responses that deserve another rating.
 
     Args:
-        ran: one seed at least.
+        outcomes: of one seed at least.
         resampling: of the videos.
     """
-    one = np.ones(len(ran))
-    kept = np.array([each.outcome.kept for each in ran], dtype=np.float64)
-    good = np.array([[r.accepted for r in each.outcome.rated] for each in ran], dtype=np.float64)
-    wrong = np.array([[_is_wrong(each, t) for t in TARGETS] for each in ran], dtype=np.float64)
-    calls = np.array([each.calls for each in ran], dtype=np.float64)
+    one = np.ones(len(outcomes))
+    kept = np.array([outcome.kept for outcome in outcomes], dtype=np.float64)
+    good = np.array([[r.accepted for r in o.rated] for o in outcomes], dtype=np.float64)
+    wrong = np.array([[_is_wrong(r) for r in o.rated] for o in outcomes], dtype=np.float64)
+    calls = np.array([sum(map(_calls, o.rated)) for o in outcomes], dtype=np.float64)
     parts = {
         KEPT: (kept, one),
         NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
@@ -195,7 +179,7 @@ def metrics_of(ran: Sequence[Ran], resampling: Resampling) -> dict[str, Metric]:
     for at, target in enumerate(TARGETS):
         parts[f"accepted_{target}"] = (good[:, at], one)
         parts[f"{NOISE}_{target}"] = (wrong[:, at], good[:, at])
-    videos = codes(np.array([each.outcome.seed.video_id for each in ran]))
+    videos = codes(np.array([outcome.seed.video_id for outcome in outcomes]))
     n_videos = int(videos.max()) + 1
     sums = cluster_sums([c for pair in parts.values() for c in pair], videos, n_videos)
 
@@ -213,19 +197,18 @@ def metrics_of(ran: Sequence[Ran], resampling: Resampling) -> dict[str, Metric]:
     )
 
 
-def _is_wrong(ran: Ran, target: int) -> bool:
+def _is_wrong(rated: Rated) -> bool:
     """Whether the accepted response to a target deserves another rating."""
-    rated = ran.outcome.rated[TARGETS.index(target)]
-    return rated.accepted and rated.attempts[-1].draft.truth != target
+    return rated.accepted and rated.attempts[-1].draft.truth != rated.target
+
+
+def _calls(rated: Rated) -> int:
+    """Drafts, and evaluations: of the drafts that were no responses there is no rating."""
+    return sum(1 + (attempt.evaluation.rating is not None) for attempt in rated.attempts)
 
 
 def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
-    """Return what a run of the recipe counted; its report and plots go to the subject's folder.
-
-    Args:
-        subject: how many seeds, and where to.
-        changes: of the recipe.
-    """
+    """Return what a run of the recipe counted; its report and plots go to the subject's folder."""
     options = load_options(_RECIPE, [*changes, f"seeds.n={subject.n}"])
     with tempfile.TemporaryDirectory(prefix="videojudge-") as scratch:
         run_bootstrap(options, Path(scratch))
@@ -250,7 +233,7 @@ def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
     """
     experiment, subject = EXPERIMENTS[name], Subject(n, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    log, report = folder / ".arms.jsonl", folder / REPORT_FILE
+    log, report, data = (folder / file for file in (".arms.jsonl", REPORT_FILE, "rows.json"))
     rows = run(experiment, subject, log, [name, n])
     if experiment.table is None:
         (figures,) = rows.values()
@@ -264,7 +247,6 @@ def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
             "generator": dict(subject.generators[0.0].settings()),
             "rows": list(rows.values()),
         }
-        data = folder / "rows.json"
     write_whole(data, json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
     log.unlink()
     return [report, data]

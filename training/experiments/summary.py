@@ -15,7 +15,6 @@ from videojudge_bench.training.experiments.experiment import cell, table
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,
-    coverages,
     differences,
     judged,
     numbers,
@@ -63,9 +62,8 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         trained = verdicts["trained"]
         tables: dict[str, Mapping[str, ByKind]] = {
             key: {name: numbers(gold_set, j, key) for name, j in verdicts.items()}
-            for key in ("spearman", "mae", "acc_eq")
+            for key in ("spearman", "mae", "acc_eq", "coverage")
         }
-        tables["coverage"] = {name: coverages(gold_set, j) for name, j in verdicts.items()}
         tables["differences"] = {
             f"trained less {name}": differences(gold_set, trained, verdicts[name], "spearman")
             for name in _LESS

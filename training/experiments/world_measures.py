@@ -13,7 +13,7 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.metrics import by_label, score
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.metrics.card import Metric, ScoreCard
+from videojudge_bench.metrics.card import Metric
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.small_world.world import BEST, KINDS
@@ -65,8 +65,12 @@ def judged(gold_set: GoldSet, options: Mapping[str, Scalar], journal: Path) -> d
 def numbers(
     gold_set: GoldSet, judgements: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
-    """Return a statistic of all items and by kind of question."""
-    cards = _cards(gold_set, judgements, resamples)
+    """Return a metric, or `coverage`, of all items and by kind of question."""
+    drawn = 1 if key == "coverage" else resamples
+    cards = by_label(gold_set, judgements, KIND, on_scale=True, resamples=drawn)
+    cards = {ALL: score(gold_set, judgements, on_scale=True, resamples=drawn), **cards}
+    if key == "coverage":
+        return {kind: (card.coverage, None, None) for kind, card in cards.items()}
     return {kind: _number_of(card.metrics[key]) for kind, card in cards.items()}
 
 
@@ -123,17 +127,6 @@ def points_of_words(
         fitted = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
         found[kind] = tuple(float(points) for points in fitted[1:])
     return found
-
-
-def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
-    """Return the share of items with a verdict, of all and by kind of question."""
-    cards = _cards(gold_set, judgements, resamples=1)
-    return {kind: (card.coverage, None, None) for kind, card in cards.items()}
-
-
-def _cards(gold_set: GoldSet, judgements: Judgements, resamples: int) -> dict[str, ScoreCard]:
-    kinds = by_label(gold_set, judgements, KIND, on_scale=True, resamples=resamples)
-    return {ALL: score(gold_set, judgements, on_scale=True, resamples=resamples), **kinds}
 
 
 def differences(

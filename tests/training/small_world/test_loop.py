@@ -17,7 +17,6 @@ from videojudge_bench.training.experiments import world
 from videojudge_bench.training.experiments.experiment import Experiment
 from videojudge_bench.training.experiments.summary import summarise
 from videojudge_bench.training.experiments.world_measures import (
-    coverages,
     differences,
     errors_by_rating,
     judged,
@@ -69,7 +68,7 @@ def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -
         silent = {**drawn, **dict(list(nothing.items())[::4])}
         assert differences(gold_set, drawn, silent, "spearman", resamples=50)["all"][0] == 0
         assert differences(gold_set, drawn, nothing, "spearman")["all"][0] is None
-        assert coverages(gold_set, silent)["all"][0] == 0.75
+        assert numbers(gold_set, silent, "coverage")["all"][0] == 0.75
         longest = judged(gold_set, {"judge": "longest"}, tmp_path)
         undefined = differences(gold_set, drawn, longest, "spearman", resamples=50)
         assert undefined["all"][0] is None
