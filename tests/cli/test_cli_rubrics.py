@@ -397,7 +397,9 @@ def test_the_key_of_another_sheet_is_refused(
     command = ("export", ours, theirs, "-o", tmp_path / "other.csv", "--key", other)
     output_of(capsys, *command, "--seed", 1)
     message = error_of(capsys, "import", sheet, "--key", other)
-    assert message.startswith(f"{sheet}, line 2, field 'instruction': the texts of row 'r001' are not")
+    assert message.startswith(
+        f"{sheet}, line 2, field 'instruction': the texts of row 'r001' are not"
+    )
 
 
 @pytest.mark.parametrize(

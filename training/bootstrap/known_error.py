@@ -44,7 +44,9 @@ class TruthEvaluator:
     def __init__(self, error: float = 0.0, seed: int = 0) -> None:
         self._error, self._seed = _share("error", error), seed
 
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
         """Return the rating, with the draft's changes as feedback.
 
         `Unable` for a draft whose truth nobody knows.
@@ -104,7 +106,9 @@ class BiasedTruthEvaluator(TruthEvaluator):
             )
         self._when, self._shift, self._rate = sorted(set(named)), shift, _share("rate", rate)
 
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
         """Return what `TruthEvaluator` says, moved or not; an error stays as it is."""
         said = await super().rate(seed, draft)
         if not isinstance(said, Evaluation) or said.rating is None:

@@ -137,6 +137,11 @@ def _rounds(page: _Page, tallies: Tallies) -> None:
         shares = [tallies.by_round.get((target, n), Share()) for n in numbers]
         rows.append([str(target), *(f"{s.part} of {s.whole}" for s in shares)])
     page.table(("rating aimed at", *(f"round {n}" for n in numbers)), rows)
+    if tallies.unread:
+        page.say(
+            f"{tallies.unread:,} replies of the generator held no answer between its tags, and "
+            "were asked for again."
+        )
 
 
 def _confusions(page: _Page, tallies: Tallies) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
+from videojudge_bench.training.bootstrap.loop import rounds_of
 from videojudge_bench.training.bootstrap.rows import responses_of
 
 UNRATED = "unrated"
@@ -75,6 +76,7 @@ class Tallies:
         words: of responses that are exported, by rating.
         problems: why seeds were kept aside.
         repeated: responses whose text was exported before, of all exported.
+        unread: drafts that held no response, and were asked for again without a round.
         rubrics: written of all that a writer was asked for.
         rubric_problems: why it wrote none.
     """
@@ -91,6 +93,7 @@ class Tallies:
     words: dict[int, Moments] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     repeated: Share = field(default_factory=Share)
+    unread: int = 0
     rubrics: Share = field(default_factory=Share)
     rubric_problems: Counter[str] = field(default_factory=Counter)
     _seen: set[bytes] = field(default_factory=set)
@@ -124,10 +127,11 @@ class Tallies:
 
     def _add_rated(self, rated: Rated) -> None:
         self.by_target.setdefault(rated.target, Share()).add(rated.accepted)
-        last = len(rated.attempts)
-        for number, attempt in enumerate(rated.attempts, start=1):
+        rounds = list(rounds_of(rated.attempts))
+        self.unread += len(rated.attempts) - len(rounds)
+        for number, attempt in enumerate(rounds, start=1):
             said = _label(attempt.evaluation.rating)
-            passed = rated.accepted and number == last
+            passed = rated.accepted and number == len(rounds)
             self.by_round.setdefault((rated.target, number), Share()).add(passed)
             self.all_rounds[rated.target, said] += 1
             if number == 1:

@@ -113,9 +113,14 @@ class _Calls:
         return found
 
     async def evaluation(
-        self, seed: Seed, target: int, number: int, draft: Draft
+        self,
+        seed: Seed,
+        target: int,
+        number: int,
+        draft: Draft,
+        unread: Sequence[Evaluation],
     ) -> Union[Evaluation, EngineError]:
-        return await self._evaluator.rate(seed, draft)
+        return await self._evaluator.rate(seed, draft, unread)
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
         """Note nothing: the attempt says it too."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from videojudge_bench.errors import RunStoppedError
 from videojudge_bench.items import Item
 from videojudge_bench.training.bootstrap.calls import (
     NO_TARGET,
+    Call,
     CallJournal,
     HaltError,
     Limits,
@@ -39,8 +39,6 @@ from videojudge_bench.training.experiments.order import (
     read_order,
 )
 from videojudge_bench.verdicts import Rating
-
-_ORDER = re.compile(r"<order>((?:(?!<order>).)*)</order>", re.IGNORECASE | re.DOTALL)
 
 IN_FLIGHT = 16
 """Calls of a model at once."""
@@ -157,7 +155,7 @@ class PromptedOrderer(Prompted):
 
 def order_of(reply: str, blind: Blind) -> Ordered:
     """Return the order that the last `<order>` tags of a reply hold."""
-    found = last_tagged(reply, _ORDER)
+    found = last_tagged(reply, "order")
     if not found:
         return Ordered(blind, None, "no <order> tags in the reply")
     said = read_order(found, len(blind.texts))
@@ -194,7 +192,7 @@ async def _ask_all(
         except HaltError:
             return EngineError(meter.trouble)
         if isinstance(reply, Draft):
-            journal.add(blind.seed, NO_TARGET, 1, "order", reply)
+            journal.add(Call(blind.seed.id, NO_TARGET, 1, "order", reply))
         return reply
 
     replies = await asyncio.gather(*map(one, blinds))
