@@ -73,7 +73,8 @@ def test_the_evaluator_sees_the_gold_answer_and_nothing_of_the_target() -> None:
     for truth in (1, 4):
         draft = Draft("A green ball rolls past house 3.", truth=truth, changes=("colour",))
         evaluation = asyncio.run(evaluator.rate(SEED, draft))
-        assert evaluation == replace(evaluation, rating=4.0, feedback="The ball is green.")  # type: ignore[type-var]
+        assert isinstance(evaluation, Evaluation)
+        assert (evaluation.rating, evaluation.feedback) == (4.0, "The ball is green.")
     first, second = engine.prompts
     assert first == second
     assert len(set(engine.ids)) == 1
