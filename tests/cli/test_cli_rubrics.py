@@ -357,7 +357,7 @@ def test_rows_taken_out_count_as_empty(exported: tuple[Path, Path]) -> None:
         ("better", "3", "found '3'; allowed are 1, 2, tie, or nothing"),
         ("better", "both", "found 'both'; allowed are 1, 2, tie, or nothing"),
         (
-            "rubric_1",
+            "instruction",
             "something else",
             (
                 "the texts of row 'r002' are not those that the key was written with: it belongs "
@@ -395,7 +395,9 @@ def test_the_key_of_another_sheet_is_refused(
     command = ("export", ours, theirs, "-o", tmp_path / "other.csv", "--key", other)
     output_of(capsys, *command, "--seed", 1)
     message = error_of(capsys, "import", sheet, "--key", other)
-    assert message.startswith(f"{sheet}, line 2, field 'rubric_1': the texts of row 'r001' are not")
+    assert message.startswith(
+        f"{sheet}, line 2, field 'instruction': the texts of row 'r001' are not"
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ _HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "rich.console", "
           "videojudge_bench.training.bootstrap.run", "videojudge_bench.run.describe",
           "videojudge_bench.analysis.rubric_specificity",
           "videojudge_bench.analysis.rubric_human_eval",
-          "videojudge_bench.training.bootstrap.experiments", "videojudge_bench.judges.metrics",
+          "videojudge_bench.training.experiments.loop_measures", "videojudge_bench.judges.metrics",
           "videojudge_bench.judges.baselines")  # fmt: skip
 
 VIDEOS, SEEDS = 60, 40

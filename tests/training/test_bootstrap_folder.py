@@ -142,7 +142,7 @@ class _Plain:
     async def write(self, seed: Seed, target: int, earlier: object) -> Draft:
         return Draft(f"It rolls past {seed.id} by {target} meters. {'So it goes. ' * 40}", target)
 
-    async def rate(self, seed: Seed, draft: Draft) -> Evaluation:
+    async def rate(self, seed: Seed, draft: Draft, unread: object = ()) -> Evaluation:
         return Evaluation(float(draft.truth or 0), "Fine.")
 
     def settings(self) -> dict[str, str]:

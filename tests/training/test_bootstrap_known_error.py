@@ -10,8 +10,10 @@ from bootstrap_cases import seed
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import Draft, Evaluation, Evaluator, Unable
-from videojudge_bench.training.bootstrap.known_error import BiasedEvaluator, TruthEvaluator
-from videojudge_bench.verdicts import Usage
+from videojudge_bench.training.bootstrap.known_error import (
+    BiasedTruthEvaluator,
+    TruthEvaluator,
+)
 
 MANY = 2_000
 
@@ -62,7 +64,7 @@ def test_a_draft_of_unknown_truth_cannot_be_rated() -> None:
 
 
 def test_bias_moves_the_chosen_ratings_at_its_rate() -> None:
-    biased = BiasedEvaluator(TruthEvaluator(), {3, 4}, shift=1, rate=0.3)
+    biased = BiasedTruthEvaluator("3, 4", shift=1, rate=0.3)
     said = ratings(biased, 4)
     assert set(said) == {4.0, 5.0}
     assert said[5.0] / MANY == pytest.approx(0.3, abs=0.041)
@@ -70,26 +72,26 @@ def test_bias_moves_the_chosen_ratings_at_its_rate() -> None:
 
 
 def test_bias_keeps_to_the_scale_and_to_what_else_is_said() -> None:
-    class Costly(TruthEvaluator):
-        async def rate(self, seed: object, draft: Draft) -> Evaluation:
-            return Evaluation(4.6, "too long", Usage(1, 2, 3.0, 4.0))
-
-    biased = BiasedEvaluator(Costly(), {5}, shift=1, rate=1.0)
-    assert rate(biased, Draft("x", 5)) == Evaluation(5.0, "too long", Usage(1, 2, 3.0, 4.0))
-    low = BiasedEvaluator(TruthEvaluator(), {1}, shift=-2, rate=1.0)
+    draft = Draft("x", 5, ("who: 'a dog' -> 'a cat'",))
+    biased = BiasedTruthEvaluator(5, shift=1, rate=1.0)
+    assert rate(biased, draft) == Evaluation(5.0, "who: 'a dog' -> 'a cat'")
+    low = BiasedTruthEvaluator(1, shift=-2, rate=1.0)
     assert rate(low, Draft("x", 1)).rating == 1.0
 
 
+def test_bias_moves_what_an_error_has_moved_before() -> None:
+    said = ratings(BiasedTruthEvaluator("1,2,4,5", shift=0.5, rate=1.0, error=1.0), 3)
+    assert set(said) == {1.5, 2.5, 4.5, 5.0}
+
+
 def test_bias_passes_on_what_is_no_rating() -> None:
-    found = asyncio.run(
-        BiasedEvaluator(TruthEvaluator(), {1}, shift=1, rate=1.0).rate(seed(1), Draft("who knows"))
-    )
-    assert isinstance(found, Unable)
+    biased = BiasedTruthEvaluator(1, shift=1, rate=1.0)
+    assert isinstance(asyncio.run(biased.rate(seed(1), Draft("who knows"))), Unable)
 
 
 def test_settings_tell_evaluators_apart() -> None:
     plain = TruthEvaluator(error=0.1)
-    biased = BiasedEvaluator(plain, {5, 4}, shift=1, rate=0.3)
+    biased = BiasedTruthEvaluator("5,4", shift=1, rate=0.3, error=0.1)
     assert plain.settings() == {"evaluator": "truth", "error": 0.1, "seed": 0}
     assert biased.settings() == {
         **plain.settings(),
@@ -101,9 +103,9 @@ def test_settings_tell_evaluators_apart() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"error=1\.5: it is a share, from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"error=1\.5: expected a share, from 0 to 1"):
         TruthEvaluator(error=1.5)
-    with pytest.raises(ConfigError, match=r"rate=-1: it is a share"):
-        BiasedEvaluator(TruthEvaluator(), {4}, shift=1, rate=-1)
-    with pytest.raises(ConfigError, match=r"when=\[6\]: it holds ratings from 1 to 5"):
-        BiasedEvaluator(TruthEvaluator(), {6}, shift=1, rate=0.5)
+    with pytest.raises(ConfigError, match=r"rate=-1: expected a share"):
+        BiasedTruthEvaluator(4, shift=1, rate=-1)
+    with pytest.raises(ConfigError, match=r"when=6: expected ratings from 1 to 5 with commas"):
+        BiasedTruthEvaluator(6, shift=1, rate=0.5)

@@ -49,9 +49,15 @@ class Script:
         return text if isinstance(text, EngineError) else Draft(text)
 
     async def evaluation(
-        self, seed: Seed, target: int, number: int, draft: Draft
+        self,
+        seed: Seed,
+        target: int,
+        number: int,
+        draft: Draft,
+        unread: Sequence[Evaluation],
     ) -> Evaluation | EngineError:
         self.rated.append(draft.text)
+        assert len(unread) == sum(text == draft.text for text in self.rated[-3:-1])
         rating = self.rate(draft.text)
         if isinstance(rating, EngineError):
             return rating

@@ -15,8 +15,8 @@ from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evalua
 from videojudge_bench.training.bootstrap.prompted import (
     PromptedEvaluator,
     PromptedGenerator,
-    answer_of,
     evaluation_of,
+    last_tagged,
 )
 from videojudge_bench.training.bootstrap.roles import RoleSpec, build_evaluator, build_generator
 from videojudge_bench.verdicts import Usage
@@ -73,7 +73,8 @@ def test_the_evaluator_sees_the_gold_answer_and_nothing_of_the_target() -> None:
     for truth in (1, 4):
         draft = Draft("A green ball rolls past house 3.", truth=truth, changes=("colour",))
         evaluation = asyncio.run(evaluator.rate(SEED, draft))
-        assert evaluation == Evaluation(4.0, "The ball is green.", evaluation.usage)  # type: ignore[union-attr]
+        assert isinstance(evaluation, Evaluation)
+        assert (evaluation.rating, evaluation.feedback) == (4.0, "The ball is green.")
     first, second = engine.prompts
     assert first == second
     assert len(set(engine.ids)) == 1
@@ -115,7 +116,7 @@ def test_calls_have_ids_of_their_own_for_the_engines_random_numbers() -> None:
     ],
 )
 def test_what_stands_around_the_tags_is_cut(reply: str, answer: str) -> None:
-    assert answer_of(reply) == answer
+    assert last_tagged(reply, "answer") == answer
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_what_stands_around_the_tags_is_cut(reply: str, answer: str) -> None:
     ],
 )  # fmt: skip
 def test_ratings_and_feedback_are_read(reply: str, rating: float, feedback: str) -> None:
-    assert _said(reply) == Evaluation(rating, feedback, Usage(7, 5, 0.5, 0.1))
+    assert _said(reply) == Evaluation(rating, feedback, Usage(7, 5, 0.5, 0.1), raw=reply)
 
 
 @pytest.mark.parametrize(

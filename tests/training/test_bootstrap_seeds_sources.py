@@ -190,10 +190,10 @@ def test_a_malformed_row_is_named(name: str, rows: object, said: str, tmp_path: 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"video_id": "a", "instruction": "Who?"}', "field 'gold': the field is missing"),
+        ('{"video_id": "a", "instruction": "Who?"}', "missing: gold"),
         ('{"video_id": "", "instruction": "Who?", "gold": "Me."}', "field 'video_id'"),
         ('{"video_id": "a", "instruction": "Who?", "gold": "Me.", "answer": ""}',
-         "field 'answer': the field is unknown; remove it or correct its name"),
+         "unknown: answer"),
         ('{"video_id": "a", "instruction": "Who?", "gold": "Me.", "video": "../a.mp4"}',
          "a path inside its folder is needed"),
         ('{"video_id": "a", "instruction": "Who?", "gold": "Me.", "labels": {"n": 1}}',

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar, Union
 
@@ -88,29 +88,32 @@ class Meter:
         """Whether no further call may begin."""
         return bool(self.budget or self.trouble)
 
-    def begin(self) -> None:
-        """Count a call that begins.
+    async def count(
+        self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
+    ) -> Union[ReplyT, EngineError]:
+        """Return what a call gives, counted.
 
         Raises:
-            HaltError: it may not.
+            HaltError: it may not begin.
         """
         if not self.stopped:
             self.budget = self._over_budget()
         if self.stopped:
             raise HaltError
         self._in_flight += 1
-
-    def end(self, reply: Draft | Evaluation | EngineError | None) -> None:
-        """Count a call that is over; None when it raised."""
-        self._in_flight -= 1
+        try:
+            reply = await call()
+        finally:
+            self._in_flight -= 1
         if isinstance(reply, EngineError):
             if not isinstance(reply, Unable):
                 self._failed(reply.reason)
-        elif reply is not None:
+        else:
             self._failures = 0
             self.requests += 1
             self.cost += reply.usage.cost
             self._dearest = max(self._dearest, reply.usage.cost)
+        return reply
 
     def halt(self, trouble: str) -> None:
         """Let no further call begin; the first reason counts."""
@@ -154,35 +157,37 @@ class CallJournal:
         self._sync: Future[None] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         cut_torn_line(path)
-        self._known: dict[tuple[str, int], dict[tuple[int, Role], Draft | Evaluation]] = {}
+        self._known: dict[tuple[str, int], dict[tuple[int, Role, int], Draft | Evaluation]] = {}
         for call in read_calls(path):
             known = self._known.setdefault((call.seed, call.target), {})
-            known[call.number, call.role] = call.reply
+            # What was read from a reply is all that is worked with.
+            known[call.number, call.role, call.tries] = replace(call.reply, raw="")
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._synced_at = time.monotonic()
 
     def draft(self, seed: Seed, target: int, number: int, role: Role = "generator") -> Draft | None:
-        """Return what was written in a round; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role))
+        """Return a draft by its number; None when nothing is recorded."""
+        found = self._known.get((seed.id, target), {}).get((number, role, 1))
         return found if isinstance(found, Draft) else None
 
-    def evaluation(self, seed: Seed, target: int, number: int, role: Role) -> Evaluation | None:
-        """Return what is said of the draft of a round; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role))
+    def evaluation(
+        self, seed: Seed, target: int, number: int, role: Role, tries: int = 1
+    ) -> Evaluation | None:
+        """Return what is said of a draft, in so many tries; None when nothing is recorded."""
+        found = self._known.get((seed.id, target), {}).get((number, role, tries))
         return found if isinstance(found, Evaluation) else None
 
     def forget_from(self, seed: Seed, target: int, number: int) -> None:
-        """Forget what is recorded of a round and the later ones: it was said of another draft."""
+        """Forget what is recorded of a draft and the later ones: it was said of another one."""
         known = self._known.get((seed.id, target), {})
         for later in [key for key in known if key[0] >= number]:
             del known[later]
 
-    def add(
-        self, seed: Seed, target: int, number: int, role: Role, reply: Draft | Evaluation
-    ) -> None:
+    def add(self, call: Call) -> None:
         """Append a line."""
-        said = to_json(reply)
-        line = {"seed": seed.id, "target": target, "round": number, "role": role, "reply": said}
+        line = {"seed": call.seed, "target": call.target, "round": call.number, "role": call.role}
+        line |= {"try": call.tries} if call.tries > 1 else {}
+        line |= {"reply": to_json(call.reply)}
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
         size = os.fstat(self._file).st_size
         try:
@@ -210,13 +215,23 @@ class CallJournal:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A line of a journal."""
+    """A line of a journal.
+
+    Attributes:
+        seed: its id.
+        target: the rating aimed at, or `NO_TARGET`.
+        number: of the draft, from 1; `round` in the file.
+        role: who was asked.
+        reply: what was said.
+        tries: how often the role was asked this, with this reply; `try` in the file.
+    """
 
     seed: str
     target: int
     number: int
     role: Role
     reply: Draft | Evaluation
+    tries: int = 1
 
 
 def read_calls(path: Path) -> Iterator[Call]:
@@ -236,7 +251,8 @@ def read_calls(path: Path) -> Iterator[Call]:
                     if data["role"] in _RATED
                     else from_json(Draft, data["reply"], path=path, line=number)
                 )
-                yield Call(data["seed"], data["target"], data["round"], data["role"], reply)
+                named = (data["seed"], data["target"], data["round"], data["role"])
+                yield Call(*named, reply, data.get("try", 1))
             except DataError as error:
                 logger.warning("left out: %s", error)
             except (ValueError, KeyError, TypeError) as error:
@@ -275,11 +291,14 @@ class JournalledCalls:
     ) -> None:
         self._generator, self._evaluator, self._rubrics = generator, evaluator, rubrics
         self._meter, self._journal = meter, journal
+        # Asked the same again, such an evaluator says the same again.
+        self._is_fixed = evaluator.settings().get("temperature") == 0
+        self._rated: dict[tuple[str, str], Evaluation] = {}
 
     async def draft(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        """Return the draft of the round after `earlier`.
+        """Return the draft that comes after `earlier`.
 
         Raises:
             HaltError: the run has to stop.
@@ -290,27 +309,38 @@ class JournalledCalls:
         if known is not None:
             return known
         self._journal.forget_from(seed, target, number)
-        draft = await self._ask(lambda: self._generator.write(seed, target, earlier))
-        if isinstance(draft, Draft):
-            self._journal.add(seed, target, number, "generator", draft)
-        return draft
+        draft = await self._meter.count(lambda: self._generator.write(seed, target, earlier))
+        return self._kept(seed, target, number, "generator", draft)
 
     async def evaluation(
-        self, seed: Seed, target: int, number: int, draft: Draft
+        self,
+        seed: Seed,
+        target: int,
+        number: int,
+        draft: Draft,
+        unread: Sequence[Evaluation],
     ) -> Union[Evaluation, EngineError]:
-        """Return the evaluation of the draft of round `number`; raises as `draft` does."""
-        known = self._journal.evaluation(seed, target, number, "evaluator")
-        if known is not None:
-            return known
-        evaluation = await self._ask(lambda: self._evaluator.rate(seed, draft))
-        if isinstance(evaluation, Evaluation):
-            self._journal.add(seed, target, number, "evaluator", evaluation)
-        return evaluation
+        """Return the evaluation of draft `number`; raises as `draft` does.
+
+        A text of this seed that an evaluator at temperature 0 has rated is not rated again.
+        """
+        tries, text = len(unread) + 1, (seed.id, draft.text)
+        found: Evaluation | EngineError | None = self._journal.evaluation(
+            seed, target, number, "evaluator", tries
+        )
+        if found is None and text in self._rated:
+            return replace(self._rated[text], usage=Usage())
+        if found is None:
+            found = await self._meter.count(lambda: self._evaluator.rate(seed, draft, unread))
+            found = self._kept(seed, target, number, "evaluator", found, tries=tries)
+        if self._is_fixed and isinstance(found, Evaluation) and found.rating is not None:
+            self._rated[text] = found
+        return found
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
-        """Note why the draft of round `number` is no response."""
+        """Note why draft `number` is no response."""
         if self._journal.evaluation(seed, target, number, "check") is None:
-            self._journal.add(seed, target, number, "check", Evaluation(None, why))
+            self._journal.add(Call(seed.id, target, number, "check", Evaluation(None, why)))
 
     async def rubric(
         self, seed: Seed, number: int, problem: str
@@ -326,18 +356,21 @@ class JournalledCalls:
         if known is not None:
             return known
         self._journal.forget_from(seed, NO_TARGET, number)
-        rubric = await self._ask(lambda: writer.rubric(seed, number, problem))
-        if isinstance(rubric, Draft):
-            self._journal.add(seed, NO_TARGET, number, "rubric", rubric)
-        return rubric
+        rubric = await self._meter.count(lambda: writer.rubric(seed, number, problem))
+        return self._kept(seed, NO_TARGET, number, "rubric", rubric)
 
-    async def _ask(
-        self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
+    def _kept(
+        self,
+        seed: Seed,
+        target: int,
+        number: int,
+        role: Role,
+        reply: Union[ReplyT, EngineError],
+        *,
+        tries: int = 1,
     ) -> Union[ReplyT, EngineError]:
-        self._meter.begin()
-        reply: ReplyT | EngineError | None = None
-        try:
-            reply = await call()
-        finally:
-            self._meter.end(reply)
-        return reply
+        """What is worked with of a reply, which is in the journal as it came in."""
+        if isinstance(reply, EngineError):
+            return reply
+        self._journal.add(Call(seed.id, target, number, role, reply, tries))
+        return replace(reply, raw="")

@@ -22,9 +22,14 @@ _WHAT = (
 )
 _PARTS = (
     "Train and validation share no video. `chat_*.jsonl` holds `messages` and `videos`, as "
-    "`datasets`, ms-swift and LLaMA-Factory (`dataset_info.json`) read them; paths are those of "
-    "the seeds, relative to the folder of their videos."
+    "`datasets`, ms-swift and LLaMA-Factory (`dataset_info.json`) read them; "
 )
+_RELATIVE = (
+    "paths are those of the seeds, relative to the folder of their videos: say which it is by "
+    "`ROOT_IMAGE_DIR=VIDEOS` in the environment of ms-swift, and by `media_dir: VIDEOS` in the "
+    "options of LLaMA-Factory, or export absolute paths (`--set export.videos=VIDEOS`)."
+)
+_ABSOLUTE = "paths of videos are absolute, as on the machine that wrote them."
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -51,7 +56,7 @@ def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Pa
         "",
         _WHAT,
         "",
-        *_rows(rows),
+        *_rows(rows, _ABSOLUTE if options.videos else _RELATIVE),
         *_overlap(overlaps),
         *_seeds(counts),
         *_made(facts),
@@ -101,11 +106,11 @@ def _sources(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _rows(rows: Mapping[str, int]) -> Iterator[str]:
+def _rows(rows: Mapping[str, int], paths: str) -> Iterator[str]:
     yield from ("## Rows", "", "| file | rows |", "| --- | --- |")
     for name, number in rows.items():
         yield f"| `data/{name}.jsonl`, `.parquet`, `data/chat_{name}.jsonl` | {number:,} |"
-    yield from ("", _PARTS, "")
+    yield from ("", f"{_PARTS}{paths} TRL takes no videos: give it frames as `images`.", "")
 
 
 def _overlap(overlaps: list[str]) -> Iterator[str]:

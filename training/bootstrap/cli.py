@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
             "the same command goes on with it"
         )
         return EXIT_BUDGET
-    say(f"wrote {path}" for path in finish(RunFolder(output), options.export))
+    say(f"wrote {path}" for path in finish(RunFolder(output), options.export, options.report))
     if result.tally.failed:
         warn(
             f"{result.tally.failed} seeds are kept aside because calls failed; the "

@@ -73,12 +73,16 @@ class Draft:
         truth: the rating that it deserves by construction; None when nobody knows.
         changes: how it differs from the gold answer, one line a change, where known.
         usage: what it cost.
+        problem: why the reply holds no response, and what to write; empty where it holds one.
+        raw: the reply as it came in, where a model wrote it. Journals keep it, outcomes do not.
     """
 
     text: str
     truth: int | None = None
     changes: tuple[str, ...] = ()
     usage: _ListedUsage = Usage()
+    problem: str = ""
+    raw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,13 @@ class Evaluation:
         feedback: what is wrong with the draft, for the generator's next round; and why there is no
             rating when there is none.
         usage: what it cost.
+        raw: the reply as it came in, as of a draft.
     """
 
     rating: float | None
     feedback: str = ""
     usage: _ListedUsage = Usage()
+    raw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,11 @@ class Generator(Protocol):
     ) -> Union[Draft, EngineError]:
         """Return a response to the seed's instruction that deserves `target`, 1 to 4.
 
-        `earlier` holds the rounds so far, the last one being what to improve on. Equal arguments
-        give equal drafts, whatever is written beside them and in which order. A generator that
-        cannot serve this seed at all answers `Unable`.
+        `earlier` holds what was written so far, the last one being what to improve on. Equal
+        arguments give equal drafts, whatever is written beside them and in which order. A reply
+        that cannot be read is a draft with a `problem`; it is among `earlier` of the next call,
+        which does not count as another round. A generator that cannot serve this seed at all
+        answers `Unable`.
         """
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -137,10 +145,13 @@ class Generator(Protocol):
 class Evaluator(Protocol):
     """Rates responses, knowing the gold answer and not what was aimed at."""
 
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
         """Return the rating of a draft and feedback on it.
 
-        An evaluator that judges by the text uses `draft.text` alone; `draft.truth` is for
+        `unread` holds its earlier replies on this draft that stated no rating. An evaluator that
+        judges by the text uses `draft.text` alone; `draft.truth` is for
         evaluators of known error in experiments.
         """
 
@@ -174,7 +185,8 @@ class Rated:
 
     Attributes:
         target: the rating aimed at.
-        attempts: all rounds, the last one being the response that counts.
+        attempts: all that was written, the last one being the response that counts. One whose
+            draft has a `problem` is not a round; see `loop.rounds_of`.
         accepted: whether the last round met the acceptance rule.
         problem: why there is no acceptable response; empty otherwise.
     """

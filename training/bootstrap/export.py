@@ -46,7 +46,7 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
     target, part = folder / DATA_FOLDER, folder / f"{DATA_FOLDER}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    files = _Files(part)
+    files = _Files(part, options.videos)
     try:
         for outcome in outcomes:
             for row in rows_of(outcome, options):
@@ -66,8 +66,8 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
 class _Files:
     """The open files of an export, one set for each kind and part."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, videos: str | None) -> None:
+        self._folder, self._videos = folder, Path(videos).absolute() if videos else None
         self._texts: dict[str, IO[str]] = {}
         self._tables: dict[str, _Table] = {}
         self.counts: Counter[str] = Counter()
@@ -77,7 +77,8 @@ class _Files:
         data = row.model_dump(mode="json")
         self._line(f"{name}.jsonl", data)
         video = row.video or row.video_id
-        chat: dict[str, Json] = {"id": row.id, "messages": [*chat_of(row)], "videos": [video]}
+        path = str(self._videos / video) if self._videos else video
+        chat: dict[str, Json] = {"id": row.id, "messages": [*chat_of(row)], "videos": [path]}
         self._line(f"chat_{name}.jsonl", chat)
         if name not in self._tables:
             self._tables[name] = _Table(self._folder / f"{name}.parquet")

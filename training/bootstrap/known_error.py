@@ -7,7 +7,8 @@ compared with.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Union
 
 from videojudge_bench._util.hashing import unit_interval
@@ -16,7 +17,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
     Draft,
     Evaluation,
-    Evaluator,
     Seed,
     Unable,
 )
@@ -44,7 +44,9 @@ class TruthEvaluator:
     def __init__(self, error: float = 0.0, seed: int = 0) -> None:
         self._error, self._seed = _share("error", error), seed
 
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
         """Return the rating, with the draft's changes as feedback.
 
         `Unable` for a draft whose truth nobody knows.
@@ -70,56 +72,7 @@ class TruthEvaluator:
         """Nothing is held."""
 
 
-class BiasedEvaluator:
-    """Moves some ratings of another evaluator by a fixed step, at a known rate.
-
-    Args:
-        inner: the evaluator.
-        when: the ratings of `inner`, rounded to the nearest whole, that may be moved.
-        shift: by how much; the result stays between 1 and 5.
-        rate: share of those ratings, 0 to 1, that are moved.
-        seed: other seeds move others.
-
-    Raises:
-        ConfigError: `rate` is no share, or `when` has other ratings than 1 to 5.
-    """
-
-    def __init__(
-        self, inner: Evaluator, when: Collection[int], *, shift: float, rate: float, seed: int = 0
-    ) -> None:
-        unknown = sorted(set(when) - set(RATINGS))
-        if unknown or not when:
-            raise ConfigError(f"when={sorted(when)}: it holds ratings from 1 to {GOLD_RATING}")
-        self._inner, self._when, self._shift = inner, frozenset(when), shift
-        self._rate, self._seed = _share("rate", rate), seed
-
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
-        """Return what `inner` says, moved or not; no rating and an error stay as they are."""
-        said = await self._inner.rate(seed, draft)
-        if not isinstance(said, Evaluation) or said.rating is None:
-            return said
-        moved = unit_interval("bias", str(self._seed), seed.id, draft.text) < self._rate
-        if not moved or int(said.rating + 0.5) not in self._when:
-            return said
-        rating = min(max(said.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
-        return Evaluation(rating, said.feedback, said.usage)
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return those of `inner`, and the bias."""
-        return {
-            **self._inner.settings(),
-            "bias_when": ",".join(str(rating) for rating in sorted(self._when)),
-            "bias_shift": self._shift,
-            "bias_rate": self._rate,
-            "bias_seed": self._seed,
-        }
-
-    def close(self) -> None:
-        """Close `inner`."""
-        self._inner.close()
-
-
-class BiasedTruthEvaluator(BiasedEvaluator):
+class BiasedTruthEvaluator(TruthEvaluator):
     """Says what a draft truly deserves, and moves some ratings by a fixed step, at a known rate.
 
     The share of the label that is wrong in the end is not `rate`: a draft that is moved is accepted
@@ -144,17 +97,40 @@ class BiasedTruthEvaluator(BiasedEvaluator):
         error: float = 0.0,
         seed: int = 0,
     ) -> None:
+        super().__init__(error, seed)
         named = [part.strip() for part in str(when).split(",")]
-        if not all(part.isdigit() for part in named):
+        if not set(named) <= set(map(str, RATINGS)):
             raise ConfigError(
-                f"when={when!r}: ratings from 1 to {GOLD_RATING} with commas between them, "
-                "such as 2 or 1,2"
+                f"when={when!r}: expected ratings from 1 to {GOLD_RATING} with commas between "
+                "them, such as 2 or 1,2"
             )
-        moved = frozenset(map(int, named))
-        super().__init__(TruthEvaluator(error, seed), moved, shift=shift, rate=rate, seed=seed)
+        self._when, self._shift, self._rate = sorted(set(named)), shift, _share("rate", rate)
+
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
+        """Return what `TruthEvaluator` says, moved or not; an error stays as it is."""
+        said = await super().rate(seed, draft)
+        if not isinstance(said, Evaluation) or said.rating is None:
+            return said
+        moved = unit_interval("bias", str(self._seed), seed.id, draft.text) < self._rate
+        if not moved or f"{said.rating:.0f}" not in self._when:
+            return said
+        rating = min(max(said.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
+        return replace(said, rating=rating)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return those of `TruthEvaluator`, and the bias."""
+        return {
+            **super().settings(),
+            "bias_when": ",".join(self._when),
+            "bias_shift": self._shift,
+            "bias_rate": self._rate,
+            "bias_seed": self._seed,
+        }
 
 
 def _share(name: str, value: float) -> float:
     if not 0 <= value <= 1:
-        raise ConfigError(f"{name}={value}: it is a share, from 0 to 1")
+        raise ConfigError(f"{name}={value}: expected a share, from 0 to 1")
     return value

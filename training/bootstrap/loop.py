@@ -8,7 +8,7 @@ response may not repeat another one's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Union
 
@@ -30,6 +30,12 @@ Acceptance = Literal["response", "instruction"]
 CALL_FAILED = "call failed"
 """How the problem of an outcome begins that is tried again when the run goes on."""
 
+FREE_DRAFTS = 4
+"""Replies of a generator to one target that cannot be read and use up no round."""
+
+RATE_TRIES = 3
+"""Replies of an evaluator on one draft, until the first that states a rating."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -43,7 +49,8 @@ class Rules:
             again.
         alpha: the largest deviation, or sum of deviations, in points of the scale. An evaluation
             that states no rating deviates more than any alpha.
-        max_rounds: how often a response is written at most.
+        max_rounds: how often a response is written at most; replies that cannot be read are asked
+            for again beside that.
     """
 
     acceptance: Acceptance = "response"
@@ -57,15 +64,20 @@ class Calls(Protocol):
     async def draft(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        """Return the draft of the round after `earlier`."""
+        """Return the draft that comes after `earlier`."""
 
     async def evaluation(
-        self, seed: Seed, target: int, number: int, draft: Draft
+        self,
+        seed: Seed,
+        target: int,
+        number: int,
+        draft: Draft,
+        unread: Sequence[Evaluation],
     ) -> Union[Evaluation, EngineError]:
-        """Return the evaluation of the draft of round `number`, counted from 1."""
+        """Return the evaluation of draft `number`, counted from 1, after those without a rating."""
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
-        """Note why the draft of round `number` is no response."""
+        """Note why draft `number` is no response."""
 
 
 class RubricCalls(Protocol):
@@ -85,7 +97,10 @@ async def bootstrap_seed(seed: Seed, calls: Calls, rules: Rules) -> Outcome:
     """Return what becomes of a seed.
 
     A draft that is no response (`usable.problem_of`) uses up a round without an evaluation; the
-    next round is told why. When a call fails, the seed is kept aside with what it has so far.
+    next round is told why. A reply that cannot be read is asked for again with what was wrong. Up
+    to `FREE_DRAFTS` such replies of the generator use up no round, and an evaluator has
+    `RATE_TRIES` replies before anybody writes again. When a call fails, the seed is kept aside with
+    what it has so far.
     """
     attempts: dict[int, list[Attempt]] = {target: [] for target in TARGETS}
     failure = ""
@@ -121,7 +136,7 @@ async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Out
             return replace(outcome, rubric_problem=said.reason)
         if isinstance(said, EngineError):
             return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {said.reason}")
-        rubric, problem = read_rubric(said.text)
+        rubric, problem = ("", said.problem) if said.problem else read_rubric(said.text)
         if rubric:
             return replace(outcome, rubric=rubric)
     return replace(outcome, rubric_problem=problem)
@@ -140,15 +155,36 @@ async def _round(
     if isinstance(draft, EngineError):
         raise _CallFailedError(_failed("generator", target, draft))
     others = [a[-1].draft.text for t, a in attempts.items() if t != target and a]
-    why = problem_of(draft.text, seed, others)
+    why = draft.problem or problem_of(draft.text, seed, others)
     if why:
         calls.refused(seed, target, len(mine) + 1, why)
         mine.append(Attempt(draft, Evaluation(None, why)))
         return
-    evaluation = await calls.evaluation(seed, target, len(mine) + 1, draft)
-    if isinstance(evaluation, EngineError):
-        raise _CallFailedError(_failed("evaluator", target, evaluation))
+    evaluation = await _evaluated(seed, target, len(mine) + 1, draft, calls)
     mine.append(Attempt(draft, evaluation))
+
+
+async def _evaluated(
+    seed: Seed, target: int, number: int, draft: Draft, calls: Calls
+) -> Evaluation:
+    """The first evaluation with a rating, or the last of so many without."""
+    unread: list[Evaluation] = []
+    while True:
+        evaluation = await calls.evaluation(seed, target, number, draft, tuple(unread))
+        if isinstance(evaluation, EngineError):
+            raise _CallFailedError(_failed("evaluator", target, evaluation))
+        if evaluation.rating is not None or len(unread) == RATE_TRIES - 1:
+            return evaluation
+        unread.append(evaluation)
+
+
+def rounds_of(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
+    """Yield the attempts at a target that were rounds: all but `FREE_DRAFTS` with a `problem`."""
+    unread = 0
+    for attempt in attempts:
+        unread += bool(attempt.draft.problem)
+        if not attempt.draft.problem or unread > FREE_DRAFTS:
+            yield attempt
 
 
 def _failed(role: str, target: int, error: EngineError) -> str:
@@ -161,7 +197,8 @@ def _is_open(attempts: Sequence[Attempt], target: int, rules: Rules, *, alpha: f
     """Whether a target is to be written, again or at all."""
     if not attempts:
         return True
-    return len(attempts) < rules.max_rounds and not _is_met(attempts, target, alpha)
+    rounds = sum(1 for _ in rounds_of(attempts))
+    return rounds < rules.max_rounds and not _is_met(attempts, target, alpha)
 
 
 def _is_met(attempts: Sequence[Attempt], target: int, alpha: float) -> bool:
@@ -209,7 +246,8 @@ def _is_to_blame(rated: Rated) -> bool:
 def _why_not(attempts: Sequence[Attempt], target: int) -> str:
     if not attempts:
         return "not written"
-    last, rounds = attempts[-1], f"after {len(attempts)} round{'s'[: len(attempts) > 1]}"
+    last, number = attempts[-1], sum(1 for _ in rounds_of(attempts))
+    rounds = f"after {number} round{'s'[: number > 1]}"
     if last.evaluation.rating is None:
         return f"{last.evaluation.feedback} ({rounds})"
     if last.evaluation.rating == target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,12 +16,13 @@ from videojudge_bench.training.bootstrap.calls import Limits
 from videojudge_bench.training.bootstrap.loop import Acceptance, Rules
 from videojudge_bench.training.bootstrap.roles import RoleSpec
 from videojudge_bench.training.bootstrap.rows import RowOptions
-from videojudge_bench.training.bootstrap.seeds import SeedOptions
+from videojudge_bench.training.bootstrap.seeds import NONE, SeedOptions
 from videojudge_bench.training.recipe_file import checked, read_recipe, recipes_in
 
 RECIPES_FOLDER = Path(__file__).parents[1] / "recipes"
 
 Executor = Literal["local", "ray"]
+ReportKind = Literal["auto", "full", "brief"]
 
 PER_PRICE = 1_000_000
 """Prices are for a million tokens, as the engines have them."""
@@ -84,6 +85,8 @@ class BootstrapOptions(BaseModel):
         alpha: the largest deviation, or sum of deviations, from 0 up.
         max_rounds: how often a response is written at most.
         export: which rows are made; see `rows.RowOptions`.
+        report: `full`: with plots, similarities and what the text gives away, which cost CPU time;
+            `brief`: without; `auto`: full from 10,000 seeds on.
         concurrency: seeds in flight, per worker; each has one call at a time.
         max_requests: replies that the output may hold in all.
         max_cost: money that they may have cost in all, in the unit of the engines' prices.
@@ -100,9 +103,10 @@ class BootstrapOptions(BaseModel):
     alpha: float = Field(0.0, ge=0)
     max_rounds: int = Field(3, ge=1)
     export: RowOptions = RowOptions()
+    report: ReportKind = "auto"
     concurrency: int = Field(64, ge=1)
-    max_requests: int | None = Field(None, ge=1)
-    max_cost: float | None = Field(None, gt=0)
+    max_requests: Annotated[int | None, NONE] = Field(None, ge=1)
+    max_cost: Annotated[float | None, NONE] = Field(None, gt=0)
     max_failures: int = Field(20, ge=1)
 
     @property

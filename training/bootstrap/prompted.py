@@ -6,8 +6,10 @@ a response and not what it was meant to deserve.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Union
 
@@ -37,9 +39,7 @@ CUT_OFF = "the reply was cut off at max_tokens"
 NO_FEEDBACK = "the evaluator gave no rating"
 
 _REASONED = re.compile(r"</\s?think(?:ing)?\s?>", re.IGNORECASE)
-_ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*)</answer>", re.IGNORECASE | re.DOTALL)
-_FEEDBACK = re.compile(r"<feedback>((?:(?!<feedback>).)*)</feedback>", re.IGNORECASE | re.DOTALL)
-_RUBRIC = re.compile(r"<rubric>((?:(?!<rubric>).)*)</rubric>", re.IGNORECASE | re.DOTALL)
+_FEEDBACK_KEYS = ("feedback", "reason", "reasons", "reasoning", "explanation", "rationale")
 _SCALE = RatingScale()
 
 
@@ -104,16 +104,13 @@ class Asker:
         self._engine.close()
 
 
-class PromptedGenerator:
-    """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
-
-    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
-    without them gives an empty draft, which the loop refuses with the reason.
+class Prompted:
+    """A role that a model plays: it is asked with a prompt, by any engine.
 
     Args:
         engine: its name, `module:Class`, or an engine that is made already.
         prompt: a `.jinja` file in place of ours.
-        temperature: of the decoding.
+        temperature: of the decoding; None: that of the role (`TEMPERATURE`).
         max_tokens: of a reply, reasoning included.
         seed: for temperatures above 0.
         engine_options: for the engine's constructor.
@@ -122,28 +119,56 @@ class PromptedGenerator:
         ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
+    PROMPT = ""
+    """The file of ours that the role is asked with."""
+
+    TEMPERATURE = 0.7
+
     def __init__(
         self,
         *,
         engine: str | Engine,
         prompt: str | None = None,
-        temperature: float = 0.7,
+        temperature: float | None = None,
         max_tokens: int = 1024,
         seed: int = 0,
         **engine_options: Scalar,
     ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / WRITE_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+        path = Path(prompt) if prompt else PROMPTS_FOLDER / self.PROMPT
+        drawn = self.TEMPERATURE if temperature is None else temperature
+        self._asker = Asker(engine, path, Sampling(drawn, max_tokens, seed), engine_options)
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return engine, model, the prompt's hash and the decoding."""
+        return self._asker.settings()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._asker.close()
+
+
+class PromptedGenerator(Prompted):
+    """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
+
+    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
+    without them is a draft with a `problem`; the next call says what it was.
+    """
+
+    PROMPT = WRITE_PROMPT
 
     async def write(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        """Return what the model wrote between the tags; an empty text when there is nothing."""
-        last = earlier[-1] if earlier else None
+        """Return what the model wrote between the tags, or a draft with a problem."""
+        read = [attempt for attempt in earlier if not attempt.draft.problem]
+        last = read[-1] if read else None
+        unread = list(takewhile(lambda attempt: attempt.draft.problem, reversed(earlier)))
         values = {
             **_shown(seed),
             "target": target,
-            "round": len(earlier) + 1,
+            "problem": unread[0].draft.problem if unread else "",
+            "unread": len(unread),
+            "round": len(read) + 1,
             "earlier": last.draft.text if last else None,
             "rating": _number(last.evaluation.rating) if last else None,
             "feedback": last.evaluation.feedback if last else None,
@@ -152,129 +177,118 @@ class PromptedGenerator:
         reply = await self._asker.ask(call_id, values, "generators")
         if isinstance(reply, EngineError):
             return reply
-        return Draft(answer_of(reply.text), usage=reply.usage)
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
+        return draft_of(reply, "answer")
 
 
-class PromptedEvaluator:
+class PromptedEvaluator(Prompted):
     """Asks a model to rate a response against the gold answer, with feedback.
 
     The model is to write `<feedback>…</feedback><score>n</score>`. A reply that states no rating
     is an `Evaluation` without one, and its feedback says why.
-
-    Args are those of `PromptedGenerator`.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: str | Engine,
-        prompt: str | None = None,
-        temperature: float = 0.0,
-        max_tokens: int = 1024,
-        seed: int = 0,
-        **engine_options: Scalar,
-    ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / EVALUATE_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+    PROMPT, TEMPERATURE = EVALUATE_PROMPT, 0.0
 
-    async def rate(self, seed: Seed, draft: Draft) -> Union[Evaluation, EngineError]:
+    async def rate(
+        self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
+    ) -> Union[Evaluation, EngineError]:
         """Return the rating that the model's reply states, 1 to 5, and its feedback."""
         # Neither target nor round: equal responses are rated alike, and nothing gives them away.
         call_id = f"{seed.id}/rate/{content_hash(draft.text)[:12]}"
-        values = {**_shown(seed), "response": draft.text}
-        reply = await self._asker.ask(call_id, values, "evaluators")
+        problem = ""
+        if unread:
+            call_id += f"/{len(unread) + 1}"
+            problem = unread[-1].feedback.removeprefix(f"{NO_FEEDBACK}: ")
+        shown = {"response": draft.text, "problem": problem, "unread": len(unread)}
+        reply = await self._asker.ask(call_id, {**_shown(seed), **shown}, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
 
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
-
-
-class PromptedRubrics:
+class PromptedRubrics(Prompted):
     """Asks a model for a rubric: what deserves each rating, for one instruction about one video.
 
     The model sees the description, the instruction and the gold answer, and no response. It is to
-    write the rubric between `<rubric>` tags; a reply without them gives an empty one, which the
-    loop refuses with the reason.
-
-    Args are those of `PromptedGenerator`.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
+    write the rubric between `<rubric>` tags; a reply without them is a draft with a `problem`.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: str | Engine,
-        prompt: str | None = None,
-        temperature: float = 0.7,
-        max_tokens: int = 1024,
-        seed: int = 0,
-        **engine_options: Scalar,
-    ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / RUBRIC_PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+    PROMPT = RUBRIC_PROMPT
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
-        """Return what the model wrote between the tags; an empty text when there is nothing."""
+        """Return what the model wrote between the tags, or a draft with a problem."""
         values = {**_shown(seed), "round": number, "problem": problem}
         reply = await self._asker.ask(f"{seed.id}/rubric/{number}", values, "rubrics")
         if isinstance(reply, EngineError):
             return reply
-        return Draft(last_tagged(reply.text, _RUBRIC), usage=reply.usage)
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
+        return draft_of(reply, "rubric")
 
 
-def answer_of(reply: str) -> str:
-    """Return what the last complete `<answer>` tags of a reply hold; "" when there are none."""
-    return last_tagged(reply, _ANSWER)
+def draft_of(reply: Reply, tag: str) -> Draft:
+    """Return what the last complete tags of a reply hold, or a draft that says what is wrong.
+
+    Args:
+        reply: of a model.
+        tag: the name of the tags, such as `answer`.
+    """
+    text = last_tagged(reply.text, tag)
+    problem = "" if text else _untagged(reply, tag)
+    return Draft(text, usage=reply.usage, problem=problem, raw=reply.text)
 
 
-def last_tagged(reply: str, tags: re.Pattern[str]) -> str:
+def _untagged(reply: Reply, tag: str) -> str:
+    said = _REASONED.split(reply.text)[-1].lower()
+    if not said.strip():
+        problem = "it is empty"
+    elif f"<{tag}>" not in said:
+        problem = f"it has no <{tag}> tag"
+    elif f"</{tag}>" not in said:
+        problem = f"its <{tag}> tag is not closed"
+    else:
+        problem = f"nothing stands between its <{tag}> tags"
+    cut = "" if reply.finished else f"; {CUT_OFF}"
+    return f"{problem}{cut}. Write the tags: <{tag}>, the {tag}, </{tag}>"
+
+
+def last_tagged(reply: str, tag: str) -> str:
     """Return what the last complete tags of a reply hold, stripped; "" when there are none.
 
     Of a reply that reasons between `<think>` tags, what follows them counts.
 
     Args:
         reply: of a model.
-        tags: the pattern, with what they hold as its one group.
+        tag: the name of the tags.
     """
-    found = tags.findall(_REASONED.split(reply)[-1])
+    found = _tagged(tag).findall(_REASONED.split(reply)[-1])
     return str(found[-1]).strip() if found else ""
 
 
+def _tagged(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"<{tag}>((?:(?!<{tag}>).)*)</{tag}>", re.IGNORECASE | re.DOTALL)
+
+
 def evaluation_of(reply: Reply) -> Evaluation:
-    """Return what an evaluator's reply says."""
+    """Return what an evaluator's reply says, as it was asked for or as a JSON object."""
     said = _REASONED.split(reply.text)[-1]
     # Feedback may speak of ratings, so that the verdict is looked for outside of it.
-    verdict = parse_rating(_FEEDBACK.sub("\n", said), _SCALE)
-    if isinstance(verdict, Rating):
-        return Evaluation(verdict.value, last_tagged(said, _FEEDBACK), reply.usage)
-    why = verdict.reason if reply.finished else CUT_OFF
-    return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage)
+    verdict = parse_rating(_tagged("feedback").sub("\n", said), _SCALE)
+    if not isinstance(verdict, Rating):
+        why = verdict.reason if reply.finished else CUT_OFF
+        return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage, reply.text)
+    feedback = last_tagged(said, "feedback") or _feedback_of_json(said)
+    return Evaluation(verdict.value, feedback, reply.usage, reply.text)
+
+
+def _feedback_of_json(said: str) -> str:
+    """The first text of a JSON object that is called as feedback is; "" when there is none."""
+    start = said.find("{")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(said, max(start, 0))
+    except ValueError:
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    named = {str(key).lower(): value for key, value in found.items()}
+    texts = (named[key] for key in _FEEDBACK_KEYS if isinstance(named.get(key), str))
+    return next(texts, "").strip()
 
 
 def _shown(seed: Seed) -> dict[str, object]:

@@ -34,6 +34,10 @@ COMPARED = 300
 CLASSIFIED = 4_000
 """Seeds whose responses a text classifier learns from: five times as many rows."""
 
+_BRIEF = (
+    "Plots, the similarity to the gold answers and what the text alone gives away cost more than a "
+    "small run itself. `--set report=full` adds them: the same command asks for no reply again."
+)
 _RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
 
 
@@ -43,12 +47,15 @@ class ReportFacts:
 
     Attributes:
         title: what the data set is called.
+        full: whether plots, similarities and what the text gives away are worked out too: they take
+            libraries and a model that cost more than a small run itself.
         independent: whether the measures of similarity are used by neither generator nor evaluator.
         spent: on each role.
         unit: of money.
     """
 
     title: str
+    full: bool = True
     independent: bool = True
     spent: Mapping[Role, Spent] = field(default_factory=dict)
     unit: str = "USD"
@@ -56,12 +63,22 @@ class ReportFacts:
 
 @dataclass
 class _Page:
-    """Lines of Markdown."""
+    """Lines of Markdown.
 
+    Attributes:
+        plots: whether there are any beside it.
+        lines: so far.
+    """
+
+    plots: bool = True
     lines: list[str] = field(default_factory=list)
 
     def say(self, *lines: str) -> None:
         self.lines += [*lines, ""]
+
+    def heading(self, title: str, plot: str, file: str) -> None:
+        picture = [f"![{plot}]({PLOTS_FOLDER}/{file}.svg)"] if self.plots else []
+        self.say(f"## {title}", *picture)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         line = "| {} |".format
@@ -83,25 +100,33 @@ def write_report(
         facts: what to say beside.
     """
     tallies, compared, classified = Tallies(), Drawn(COMPARED), Drawn(CLASSIFIED)
-    read_all(outcomes(), tallies.add, compared.add, classified.add)
-    near = similarities(compared.outcomes())
-    given_away = _text_only(classified.outcomes())
-    page = _Page()
+    takers = (tallies.add, compared.add, classified.add) if facts.full else (tallies.add,)
+    read_all(outcomes(), *takers)
+    page = _Page(plots=facts.full)
     page.say(f"# {inert(facts.title)}")
     _yield(page, tallies)
     _rubrics(page, tallies)
     _rounds(page, tallies)
     _confusions(page, tallies)
-    _similarity(page, near, independent=facts.independent)
+    near = similarities(compared.outcomes()) if facts.full else {}
+    if facts.full:
+        _similarity(page, near, independent=facts.independent)
     _lengths(page, tallies)
-    _gives_away(page, given_away)
+    if facts.full:
+        _gives_away(page, _text_only(classified.outcomes()))
+        _write_plots(folder / PLOTS_FOLDER, _plots(tallies, near))
     _cost(page, facts)
-    (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
-    for name, picture in _plots(tallies, near).items():
-        write_whole(folder / PLOTS_FOLDER / f"{name}.svg", picture)
+    if not facts.full:
+        page.say(_BRIEF)
     path = folder / REPORT_FILE
     write_whole(path, "\n".join(page.lines))
     return path
+
+
+def _write_plots(folder: Path, pictures: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        write_whole(folder / f"{name}.svg", picture)
 
 
 def _yield(page: _Page, tallies: Tallies) -> None:
@@ -131,19 +156,22 @@ def _rubrics(page: _Page, tallies: Tallies) -> None:
 
 
 def _rounds(page: _Page, tallies: Tallies) -> None:
-    page.say("## Acceptance by round", "![acceptance by round](plots/acceptance.svg)")
+    page.heading("Acceptance by round", "acceptance by round", "acceptance")
     numbers = sorted({number for _, number in tallies.by_round})
     rows = []
     for target in sorted(tallies.by_target):
         shares = [tallies.by_round.get((target, n), Share()) for n in numbers]
         rows.append([str(target), *(f"{s.part} of {s.whole}" for s in shares)])
     page.table(("rating aimed at", *(f"round {n}" for n in numbers)), rows)
+    if tallies.unread:
+        page.say(
+            f"{tallies.unread:,} replies of the generator held no answer between its tags, and "
+            "were asked for again."
+        )
 
 
 def _confusions(page: _Page, tallies: Tallies) -> None:
-    page.say(
-        "## What was aimed at, and what the evaluator said", "![first round](plots/confusion.svg)"
-    )
+    page.heading("What was aimed at, and what the evaluator said", "first round", "confusion")
     page.say("Drafts of the first round:")
     _confusion(page, tallies.first_round, ("aimed at", "rated"))
     page.say("Drafts of all rounds:")
@@ -178,7 +206,7 @@ def _columns(cells: Mapping[Cell, int]) -> list[str]:
 def _similarity(
     page: _Page, near: Mapping[str, Mapping[int, Moments]], *, independent: bool
 ) -> None:
-    page.say("## Similarity to the gold answer", "![similarity](plots/similarity.svg)")
+    page.heading("Similarity to the gold answer", "similarity", "similarity")
     ratings = sorted({rating for found in near.values() for rating in found}, reverse=True)
     rows = [
         [

@@ -57,6 +57,7 @@ class RowOptions:
         prompt: file to rate with, as the judge's option of this name; None: ours. A path of a file
             below `training/` of this package, `small_world/prompts/rate.jinja`, means that one.
         pair_prompt: the same to compare with.
+        videos: folder of the videos; with it, chat rows name each file by its absolute path.
 
     Raises:
         ConfigError: a prompt cannot be read.
@@ -69,6 +70,7 @@ class RowOptions:
     part_label: str | None = None
     prompt: str | None = None
     pair_prompt: str | None = None
+    videos: str | None = None
 
     def __post_init__(self) -> None:
         _ = self.rate_prompt, self.prefer_prompt
@@ -90,8 +92,7 @@ class RowOptions:
             ConfigError: the seed's label is neither.
         """
         if self.part_label is None:
-            drawn = unit_interval(f"validation-{self.seed}", seed.video_id)
-            return "validation" if drawn < self.validation else "train"
+            return "validation" if self.drawn(seed.video_id) < self.validation else "train"
         part = seed.labels.get(self.part_label, "")
         if part not in PARTS:
             raise ConfigError(
@@ -99,6 +100,10 @@ class RowOptions:
                 f"{part!r}; it is one of {', '.join(PARTS)}"
             )
         return part
+
+    def drawn(self, video_id: str) -> float:
+        """Return the place of a video, 0 to 1: those below `validation` are for validation."""
+        return unit_interval(f"validation-{self.seed}", video_id)
 
     def has_rubric_row(self, seed_id: str, rating: int) -> bool:
         """Return whether the response with this rating gets a row with a rubric."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from videojudge_bench._util.hashing import content_hash, unit_interval
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
@@ -234,7 +234,7 @@ class SeedLine(BaseModel):
 
 def _jsonl(path: Path) -> Iterator[Seed]:
     of_file = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    for row in jsonl.read_rows(path, SeedLine, unique=()):  # repeated ones are counted as such
+    for row in _seed_lines(path):
         made = _made(
             row.source or of_file,
             canonical_id(row.video_id),
@@ -245,6 +245,29 @@ def _jsonl(path: Path) -> Iterator[Seed]:
             labels=row.labels,
         )
         yield replace(made, description=row.description)
+
+
+def _seed_lines(path: Path) -> Iterator[SeedLine]:
+    """The lines of a file; where fields are missing or unknown, all of them are named at once."""
+    try:
+        yield from jsonl.read_rows(path, SeedLine, unique=())  # repeated ones are counted as such
+    except DataError as error:
+        cause = error.__cause__
+        found = cause.errors(include_url=False) if isinstance(cause, ValidationError) else []
+        named = {
+            what: ", ".join(str(each["loc"][0]) for each in found if each["type"] == kind)
+            for what, kind in (("missing", "missing"), ("unknown", "extra_forbidden"))
+        }
+        if not any(named.values()):
+            raise
+        fields = SeedLine.model_fields
+        needed = [name for name, field in fields.items() if field.is_required()]
+        problem = (
+            f"expected the fields {', '.join(needed)}, and where known "
+            f"{', '.join(name for name in fields if name not in needed)}; "
+            f"{'; '.join(f'{what}: {names}' for what, names in named.items() if names)}"
+        )
+        raise DataError(problem, path=error.path, line=error.line) from error
 
 
 def _made(

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import Json, unit_interval
@@ -33,6 +34,9 @@ from videojudge_bench.training.bootstrap.seed_videos import UNREADABLE, SeedVide
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+NONE = BeforeValidator(lambda value: None if value == "none" else value)
+"""Lets `none` stand for no number, as YAML's null does."""
 
 NO_FILE = "no video file in the folder of videos"
 NEAR_DUPLICATE = "near-duplicate of an earlier seed"
@@ -61,7 +65,7 @@ class SeedOptions:
     """
 
     sources: tuple[str, ...]
-    n: int | None = None
+    n: Annotated[int | None, NONE] = None
     seed: int = 0
     allow_overlap: frozenset[str] = frozenset()
     videos: Path | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
+from videojudge_bench.training.bootstrap.loop import rounds_of
 from videojudge_bench.training.bootstrap.rows import responses_of
 
 UNRATED = "unrated"
@@ -75,6 +76,7 @@ class Tallies:
         words: of responses that are exported, by rating.
         problems: why seeds were kept aside.
         repeated: responses whose text was exported before, of all exported.
+        unread: drafts that held no response, and were asked for again without a round.
         rubrics: written of all that a writer was asked for.
         rubric_problems: why it wrote none.
     """
@@ -91,6 +93,7 @@ class Tallies:
     words: dict[int, Moments] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
     repeated: Share = field(default_factory=Share)
+    unread: int = 0
     rubrics: Share = field(default_factory=Share)
     rubric_problems: Counter[str] = field(default_factory=Counter)
     _seen: set[bytes] = field(default_factory=set)
@@ -124,10 +127,11 @@ class Tallies:
 
     def _add_rated(self, rated: Rated) -> None:
         self.by_target.setdefault(rated.target, Share()).add(rated.accepted)
-        last = len(rated.attempts)
-        for number, attempt in enumerate(rated.attempts, start=1):
+        rounds = list(rounds_of(rated.attempts))
+        self.unread += len(rated.attempts) - len(rounds)
+        for number, attempt in enumerate(rounds, start=1):
             said = _label(attempt.evaluation.rating)
-            passed = rated.accepted and number == last
+            passed = rated.accepted and number == len(rounds)
             self.by_round.setdefault((rated.target, number), Share()).add(passed)
             self.all_rounds[rated.target, said] += 1
             if number == 1:
@@ -137,6 +141,30 @@ class Tallies:
                 self.error[truth, said] += 1
                 if passed:
                     self.truth[rated.target, _label(truth)] += 1
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what was counted; a share is [part, whole], a confusion one object a cell."""
+        return {
+            "seeds": _pair(self.seeds),
+            "by_source": {name: _pair(share) for name, share in self.by_source.items()},
+            "by_gold_words": {str(end): _pair(share) for end, share in self.by_length.items()},
+            "by_target": {str(target): _pair(share) for target, share in self.by_target.items()},
+            "by_round": [
+                {"target": target, "round": number, "accepted": share.part, "entered": share.whole}
+                for (target, number), share in sorted(self.by_round.items())
+            ],
+            "first_round": _cells(self.first_round, ("target", "rated")),
+            "all_rounds": _cells(self.all_rounds, ("target", "rated")),
+            "accepted_truth": _cells(self.truth, ("target", "truth")),
+            "evaluator_error": _cells(self.error, ("truth", "rated")),
+            "label_noise": _pair(self.label_noise),
+            "words": {
+                str(rating): {"n": m.n, "mean": m.mean, "deviation": m.deviation}
+                for rating, m in sorted(self.words.items())
+            },
+            "problems": dict(self.problems),
+            "repeated": _pair(self.repeated),
+        }
 
     @property
     def label_noise(self) -> Share:
@@ -177,6 +205,14 @@ def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) ->
     for outcome in outcomes:
         for take in takers:
             take(outcome)
+
+
+def _pair(share: Share) -> list[Json]:
+    return [share.part, share.whole]
+
+
+def _cells(cells: Mapping[Cell, int], names: tuple[str, str]) -> list[Json]:
+    return [{names[0]: row, names[1]: column, "n": n} for (row, column), n in sorted(cells.items())]
 
 
 def _label(rating: float | None) -> str:

@@ -10,15 +10,12 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from videojudge_bench._util.hashing import unit_interval
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from videojudge_bench.metrics.bootstrap import Resampling, bootstrap, codes, means
 
 MOST_ROWS = 20_000
 """Of more rows so many are looked at, whole videos in the order of a hash."""
@@ -71,7 +68,11 @@ def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly |
         return None
     named = _named([text for text, _, _ in taken], ratings, videos)
     right = named == ratings
-    low, high = _interval(right, videos)
+    clusters = codes(videos)
+    n_videos = int(clusters.max()) + 1
+    shares = means({"right": right.astype(np.float64)}, clusters, n_videos)
+    drawn = bootstrap([shares], n_videos, Resampling(RESAMPLES))["right"]
+    low, high = map(float, np.percentile(drawn, (2.5, 97.5)))
     return TextOnly(
         rows=len(taken),
         accuracy=float(right.mean()),
@@ -99,62 +100,33 @@ def _drawn(rows: Sequence[Row], most: int) -> list[Row]:
 def _named(
     texts: Sequence[str], ratings: NDArray[np.int64], videos: NDArray[np.str_]
 ) -> NDArray[np.int64]:
+    """What the classifier says of each text, from the videos of the other folds."""
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    named = np.zeros_like(ratings)
+    shared = {"sublinear_tf": True, "dtype": np.float32}
     # Which words there are is learnt from all texts, what they say of ratings from the others.
-    features = _Features(texts).of(texts)
-    for train, test in GroupKFold(FOLDS).split(texts, ratings, videos):
-        model = LogisticRegression(max_iter=40, tol=1e-3)
-        with warnings.catch_warnings():
-            # Forty steps are enough to see whether there is anything to find.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(features[train], ratings[train])
-        named[test] = model.predict(features[test])
-    return named
-
-
-class _Features:
-    """Words and pairs of words, runs of 2 to 4 characters, length: each row of length 1 a part."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        shared = {"sublinear_tf": True, "dtype": np.float32}
-        self._parts = (
-            TfidfVectorizer(ngram_range=(1, 2), min_df=2, **shared),
-            TfidfVectorizer(
-                analyzer="char_wb", ngram_range=(2, 4), min_df=5, max_features=MOST_RUNS, **shared
-            ),
-        )
-        for part in self._parts:
-            part.fit(texts)
-        lengths = _lengths(texts)
-        self._centre, self._scale = lengths.mean(axis=0), lengths.std(axis=0) + 1e-9
-
-    def of(self, texts: Sequence[str]) -> csr_matrix:
-        """Return one row of features per text."""
-        from scipy.sparse import csr_matrix, hstack
-
-        lengths = ((_lengths(texts) - self._centre) / self._scale).astype(np.float32)
-        return hstack(
-            [*(part.transform(texts) for part in self._parts), csr_matrix(lengths)], format="csr"
+    features = make_union(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2, **shared),
+        TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 4), min_df=5, max_features=MOST_RUNS, **shared
+        ),
+        make_pipeline(
+            FunctionTransformer(_lengths), StandardScaler(), FunctionTransformer(np.float32)
+        ),
+    ).fit_transform(texts)
+    model = LogisticRegression(max_iter=40, tol=1e-3)
+    with warnings.catch_warnings():
+        # Forty steps are enough to see whether there is anything to find.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(
+            cross_val_predict(model, features, ratings, groups=videos, cv=GroupKFold(FOLDS))
         )
 
 
 def _lengths(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.array([(len(text), len(text.split())) for text in texts], dtype=np.float64)
-
-
-def _interval(right: NDArray[np.bool_], videos: NDArray[np.str_]) -> tuple[float, float]:
-    _, index = np.unique(videos, return_inverse=True)
-    found, counts = np.bincount(index, weights=right), np.bincount(index)
-    rng = np.random.default_rng(0)
-    shares = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        drawn = rng.integers(len(counts), size=len(counts))
-        shares[i] = found[drawn].sum() / counts[drawn].sum()
-    low, high = np.percentile(shares, (2.5, 97.5))
-    return float(low), float(high)

@@ -13,7 +13,7 @@ from videojudge_bench._util.files import cannot_write
 from videojudge_bench._util.terminal import Parser, Verbs, say, warn
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 from videojudge_bench.training.small_world.base import build_base
-from videojudge_bench.training.small_world.files import Made, WorldOptions, make
+from videojudge_bench.training.small_world.files import WorldOptions, make
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        _VERBS[arguments.verb](arguments)
+        arguments.verb(arguments)
     except OSError as error:
         problem: VideoJudgeError = cannot_write(error.filename or "a file", error)
     except VideoJudgeError as error:
@@ -52,49 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_FAILED if isinstance(problem, RunStoppedError) else EXIT_USAGE
 
 
-def _make(arguments: argparse.Namespace) -> None:
-    options = WorldOptions(
-        arguments.train,
-        arguments.lessons,
-        arguments.validation,
-        arguments.test,
-        cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
-        arguments.seed,
-    )
-    made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
-    say(_lines(arguments.folder, made))
-
-
-def _model(arguments: argparse.Namespace) -> None:
-    say([str(build_base(arguments.folder, arguments.seed))])
-
-
-def _experiments(arguments: argparse.Namespace) -> None:
-    from videojudge_bench.training.small_world.experiments import run_experiments
-
-    path = run_experiments(
-        arguments.loops, arguments.only, arguments.results, say=lambda line: say([line])
-    )
-    say([f"wrote {path}"])
-
-
-def _loop(arguments: argparse.Namespace) -> None:
-    from videojudge_bench.training.small_world.loop import run_loop
-    from videojudge_bench.training.small_world.summary import summarise
-
-    loop = run_loop(arguments.folder, seed=arguments.seed, say=lambda line: say([line]))
-    page = summarise(loop, arguments.results or loop.results / "small_world")
-    say(page.read_text(encoding="utf-8").splitlines())
-    say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
-
-
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m videojudge_bench.training.small_world",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_make(verbs)
     _add_model(verbs)
     _add_loop(verbs)
@@ -109,6 +73,7 @@ def _add_make(verbs: Verbs) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    verb.set_defaults(verb=_make)
     default = WorldOptions()
     verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
     for name, what in (
@@ -133,21 +98,49 @@ def _add_make(verbs: Verbs) -> None:
     )  # fmt: skip
 
 
+def _make(arguments: argparse.Namespace) -> None:
+    options = WorldOptions(
+        arguments.train,
+        arguments.lessons,
+        arguments.validation,
+        arguments.test,
+        cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
+        arguments.seed,
+    )
+    made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
+    if made.was_there:
+        say([f"{arguments.folder}: this world is there already, nothing to do"])
+        return
+    files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
+    say([f"{arguments.folder}: {made.rendered} videos rendered; in all {files}"])
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        sys.stderr.write(f"\r{done} of {total} videos{end}")
+
+
 def _add_model(verbs: Verbs) -> None:
-    base = verbs.add_parser(
+    verb = verbs.add_parser(
         "model",
         help="write a tiny Qwen2.5-VL with random weights, for this world",
         description="Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the "
         "words of this world: what `videojudge train --recipe small_world` begins with.",
     )
-    base.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
-    base.add_argument(
+    verb.set_defaults(verb=_model)
+    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
+    verb.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
     )
 
 
+def _model(arguments: argparse.Namespace) -> None:
+    say([str(build_base(arguments.folder, arguments.seed))])
+
+
 def _add_loop(verbs: Verbs) -> None:
-    circle = verbs.add_parser(
+    verb = verbs.add_parser(
         "loop",
         help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
         description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
@@ -155,15 +148,26 @@ def _add_loop(verbs: Verbs) -> None:
         "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
         "half an hour on two cores. Stopped, the same command goes on.",
     )
-    circle.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
-    circle.add_argument(
+    verb.set_defaults(verb=_loop)
+    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
+    verb.add_argument(
         "--seed", type=int, default=0, metavar="N",
         help="of the weights and of the order of rows; default: %(default)s",
     )  # fmt: skip
-    circle.add_argument(
+    verb.add_argument(
         "--results", type=Path, metavar="DIR",
         help="where the summary goes; default: OUT/results/small_world",
     )  # fmt: skip
+
+
+def _loop(arguments: argparse.Namespace) -> None:
+    from videojudge_bench.training.experiments.summary import summarise
+    from videojudge_bench.training.small_world.loop import run_loop
+
+    loop = run_loop(arguments.folder, seed=arguments.seed, say=_say)
+    page = summarise(loop, arguments.results or loop.results / "small_world")
+    say(page.read_text(encoding="utf-8").splitlines())
+    say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
 
 
 def _add_experiments(verbs: Verbs) -> None:
@@ -174,6 +178,7 @@ def _add_experiments(verbs: Verbs) -> None:
         "RESULTS/numbers.json and tables.md. Trainings and verdicts are kept in the loops' "
         "folders: stopped, the same command goes on.",
     )
+    verb.set_defaults(verb=_experiments)
     verb.add_argument("loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`")
     verb.add_argument(
         "--only", nargs="*", default=[], metavar="NAME", help="some of them; by default all"
@@ -183,20 +188,15 @@ def _add_experiments(verbs: Verbs) -> None:
     )
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        sys.stderr.write(f"\r{done} of {total} videos{end}")
+def _experiments(arguments: argparse.Namespace) -> None:
+    from videojudge_bench.training.experiments import world
+
+    path = world.run_experiments(arguments.loops, arguments.only, arguments.results, say=_say)
+    say([f"wrote {path}"])
 
 
-def _lines(folder: Path, made: Made) -> list[str]:
-    if made.was_there:
-        return [f"{folder}: this world is there already, nothing to do"]
-    files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
-    return [f"{folder}: {made.rendered} videos rendered; in all {files}"]
-
-
-_VERBS = {"make": _make, "model": _model, "loop": _loop, "experiments": _experiments}
+def _say(line: str) -> None:
+    say([line])
 
 
 if __name__ == "__main__":

@@ -88,13 +88,50 @@ def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[
         raise DataError(problem, path=sheet, line=line) from error
 
 
+def filled_rows(
+    sheet: Path, columns: Sequence[str], texts: Sequence[str], key: Mapping[str, str]
+) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Yield line, id and cells of the rows of a sheet that was filled in.
+
+    Rows may be sorted or taken out, and columns added.
+
+    Args:
+        sheet: a CSV file.
+        columns: of the sheet as it was written, `id` among them.
+        texts: those of them that hold what is shown.
+        key: by id, the `texts_hash` of what is shown.
+
+    Raises:
+        DataError: as `read_sheet`; an id is unknown or stands there twice; or a text is not the one
+            that was written under its id. With file, line and field.
+    """
+    seen: dict[str, int] = {}
+    for line, row in read_sheet(sheet, columns):
+        row_id, field, problem = row["id"].strip(), "id", ""
+        if row_id not in key:
+            problem = f"unknown id {row_id!r}; the key knows {_ends_of(list(key))}"
+        elif row_id in seen:
+            problem = f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
+        elif texts_hash([row[name] for name in texts]) != key[row_id]:
+            field, problem = (
+                texts[0],
+                (
+                    f"the texts of row {row_id!r} are not those that the key was written with: it "
+                    "belongs to another sheet, or a text was edited"
+                ),
+            )
+        if problem:
+            raise DataError(problem, path=sheet, line=line, field=field)
+        seen[row_id] = line
+        yield line, row_id, row
+
+
 def texts_hash(texts: Sequence[str]) -> str:
     """Return a hash that survives a spreadsheet: line ends, space at the ends, a text's mark."""
     return content_hash([" ".join(text.lstrip("'").split()) for text in texts])[:16]
 
 
-def ends_of(ids: Sequence[str]) -> str:
-    """Return the first and the last of some ids, as errors name them."""
+def _ends_of(ids: Sequence[str]) -> str:
     return f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from videojudge_bench._util.hashing import unit_interval
-from videojudge_bench.analysis.annotation_sheet import csv_text, ends_of, read_sheet, texts_hash
+from videojudge_bench.analysis.annotation_sheet import csv_text, filled_rows, texts_hash
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.metrics.bootstrap import wilson_interval
@@ -145,21 +145,20 @@ def read_answers(sheet: Path, key_file: Path) -> tuple[Answers, SheetKey]:
             2 nor tie, or no row has an answer.
     """
     key = read_object(key_file, SheetKey)
-    seen: dict[str, int] = {}
+    texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
+    rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
     outcomes: list[float] = []
-    for line, row in read_sheet(sheet, COLUMNS):
-        field, problem = _problem(row, key, seen)
-        if problem:
-            raise DataError(problem, path=sheet, line=line, field=field)
-        row_id = row["id"].strip()
-        seen[row_id] = line
+    for line, row_id, row in rows:
         answer = row["better"].strip().lower()
+        if answer not in ("", *ANSWERS):
+            problem = f"found {row['better'].strip()!r}; allowed are 1, 2, tie, or nothing"
+            raise DataError(problem, path=sheet, line=line, field="better")
         if answer == "tie":
             outcomes.append(0.5)
         elif answer:
             outcomes.append(float(answer == str(key.rows[row_id].a_is)))
     if not outcomes:
-        problem = f"none of the {len(seen)} rows has an answer; write 1, 2 or tie"
+        problem = f"none of the {len(rows)} rows has an answer; write 1, 2 or tie"
         raise DataError(problem, path=sheet, field="better")
     return _counted(outcomes, len(key.rows) - len(outcomes)), key
 
@@ -177,20 +176,3 @@ def _counted(outcomes: Sequence[float], n_empty: int) -> Answers:
 
 def _of(book: RubricBook, group: Group) -> str:
     return (book.rubric(group) or "").strip()
-
-
-def _problem(row: Mapping[str, str], key: SheetKey, seen: Mapping[str, int]) -> tuple[str, str]:
-    """What is wrong with a row: the field and the problem, both empty when nothing is."""
-    row_id, answer = row["id"].strip(), row["better"].strip()
-    if row_id not in key.rows:
-        return "id", f"unknown id {row_id!r}; the key knows {ends_of(list(key.rows))}"
-    if row_id in seen:
-        return "id", f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
-    if texts_hash([row[name] for name in _TEXTS]) != key.rows[row_id].texts:
-        return "rubric_1", (
-            f"the texts of row {row_id!r} are not those that the key was written with: it belongs "
-            "to another sheet, or a text was edited"
-        )
-    if answer.lower() not in ("", *ANSWERS):
-        return "better", f"found {answer!r}; allowed are 1, 2, tie, or nothing"
-    return "", ""

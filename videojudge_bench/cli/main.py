@@ -21,7 +21,7 @@ from videojudge_bench.cli.report import add_look
 from videojudge_bench.cli.rubrics import add_rubrics
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
-from videojudge_bench.training.bootstrap.experiments_cli import add_experiments
+from videojudge_bench.training.experiments.cli import add_experiments
 from videojudge_bench.training.sft.cli import add_train
 from videojudge_bench.version import __version__
 

@@ -13,21 +13,21 @@ import pytest
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameError
 from videojudge_bench.items import Item
-from videojudge_bench.training.sft.recipe import load_recipe
-from videojudge_bench.training.small_world import experiments, loop
-from videojudge_bench.training.small_world.__main__ import main
-from videojudge_bench.training.small_world.files import WorldOptions, make
-from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
-from videojudge_bench.training.small_world.measure import (
-    coverages,
+from videojudge_bench.training.experiments import world
+from videojudge_bench.training.experiments.experiment import Experiment
+from videojudge_bench.training.experiments.summary import summarise
+from videojudge_bench.training.experiments.world_measures import (
     differences,
     errors_by_rating,
     judged,
     numbers,
     points_of_words,
 )
-from videojudge_bench.training.small_world.summary import summarise
-from videojudge_bench.training.small_world.tables import tables_of
+from videojudge_bench.training.sft.recipe import load_recipe
+from videojudge_bench.training.small_world import loop
+from videojudge_bench.training.small_world.__main__ import main
+from videojudge_bench.training.small_world.files import WorldOptions, make
+from videojudge_bench.training.small_world.loop import LoopFolder, own_home, run_loop
 from videojudge_bench.training.small_world.world import KINDS, kind_of, read_answer, scene_of
 from videojudge_bench.verdicts import Rating, Unparsed
 
@@ -52,25 +52,26 @@ def test_numbers_are_by_kind_with_intervals(small: LoopFolder, tmp_path: Path) -
         assert set(found) == {"all", *KINDS}
         assert len(gold_set.examples) == 25 * 4 * 5
         # A rating drawn by lot is 1.6 off those of 1 to 5 on average.
-        assert found["all"].value == pytest.approx(1.6, abs=0.2)
-        assert all(n.low is not None and n.low < (n.value or 0) for n in found.values())
-        assert differences(gold_set, drawn, drawn, "spearman", resamples=50)["order"].value == 0
+        assert found["all"][0] == pytest.approx(1.6, abs=0.2)
+        assert all(low is not None and low < (value or 0) for value, low, _ in found.values())
+        assert differences(gold_set, drawn, drawn, "spearman", resamples=50)["order"][0] == 0
         # By lot it is 3 on average, whatever is deserved.
         above = errors_by_rating(gold_set, drawn, resamples=50)
-        assert [n.value for n in above.values()] == pytest.approx([2, 1, 0, -1, -2], abs=0.5)
+        assert [value for value, _, _ in above.values()] == pytest.approx(
+            [2, 1, 0, -1, -2], abs=0.5
+        )
         threes = {i: replace(j, verdict=Rating(3.0)) for i, j in drawn.items()}
         exact = errors_by_rating(gold_set, threes, resamples=50)
-        assert [n.value for n in exact.values()] == [2, 1, 0, -1, -2]
+        assert [value for value, _, _ in exact.values()] == [2, 1, 0, -1, -2]
         # Where one gave no verdict, neither counts.
         nothing = {i: replace(j, verdict=Unparsed("?")) for i, j in drawn.items()}
         silent = {**drawn, **dict(list(nothing.items())[::4])}
-        assert differences(gold_set, drawn, silent, "spearman", resamples=50)["all"].value == 0
-        assert differences(gold_set, drawn, nothing, "spearman")["all"].value is None
-        assert coverages(gold_set, silent)["all"].value == 0.75
+        assert differences(gold_set, drawn, silent, "spearman", resamples=50)["all"][0] == 0
+        assert differences(gold_set, drawn, nothing, "spearman")["all"][0] is None
+        assert numbers(gold_set, silent, "coverage")["all"][0] == 0.75
         longest = judged(gold_set, {"judge": "longest"}, tmp_path)
         undefined = differences(gold_set, drawn, longest, "spearman", resamples=50)
-        assert undefined["all"].value is None
-        assert str(undefined["all"]) == "undefined"
+        assert undefined["all"][0] is None
 
 
 def test_it_is_known_which_words_a_judge_checks(small: LoopFolder, tmp_path: Path) -> None:
@@ -108,30 +109,30 @@ def test_the_users_own_gold_sets_are_left_alone(
     assert "XDG_DATA_HOME" not in os.environ
 
 
-@pytest.mark.parametrize("name", experiments.TRAININGS)
+@pytest.mark.parametrize("name", world.TRAININGS)
 def test_every_training_has_a_recipe_that_loads(name: str) -> None:
-    training = experiments.TRAININGS[name]
+    training = world.TRAININGS[name]
     recipe = load_recipe("small_world", training.recipe)
     assert recipe.stages[-1].name == "judge"
 
 
 def test_every_view_names_a_training_and_a_gold_set() -> None:
-    for views in experiments.EXPERIMENTS.values():
-        for view in views.values():
-            assert view.training == "loop" or view.training in experiments.TRAININGS
+    for experiment in world.EXPERIMENTS.values():
+        for view in experiment.arms.values():
+            assert view.training == "loop" or view.training in world.TRAININGS
             assert view.gold_set in {
                 loop.GOLD_SET,
-                experiments.PAIRS,
-                experiments.UNSEEN,
-                experiments.LONGER,
+                world.PAIRS,
+                world.UNSEEN,
+                world.LONGER,
             }
 
 
 def test_experiments_say_what_they_lack(small: LoopFolder, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'frames'"):
-        experiments.run_experiments([small.path], ["frame"], tmp_path)
+        world.run_experiments([small.path], ["frame"], tmp_path)
     with pytest.raises(ConfigError, match="holds no finished loop"):
-        experiments.run_experiments([small.path], [], tmp_path)
+        world.run_experiments([small.path], [], tmp_path)
 
 
 def test_the_numbers_of_a_run_before_are_replaced_whole(
@@ -140,12 +141,17 @@ def test_the_numbers_of_a_run_before_are_replaced_whole(
     made = LoopFolder(tmp_path / "loop")
     made.model.mkdir(parents=True)
     (made.model / "config.json").touch()
-    monkeypatch.setattr(experiments, "_measured", lambda *_: {"spearman": {"all": [0.5]}})
-    path = experiments.run_experiments([made.path], ["looks"], tmp_path / "found", say=print)
+    half = {"spearman": {"all": [0.5, None, None]}}
+    named: dict[str, Experiment[object, None]] = {
+        name: Experiment("", {"trained": None}, lambda *_: half, world.table_of)
+        for name in ("looks", "scores")
+    }
+    monkeypatch.setattr(world, "EXPERIMENTS", named)
+    path = world.run_experiments([made.path], ["looks"], tmp_path / "found", say=print)
     before = path.read_text()
     # Another name of that file: written in place, it would change too.
     path.with_name("before.json").hardlink_to(path)
-    experiments.run_experiments([made.path], ["scores"], tmp_path / "found", say=print)
+    world.run_experiments([made.path], ["scores"], tmp_path / "found", say=print)
     assert set(json.loads(path.read_text())) == {"looks/loop", "scores/loop"}
     assert path.with_name("before.json").read_text() == before
 
@@ -153,7 +159,7 @@ def test_the_numbers_of_a_run_before_are_replaced_whole(
 def test_experiments_are_tables_too() -> None:
     kinds = ("all", *KINDS)
     one = {kind: [0.5, 0.4, 0.6] for kind in kinds}
-    page = tables_of(
+    page = world.page_of(
         {
             "looks/seed0": {
                 "trained": {
@@ -185,6 +191,14 @@ def test_experiments_are_tables_too() -> None:
     assert f"| pairwise, seed0 | {cells} |" in tables["pairs"]
 
 
+def test_the_committed_page_follows_from_the_committed_numbers() -> None:
+    results = Path(__file__).parents[3] / "results" / "small_world"
+    found = json.loads((results / "numbers.json").read_text(encoding="utf-8"))
+    assert world.page_of(found) == (results / "tables.md").read_text(encoding="utf-8")
+    for key, views in found.items():
+        assert list(views) == list(world.EXPERIMENTS[key.partition("/")[0]].arms)
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -205,7 +219,7 @@ def test_experiments_that_were_stopped_say_so_with_status_1(
     def stopped(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(experiments, "run_experiments", stopped)
+    monkeypatch.setattr(world, "run_experiments", stopped)
     assert main(["experiments", "loop", "--results", "found"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("small_world: error: ")
@@ -238,5 +252,5 @@ def test_the_circle_closes_and_goes_on(tmp_path: Path) -> None:
     before = (made.model / "model.safetensors").stat().st_mtime_ns
     run_loop(tmp_path, world=WORLD, changes=changes, say=said.append)
     assert (made.model / "model.safetensors").stat().st_mtime_ns == before
-    path = experiments.run_experiments([made.path], ["scores"], tmp_path / "found", say=said.append)
+    path = world.run_experiments([made.path], ["scores"], tmp_path / "found", say=said.append)
     assert set(json.loads(path.read_text())) == {f"scores/{tmp_path.name}"}

@@ -215,10 +215,13 @@ def test_a_recipe_can_name_a_biased_evaluator(seeds_file: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("when=two", r"when='two': ratings from 1 to 5 with commas between them, such as 2 or 1,2"),
-        ("when=7", r"when=\[7\]: it holds ratings from 1 to 5"),
-        ("rate=2", r"rate=2.0: it is a share, from 0 to 1"),
-        ("error=-1", r"error=-1.0: it is a share, from 0 to 1"),
+        (
+            "when=two",
+            r"when='two': expected ratings from 1 to 5 with commas between them, such as 2",
+        ),
+        ("when=7", r"when=7: expected ratings from 1 to 5"),
+        ("rate=2", r"rate=2.0: expected a share, from 0 to 1"),
+        ("error=-1", r"error=-1.0: expected a share, from 0 to 1"),
         ("bias=1", r"unknown option 'bias'.*Known: error, rate, seed, shift, when"),
     ],
 )

@@ -1,10 +1,10 @@
-"""What came out in the small world: every judge by kind of question, and does it look?"""
+"""Measures of judges in the small world: by kind of question, and with and without the video."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Union
 
 from videojudge_bench import registry
 from videojudge_bench._util.hashing import Json
@@ -13,7 +13,7 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.metrics.card import Metric, ScoreCard
+from videojudge_bench.metrics.card import Metric
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.small_world.world import BEST, KINDS
@@ -28,29 +28,22 @@ _ENOUGH = 10
 Judgements = Mapping[str, Judgement]
 
 
-@dataclass(frozen=True)
-class Number:
-    """A value with its 95 % interval; None where it is undefined."""
+Number = Sequence[Union[float, None]]
+"""Value, low and high; None where they are undefined."""
 
-    value: float | None
-    low: float | None = None
-    high: float | None = None
+ByKind = Mapping[str, Number]
+"""Numbers of all items and by kind of question, or by the rating that is deserved."""
 
-    @staticmethod
-    def of(metric: Metric) -> Number:
-        """Return what a metric says."""
-        return Number(metric.value, metric.low, metric.high)
 
-    def to_json(self) -> list[Json]:
-        """Return value, low and high, to four decimals."""
-        return [None if v is None else round(v, 4) for v in (self.value, self.low, self.high)]
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "undefined"
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+def rounded(made: Mapping[str, ByKind]) -> dict[str, dict[str, list[Json]]]:
+    """Return numbers to four decimals, as files have them."""
+    return {
+        name: {
+            key: [None if part is None else round(part, 4) for part in number]
+            for key, number in row.items()
+        }
+        for name, row in made.items()
+    }
 
 
 def judged(gold_set: GoldSet, options: Mapping[str, Scalar], journal: Path) -> dict[str, Judgement]:
@@ -72,9 +65,14 @@ def judged(gold_set: GoldSet, options: Mapping[str, Scalar], journal: Path) -> d
 def numbers(
     gold_set: GoldSet, judgements: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
-    """Return a statistic of all items and by kind of question."""
-    cards = _cards(gold_set, judgements, resamples)
-    return {kind: Number.of(card.metrics[key]) for kind, card in cards.items()}
+    """Return a metric, or `coverage`, of all items and by kind of question."""
+    drawn = 1 if key == "coverage" else resamples
+    measurement = Measurement(gold_set)
+    kinds = by_label(measurement, judgements, KIND, resamples=drawn)
+    cards = {ALL: measurement.card(judgements, resamples=drawn), **kinds}
+    if key == "coverage":
+        return {kind: (card.coverage, None, None) for kind, card in cards.items()}
+    return {kind: _number_of(card.metrics[key]) for kind, card in cards.items()}
 
 
 def errors_by_rating(
@@ -88,7 +86,7 @@ def errors_by_rating(
     for rating in gold_set.info.scale.values:
         of_it = {i: j for i, j in judgements.items() if _deserved(gold_set, i) == rating}
         card = Measurement(gold_set).card(of_it, resamples=resamples)
-        found[f"{rating:g}"] = Number.of(card.metrics["bias"])
+        found[f"{rating:g}"] = _number_of(card.metrics["bias"])
     return found
 
 
@@ -118,7 +116,7 @@ def points_of_words(
         rows, values = [], []
         for item_id, judgement in judgements.items():
             item, verdict = asked[item_id], judgement.verdict
-            if _kind(gold_set, item_id) == kind and isinstance(verdict, Rating):
+            if gold_set.by_id[item_id].labels.get(KIND) == kind and isinstance(verdict, Rating):
                 words = zip(
                     right[item.video_id, item.instruction], item.response.split(), strict=True
                 )
@@ -132,18 +130,6 @@ def points_of_words(
     return found
 
 
-def coverages(gold_set: GoldSet, judgements: Judgements) -> dict[str, Number]:
-    """Return the share of items with a verdict, of all and by kind of question."""
-    cards = _cards(gold_set, judgements, resamples=1)
-    return {kind: Number(card.coverage) for kind, card in cards.items()}
-
-
-def _cards(gold_set: GoldSet, judgements: Judgements, resamples: int) -> dict[str, ScoreCard]:
-    measurement = Measurement(gold_set)
-    kinds = by_label(measurement, judgements, KIND, resamples=resamples)
-    return {ALL: measurement.card(judgements, resamples=resamples), **kinds}
-
-
 def differences(
     gold_set: GoldSet, a: Judgements, b: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
@@ -153,26 +139,24 @@ def differences(
     `numbers` says of each.
     """
     both = [i for i in a if i in b and not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
-    if not both:
-        return {kind: Number(None) for kind in (ALL, *KINDS)}
-    a, b = ({item_id: judgements[item_id] for item_id in both} for judgements in (a, b))
-    of_a, of_b = (numbers(gold_set, j, key, resamples=1) for j in (a, b))
-    found: dict[str, Number] = {}
-    for kind in (ALL, *KINDS):
-        one, other = (of[kind].value if kind in of else None for of in (of_a, of_b))
-        if one is None or other is None:
-            found[kind] = Number(None)
-            continue
-        left, right = (
-            {i: j for i, j in judgements.items() if kind in (ALL, _kind(gold_set, i))}
-            for judgements in (a, b)
-        )
-        interval = difference_interval(
-            gold_set, left, right, statistic=key, resampling=Resampling(resamples)
-        )
-        low, high = interval or (None, None)
-        found[kind] = Number(one - other, low, high)
+    measurement = Measurement(gold_set)
+    found: dict[str, Number] = dict.fromkeys((ALL, *KINDS), (None, None, None))
+    for kind in found:
+        ids = [i for i in both if kind in (ALL, gold_set.by_id[i].labels.get(KIND))]
+        one, other = ({i: of[i] for i in ids} for of in (a, b))
+        cards = [measurement.card(j, resamples=1) for j in (one, other) if ids]
+        values = [v for card in cards if (v := card.metrics[key].value) is not None]
+        if len(values) == 2:
+            interval = difference_interval(
+                gold_set, one, other, statistic=key, resampling=Resampling(resamples)
+            )
+            low, high = interval or (None, None)
+            found[kind] = (values[0] - values[1], low, high)
     return found
+
+
+def _number_of(metric: Metric) -> Number:
+    return (metric.value, metric.low, metric.high)
 
 
 def _is_unparsed(judgement: Judgement) -> bool:
@@ -189,7 +173,3 @@ def _deserved(gold_set: GoldSet, item_id: str) -> float:
     gold = gold_set.by_id[item_id].gold
     assert isinstance(gold, RatingGold), "what is deserved is a rating here"
     return gold.mean
-
-
-def _kind(gold_set: GoldSet, item_id: str) -> str | None:
-    return gold_set.by_id[item_id].labels.get(KIND)

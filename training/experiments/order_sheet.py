@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from videojudge_bench.analysis.annotation_sheet import ends_of, read_sheet, texts_hash
+from videojudge_bench.analysis.annotation_sheet import filled_rows, texts_hash
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.order import LETTERS, Blind, Ordered, read_order
+from videojudge_bench.training.experiments.order import LETTERS, Blind, Ordered, read_order
 
 COLUMNS = (
     *("id", "video", "description", "references", "instruction"),
@@ -74,14 +74,10 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
             each letter once, or no row has an order.
     """
     key = read_object(key_file, OrderKey)
-    seen: dict[str, int] = {}
+    texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
+    rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
     found = {row_id: Ordered(_blind(row), None, "no order") for row_id, row in key.rows.items()}
-    for line, row in read_sheet(sheet, COLUMNS):
-        field, problem = _problem(row, key, seen)
-        if problem:
-            raise DataError(problem, path=sheet, line=line, field=field)
-        row_id = row["id"].strip()
-        seen[row_id] = line
+    for line, row_id, row in rows:
         if not row["order"].strip():
             continue
         said = read_order(row["order"].lstrip("'"), len(LETTERS))
@@ -90,7 +86,7 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
             raise DataError(problem, path=sheet, line=line, field="order")
         found[row_id] = Ordered(found[row_id].blind, said)
     if all(each.scores is None for each in found.values()):
-        problem = f"none of the {len(seen)} rows has an order; write one like CA=EBD"
+        problem = f"none of the {len(rows)} rows has an order; write one like CA=EBD"
         raise DataError(problem, path=sheet, field="order")
     return list(found.values())
 
@@ -102,18 +98,3 @@ def _numbered(blinds: Sequence[Blind]) -> Iterator[tuple[str, Blind]]:
 def _blind(row: _Row) -> Blind:
     """Ratings and video are all that is compared."""
     return Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)
-
-
-def _problem(row: Mapping[str, str], key: OrderKey, seen: Mapping[str, int]) -> tuple[str, str]:
-    """What is wrong with a row: the field and the problem, both empty when nothing is."""
-    row_id = row["id"].strip()
-    if row_id not in key.rows:
-        return "id", f"unknown id {row_id!r}; the key knows {ends_of(list(key.rows))}"
-    if row_id in seen:
-        return "id", f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
-    if texts_hash([row[name] for name in _TEXTS]) != key.rows[row_id].texts:
-        return _TEXTS[0], (
-            f"the texts of row {row_id!r} are not those that the key was written with: it belongs "
-            "to another sheet, or a text was edited"
-        )
-    return "", ""

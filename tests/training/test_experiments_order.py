@@ -15,15 +15,15 @@ from talk import TalkEngine
 from videojudge_bench.cli.main import main
 from videojudge_bench.engine import EngineError
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.training.bootstrap.order import (
+from videojudge_bench.training.bootstrap.run_folder import RunFolder
+from videojudge_bench.training.experiments.order import (
     Blind,
     Ordered,
     blinded,
     check_orders,
     read_order,
 )
-from videojudge_bench.training.bootstrap.order_pass import order_of, shown_to
-from videojudge_bench.training.bootstrap.run_folder import RunFolder
+from videojudge_bench.training.experiments.order_run import order_of, shown_to
 
 FEW = Resampling(resamples=200)
 OUTCOMES = [*(kept(n) for n in range(30)), aside(30)]
@@ -177,7 +177,7 @@ def test_a_model_is_asked_once_for_each_and_its_order_is_compared(
     log, broken = tmp_path / "log", tmp_path / "broken"
     broken.touch()
     told = [*EXPERIMENT, "run", str(data), "-o", str(tmp_path), "--set", f"log={log}"]
-    told += ["--set", "engine=test_bootstrap_order:OrderEngine", "--set", f"broken={broken}"]
+    told += ["--set", "engine=test_experiments_order:OrderEngine", "--set", f"broken={broken}"]
     assert main(told) == 1
     assert "1 of 30 calls failed; the last: 503. What was said is kept" in capsys.readouterr().err
     broken.unlink()

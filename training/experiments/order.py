@@ -84,6 +84,22 @@ class OrderCheck:
     n: int
     problems: tuple[str, ...]
 
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return name, value with its interval, and chance of each metric; ties where there are."""
+        return [
+            (_name(key), str(metric), f"{self.chance[key]:.3f}")
+            for key, metric in self.metrics.items()
+            if metric.value or not key.startswith("tied")
+        ]
+
+
+def _name(key: str) -> str:
+    what, _, pair = key.partition("_")
+    if not pair:
+        return {TAU: "Kendall's tau with the labels", EXACT: "exactly the labels' order"}[key]
+    low, high = pair.split("_")
+    return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
+
 
 def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
     """Return kept instructions with their five responses, instructions and order drawn by hash.

@@ -1,37 +1,100 @@
-"""Who puts responses in order without seeing a label: a model by any engine, or MiniLM."""
+"""Responses put in order by a model that sees no label, or by MiniLM; and the report on it."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from videojudge_bench import registry
+from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import EngineError, Sampling
+from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import RunStoppedError
 from videojudge_bench.items import Item
 from videojudge_bench.training.bootstrap.calls import (
     NO_TARGET,
+    Call,
     CallJournal,
     HaltError,
     Limits,
     Meter,
 )
 from videojudge_bench.training.bootstrap.contracts import Draft
-from videojudge_bench.training.bootstrap.order import LETTERS, Blind, Ordered, read_order
-from videojudge_bench.training.bootstrap.prompted import PROMPTS_FOLDER, Asker, last_tagged
+from videojudge_bench.training.bootstrap.prompted import Prompted, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
+from videojudge_bench.training.experiments.experiment import table
+from videojudge_bench.training.experiments.order import (
+    LETTERS,
+    Blind,
+    Ordered,
+    check_orders,
+    read_order,
+)
 from videojudge_bench.verdicts import Rating
-
-_PROMPT = "order.jinja"
-_ORDER = re.compile(r"<order>((?:(?!<order>).)*)</order>", re.IGNORECASE | re.DOTALL)
 
 IN_FLIGHT = 16
 """Calls of a model at once."""
+
+_BY_MODEL = "By a model that read all of them at once."
+_BY_MINILM = (
+    "By MiniLM: the cosine to the nearest reference of the seed, or to its gold answer where it "
+    "has no reference. Neither generator nor evaluator uses it, but it reads nothing: only a "
+    "sanity check."
+)
+
+
+def run_order(blinds: Sequence[Blind], path: Path, options: Mapping[str, Scalar]) -> list[Path]:
+    """Have responses put in order, and compare that with the labels; return the report's files.
+
+    Args:
+        blinds: the responses.
+        path: the folder of the results; a model's replies that it holds are not asked for again.
+        options: of `PromptedOrderer`; none: MiniLM puts them in order.
+
+    Raises:
+        ConfigError: the folder was begun with other responses or options, or options are wrong.
+        RunStoppedError: calls failed; what was said is kept, and the same call goes on.
+    """
+    folder = RunFolder(path)
+    shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
+    made = registry.make("order", PromptedOrderer, options) if options else None
+    orderer = cast("PromptedOrderer | None", made)
+    with folder.locked(), nullcontext() if orderer is None else closing(orderer):
+        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
+        folder.record("by", orderer.settings() if orderer else {"judge": "minilm"})
+        if orderer is None:
+            return _write(path, list(by_minilm(blinds)), _BY_MINILM)
+        return _write(path, by_model(blinds, orderer, folder), _BY_MODEL)
+
+
+def _write(folder: Path, ordered: Sequence[Ordered], said: str) -> list[Path]:
+    report, data, found = folder / "report.md", folder / "rows.json", check_orders(ordered)
+    lines = [f"# order: {folder.name}", "", said, ""]
+    lines.append(f"{found.n} of {len(ordered)} instructions were put in order.")
+    if without := sum(len(each.blind.texts) < len(LETTERS) for each in ordered):
+        lines.append(
+            f"Of {without} nothing is known but the gold answer: the others are compared with it, "
+            "and it is not among those to be put in order."
+        )
+    for problem, number in sorted(Counter(found.problems).items()):
+        lines.append(f"- {number} were not: {problem}")
+    lines += ["", *table(("", "found", "by lot"), found.rows())]
+    write_whole(report, "\n".join(lines) + "\n")
+    rows: list[Json] = []
+    for each in ordered:
+        told = {"problem": each.problem} if each.scores is None else {"scores": list(each.scores)}
+        rows.append({"seed": each.blind.seed.id, "ratings": list(each.blind.ratings), **told})
+    metrics: Json = {k: [m.value, m.low, m.high] for k, m in found.metrics.items()}
+    write_whole(data, json.dumps({"metrics": metrics, "rows": rows}, indent=1) + "\n")
+    return [report, data]
 
 
 def shown_to(blind: Blind) -> Blind:
@@ -66,36 +129,14 @@ def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
         yield Ordered(blind, scores)
 
 
-class PromptedOrderer:
+class PromptedOrderer(Prompted):
     """Asks a model for the order of an instruction's responses.
 
     It reads the description of the video and the references, or the gold answer where there is
     neither; never a rating.
-
-    Args:
-        engine: its name or `module:Class`.
-        prompt: a `.jinja` file in place of ours.
-        temperature: of the decoding.
-        max_tokens: of a reply, reasoning included.
-        seed: for temperatures above 0.
-        engine_options: for the engine's constructor.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: str,
-        prompt: str | None = None,
-        temperature: float = 0.0,
-        max_tokens: int = 1024,
-        seed: int = 0,
-        **engine_options: Scalar,
-    ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / _PROMPT
-        self._asker = Asker(engine, path, Sampling(temperature, max_tokens, seed), engine_options)
+    PROMPT, TEMPERATURE = "order.jinja", 0.0
 
     async def ask(self, blind: Blind) -> Draft | EngineError:
         """Return the model's reply on responses that are to be put in order."""
@@ -109,22 +150,12 @@ class PromptedOrderer:
         }
         call_id = f"{seed.id}/order/{content_hash(list(blind.texts))[:12]}"
         reply = await self._asker.ask(call_id, values, "orders")
-        if isinstance(reply, EngineError):
-            return reply
-        return Draft(reply.text, usage=reply.usage)
-
-    def settings(self) -> dict[str, Json]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        return dict(self._asker.settings())
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._asker.close()
+        return reply if isinstance(reply, EngineError) else Draft(reply.text, usage=reply.usage)
 
 
 def order_of(reply: str, blind: Blind) -> Ordered:
     """Return the order that the last `<order>` tags of a reply hold."""
-    found = last_tagged(reply, _ORDER)
+    found = last_tagged(reply, "order")
     if not found:
         return Ordered(blind, None, "no <order> tags in the reply")
     said = read_order(found, len(blind.texts))
@@ -155,18 +186,13 @@ async def _ask_all(
         known = journal.draft(blind.seed, NO_TARGET, 1, "order")
         if known is not None:
             return known
-        async with turns:
-            try:
-                meter.begin()
-            except HaltError:
-                return EngineError(meter.trouble)
-            reply: Draft | EngineError | None = None
-            try:
-                reply = await orderer.ask(blind)
-            finally:
-                meter.end(reply)
+        try:
+            async with turns:
+                reply = await meter.count(partial(orderer.ask, blind))
+        except HaltError:
+            return EngineError(meter.trouble)
         if isinstance(reply, Draft):
-            journal.add(blind.seed, NO_TARGET, 1, "order", reply)
+            journal.add(Call(blind.seed.id, NO_TARGET, 1, "order", reply))
         return reply
 
     replies = await asyncio.gather(*map(one, blinds))

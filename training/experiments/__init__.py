@@ -1,0 +1,1 @@
+"""Experiments with the bootstrap loop and in the small world: questions, arms, tables."""

@@ -1,0 +1,371 @@
+"""Experiments in the small world: what of the VideoJudge paper holds where the truth is known?
+
+An arm is a view: a trained judge that is asked in some way about a gold set. A training goes on
+from the model that tells right from wrong (stage `tell` of the loop) and has not seen a rating
+between, as the paper's goes on from a model that can judge a little. So all trainings of a seed
+begin equal, and all of them take as many steps, but one that takes as many as the loop's judge, to
+say what more of them are worth to pairs. Trainings and verdicts are kept in the loop's folder, and
+`numbers.json` is written anew after each experiment: whatever stops it, the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from videojudge_bench import goldsets
+from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
+from videojudge_bench.training.experiments.experiment import table as lines_of_table
+from videojudge_bench.training.experiments.world_measures import (
+    ALL,
+    ByKind,
+    Judgements,
+    differences,
+    errors_by_rating,
+    judged,
+    numbers,
+    rounded,
+)
+from videojudge_bench.training.sft.recipe import Recipe, load_recipe
+from videojudge_bench.training.sft.run import train
+from videojudge_bench.training.small_world.loop import (
+    GOLD_SET,
+    LoopFolder,
+    Say,
+    add_gold_set,
+    bootstrap,
+    judges_of,
+    own_home,
+    rows_of_stages,
+)
+from videojudge_bench.training.small_world.world import KINDS
+
+PAIRS, UNSEEN, LONGER = "small_world_pairs", "small_world_unseen", "small_world_longer"
+_FILES: Mapping[str, str] = {
+    GOLD_SET: "gold.jsonl",
+    PAIRS: "gold_pairs.jsonl",
+    UNSEEN: "gold_unseen.jsonl",
+    LONGER: "gold_longer.jsonl",
+}
+STEPS = 200
+"""Of every run: fewer than the loop's judge has."""
+
+SHARE = 0.25
+"""Of the rows, for most runs: they see each of them once or twice."""
+
+_AS_THE_LOOP = (
+    "stages.judge.training.steps=900", "stages.judge.evaluation.every=900",
+    "stages.judge.data.share=1",
+)  # fmt: skip
+"""As many steps and rows as the loop's judge has."""
+
+_NOISY = ("generator.noise=0.3",)
+_ROWS_A_STEP = 160
+"""In the trees of a step: sixteen videos, two questions about each, five responses to each."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A judge that is trained for an experiment.
+
+    Attributes:
+        bootstrap: changes of the bootstrap's recipe, beside those of the loop.
+        recipe: changes of the training's recipe.
+        kinds: rows that are exported.
+    """
+
+    bootstrap: tuple[str, ...] = ()
+    recipe: tuple[str, ...] = ()
+    kinds: str = "pointwise"
+
+
+@dataclass(frozen=True)
+class View:
+    """A judge asked in some way about a gold set.
+
+    Attributes:
+        training: the name of a training, or `loop`: the judge of the loop itself.
+        options: how it is asked, beside how it was trained to be.
+        gold_set: what about.
+    """
+
+    training: str
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+    gold_set: str = GOLD_SET
+
+
+def _share(share: float) -> tuple[str]:
+    """The change of the recipe that trains on a share of the rows."""
+    return (f"stages.judge.data.share={share}",)
+
+
+TRAININGS: Mapping[str, Training] = {
+    "pointwise": Training(),
+    "pairwise": Training(kinds="pairwise"),
+    "rubric": Training(
+        kinds="rubric", recipe=("judge.rubric=write", "judge.max_tokens=256", *_share(0.1))
+    ),
+    "pairwise_long": Training(kinds="pairwise", recipe=_AS_THE_LOOP),
+    "tenth": Training(recipe=_share(0.1)),
+    "fiftieth": Training(recipe=_share(0.02)),
+    "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
+    "bias_0": Training(_NOISY),
+    "bias_25": Training(
+        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.25}"),
+    ),
+    "bias_50": Training(
+        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}"),
+    ),
+    "one_shot": Training((*_NOISY, "max_rounds=1", "alpha=4")),
+    "apart": Training(
+        recipe=("stages.judge.data.packing=none", f"stages.judge.training.batch={_ROWS_A_STEP}")
+    ),
+}
+
+
+class Judges:
+    """The judges of a loop, and those that go on from its model that tells right from wrong.
+
+    Args:
+        loop: a finished loop.
+        say: told what is done.
+    """
+
+    def __init__(self, loop: LoopFolder, say: Say = print) -> None:
+        self._loop, self._say = loop, say
+
+    def asked(self, view: View) -> tuple[GoldSet, Judgements]:
+        """Return a gold set and the verdicts on it, which are asked for where they are missing."""
+        loop, name = self._loop, view.training
+        model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
+        options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
+        add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
+        gold_set = goldsets.load(view.gold_set)
+        return gold_set, judged(gold_set, options, loop.journal)
+
+    def _trained(self, name: str, training: Training) -> Path:
+        """The model of a training, which is begun or finished where that is not done yet."""
+        folder = self._loop.path / "experiments"
+        rows = self._loop.rows  # those of the loop where the training changes nothing in them
+        if training.bootstrap or training.kinds != "pointwise":
+            rows = folder / f"{name}_rows"
+            changes = [f"export.kinds=[{training.kinds}]", *training.bootstrap]
+            bootstrap(rows, self._loop.world, changes)
+        return train(_recipe(self._loop, training, rows), folder / name, say=self._say)
+
+
+def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
+    changes = [
+        *rows_of_stages(rows, loop.videos),
+        f"stages.judge.data.kinds=[{training.kinds}]",
+        f"stages.judge.training.steps={STEPS}",
+        f"stages.judge.evaluation.every={STEPS}",  # with a rate that falls, the last is the best
+        *_share(SHARE),
+        *training.recipe,
+    ]
+    if training.kinds == "pairwise":
+        changes.append("stages.judge.evaluation.metric=loss")
+    recipe = load_recipe("small_world", changes)
+    told = loop.judge / "tell"
+    best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
+    model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
+    seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
+    return replace(recipe, model=model, seed=seed, stages=recipe.stages[2:])
+
+
+METRICS: Mapping[str, str] = {
+    "spearman": "Spearman with what is deserved",
+    "accuracy": "Share of pairs whose better response is named, both orders of each",
+}
+BIAS = "bias"
+"""Of a view: by deserved rating, how far above it the verdicts are."""
+
+
+def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]:
+    """An experiment that compares views with the first of them, where they share a gold set."""
+    first_name, first = next(iter(views.items()))
+
+    def measure(judges: Judges, view: View) -> Figures:
+        gold_set, judgements = judges.asked(view)
+        key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
+        made: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
+        if key == "spearman":
+            made[BIAS] = errors_by_rating(gold_set, judgements)
+        if view is not first and view.gold_set == first.gold_set:
+            _, others = judges.asked(first)
+            made[f"less {first_name}"] = differences(gold_set, judgements, others, key)
+        return rounded(made)
+
+    return Experiment(question, views, measure, table_of)
+
+
+def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield the lines of one table for each metric that some of the rows have."""
+    compared = sorted({metric for row in rows.values() for metric in row if "less " in metric})
+    titles = {m: f"{m[0].upper()}{m[1:]}, where both gave a verdict" for m in compared}
+    titles = {**METRICS, **titles, BIAS: "Points of the scale above what is deserved, by that"}
+    for metric, title in titles.items():
+        columns = tuple("12345") if metric == BIAS else (ALL, *KINDS)
+        cells = [
+            [name, *(cell(found[c]) if c in found else "" for c in columns)]
+            for name, row in rows.items()
+            if (found := cast("Mapping[str, Figure]", row.get(metric)))
+        ]
+        if cells:
+            yield from (f"{title}:", "", *lines_of_table(("", *columns), cells, rule="---"), "")
+
+
+def _frames(frames: int) -> Mapping[str, Scalar]:
+    return {"max_frames": frames, "fps": None}
+
+
+EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
+    "looks": _views(
+        "does the judge need the video, and the right one?",
+        {
+            "trained": View("loop"),
+            "blind": View("loop", {"video": "none", "lost_mass": 1}),
+            "shuffled": View("loop", {"video": "shuffled", "lost_mass": 1}),
+        },
+    ),
+    "frames": _views(
+        "are more frames better?",
+        {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)},
+    ),
+    "scores": _views(
+        "is an expected score better than the verdict that is written?",
+        {"expected": View("loop"), "text": View("loop", {"score": "text"})},
+    ),
+    "temperature": _views(
+        "does a trained judge get better with temperature?",
+        {
+            str(t): View("loop", {"score": "text", "temperature": t, "samples": 1, "seed": 1})
+            for t in (0.0, 0.3, 0.7, 1.0)
+        },
+    ),
+    "domains": _views(
+        "does it hold for other shapes, backgrounds, speeds and lengths?",
+        {
+            "seen": View("loop"),
+            "unseen": View("loop", gold_set=UNSEEN),
+            "longer": View("loop", {"max_frames": 24}, LONGER),
+            "longer, 16 frames": View("loop", _frames(16), LONGER),
+        },
+    ),
+    "pairs": _views(
+        "are pairs told apart better by a judge that was trained on pairs?",
+        {
+            "pointwise": View("pointwise", {"pairs": "rate"}, PAIRS),
+            "pairwise": View("pairwise", gold_set=PAIRS),
+        },
+    ),
+    "rubric": _views(
+        "does a rubric that is written first help?",
+        {"rubric first": View("rubric"), "the same share, no rubric": View("tenth")},
+    ),
+    "pairs_long": _views(
+        "the same as `pairs`, after as many steps as the loop's judge has",
+        {
+            "pointwise": View("loop", {"pairs": "rate"}, PAIRS),
+            "pairwise": View("pairwise_long", gold_set=PAIRS),
+        },
+    ),
+    "reasoning": _views(
+        "does reasoning before the score help?",
+        {"at once": View("pointwise"), "reasons first": View("reasoning")},
+    ),
+    "bias": _views(
+        "does an evaluator that is often wrong at 2 spoil the judge?",
+        {rate: View(f"bias_{rate}") for rate in ("0", "25", "50")},
+    ),
+    "refined": _views(
+        "are refined data better than one shot?",
+        {"one shot, unfiltered": View("one_shot"), "refined": View("bias_0")},
+    ),
+    "amount": _views(
+        "how much do fewer rows cost?",
+        {"a quarter": View("pointwise"), "a tenth": View("tenth"), "a fiftieth": View("fiftieth")},
+    ),
+    "packing": _views(
+        "are trees of rows worth as much as rows apart?",
+        {"tree": View("pointwise"), "rows apart": View("apart")},
+    ),
+}
+
+
+def run_experiments(
+    folders: Sequence[Path], names: Sequence[str], output: Path, *, say: Say = print
+) -> Path:
+    """Run experiments on finished loops, one a seed; return the file with the numbers.
+
+    Beside it stands `tables.md`, with the same numbers to read.
+
+    Args:
+        folders: of the loops.
+        names: of `EXPERIMENTS`; none: all of them.
+        output: the folder that the numbers go to.
+        say: told what is done.
+
+    Raises:
+        UnknownNameError: no such experiment.
+        ConfigError: a folder holds no finished loop.
+    """
+    for name in names:
+        if name not in EXPERIMENTS:
+            raise UnknownNameError("experiment", name, EXPERIMENTS)
+    loops = [LoopFolder(folder.absolute()) for folder in folders]
+    for loop in loops:
+        if not (loop.model / "config.json").is_file():
+            raise ConfigError(f"{loop.path} holds no finished loop: run `… small_world loop` first")
+    path, log = output / "numbers.json", output / ".arms.jsonl"
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
+    for name in names or EXPERIMENTS:
+        for loop in loops:
+            say(f"{name}, {loop.path.name}")
+            identity: Json = [name, str(loop.path), loop.model.stat().st_mtime_ns]
+            with own_home(loop):
+                made = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
+            found[f"{name}/{loop.path.name}"] = made
+            write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+            write_whole(output / "tables.md", page_of(found))
+    log.unlink(missing_ok=True)
+    return path
+
+
+def page_of(found: Mapping[str, Json]) -> str:
+    """Return a page of Markdown with the tables of all experiments.
+
+    Args:
+        found: what `numbers.json` holds: figures by `experiment/loop`, then by view.
+    """
+    lines = [
+        "# Experiments in the small world",
+        "",
+        "The numbers of `numbers.json`, as `… small_world experiments` writes them. Brackets hold",
+        "95 % intervals by resampling videos.",
+        "",
+    ]
+    for name, experiment in EXPERIMENTS.items():
+        loops = {
+            key.partition("/")[2]: cast("Mapping[str, Figures]", views)
+            for key, views in sorted(found.items())
+            if key.startswith(f"{name}/")
+        }
+        rows = {
+            f"{view}, {loop}": views[view]
+            for view in experiment.arms
+            for loop, views in loops.items()
+            if view in views
+        }
+        if rows and experiment.table is not None:
+            lines += [f"## {name}", "", *experiment.table(rows)]
+    return "\n".join(lines).rstrip() + "\n"
