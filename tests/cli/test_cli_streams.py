@@ -124,7 +124,7 @@ def test_folders_that_may_not_be_written_to(answers: Path, tmp_path: Path) -> No
         (["-o", out, "--journal", closed / "runs"], 1, "runs/answers"),
         (["-o", out, "--journal", tmp_path / "runs"], 0, ""),
     ):
-        ended = ran([*judge, *more], "", tmp_path)
+        ended = ran([*judge, *map(str, more)], "", tmp_path)
         assert "Traceback" not in ended.stderr
         assert (ended.returncode, ended.stderr.count("\n")) == (status, int(bool(said)))
         assert said in ended.stderr

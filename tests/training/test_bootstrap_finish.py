@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bootstrap_cases import kept
+from bootstrap_cases import kept, rows_in
 
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.training.bootstrap import finish as finishing
 from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.export import read_rows
 from videojudge_bench.training.bootstrap.finish import finish
 from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.rows import RowOptions
@@ -37,7 +36,7 @@ def folder_of(path: Path, outcomes: Sequence[Outcome]) -> RunFolder:
 
 
 def videos_of(folder: Path, part: str) -> set[str]:
-    return {row["video_id"] for row in read_rows(folder, "pointwise", part)}
+    return {row["video_id"] for row in rows_in(folder, "pointwise", part)}
 
 
 @pytest.mark.parametrize("seed", range(5))
