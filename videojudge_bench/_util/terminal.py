@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeAlias
+from typing import NoReturn, TypeAlias
 
 from videojudge_bench.errors import unknown_name
 
@@ -51,7 +51,8 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help, version or usage; argparse would keep silent about a write that fails."""
-        stream: TextIO = sys.stderr if file is sys.stderr else sys.stdout
+        is_error = file is sys.stderr
+        stream = sys.stderr if is_error else sys.stdout
         stream.write(message or "")
         stream.flush()
 
