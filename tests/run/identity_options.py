@@ -133,10 +133,16 @@ OPENAI: Mapping[str, Option] = {
     "max_cost": Option(9.0, counts=False, beside={"price_in": 1.0, "price_out": 1.0}),
     "price_in": Option(1.0, counts=False),
     "price_out": Option(1.0, counts=False),
+    "pretrained": Option(_MODEL),
+    "revision": Option("v2", counts=False, beside={"pretrained": _MODEL}),  # as for transformers
+    "trust_server": Option(True, counts=False, beside={"pretrained": _MODEL}),
     "send": Option("video"),
     "max_frames": Option(3),
     "fps": Option(2.0),
+    "min_pixels": Option(2000),
     "max_pixels": Option(7000),
+    "total_pixels": Option(20_000_000),
+    "factor": Option(32),
     "jpeg_quality": Option(80),
     "logprobs": Option(False, counts=False),
     "prefill": Option(True),
@@ -192,7 +198,7 @@ _ASKED = {"transformers": "videojudge", "openai": "openai", "scripted": "scripte
 
 def known_options(judge: str) -> set[str]:
     """Return the options of a judge that the tables above have."""
-    inherited = {**PROMPTED, **ENGINES.get(getattr(registry.judge_class(judge), "runs_on", ""), {})}
+    inherited = {**PROMPTED, **ENGINES.get(registry.engine_name(registry.judge_class(judge)), {})}
     return {*JUDGES.get(judge, {}), *(inherited if judge != "scripted" else ())}
 
 

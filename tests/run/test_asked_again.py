@@ -19,7 +19,7 @@ from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judge import Judge
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.replies import _reading
+from videojudge_bench.replies import READER_VERSION, _reading
 from videojudge_bench.replies.reply_format import parse_rating
 from videojudge_bench.run import runner
 from videojudge_bench.run.journal import last_judgements, read_records
@@ -207,6 +207,8 @@ def test_corrected_gold_asks_for_nothing_again(rated_set: GoldSet, journal_root:
 
 # The reader of replies.
 
+NEWER = READER_VERSION + 1
+
 
 @pytest.fixture
 def new_reader(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
@@ -219,7 +221,7 @@ def new_reader(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def change() -> None:
         monkeypatch.setattr(_reading, "parse_rating", parse)
-        monkeypatch.setattr(PromptedJudge, "reader_version", 2)
+        monkeypatch.setattr(PromptedJudge, "reader_version", NEWER)
 
     return change
 
@@ -246,7 +248,7 @@ def test_replies_are_read_anew_and_nothing_is_asked(
     first, engine = _prompted(rated_set, journal_root, **options)
     engine.reply = reply
     first.judge(ids)
-    assert "reader" not in first.signature(ids).judge
+    assert first.signature(ids).judge["reader"] == READER_VERSION
     new_reader()
     run, engine = _prompted(rated_set, journal_root, **options)
     assert run.folder == first.folder
@@ -255,8 +257,8 @@ def test_replies_are_read_anew_and_nothing_is_asked(
     assert {j.verdict for j in run.judge(ids).values()} == {verdict}
     assert engine.groups == []
     assert {j.verdict for j in last_judgements(run.folder).values()} == {verdict}
-    assert {record.reader for record in read_records(run.folder).values()} == {2}
-    assert run.signature(ids).judge["reader"] == 2
+    assert {record.reader for record in read_records(run.folder).values()} == {NEWER}
+    assert run.signature(ids).judge["reader"] == NEWER
 
 
 def test_pairs_by_two_ratings_are_read_anew(

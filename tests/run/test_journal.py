@@ -242,7 +242,7 @@ def test_the_lock_is_let_go_when_the_journal_cannot_be_opened(tmp_path: Path) ->
     path = tmp_path / "judgements-0.jsonl"
     path.mkdir()
     for _ in range(2):  # not busy the second time
-        with pytest.raises(IsADirectoryError), Journal(tmp_path):
+        with pytest.raises(RunStoppedError, match="Is a directory"), Journal(tmp_path):
             pytest.fail("opened a folder")
     path.rmdir()
     with Journal(tmp_path) as journal:
