@@ -27,7 +27,11 @@ from videojudge_bench.judges.engines._chat_messages import (
     show_frames,
     write_body,
 )
-from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
+from videojudge_bench.judges.engines._chat_replies import (
+    CUT_OFF,
+    Completion,
+    choice_probabilities,
+)
 from videojudge_bench.verdicts import Usage
 from videojudge_bench.video import FramePolicy, FrameStore, load_frames
 
@@ -312,14 +316,17 @@ class OpenAIEngine:
 
     def _read(
         self, group: PromptGroup, completion: Completion, seconds: float, cost: float
-    ) -> Reply:
+    ) -> Reply | EngineError:
         tokens_in, tokens_out = completion.tokens or (0, 0)
+        stopped_by = completion.stopped_by
+        if stopped_by not in ("", CUT_OFF):
+            return EngineError(f"the server ended the reply early (finish_reason={stopped_by})")
         return Reply(
             self._begun(group)[0] + completion.text,
             self._probabilities(group, completion),
             Usage(tokens_in, tokens_out, seconds, cost),
             # Where the verdict comes first, it is we who cut what follows.
-            finished=completion.finished or self._is_verdict_next(group),
+            finished=not stopped_by or self._is_verdict_next(group),
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
@@ -333,4 +340,6 @@ class OpenAIEngine:
             return {}
         self._has_logprobs = True
         begins_with = self._begun(group)[1] if self._is_verdict_next(group) else None
-        return choice_probabilities(positions, group.choices, begins_with=begins_with)
+        return choice_probabilities(
+            positions, group.choices, content=completion.text, begins_with=begins_with
+        )
