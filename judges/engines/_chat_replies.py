@@ -5,79 +5,131 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Union
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from videojudge_bench.engine import WrittenToken
+from videojudge_bench.replies._reading import verdict_place
 
-# What a verdict stands behind when a judge let the model reason first.
-_OPENING = re.compile(rb"<(?:score|answer)>")
+# What a server may list behind the reply: the token that ends it.
+_END = re.compile(rb"(?:\s|<[|\xef\xbd\x9c][^<>]{1,40}[|\x9c]>|</s>|<eos>|<end_of_turn>)*")
+_FINISHED = frozenset({None, "", "stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 _SPECIAL = re.compile(r"<\|.*\|>|</s>|<eos>|<end_of_turn>")  # that end replies
+CUT_OFF = "length"
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None: what a server writes beside a reply never costs the reply."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _or_none(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+_Number = Annotated[Union[float, None], BeforeValidator(_number)]
+_Byte = Annotated[int, Field(ge=0, le=255)]
+_OrNone = WrapValidator(_or_none)
 
 
 class Token(BaseModel):
     """A token at its place, or one that could have stood there."""
 
     token: str
-    logprob: float
-    utf8: list[int] | None = Field(default=None, alias="bytes")
+    logprob: _Number = None
+    utf8: list[_Byte] | None = Field(default=None, alias="bytes")
 
     @property
     def raw(self) -> bytes:
         """The token in UTF-8, of which it may be a fraction of a character."""
-        return self.token.encode() if self.utf8 is None else bytes(self.utf8)
+        return self.token.encode(errors="replace") if self.utf8 is None else bytes(self.utf8)
+
+    @property
+    def probability(self) -> float:
+        """In 0..1; 0 where the server tells none."""
+        return 0.0 if self.logprob is None else math.exp(min(self.logprob, 0.0))
 
 
 class Position(Token):
     """A token that was written, with those that could have been."""
 
-    top_logprobs: list[Token] = []
+    top_logprobs: list[Token] | None = None
 
     def alternatives(self) -> list[Token]:
         """Return the candidates for this place, the written one among them."""
-        if any(token.raw == self.raw for token in self.top_logprobs):
-            return self.top_logprobs
-        return [self, *self.top_logprobs]
+        top = self.top_logprobs or []
+        return top if any(token.raw == self.raw for token in top) else [self, *top]
 
 
 class _Logprobs(BaseModel):
     content: list[Position] | None = None
 
 
+class _Part(BaseModel):
+    """A part of a reply: its text, or something else such as reasoning."""
+
+    type: str = "text"
+    text: str | None = None
+
+
 class _Message(BaseModel):
-    content: str | None = None
+    content: Union[str, list[_Part], None] = None
     refusal: str | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(part.text or "" for part in self.content if part.type == "text")
+        return self.content or self.refusal or ""
 
 
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
+    logprobs: Annotated[Union[_Logprobs, None], _OrNone] = None
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    prompt_tokens: _Number = None
+    completion_tokens: _Number = None
+
+
+class _Error(BaseModel):
+    code: object = None
+    status: object = None
 
 
 class Completion(BaseModel):
     """The answer of a server; fields that we do not use are not looked at."""
 
     choices: list[_Choice]
-    usage: _Usage | None = None
+    usage: Annotated[Union[_Usage, None], _OrNone] = None
     model: object = None
     system_fingerprint: object = None
 
     @property
     def text(self) -> str:
         """What the model wrote; empty when it wrote nothing (all of it reasoning, say)."""
-        message = self.choices[0].message
-        return message.content or message.refusal or ""
+        return self.choices[0].message.text
 
     @property
-    def finished(self) -> bool:
-        """Whether the reply ended by itself, not at `max_tokens`."""
-        return self.choices[0].finish_reason != "length"
+    def stopped_by(self) -> str:
+        """Why the reply ended before the model was done (`length`, `abort`, …); "" when it was."""
+        reason = self.choices[0].finish_reason
+        return "" if reason in _FINISHED or (reason or "").lower() in _FINISHED else str(reason)
 
     @property
     def positions(self) -> list[Position] | None:
@@ -93,9 +145,13 @@ class Completion(BaseModel):
     @property
     def tokens(self) -> tuple[int, int] | None:
         """Tokens of prompt and reply, None where the server does not count."""
-        if self.usage is None:
+        if self.usage is None or self.usage.prompt_tokens is None:
             return None
-        return self.usage.prompt_tokens, self.usage.completion_tokens or 0
+        return int(self.usage.prompt_tokens), int(self.usage.completion_tokens or 0)
+
+
+class _Failure(BaseModel):
+    error: Union[_Error, str, None] = None
 
 
 class Tokenised(BaseModel):
@@ -122,8 +178,23 @@ def read_completion(body: bytes) -> Completion:
     return found
 
 
+def status_in(body: bytes) -> int | None:
+    """Return the status that an error in a body names, as gateways write it with HTTP 200."""
+    try:
+        error = _Failure.model_validate_json(body).error
+    except ValidationError:
+        return None
+    codes = [error.code, error.status] if isinstance(error, _Error) else []
+    found = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
+    return found[0] if found else None
+
+
 def choice_probabilities(
-    positions: Sequence[Position], choices: Sequence[str], *, begins_with: str | None = None
+    positions: Sequence[Position],
+    choices: Sequence[str],
+    *,
+    content: str | None = None,
+    begins_with: str | None = None,
 ) -> dict[str, float]:
     """Return the probability of each choice where the reply states its verdict.
 
@@ -133,25 +204,29 @@ def choice_probabilities(
     server leaves out of its list.
 
     Args:
-        positions: the tokens of the reply.
+        positions: the tokens of the reply; a server may list hidden reasoning before them.
         choices: what a verdict may be.
+        content: the reply; None is all that the positions write.
         begins_with: the verdict stands behind this text, with which the reply begins, and in its
-            first token where that is empty; None is behind the last `<score>` or `<answer>`.
+            first token where that is empty; None is where the text verdict stands.
 
     Returns:
-        Every choice with its probability in 0..1, or nothing when no verdict was opened, or when
-        one choice may be the beginning of another (`1` of `10`, written in two tokens): one place
-        cannot tell them apart.
+        Every choice with its probability in 0..1, or nothing when there is no such place, when the
+        server gave no probability there, or when one choice may be the beginning of another (`1`
+        of `10`, written in two tokens): one place cannot tell them apart.
     """
     written = [position.raw for position in positions]
-    start = _opened(b"".join(written), begins_with)
-    if start is None:
-        return {}
+    found: tuple[int, bytes] | None = (0, b"")
+    start: int | None = 0
     # Right behind a reply that was begun, the first token is the verdict, blank or not.
-    found = (0, b"") if begins_with == "" else _place(written, start)
-    if found is None:
+    if begins_with != "":
+        start = _verdict_start(b"".join(written), choices, content, begins_with)
+        found = None if start is None else _place(written, start)
+    if start is None or found is None:
         return {}
     index, head = found
+    if any(token.logprob is None for token in positions[index].alternatives()):
+        return {}
     texts = _texts(positions[index], head)
     if not head and start:
         texts = _with_glued(texts, positions, start)
@@ -161,11 +236,15 @@ def choice_probabilities(
 
 
 def _written_token(position: Position) -> WrittenToken:
-    others = [token for token in position.top_logprobs if token.raw != position.raw]
-    best = max(others, key=lambda token: token.logprob, default=None)
-    if best is None:
+    others = [
+        (token.logprob, token)
+        for token in position.top_logprobs or ()
+        if token.raw != position.raw and token.logprob is not None
+    ]
+    if not others or position.logprob is None:
         return WrittenToken(_text_of(position), "", math.inf)
-    return WrittenToken(_text_of(position), _text_of(best), position.logprob - best.logprob)
+    logprob, best = max(others, key=lambda other: other[0])
+    return WrittenToken(_text_of(position), _text_of(best), position.logprob - logprob)
 
 
 def _text_of(token: Token) -> str:
@@ -173,13 +252,20 @@ def _text_of(token: Token) -> str:
     return "" if _SPECIAL.fullmatch(token.token) else token.raw.decode(errors="replace")
 
 
-def _opened(written: bytes, begins_with: str | None) -> int | None:
-    """Where the verdict begins, or None."""
+def _verdict_start(
+    written: bytes, choices: Sequence[str], content: str | None, begins_with: str | None
+) -> int | None:
+    """Where in all listed tokens the verdict of the content begins, or None."""
+    text = written.decode(errors="replace") if content is None else content
+    raw = written if content is None else content.strip().encode()
+    before = written.rfind(raw) if raw else -1
+    if before < 0 or not _END.fullmatch(written, before + len(raw)):
+        return None
+    text = text.strip() if content is not None else text
     if begins_with is not None:
-        opening = begins_with.encode()
-        return len(opening) if written.startswith(opening) else None
-    ends = [match.end() for match in _OPENING.finditer(written)]
-    return ends[-1] if ends else None
+        return before + len(begins_with.encode()) if text.startswith(begins_with) else None
+    place = verdict_place(text, choices)
+    return None if place is None else before + len(text[:place].rstrip().encode())
 
 
 def _place(written: Sequence[bytes], start: int) -> tuple[int, bytes] | None:
@@ -202,8 +288,8 @@ def _texts(position: Position, head: bytes) -> dict[str, float]:
         raw = token.raw
         if raw.startswith(head):
             text = raw[len(head) :].decode(errors="replace").strip()
-            sums[text] = sums.get(text, 0.0) + math.exp(token.logprob)
-    total = sum(sums.values()) if head else 1.0
+            sums[text] = sums.get(text, 0.0) + token.probability
+    total = (sum(sums.values()) or 1.0) if head else 1.0
     return {text: p / total for text, p in sums.items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,12 +13,10 @@ from torch import Tensor
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._text_tokens import Way, shared_token, tokens_of, ways_of
+from videojudge_bench.replies import _reading as replies
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_types import Tokenizer
-
-VERDICT_TAG = re.compile("<(?:score|answer)>", re.IGNORECASE)
-"""What a model writes before its verdict."""
 
 
 class Choices:
@@ -94,7 +91,7 @@ class Choices:
 def verdict_place(
     tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int]
 ) -> tuple[int, str] | None:
-    """Return where in a reply its verdict begins: behind its last tag and the blanks after that.
+    """Return where in a reply its text verdict begins: behind its tag and the blanks after that.
 
     Args:
         tokenizer: of the model.
@@ -103,21 +100,20 @@ def verdict_place(
 
     Returns:
         How many tokens stand before, and the text between them and the verdict (`rest` of
-        `Choices`). None: the reply has no tag.
+        `Choices`). None: the reply states no verdict in a tag.
     """
 
     def shown(count: int) -> str:
         return str(tokenizer.decode(list(written[:count]), skip_special_tokens=True))
 
-    def tags(count: int) -> int:
-        return len(VERDICT_TAG.findall(shown(count)))
-
-    every = range(len(written) + 1)
-    count = bisect_left(every, tags(len(written)), key=tags)
-    if not count:
+    reply = shown(len(written))
+    place = replies.verdict_place(reply, texts)
+    if place is None:
         return None
+    end = len(reply[:place].rstrip())
+    every = range(len(written) + 1)
+    count = bisect_left(every, end, key=lambda n: len(shown(n)))
     text = shown(count)
-    end = max(found.end() for found in VERDICT_TAG.finditer(text))
     if text[end:].strip():  # the token that ends the tag has taken the verdict in
         return count - 1, text[len(shown(count - 1)) : end]
     while count < len(written) and tokenizer.decode([written[count]]).isspace():

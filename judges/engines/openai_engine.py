@@ -28,7 +28,7 @@ from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
 from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
-from videojudge_bench.judges.engines._chat_replies import Completion, choice_probabilities
+from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
 from videojudge_bench.judges.engines._chat_requests import (
     PLAIN_DECODING,
     Feature,
@@ -367,14 +367,17 @@ class OpenAIEngine:
 
     def _read(
         self, group: PromptGroup, completion: Completion, seconds: float, cost: float
-    ) -> Reply:
+    ) -> Reply | EngineError:
         tokens_in, tokens_out = completion.tokens or (0, 0)
+        stopped_by = completion.stopped_by
+        if stopped_by not in ("", CUT_OFF):
+            return EngineError(f"the server ended the reply early (finish_reason={stopped_by})")
         return Reply(
             self._format.begun(group).text + completion.text,
             self._probabilities(group, completion),
             Usage(tokens_in, tokens_out, seconds, cost),
             # Where the verdict comes first, it is we who cut what follows.
-            finished=completion.finished or self._format.is_verdict_next(group),
+            finished=not stopped_by or self._format.is_verdict_next(group),
             written=completion.written if group.alternatives else (),
         )
 
@@ -391,4 +394,6 @@ class OpenAIEngine:
         begins_with = (
             self._format.begun(group).rest if self._format.is_verdict_next(group) else None
         )
-        return choice_probabilities(positions, group.choices, begins_with=begins_with)
+        return choice_probabilities(
+            positions, group.choices, content=completion.text, begins_with=begins_with
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from chat_faults import completion, engine_at, faulty_server, one, one_by_one, position
+from chat_faults import Answer, completion, engine_at, faulty_server, one, one_by_one, position
 
 from videojudge_bench.judges.engines._chat_replies import Position, choice_probabilities
 
@@ -14,20 +14,40 @@ Written = list[str | tuple[str, dict[str, float]]]
 @pytest.mark.parametrize(
     ("written", "choices", "expected"),
     [
-        (["<score>", ("4", {"4": 0.5, " 4": 0.25})], "45", {"4": 0.75, "5": 0}),
-        (["<score>1</score> no <score>", ("4", {"4": 0.5})], "45", {"4": 0.5, "5": 0}),
-        (["<score>", "\n", ("4", {"4": 0.5})], "45", {"4": 0.5, "5": 0}),
-        (["<score", (">4", {">4": 0.5, ">5": 0.25, "4": 0.25})], "45", {"4": 2 / 3, "5": 1 / 3}),
-        (["<score", (">4", {">4": 0.25, ">": 0.25, "x": 0.5})], "45", {"4": 0.5, "5": 0}),
-        (["<score>", ("4", {"5": 0.5})], "45", {"4": 0.01, "5": 0.5}),
-        (["<answer>", (" A", {" A": 0.5, "B": 0.25, "AB": 0.25})], "AB", {"A": 0.5, "B": 0.25}),
-        (["\udcc3", "\udca4<score>", ("4", {"4": 0.5})], "45", {"4": 0.5, "5": 0}),
+        (["<score>", ("4", {"4": 0.5, " 4": 0.25}), "</score>"], "45", {"4": 0.75, "5": 0}),
+        (["<score>4</score> <score>", ("4", {"4": 0.5}), "</score>"], "45", {"4": 0.5, "5": 0}),
+        (["<score>", "\n", ("4", {"4": 0.5}), "</score>"], "45", {"4": 0.5, "5": 0}),
+        (
+            ["<score", (">4", {">4": 0.5, ">5": 0.25, "4": 0.25}), "</score>"],
+            "45",
+            {"4": 2 / 3, "5": 1 / 3},
+        ),
+        (
+            ["<score", (">4", {">4": 0.25, ">": 0.25, "x": 0.5}), "</score>"],
+            "45",
+            {"4": 0.5, "5": 0},
+        ),
+        (["<score>", ("4", {"5": 0.5}), "</score>"], "45", {"4": 0.01, "5": 0.5}),
+        (
+            ["<answer>", (" A", {" A": 0.5, "B": 0.25, "AB": 0.25}), "</answer>"],
+            "AB",
+            {"A": 0.5, "B": 0.25},
+        ),
+        (["\udcc3", "\udca4. <score>", ("4", {"4": 0.5}), "</score>"], "45", {"4": 0.5, "5": 0}),
         (["score: ", ("4", {"4": 0.5})], "45", {}),
         (["<score>"], "45", {}),
+        (["<score>", ("4", {"4": 0.5})], "45", {}),  # not closed: the text states no verdict
         ([], "45", {}),
-        (["<score>", ("1", {"1": 0.5, "2": 0.1})], ("1", "2", "10"), {}),
+        (["<score>4</score> no <score>", ("5", {"5": 0.5}), "</score>"], "45", {}),
+        (["<score>", ("4", {"4": 0.5}), "</score>\nIt says <score>5</score>"], "45", {}),
         (
-            ["<score>", ("1", {"1": 0.5, "10": 0.1})],
+            ["<score>", ("4", {"4": 0.5}), '</score>\nIt says "<score>5</score>".'],
+            "45",
+            {"4": 0.5, "5": 0},
+        ),
+        (["<score>", ("1", {"1": 0.5, "2": 0.1}), "</score>"], ("1", "2", "10"), {}),
+        (
+            ["<score>", ("1", {"1": 0.5, "10": 0.1}), "</score>"],
             ("1", "2", "10"),
             {"1": 0.5, "2": 0, "10": 0.1},
         ),
@@ -37,6 +57,48 @@ def test_probabilities_are_read_where_the_verdict_stands(
     written: Written, choices: tuple[str, ...], expected: dict[str, float]
 ) -> None:
     assert choice_probabilities(_positions(written), tuple(choices)) == pytest.approx(expected)
+
+
+FOUR = ("4", {"4": 0.5, "5": 0.25})
+READ = {"4": 0.5, "5": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("written", "content", "expected"),
+    [
+        (["<score>", FOUR, "</score>"], "<score>4</score>", READ),
+        (["<score>", FOUR, "</score>", "<|im_end|>"], "<score>4</score>", READ),
+        (["\n\n", "<score>", FOUR, "</score>", "\n"], "<score>4</score>", READ),
+        (["<score>", ("5", {"5": 1.0}), "</score>"], "I cannot tell.", {}),
+        (["<score>", ("5", {"5": 1.0}), "</score>"], "", {}),
+        (
+            ["<score>", ("5", {"5": 1.0}), "</score>", "</think>", "<score>", FOUR, "</score>"],
+            "<score>4</score>",
+            READ,
+        ),
+        (["<score>", FOUR, "</score>", " or not"], "<score>4</score>", {}),
+    ],
+)
+def test_only_what_the_reply_itself_is_made_of_counts(
+    written: Written, content: str, expected: dict[str, float]
+) -> None:
+    """A server may list the tokens of hidden reasoning, too."""
+    found = choice_probabilities(_positions(written), ("4", "5"), content=content)
+    assert found == pytest.approx(expected)
+
+
+def test_a_probability_that_a_server_leaves_out_costs_no_reply() -> None:
+    four = position("4", {"4": 0.5, "5": 0.25})
+    for broken in ({"logprob": None}, {"logprob": float("nan")}, {"top_logprobs": None}):
+        listed = [position("<score>"), {**four, **broken}, position("</score>")]
+        answer = completion("<score>4</score>", logprobs=listed)
+        with faulty_server(one_by_one(answer)) as seen:
+            found = one(engine_at(seen), choices=("4", "5"))
+        assert found.text == "<score>4</score>"
+    for usage in ({"prompt_tokens": None}, {"prompt_tokens": "many"}, "none", [], None):
+        body = {**dict(completion().body), "usage": usage}
+        with faulty_server(one_by_one(Answer(body))) as seen:
+            assert one(engine_at(seen)).text == "<score>4</score>"
 
 
 # Qwen2.5's tokenizer has `>A` and `>B`, and writes `<answer>A` as `<`, `answer`, `>A`; a model may
@@ -60,7 +122,7 @@ def test_both_ways_to_write_a_verdict_behind_its_tag_count(
     tail: Written, expected: dict[str, float]
 ) -> None:
     """Written freely, and as the rest of a reply that was begun with `<answer`."""
-    free = _positions(["</", "thinking", "><", "answer", *tail, "</", "answer", ">"])
+    free = _positions(["<thinking>", "</", "thinking", "><", "answer", *tail, "</", "answer", ">"])
     if len(tail) == 1 and tail[0] == CLOSED:  # the reply was cut here
         free = free[:-3]
     found = choice_probabilities(free, ("A", "B"))
@@ -76,7 +138,7 @@ def test_a_begun_tag_that_is_not_closed_has_no_verdict() -> None:
 
 def test_a_begun_reply_is_continued() -> None:
     verdict = [position(">", {">": 1.0}), position("4", {"4": 0.75, " 5": 0.125, "x": 0.125})]
-    answer = completion(">4</sc", logprobs=verdict, finish="length")
+    answer = completion(">4</sc", logprobs=[*verdict, position("</sc")], finish="length")
     with faulty_server(one_by_one(answer)) as seen:
         engine = engine_at(seen, prefill=True)
         found = one(engine, reply_start="<score>", choices=SCALE)
@@ -92,7 +154,9 @@ def test_a_begun_reply_is_continued() -> None:
 
 def test_a_begun_reply_may_go_on_with_a_token_that_holds_tag_and_verdict() -> None:
     """As Qwen2.5 writes `<answer>A`."""
-    answer = completion(">A</answer>", logprobs=[position(">A", {">A": 0.75, ">B": 0.25})])
+    answer = completion(
+        ">A</answer>", logprobs=[position(">A", {">A": 0.75, ">B": 0.25}), position("</answer>")]
+    )
     with faulty_server(one_by_one(answer)) as seen:
         found = one(engine_at(seen, prefill=True), reply_start="<answer>", choices=("A", "B"))
     assert seen.requests[0]["messages"][2] == {"role": "assistant", "content": "<answer"}

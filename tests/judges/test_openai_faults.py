@@ -98,7 +98,7 @@ def test_it_gives_up_after_the_retries() -> None:
         (Answer(b"\xff{", 200), "not a chat completion (body: Invalid JSON"),
         (Answer({"choices": []}), "a chat completion without choices: "),
         (Answer({}), "not a chat completion (choices: Field required): {}"),
-        (Answer({"choices": [{"message": {"content": 3}}]}), "(choices.0.message.content: "),
+        (Answer({"choices": [{"message": {"content": 3}}]}), "(choices.0.message.content.str: "),
     ],
 )
 def test_other_failures_are_not_tried_again(answer: Answer, text: str) -> None:

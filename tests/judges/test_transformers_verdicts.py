@@ -133,11 +133,13 @@ def test_what_a_start_and_a_choice_share_is_left_to_the_model(
 @pytest.mark.parametrize(
     ("reply", "before", "rest"),
     [
-        ("a<score>2</score>, no: <SCORE>4</SCORE>", "a<score>2</score>, no: <SCORE>", ""),
+        ("Hm.<score>4</score> <SCORE>4</SCORE>", "Hm.<score>4</score> <SCORE>", ""),
+        ("<score>2</score>, no: <SCORE>4</SCORE>", None, ""),
         ("<score>\n 4</score>", "<score>\n ", ""),
         ("<answer>A</answer>", "<answer", ">"),
-        ("<answer> B", "<answer", ">"),
-        ("é<answer>\nA", "é<answer>\n", ""),
+        ("<answer> B</answer>", "<answer", ">"),
+        ("<answer> B", None, ""),
+        ("é.<answer>\nA</answer>", "é.<answer>\n", ""),
         ("<thinking>a</thinking>", None, ""),
         ("", None, ""),
     ],
@@ -162,8 +164,9 @@ REPLIES = {
         "no verdict",
         "<answer> A</answer><answer>B</answer>",
     ),
-    "rate": ("<score>4</score>", "ten", "a<score>\n2</score>", "<score>1</score> or <score>5"),
+    "rate": ("<score>4</score>", "ten", "a.<score>\n2</score>", "<score>1</score> or <score>5"),
 }
+VERDICTS = {"prefer": {0, 1}, "rate": {0, 2}}  # that are stated once, and in a tag
 
 
 @pytest.mark.parametrize("model", [*FAMILIES, "text"])
@@ -184,7 +187,7 @@ def test_a_free_reply_has_the_probabilities_at_its_verdict(
         assert one.finished == other.finished == (len(script[n]) < 40)
         assert one.probabilities == pytest.approx(other.probabilities, rel=1e-4, abs=1e-9)
         assert one.probabilities == pytest.approx(single.probabilities, rel=1e-4, abs=1e-9)
-        assert bool(one.probabilities) == ("<" in REPLIES[kind][n])
+        assert bool(one.probabilities) == (n in VERDICTS[kind])
         assert 0 <= sum(one.probabilities.values()) < 1
 
 

@@ -11,8 +11,8 @@ from videojudge_bench.replies._grammar import SLOT, pattern
 VALUES = re.compile(rf"\d|{SLOT}|★")
 _MOST_CHARACTERS, _MOST_LINES = 500, 400
 _END = re.compile(
-    rf"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)[\"')\]]*\s+|(?<={SLOT})\s+(?=[A-Z\"]|{SLOT})"
-    r"|(?<=\d)\s+(?=(?:The|This|It|Explanation|Reason|Reasoning|Rationale|Feedback)\b)"
+    rf"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)[\"')\]]*\s+|(?<={SLOT})\s*(?=[A-Z\"]|{SLOT})"
+    rf"|(?<=[.!?])(?={SLOT})|(?<=\d)\s+(?=(?:The|This|It|Explanation|Reason|Reasoning|Rationale|Feedback)\b)"
 )
 
 
