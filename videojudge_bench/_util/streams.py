@@ -37,9 +37,9 @@ def prepare_streams() -> None:
         pass
     os.close(taken)
     if sys.stdout is None:
-        sys.stdout = _Closed()  # type: ignore[unreachable]
+        sys.stdout = _Closed()
     if sys.stderr is None:
-        sys.stderr = io.StringIO()  # type: ignore[unreachable]
+        sys.stderr = io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPE)

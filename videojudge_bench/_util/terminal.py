@@ -51,9 +51,11 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help, version or usage; argparse would keep silent about a write that fails."""
-        stream = sys.stderr if file is sys.stderr else sys.stdout
-        stream.write(message or "")
-        stream.flush()
+        if file is sys.stderr:
+            sys.stderr.write(message)
+            sys.stderr.flush()
+        else:
+            say([message.removesuffix("\n")])
 
 
 def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:

@@ -31,6 +31,7 @@ from videojudge_bench.verdicts import Unparsed
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
 PERMUTATIONS = 10_000
+PEOPLE = "people, not a judge"
 SELF_REPORTED = "self-reported: the set is not on this machine"
 
 Role = Literal["judge", "human", "published"]
@@ -341,7 +342,7 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
             references=0,
             signature="",
             numbers=rounded(card.flat()),
-            unranked="people, not a judge",
+            unranked=PEOPLE if gold_set.info.recipe else f"{PEOPLE}; against single raters",
         )
         for label, card in metrics.human_cards(gold_set).items()
         if isinstance(card.flat()[key], float)
