@@ -51,7 +51,8 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help, version or usage; argparse would keep silent about a write that fails."""
-        if file is sys.stderr:
+        is_error = file is sys.stderr
+        if is_error:
             sys.stderr.write(message)
             sys.stderr.flush()
         else:

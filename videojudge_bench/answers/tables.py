@@ -133,7 +133,7 @@ def _differences(found: Sequence[SystemDifference], *, corrected: bool) -> Sheet
 def is_turned(row: SystemDifference) -> bool:
     """Return whether the correction puts the other system first than the judge's own scores."""
     corrected = None if row.corrected is None else row.corrected.value
-    return bool(row.difference and corrected) and (row.difference > 0) != (corrected > 0)
+    return (row.difference or 0.0) * (corrected or 0.0) < 0
 
 
 def _turned(row: SystemDifference) -> str:

@@ -126,6 +126,7 @@ class PairedTest:
         measurement: the half of the signatures that both runs share.
         p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
             judges parsed everything.
+        permutations: that the p-values are made from.
     """
 
     gold_set: str
@@ -140,6 +141,7 @@ class PairedTest:
     n: int
     measurement: str
     verdicts: tuple[str, str]
+    permutations: int
 
     def to_json(self) -> dict[str, Json]:
         """Return the test as it stands in `comparisons.json`."""
@@ -168,7 +170,8 @@ def build(
     Args:
         runs: the stored runs; `importing.check_numbers` tells whether their numbers are right.
         published: figures from elsewhere, to stand beside.
-        known_tests: tests made before; one is used again when both runs' verdicts are the same.
+        known_tests: tests made before; one is used again when both runs' verdicts are the same, and
+            it was made from as many permutations.
         permutations: of each test.
     """
     rows: list[Row] = []
@@ -266,7 +269,9 @@ def _tests(
     gold_set: GoldSet, runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
 ) -> list[PairedTest]:
     """All pairs that can be compared, in one family for Holm's correction."""
-    cached = {(t.verdicts, t.statistic, t.measurement): t for t in known}
+    cached = {
+        (t.verdicts, t.statistic, t.measurement): t for t in known if t.permutations == permutations
+    }
     ranked = [run for run in runs if not row_of(run).unranked]
     pairs = [
         (a, b)
@@ -309,6 +314,7 @@ def _test(
         n=found.n,
         measurement=measurement,
         verdicts=key[0],
+        permutations=permutations,
     )
 
 
