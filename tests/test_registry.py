@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from videojudge_bench import registry
-from videojudge_bench._util.options import Scalar, without_secrets
+from videojudge_bench._util.options import Scalar, scalar, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judge import Judge
@@ -330,6 +330,43 @@ def test_values_of_another_kind_are_refused_all_at_once() -> None:
         "  - text=True: it is a text\n"
         "  - whole=1.5: it is a whole number"
     )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_no_option_is_an_infinite_number_or_none(value: float) -> None:
+    assert scalar("nan") == "nan"
+    assert scalar("-inf") == "-inf"
+    with pytest.raises(ConfigError, match=f"number={value!r}: expected a finite number"):
+        build(f"{HERE}:Typed", {"number": value})
+
+
+OWN_OVERLAP = '''\
+"""A judge in a module without `from __future__ import annotations`."""
+from typing import Optional
+
+from videojudge_bench import Judge, Rating
+
+
+class Plain(Judge):
+    def __init__(self, *, lower: bool = True, power: Optional[float] = None) -> None:
+        self.options = lower, power
+
+    def rate(self, item):
+        return Rating(3.0)
+'''
+
+
+def test_options_are_checked_whatever_way_they_are_annotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plainly_annotated.py").write_text(OWN_OVERLAP, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = "plainly_annotated:Plain"
+    assert build(name, {"lower": False, "power": 2}).judge.options == (False, 2.0)  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError) as caught:
+        build(name, {"lower": "no", "power": "x"})
+    assert "lower='no': it is true or false" in str(caught.value)
+    assert "power='x': it is a number or none" in str(caught.value)
 
 
 class Hosted(Judge):

@@ -10,12 +10,14 @@ from answer_rows import ASKED, BAD, GOOD, PAIR, Row, write
 from videojudge_bench.answers.human import read_human
 from videojudge_bench.answers.reading import Unit, read_answers, units_of
 from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.scale import RatingScale
 
 
 def units(*rows: Row) -> tuple[Unit, ...]:
     return units_of(read_answers(rows), None)
 
 
+SCALE = RatingScale()
 MINE = ({**GOOD, "id": "1"}, {**BAD, "id": "2"})
 
 
@@ -24,21 +26,22 @@ def test_by_id_and_by_content(tmp_path: Path) -> None:
         tmp_path / "human.jsonl",
         [{"id": "1", "ratings": [5, 4]}, {**BAD, "ratings": [1.5], "note": "kept"}],
     )
-    found = read_human(file, units(*MINE))
+    found = read_human(file, units(*MINE), SCALE)
     assert (found.means, found.unmatched) == ({"1": 4.5, "2": 1.5}, 0)
 
 
 def test_without_a_system_the_same_text_is_rated_wherever_it_stands(tmp_path: Path) -> None:
     same = ({**GOOD, "id": "1"}, {**GOOD, "system": "y", "id": "2"})
     row = {**ASKED, "response": GOOD["response"], "ratings": [3]}
-    assert read_human(write(tmp_path / "h.jsonl", [row]), units(*same)).means == {"1": 3, "2": 3}
+    file = write(tmp_path / "h.jsonl", [row])
+    assert read_human(file, units(*same), SCALE).means == {"1": 3, "2": 3}
     row["system"] = "y"
-    assert read_human(write(tmp_path / "h.jsonl", [row]), units(*same)).means == {"2": 3}
+    assert read_human(write(tmp_path / "h.jsonl", [row]), units(*same), SCALE).means == {"2": 3}
 
 
 def test_ratings_of_other_answers_are_counted(tmp_path: Path) -> None:
     file = write(tmp_path / "h.jsonl", [{"id": n, "ratings": [3]} for n in ("1", "8", "9")])
-    assert read_human(file, units(*MINE)).unmatched == 2
+    assert read_human(file, units(*MINE), SCALE).unmatched == 2
 
 
 @pytest.mark.parametrize(
@@ -62,14 +65,21 @@ def test_what_is_wrong_is_said_with_its_place(
     tmp_path: Path, rows: list[Row], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        read_human(write(tmp_path / "h.jsonl", rows), units(*MINE))
+        read_human(write(tmp_path / "h.jsonl", rows), units(*MINE), SCALE)
 
 
 def test_no_file_and_pairs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file '.*h.jsonl'; give a JSON Lines file of human"):
-        read_human(tmp_path / "h.jsonl", units(*MINE))
+        read_human(tmp_path / "h.jsonl", units(*MINE), SCALE)
     file = write(tmp_path / "h.jsonl", [{"id": "1", "ratings": [3]}])
     with pytest.raises(
         ConfigError, match=r"h\.jsonl has ratings of single answers, which do not say"
     ):
-        read_human(file, units(PAIR))
+        read_human(file, units(PAIR), SCALE)
+
+
+def test_a_rating_off_the_scale_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "h.jsonl", [{"id": "1", "ratings": [300, 4]}])
+    with pytest.raises(DataError, match=r"field 'ratings': found 300, outside the scale 1-5"):
+        read_human(file, units(*MINE), SCALE)
+    assert read_human(file, units(*MINE), RatingScale(0, 500)).means == {"1": 152}

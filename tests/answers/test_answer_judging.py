@@ -89,7 +89,7 @@ def test_a_fault_is_a_fault_of_its_answer_alone(tmp_path: Path) -> None:
     assert [line["score"] for line in judged.lines] == [7, None, None]
     assert judged.lines[1]["unparsed"] == "judge failed: ZeroDivisionError: boom"
     assert str(judged.lines[2]["unparsed"]).startswith("answer too long: 2097152 bytes;")
-    assert (judged.n_not_judged, judged.n_parsed) == (2, 1)
+    assert judged.n_parsed == 1
     assert judged.reasons == {"answer too long": 1, "judge failed": 1}
 
 
@@ -178,7 +178,7 @@ def test_videos_are_found_by_id_by_name_and_beside_the_answers(
         tmp_path / "kitchen.mp4", tmp_path / "clips/garden one.webm",
     ]  # fmt: skip
     assert judged.lines[2]["unparsed"] == f"video missing: no file gone.* in {tmp_path}"
-    assert judged.n_not_judged == 1
+    assert judged.reasons == {"video missing": 1}
 
 
 def test_no_video_at_all_is_said_before_anything_is_judged(tmp_path: Path) -> None:

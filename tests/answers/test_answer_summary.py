@@ -9,7 +9,8 @@ from scipy.stats import permutation_test as scipy_permutation_test
 
 from videojudge_bench.answers.pair_summary import summarise_pairs
 from videojudge_bench.answers.reading import Unit, read_answers, units_of
-from videojudge_bench.answers.summary import paired_test, summarise
+from videojudge_bench.answers.summary import FEWEST_RATED, paired_test, summarise
+from videojudge_bench.answers.tables import is_turned, sheets_of
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 
@@ -121,11 +122,46 @@ def test_with_human_ratings_the_means_are_corrected() -> None:
     assert between.corrected.low > 0.9
 
 
+def test_too_few_ratings_correct_nothing() -> None:
+    units = single(*answers_of(30))
+    numbers = [3.0 + (n % 4) / 4 for n in range(len(units))]
+    rated_of_x = [u.id for u in units if u.systems[0] == "x"][: FEWEST_RATED - 1]
+    rated_of_y = [u.id for u in units if u.systems[0] == "y"][:FEWEST_RATED]
+    human = dict.fromkeys([*rated_of_x, *rated_of_y], 4.0)
+    found = summarise(units, rated(units, list(numbers)), human)
+    x, y = (system.corrected for system in found.systems)
+    assert x is not None
+    assert (x.value, x.undefined) == (None, "fewer than 10 human ratings")
+    assert y is not None
+    assert y.value is not None
+    (between,) = found.differences
+    assert between.corrected is not None
+    assert between.corrected.undefined == "fewer than 10 human ratings"
+
+
+def test_a_correction_that_turns_the_order_round_is_said() -> None:
+    units = single(*answers_of(60))
+    kind = [4.0 if u.systems[0] == "y" else 3.0 for u in units]
+    human = {u.id: 4.0 if u.systems[0] == "x" else 2.0 for u in units}
+    (between,) = summarise(units, rated(units, list(kind)), human).differences
+    *_, sheet = sheets_of(
+        summarise(units, rated(units, list(kind)), human), judge="j", answers="a", scale="1-5"
+    )
+    assert is_turned(between)
+    assert sheet.notes[-1].startswith(
+        "The judge puts y above x; corrected by human ratings, x is above y (x - y: 2.000"
+    )
+    (same,) = summarise(units, rated(units, [7 - k for k in kind]), human).differences
+    assert not is_turned(same)
+
+
 def test_a_system_that_nobody_rated_is_not_corrected() -> None:
     units = single(GOOD, BAD)
     x, y = summarise(units, rated(units, [4, 3]), {units[0].id: 5.0}).systems
+    assert x.human is not None
+    assert x.human.value == 5.0
     assert x.corrected is not None
-    assert x.corrected.value == 5.0
+    assert (x.corrected.value, x.corrected.undefined) == (None, "fewer than 10 human ratings")
     assert y.corrected is not None
     assert (y.corrected.value, y.corrected.undefined) == (None, "no human rating")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key, filled
+from videojudge_bench.answers.summary import FEWEST_RATED
 from videojudge_bench.metrics.bootstrap import (
     Floats,
     Resampling,
@@ -119,3 +120,30 @@ def test_intervals_by_video_cover_the_truth_and_are_narrower_than_without_the_ju
     assert 0.91 <= covered / runs <= 0.98
     assert raw == 0, "the raw judge is wrong by 0.7 and sure of it"
     assert np.mean(ours) < 0.75 * np.mean(human_only)
+
+
+def error_ratio(correlation: float, n_rated: int, draws: int = 1000) -> float:
+    """Root mean squared error of the corrected mean, as a share of the human mean's alone."""
+    rng, n = np.random.default_rng(n_rated), 200
+    errors = np.empty((draws, 2))
+    for draw in range(draws):
+        truth, noise = rng.normal(size=(2, n))
+        human = np.clip(np.rint(3.4 + 1.1 * truth), 1, 5)
+        mixed = correlation * truth + np.sqrt(1 - correlation**2) * noise
+        chosen = rng.permutation(n)[:n_rated]
+        known = np.full(n, NAN)
+        known[chosen] = human[chosen]
+        judge = np.clip(np.rint(3.6 + mixed), 1, 5)
+        found = corrected(Rated(judge, known, np.arange(n)))
+        errors[draw] = found - human.mean(), human[chosen].mean() - human.mean()
+    corrected_error, human_error = np.sqrt((errors**2).mean(axis=0))
+    return float(corrected_error / human_error)
+
+
+def test_from_how_many_ratings_on_the_correction_helps() -> None:
+    """Below, a judge that people do not agree with makes the mean worse, and few gain."""
+    assert error_ratio(0.0, 2) > 1.05
+    assert error_ratio(0.4, 2) > 1.02
+    assert error_ratio(0.0, FEWEST_RATED) < 1.07
+    assert error_ratio(0.6, FEWEST_RATED) < 0.95
+    assert error_ratio(0.8, FEWEST_RATED) < 0.85

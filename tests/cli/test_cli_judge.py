@@ -69,7 +69,10 @@ def test_raw_and_corrected_stand_side_by_side(
         + [{"id": "nobody's", "ratings": [3]}],
     )
     output = tmp_path / "v.jsonl"
-    assert judge(answers, "--judge", "longest", "-o", output, "--gold-subset", human) == 0
+    words = ("--judge", "longest", "-o", output, "--gold-subset", human)
+    assert judge(answers, *words) == 2
+    assert "field 'ratings': found 0, outside the scale 1-5" in capsys.readouterr().err
+    assert judge(answers, *words, "--gold-scale", "0-5") == 0
     printed = capsys.readouterr()
     assert "judge score (on no scale: it only ranks), and corrected by human" in printed.out
     rows = [line.split() for line in printed.out.splitlines()]
@@ -92,12 +95,47 @@ def test_systems_against_each_other(
     assert {line["preference"] for line in read(output)} == {"a"}
 
 
-def test_some_that_cannot_be_judged_are_status_1(
+def test_an_answer_that_is_too_long_is_no_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "a.jsonl", [GOOD, {**BAD, "response": "x " * (1 << 20)}])
-    assert judge(file, "--judge", "longest", "-o", tmp_path / "v.jsonl") == 1
+    assert judge(file, "--judge", "longest", "-o", tmp_path / "v.jsonl") == 0
     assert "1 of 2 have no verdict: answer too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("failing", "more", "status"),
+    [
+        (0, [], 0),
+        (2, [], 0),  # 2 of 40 are no more than 5 %
+        (3, [], 1),
+        (3, ["--max-failures", "0.1"], 0),
+        (1, ["--max-failures", "0"], 1),
+    ],
+)
+def test_failures_are_said_and_too_many_are_status_1(
+    failing: int, more: list[str], status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Replies that cannot be read are none."""
+    rows = [{**row, "id": str(n)} for n, row in enumerate(answers_of(20))]
+    said = [{"id": str(n), "reply": "<score>4</score>"} for n in range(failing, 38)]
+    said += [{"id": "38", "reply": "I cannot say."}, {"id": "39", "reply": ""}]
+    replies = write(tmp_path / "replies.jsonl", said)
+    file = write(tmp_path / "a.jsonl", rows)
+    words = ("--judge", f"scripted,replies={replies}", "-o", tmp_path / "v.jsonl")
+    assert judge(file, *words, *more) == status
+    error = capsys.readouterr().err
+    first = "the first: engine: no scripted reply for '0' in replies.jsonl"
+    assert (f"{failing} of 40 items failed; {first}" in error) is bool(failing)
+
+
+def test_a_share_of_failures_is_a_share(
+    answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--judge", "longest", "-o", tmp_path / "v.jsonl", "--max-failures")
+    for value in ("1.5", "-0.1", "nan"):
+        assert judge(answers, *words, value) == 2
+        assert "expected a share from 0 to 1, such as 0.05" in capsys.readouterr().err
 
 
 def test_all_that_fail_are_status_1_and_every_reason_is_written(

@@ -76,7 +76,7 @@ def test_a_judge_must_be_named(model_args: str | None) -> None:
 def test_all_misspelt_options_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         launcher.check(asked(model_args="judge=random,sed=1,jornal=x"))
-    known = "Known: descriptions, journal, judge, references, seed, videos."
+    known = "Known: descriptions, journal, judge, max_failures, references, seed, videos."
     assert str(caught.value).splitlines() == [
         "judge 'random', 2 problems:",
         f"  - unknown option 'sed'. Did you mean 'seed'? {known}",

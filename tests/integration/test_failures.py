@@ -134,9 +134,15 @@ def test_our_model_refuses_other_tasks(tmp_path: Path) -> None:
     assert_clean_failure(ran, reason)
 
 
-def test_a_judge_that_raises_on_one_item(tmp_path: Path) -> None:
-    ran = _with_own_judge("FailsOnOne", tmp_path)
-    assert ran.code == 0, ran.output
+@pytest.mark.parametrize(("more", "code"), [("", 1), (",max_failures=0.1", 0)])
+def test_a_judge_that_raises_on_one_item(tmp_path: Path, more: str, code: int) -> None:
+    """One of twelve is more than 5 %; the results are there all the same."""
+    ran = _with_own_judge(f"FailsOnOne{more}", tmp_path)
+    assert ran.code == code, ran.output
+    first = "the first: judge failed: RuntimeError: no luck with this one"
+    assert f"lmms_eval: {VATEX}: 1 of {LIMIT} items failed; {first}" in ran.output
+    said = f"lmms_eval: error: more failures than max_failures allows in {VATEX}"
+    assert (said in ran.output) is bool(code)
     numbers = ran.numbers(VATEX)
     assert (numbers["n"], numbers["n_parsed"]) == (LIMIT, LIMIT - 1)
     assert numbers["coverage"] == pytest.approx((LIMIT - 1) / LIMIT)

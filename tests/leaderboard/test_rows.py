@@ -265,7 +265,7 @@ def test_people_have_rows_without_a_rank() -> None:
     cases: list[tuple[Literal["emscore"] | None, GoldKind, set[str]]] = [
         ("emscore", "human", {"human_rater", "human_mean"}),
         ("emscore", "model", set()),  # labels of a model are not what people reach
-        (None, "human", set()),  # there the mean of the raters is the gold
+        (None, "human", {"human_rater", "human_mean"}),
     ]
     for recipe, kind, expected in cases:
         info = replace(rated.info, recipe=recipe, kind=kind)
@@ -274,6 +274,8 @@ def test_people_have_rows_without_a_rank() -> None:
         assert set(board) == {"noise", *expected}
         for name in expected:
             assert (board[name].role, board[name].rank) == ("human", None)
+            more = "" if recipe else "; against single raters"
+            assert board[name].unranked == f"people, not a judge{more}"
 
 
 def test_judges_stand_before_people_before_papers_and_the_best_first(
@@ -334,6 +336,9 @@ def test_known_tests_are_used_again_for_the_same_verdicts_only(gold_set: GoldSet
     known = replace(made, p_value=0.75, p_holm=0.75)  # not what the verdicts give
     (again,) = rows.build(runs, known_tests=[known], permutations=PERMUTATIONS).tests
     assert again.p_value == 0.75
+    (more,) = rows.build(runs, known_tests=[known], permutations=2 * PERMUTATIONS).tests
+    assert more.p_value != 0.75
+    assert more.permutations == 2 * PERMUTATIONS
     changed = [runs[0], stored(gold_set, nearly_perfect, name="noise")]
     (other,) = rows.build(changed, known_tests=[known], permutations=PERMUTATIONS).tests
     assert other.p_value != 0.75

@@ -94,11 +94,19 @@ def test_what_has_the_raters_as_its_gold_is_undefined() -> None:
     assert card.metrics["emscore_rho"].no_interval == "fewer than 20 videos"
 
 
-def test_without_the_recipe_only_kappa_is_per_rater() -> None:
-    info = replace(INFO, recipe=None)
-    card = human_cards(rated(made_up(10, 3), info))["human_rater"]
-    defined = [key for key in metric_keys(info) if card.metrics[key].value is not None]
-    assert defined == ["qwk"]
+def test_without_the_recipe_raters_have_rank_correlations_and_kappa() -> None:
+    info, ratings = replace(INFO, recipe=None), made_up(48, 3)
+    cards = human_cards(rated(ratings, info))
+    rater, mean = (cards[name].metrics for name in ("human_rater", "human_mean"))
+    for metrics in (rater, mean):
+        defined = [key for key in metric_keys(info) if metrics[key].value is not None]
+        assert defined == ["spearman", "kendall_tau_b", "qwk"]
+    columns = np.array(ratings).T
+    expected = np.mean([spearmanr(a, b).statistic for a, b in combinations(columns, 2)])
+    assert rater["spearman"].value == pytest.approx(expected, abs=1e-14)
+    expected = np.mean([kendalltau(columns.mean(axis=0), c).statistic for c in columns])
+    assert mean["kendall_tau_b"].value == pytest.approx(expected, abs=1e-14)
+    assert rater["spearman"].low is not None
 
 
 def test_a_rater_who_always_says_the_same_has_no_correlation() -> None:

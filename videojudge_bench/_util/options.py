@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Union
+from typing import Union, get_args
 
 from videojudge_bench.errors import ConfigError
 
@@ -71,14 +72,18 @@ def _read(parts: Iterable[str]) -> dict[str, str]:
 
 
 def scalar(text: str) -> Scalar:
-    """Return the value that lmms-eval makes of a text: bool, int, float or the text itself."""
+    """Return the value that lmms-eval makes of a text: bool, int, float or the text itself.
+
+    `nan` and `inf` stay texts: no option is one of them, and JSON has neither.
+    """
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            value: int | float = kind(text)
         except ValueError:
             continue
+        return value if math.isfinite(value) else text
     return text
 
 
@@ -92,7 +97,9 @@ def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar:
         ConfigError: the value is of a kind that the annotation does not allow. Annotations of
             other types than numbers, texts, booleans and None are not looked at.
     """
-    kinds = {part.strip() for part in str(parameter.annotation).split("|")}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{parameter.name}={value!r}: expected a finite number")
+    kinds = _kinds_of(parameter.annotation)
     if not kinds <= _KINDS.keys():
         return value
     if str(value).lower() == "none" and "None" in kinds and "str" not in kinds:
@@ -107,6 +114,14 @@ def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar:
         return str(value)
     allowed = " or ".join(_KINDS[kind] for kind in sorted(kinds, key=list(_KINDS).index))
     raise ConfigError(f"{parameter.name}={value!r}: it is {allowed}")
+
+
+def _kinds_of(annotation: object) -> set[str]:
+    """The names of the types of an annotation, which is a text where annotations are postponed."""
+    if isinstance(annotation, str):
+        return {part.strip() for part in annotation.split("|")}
+    parts = get_args(annotation) or (annotation,)
+    return {"None" if part is type(None) else getattr(part, "__name__", "") for part in parts}
 
 
 def without_secrets(options: Mapping[str, Scalar]) -> dict[str, Scalar]:

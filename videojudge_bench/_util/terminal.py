@@ -52,9 +52,11 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: object = None) -> None:
         """Print help, version or usage; argparse would keep silent about a write that fails."""
         is_error = file is sys.stderr
-        stream = sys.stderr if is_error else sys.stdout
-        stream.write(message or "")
-        stream.flush()
+        if is_error:
+            sys.stderr.write(message)
+            sys.stderr.flush()
+        else:
+            say([message.removesuffix("\n")])
 
 
 def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:

@@ -50,7 +50,7 @@ def judge_answers(
     run = run or RunOptions()
     run = run if videos is None else replace(run, videos=Path(videos))
     human = None if gold_subset is None else Path(gold_subset)
-    judging = Judging(answers, judge, JudgingOptions(versus, limit, human, run))
+    judging = Judging(answers, judge, JudgingOptions(versus, limit, human, run=run))
     try:
         if output is not None:
             check_output(Path(output), judging.answers.path)

@@ -14,6 +14,7 @@ from videojudge_bench.answers.reading import MOST_LINE_BYTES, Unit
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.items import Item
+from videojudge_bench.scale import RatingScale
 
 _RULE = "an answer has one line with the ratings of all its raters; remove one"
 
@@ -64,15 +65,21 @@ class HumanRatings:
     unmatched: int
 
 
-def read_human(path: Path, units: Sequence[Unit]) -> HumanRatings:
+def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRatings:
     """Return the ratings in a JSON Lines file that are about the given answers.
 
     A row without `system` is about that answer of every system: it is the same text.
 
+    Args:
+        path: of the file.
+        units: the answers.
+        scale: of the ratings.
+
     Raises:
         ConfigError: no such file, or the units are pairs.
-        DataError: with file, line and field, when a row is not what it should be, when an answer
-            is rated in two rows, or when no row is about any of the answers.
+        DataError: with file, line and field, when a row is not what it should be, when a rating is
+            off the scale, when an answer is rated in two rows, or when no row is about any of the
+            answers.
     """
     if not path.is_file():
         raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of human ratings")
@@ -81,19 +88,15 @@ def read_human(path: Path, units: Sequence[Unit]) -> HumanRatings:
             f"{path.name} has ratings of single answers, which do not say who wins a pair; leave "
             "--gold-subset out, or judge single answers"
         )
-    by_id = {unit.id: [unit.id] for unit in units}
-    by_content: dict[tuple[str | None, ...], list[str]] = {}
-    for unit in units:
-        item = cast(Item, unit.item)
-        content = (item.video_id, item.instruction, item.response)
-        by_content.setdefault((*content, unit.systems[0]), []).append(unit.id)
-        by_content.setdefault((*content, None), []).append(unit.id)
+    named = _by_name(units)
     means: dict[str, float] = {}
     unmatched = 0
     for line, row in jsonl.numbered_rows(
         path, HumanRow, unique=("name",), rule=_RULE, most_bytes=MOST_LINE_BYTES
     ):
-        found = by_id.get(row.id, []) if row.id else by_content.get(row.name, [])
+        if problem := _off_scale(row, scale):
+            raise DataError(problem, path=path, line=line, field="ratings")
+        found = named.get(row.name, [])
         unmatched += not found
         for unit_id in found:
             if unit_id in means:
@@ -106,3 +109,24 @@ def read_human(path: Path, units: Sequence[Unit]) -> HumanRatings:
             path=path,
         )
     return HumanRatings(means, unmatched)
+
+
+def _by_name(units: Sequence[Unit]) -> dict[tuple[str | None, ...], list[str]]:
+    """The ids of the answers that a row of a name is about."""
+    named: dict[tuple[str | None, ...], list[str]] = {}
+    for unit in units:
+        item = cast(Item, unit.item)
+        content = (item.video_id, item.instruction, item.response)
+        for name in ((unit.id,), (*content, unit.systems[0]), (*content, None)):
+            named.setdefault(name, []).append(unit.id)
+    return named
+
+
+def _off_scale(row: HumanRow, scale: RatingScale) -> str:
+    off = [f"{rating:g}" for rating in row.ratings if rating not in scale]
+    if not off:
+        return ""
+    return (
+        f"found {', '.join(off)}, outside the scale {scale}; correct the rating, or give the scale "
+        "that people used (--gold-scale LOW-HIGH)"
+    )

@@ -25,6 +25,7 @@ from videojudge_bench.answers.verdict_lines import line_of, verdict_of
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Unparsed, Usage
 
 
@@ -36,6 +37,7 @@ class JudgingOptions:
         versus: a system that all others are compared with, or `all`; None rates single answers.
         limit: the first so many answers or pairs.
         human: a file with human ratings of some of the answers.
+        human_scale: of these ratings; by default the judge's, or 1-5 for a judge without one.
         run: what the judge is shown and where the journal is; by default every reference that an
             answer has is shown.
     """
@@ -43,6 +45,7 @@ class JudgingOptions:
     versus: str | None = None
     limit: int | None = None
     human: Path | None = None
+    human_scale: RatingScale | None = None
     run: RunOptions = field(default_factory=RunOptions)
 
 
@@ -85,14 +88,6 @@ class Judged:
         verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
         reasons = Counter(v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
         return dict(reasons.most_common())
-
-    @property
-    def n_not_judged(self) -> int:
-        """Units that could not be judged: no video, a judge that failed, an answer too long."""
-        failed = {item_id for item_id, judged in self.judgements.items() if judged.failed}
-        return sum(
-            bool(unit.refused) or not failed.isdisjoint(unit.item_ids) for unit in self.units
-        )
 
     @property
     def n_parsed(self) -> int:
@@ -142,7 +137,6 @@ class Judging:
         self.answers = read_answers(source)
         everything = units_of(self.answers, options.versus)
         self.units = everything[: options.limit]
-        self.human = None if options.human is None else read_human(options.human, everything)
         shown = options.run
         run_options = replace(
             shown,
@@ -150,7 +144,10 @@ class Judging:
             videos=shown.videos or self.answers.folder,
             scope="" if self.answers.path is None else str(self.answers.path.resolve()),
         )
-        self.run = Run(build(judge), gold_set_of(self.answers, everything), run_options)
+        built = build(judge)
+        scale = options.human_scale or built.judge.scale or RatingScale()
+        self.human = None if options.human is None else read_human(options.human, everything, scale)
+        self.run = Run(built, gold_set_of(self.answers, everything), run_options)
         if self.run.refusal is not None:
             raise ConfigError(self.run.refusal)
 

@@ -29,6 +29,21 @@ from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 PERMUTATIONS = 10_000
 
 NO_HUMAN = "no human rating"
+FEWEST_RATED = 10
+"""Rated answers of a system from which on its corrected mean is shown.
+
+Simulated with `ppi.corrected_means` (200 answers, n rated, ratings 1-5, 1,500 draws): root mean
+squared error of the corrected mean, as a share of that of the human mean alone, by the correlation
+of judge and people.
+
+    n        2     5    10    20    50
+    0.0   1.10  1.08  1.04  1.02  1.01
+    0.4   1.07  1.03  0.99  0.95  0.93
+    0.6   1.03  0.96  0.91  0.88  0.86
+    0.8   0.97  0.83  0.75  0.73  0.70
+"""
+
+TOO_FEW_RATED = f"fewer than {FEWEST_RATED} human ratings"
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,8 @@ class SystemScore:
         score: the judge's mean score.
         n_human: answers that people have rated too.
         human: mean human rating of those; None without human ratings.
-        corrected: prediction-powered mean human rating of all answers; None without.
+        corrected: prediction-powered mean human rating of all answers; None without, undefined
+            below `FEWEST_RATED` rated answers.
     """
 
     system: str
@@ -121,7 +137,7 @@ def summarise(
     resampling = Resampling(resamples)
     scores = table.measured(means(table.by_system(table.scores), *table.clustered), resampling)
     humans = table.measured(means(table.by_system(table.human), *table.clustered), resampling)
-    corrected = table.measured(table.corrected(), resampling) if human is not None else {}
+    corrected = table.corrected(resampling) if human is not None else {}
     systems = [
         replace(
             table.counted(system),
@@ -219,13 +235,16 @@ class _Table:
             return NO_HUMAN
         return "no verdict"
 
-    def corrected(self) -> Statistic:
+    def corrected(self, resampling: Resampling) -> dict[str, Metric]:
         rated = {}
         for system in self.systems:
             mine = self.of_system(system)
             scores = [None if np.isnan(x) else float(x) for x in self.scores[mine]]
             rated[system] = Rated(filled(scores), self.human[mine], self.clusters[mine])
-        return corrected_means(rated, self.n_videos)
+        found = self.measured(corrected_means(rated, self.n_videos), resampling)
+        few = {name for name, of in rated.items() if 0 < of.is_rated.sum() < FEWEST_RATED}
+        withheld = Metric(None, undefined=TOO_FEW_RATED)
+        return {k: m if few.isdisjoint(k.split("\x1f")) else withheld for k, m in found.items()}
 
     def counted(self, system: str) -> SystemScore:
         mine = np.flatnonzero(self.of_system(system)).tolist()

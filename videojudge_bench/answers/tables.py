@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videojudge_bench.answers.pair_summary import Duel, PairSummary
-from videojudge_bench.answers.summary import Summary, SystemDifference, SystemScore
+from videojudge_bench.answers.summary import (
+    FEWEST_RATED,
+    Summary,
+    SystemDifference,
+    SystemScore,
+)
 from videojudge_bench.metrics.card import FEWEST_VIDEOS, Metric
 
 NOT_HUMAN = "judge score, not human score"
@@ -90,7 +95,8 @@ def _systems(systems: Sequence[SystemScore], title: str, *, corrected: bool) -> 
 _CORRECTED = (
     "Corrected: what people would give on average to all answers of the system, estimated from all "
     "judge scores and from what the judge gets wrong where people have rated "
-    "(prediction-powered inference). It holds if those answers were chosen at random."
+    "(prediction-powered inference). It holds if those answers were chosen at random, and is shown "
+    f"from {FEWEST_RATED} rated answers of a system on: below, the human mean alone is as good."
 )
 _UNCORRECTED = (
     "The judge may be kind, strict or partial: with human ratings of some answers, chosen at "
@@ -120,7 +126,21 @@ def _differences(found: Sequence[SystemDifference], *, corrected: bool) -> Sheet
             )
             for row in found
         ),
-        (_PAIRED,),
+        (_PAIRED, *(_turned(row) for row in found if is_turned(row))),
+    )
+
+
+def is_turned(row: SystemDifference) -> bool:
+    """Return whether the correction puts the other system first than the judge's own scores."""
+    corrected = None if row.corrected is None else row.corrected.value
+    return (row.difference or 0.0) * (corrected or 0.0) < 0
+
+
+def _turned(row: SystemDifference) -> str:
+    first, second = (row.a, row.b) if (row.difference or 0) > 0 else (row.b, row.a)
+    return (
+        f"The judge puts {first} above {second}; corrected by human ratings, {second} is above "
+        f"{first} ({row.a} - {row.b}: {row.corrected})."
     )
 
 

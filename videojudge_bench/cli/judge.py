@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
 from videojudge_bench.cli._run_options import add_run_options, run_options
+from videojudge_bench.run.failures import MAX_FAILURES
 
 if TYPE_CHECKING:
     from videojudge_bench.answers.estimating import Estimate
@@ -35,9 +36,10 @@ system_a, system_b) in place of response are two answers against each other.
 Every judgement is on disk before the next is asked for: the same command goes on where it was
 stopped, and asks only for answers that were added since. Ctrl-C writes what there is so far.
 
-exit status: 0 every answer was judged (replies that could not be read lower the coverage);
-1 some could not be judged (no video, the judge failed), or none has a verdict: the file says why,
-and the same command tries them again; 2 used wrongly, nothing was judged; 130 interrupted"""
+exit status: 0 the answers were judged (replies that could not be read and missing videos lower what
+there is, and are counted); 1 the judge failed on more than --max-failures of them, or none has a
+verdict: the file says why, and the same command tries them again; 2 used wrongly, nothing was
+judged; 130 interrupted"""
 
 
 def add_judge(verbs: Verbs) -> None:
@@ -68,15 +70,28 @@ def add_judge(verbs: Verbs) -> None:
         'videos): lines {"id", "ratings": [4, 5]}, or with video_id, instruction, response and '
         "system in place of the id; corrects the means for what the judge gets wrong",
     )
+    judge.add_argument(
+        "--gold-scale", metavar="LOW-HIGH", help="of these ratings; default: the judge's, or 1-5"
+    )
     judge.number("--limit", "the first N answers or pairs")
+    judge.add_argument(
+        "--max-failures",
+        type=float,
+        default=MAX_FAILURES,
+        metavar="SHARE",
+        help="exit status 1 when the judge, or its model, failed on more than this share of the "
+        "answers; default: %(default)s",
+    )
     judge.flag("--dry-run", "print what would be asked, and judge nothing")
 
 
 def _judge(arguments: argparse.Namespace) -> int:
     from videojudge_bench.answers.verdict_lines import check_output, write_lines
     from videojudge_bench.errors import JudgeFailedError
+    from videojudge_bench.run.failures import Failures, checked_limit
 
     check_output(arguments.output, arguments.answers)
+    limit = checked_limit(arguments.max_failures)
     judging = _judging(arguments)
     if arguments.dry_run:
         _print_plan(judging)
@@ -98,14 +113,23 @@ def _judge(arguments: argparse.Namespace) -> int:
     write_lines(judged.lines, output)
     _print_results(judging, judged)
     say([f"wrote {output}", f"the journal is in {judging.run.folder}"])
-    return EXIT_NOT_ALL if judged.n_not_judged or not judged.n_parsed else 0
+    failures = Failures.of(judged.judgements.values())
+    if failures.n:
+        warn(f"{failures}; the same command asks for them again")
+    return EXIT_NOT_ALL if failures.exceed(limit) or not judged.n_parsed else 0
 
 
 def _judging(arguments: argparse.Namespace) -> Judging:
     from videojudge_bench.answers.judging import Judging, JudgingOptions
+    from videojudge_bench.goldsets.adding import read_scale
 
+    scale = arguments.gold_scale
     options = JudgingOptions(
-        arguments.versus, arguments.limit, arguments.gold_subset, run_options(arguments)
+        arguments.versus,
+        arguments.limit,
+        arguments.gold_subset,
+        None if scale is None else read_scale(scale),
+        run_options(arguments),
     )
     return Judging(arguments.answers, arguments.judge, options)
 

@@ -3,7 +3,8 @@
 - It checks our tasks and our judges' names before anything heavy is loaded, and says what was
   meant; a mistake of the user prints no traceback.
 - When all requested tasks are ours it does not index the host's 1,900 task files.
-- It exits non-zero when the evaluation failed; lmms-eval exits 0 whatever happens.
+- It exits non-zero when the evaluation failed, or the judge on too many items; lmms-eval exits 0
+  whatever happens.
 - Ctrl-C ends it quietly; the journal has what was done.
 - lmms-eval prints and stores the model arguments: keys and passwords among those of model
   `videojudge` are taken out first, and reach the model through `secrets`.
@@ -18,6 +19,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -29,10 +31,25 @@ from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, 
 from videojudge_bench.harness import plugin
 
 MODEL = "videojudge"
-OWN_MODEL_ARGUMENTS = frozenset({"judge", "references", "videos", "journal", "descriptions"})
+OWN_MODEL_ARGUMENTS = frozenset(
+    {"judge", "references", "videos", "journal", "descriptions", "max_failures"}
+)
 
 secrets: dict[str, Scalar] = {}
 """Model arguments of the evaluation that runs, which nobody may write down."""
+
+
+@dataclass(frozen=True)
+class ItemFailures:
+    """What a task's items failed of, and whether they are too many."""
+
+    task: str
+    said: str
+    too_many: bool
+
+
+item_failures: list[ItemFailures] = []
+"""Of the evaluation that runs, by task; said again at its end."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -159,8 +176,24 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)
     _keep_secrets(host)
     _watch(host, failures)
+    item_failures.clear()
     host_main()
-    return EXIT_FAILED if failures else 0
+    too_many = _say_item_failures()
+    return EXIT_FAILED if failures or too_many else 0
+
+
+def _say_item_failures() -> bool:
+    """Say once more on how many items the judge failed; return whether on too many."""
+    for found in item_failures:
+        warn(f"{found.task}: {found.said}", program="lmms_eval")
+    too_many = [found.task for found in item_failures if found.too_many]
+    if too_many:
+        warn(
+            f"error: more failures than max_failures allows in {', '.join(too_many)}; the same "
+            "command asks for the failed items again",
+            program="lmms_eval",
+        )
+    return bool(too_many)
 
 
 def _keep_secrets(host: ModuleType) -> None:

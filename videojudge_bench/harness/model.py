@@ -20,6 +20,7 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.harness import launcher
 from videojudge_bench.harness.documents import Documents
 from videojudge_bench.harness.envelope import seal, seal_refusal
+from videojudge_bench.run.failures import MAX_FAILURES, Failures, checked_limit
 from videojudge_bench.run.runner import Run, RunOptions
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class VideoJudge(lmms):  # type: ignore[misc]
         batch_size: goes to the judge if it has such an option and the user set it.
         max_batch_size: accepted because lmms-eval passes it; not used.
         device: goes to the judge if it has such an option.
-        options: the options of the judge.
+        options: the options of the judge; and `max_failures`, the share of items on which the judge
+            may fail before the command ends with exit status 1, by default 0.05.
 
     Raises:
         ConfigError: unknown judge or options, or values that cannot work.
@@ -73,6 +75,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
         self.device = torch.device("cpu")  # where the host's own collectives run
         self._warn_of_secrets(options)
         options = {**launcher.secrets, **options}
+        self._max_failures = checked_limit(options.pop("max_failures", MAX_FAILURES))
         taken = registry.options_of(registry.judge_class(judge), options.get("engine"))
         if device is not None and "device" in taken:
             options.setdefault("device", device)
@@ -147,8 +150,11 @@ class VideoJudge(lmms):  # type: ignore[misc]
         mine = [item_id for item_id in ids.values() if self._is_mine(run, item_id)]
         # A rank that fails must still meet the others, or they would wait for it for hours.
         outcome: dict[str, str] | str
+        failures = Failures()
         try:
-            outcome = {i: seal(judgement) for i, judgement in run.judge(mine).items()}
+            judged = run.judge(mine)
+            failures = Failures.of(judged.values())
+            outcome = {i: seal(judgement) for i, judgement in judged.items()}
         except VideoJudgeError as error:
             if self.world_size == 1:
                 raise
@@ -159,6 +165,14 @@ class VideoJudge(lmms):  # type: ignore[misc]
                 raise VideoJudgeError(part)
             found.update(part)
         logger.info(f"{documents.info.task}: signature {run.signature(list(ids.values()))}")
+        failures = sum(self._gather(failures), Failures())
+        if failures.n:
+            logger.warning(f"{documents.info.task}: {failures}")
+            launcher.item_failures.append(
+                launcher.ItemFailures(
+                    documents.info.task, str(failures), failures.exceed(self._max_failures)
+                )
+            )
         return {doc_id: found[ids[doc_id]] for doc_id in doc_ids}
 
     def _is_mine(self, run: Run, item_id: str) -> bool:

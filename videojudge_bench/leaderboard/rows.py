@@ -27,6 +27,7 @@ from videojudge_bench.metrics.compare import rank_clusters
 
 SIGNIFICANCE = 0.05
 LEAST_COVERAGE = 0.95
+PEOPLE = "people, not a judge"
 SELF_REPORTED = "self-reported: the set is not on this machine"
 
 Role = Literal["judge", "human", "published"]
@@ -135,7 +136,8 @@ def build(
     Args:
         runs: the stored runs; `importing.check_numbers` tells whether their numbers are right.
         published: figures from elsewhere, to stand beside.
-        known_tests: tests made before; one is used again when both runs' verdicts are the same.
+        known_tests: tests made before; one is used again when both runs' verdicts are the same, and
+            it was made from as many permutations.
         permutations: of each test.
     """
     rows: list[Row] = []
@@ -254,7 +256,7 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
             references=0,
             signature="",
             numbers=card.numbers(),
-            unranked="people, not a judge",
+            unranked=PEOPLE if gold_set.info.recipe else f"{PEOPLE}; against single raters",
         )
         for label, card in metrics.human_cards(gold_set).items()
         if isinstance(card.flat()[key], float)

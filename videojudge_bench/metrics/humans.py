@@ -13,6 +13,7 @@ from videojudge_bench.items import RatingGold
 from videojudge_bench.metrics import rating_statistics as stats
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic
 from videojudge_bench.metrics.card import ScoreCard, assemble, measure
+from videojudge_bench.metrics.rank import rank_agreement
 from videojudge_bench.metrics.rating_statistics import Rated
 
 _SAME_TARGET = "the raters are the gold"
@@ -24,8 +25,10 @@ def human_cards(gold_set: GoldSet) -> dict[str, ScoreCard]:
     `human_rater`: one rater against another, averaged over all pairs of raters. `human_mean`: the
     raters' mean against each of the raters, averaged; it contains its own target, so it is an upper
     reference. Both have what is defined per rater column (`emscore_*` where the set has that
-    recipe, and `qwk`), over the whole set, with intervals; a rater column is a position, not a
-    person. Everything else is undefined: there the mean of the raters is the gold.
+    recipe, else `spearman` and `kendall_tau_b`; and `qwk`), over the whole set, with intervals; a
+    rater column is a position, not a person. Everything else is undefined: there the mean of the
+    raters is the gold. One rater is a noisier target than the mean that judges are measured
+    against, so a judge's correlation may well be above `human_rater`.
     """
     if gold_set.info.shape != "ratings" or _n_raters(gold_set) < 2:
         return {}
@@ -78,7 +81,20 @@ def _card(info: GoldSetInfo, comparisons: Sequence[Rated]) -> ScoreCard:
 def _per_rater(info: GoldSetInfo, rated: Rated) -> list[Statistic]:
     scores, raters = (stats.rounded_to(info.scale, v) for v in (rated.scores, rated.raters))
     kappa = stats.quadratic_kappa(scores, raters, rated.videos, rated.n_videos)
-    return [*(stats.emscore(rated) if info.recipe == "emscore" else ()), kappa]
+    if info.recipe == "emscore":
+        return [*stats.emscore(rated), kappa]
+    return [_correlations(rated), kappa]
+
+
+def _correlations(rated: Rated) -> Statistic:
+    """The rank correlations with each rater column, averaged."""
+    correlation = rank_agreement(rated.scores, rated.raters, rated.videos, rated.n_videos)
+    names = ("kendall_tau_b", "spearman")
+
+    def evaluate(weights: Floats) -> dict[str, Floats]:
+        return {n: v.mean(axis=1) for n, v in zip(names, correlation(weights), strict=True)}
+
+    return Statistic(evaluate, dict.fromkeys(names, rated.n_videos))
 
 
 def _average(same: Sequence[Statistic], n_columns: Sequence[int]) -> Statistic:

@@ -117,10 +117,19 @@ def higher_is_better(key: str) -> bool:
     """
     if key in COUNTS:
         return key in _BETTER_COUNTS
-    base = next((key.removesuffix(s) for s in _SUFFIXES if key.endswith(s)), key)
-    if base not in KEYS:
+    if _base(key) not in KEYS:
         raise UnknownNameError("metric", key, (*KEYS, *COUNTS))
-    return KEYS[base].better == "high"
+    return KEYS[_base(key)].better == "high"
+
+
+def label_of(key: str, info: GoldSetInfo) -> str:
+    """Return a key for people: of what is fitted on dev it says that it is on the test half."""
+    fitted = _base(key) in KEYS and KEYS[_base(key)].fitted
+    return f"{key} (test half)" if fitted and info.has_dev else key
+
+
+def _base(key: str) -> str:
+    return next((key.removesuffix(s) for s in _SUFFIXES if key.endswith(s)), key)
 
 
 def _with_twins(key: Key) -> Sequence[str]:

@@ -13,6 +13,7 @@ from videojudge_bench.leaderboard.comparing import Compared, compare_runs
 from videojudge_bench.leaderboard.importing import check_numbers, to_stored
 from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
 from videojudge_bench.leaderboard.stored import StoredRun, interval_of
+from videojudge_bench.metrics.keys import label_of
 from videojudge_bench.report.figures import figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
@@ -135,7 +136,8 @@ def _difference(compared: Compared) -> list[Fact]:
 
 def _numbers(stored: Sequence[StoredRun]) -> list[Fact]:
     keys = [key for key in stored[0].numbers if not key.endswith(("_low", "_high"))]
-    return [Fact(key, [_number(run, key) for run in stored]) for key in keys]
+    info = stored[0].info
+    return [Fact(label_of(key, info), [_number(run, key) for run in stored]) for key in keys]
 
 
 def _number(run: StoredRun, key: str) -> str:
