@@ -33,6 +33,13 @@ async def explanations(
         tokenised = await client.tokenised(body)
         request = _MEDIA.sub(rb"\1", b"".join(body.pieces))
         messages = request[request.index(b'"messages":') :].decode()
-        tokens = ((), ()) if tokenised is None else (tokenised.tokens, tokenised.token_strs)
-        found.append(Explanation("request", messages, *map(tuple, tokens), video=shown.facts))
+        found.append(
+            Explanation(
+                "request",
+                messages,
+                token_ids=() if tokenised is None else tuple(tokenised.tokens),
+                tokens=() if tokenised is None else tuple(tokenised.token_strs),
+                video=shown.facts,
+            )
+        )
     return found
