@@ -1,0 +1,43 @@
+"""A trained judge behind `transformers serve`: what it can do, and what is said of the rest."""
+
+from __future__ import annotations
+
+import pytest
+from engine_bench import (  # noqa: F401 - fixtures
+    ITEMS,
+    Bench,
+    bench_of_a_family,
+    measured_figures,
+    one_store_of_frames,
+)
+
+from videojudge_bench.analysis.parity import compare_judges
+from videojudge_bench.errors import VideoJudgeError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+REFUSED = {
+    "send=video": "send=frames",
+    "send=frames,score=expected": "score=text",
+    "send=frames,feedback=false,prefill=true,score=expected": "score=text",
+}
+"""Options that it cannot serve, and the option that helps."""
+
+
+def test_images_are_judged(bench: Bench) -> None:
+    served = bench.transformers()
+    asked = bench.asked(served, "send=frames")
+    found = compare_judges(asked, asked, "llava", limit=ITEMS)
+    row = bench.keep(found, [served.program] * 2, "send=frames")
+    assert found.is_same, found.problems()
+    assert row["verdicts"] == [ITEMS, ITEMS]
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_what_it_refuses_is_said_before_the_first_item(bench: Bench, options: str) -> None:
+    served = bench.transformers()
+    asked = bench.asked(served, options)
+    with pytest.raises(VideoJudgeError) as caught:
+        compare_judges(asked, asked, "llava", limit=2)
+    bench.figures.answers[f"{bench.family}: {served.program}, {options}"] = str(caught.value)
+    assert REFUSED[options] in str(caught.value)
