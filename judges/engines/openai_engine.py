@@ -320,7 +320,7 @@ class OpenAIEngine:
 
     async def _completed(
         self, group: PromptGroup, continuation: Continuation, shown: Shown
-    ) -> Reply:
+    ) -> Reply | EngineError:
         while True:
             wire = self._wire
             model = self._client.endpoint.model
