@@ -26,6 +26,10 @@ _REFUSED = frozenset({400, 403, 404, 405, 413, 415, 422, 501})
 _COUNT = re.compile(r"at most (\d+) (image|video)", re.IGNORECASE)
 
 
+class NoLogprobsError(ConfigError):
+    """A server gives no log-probabilities, where replies are of no use without them."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A feature that a server refuses.
@@ -138,6 +142,8 @@ class ServerCheck:
             await self._completed(probe, probe.continuations[0], shown)
         except CallFailedError as error:
             return str(error) if error.status in _REFUSED else ""
+        except NoLogprobsError:
+            return "its replies have none"
         return ""
 
 

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 SERVED_SCHEME: Scheme = "qwen"
 """Whose M-RoPE positions a Qwen2.5-VL has on vLLM."""
 
+_COMMON = re.compile(r"(?:model|checkpoint|final|best|last|latest|merged)(?:[-_]?\d+)?")
+"""Names of folders that say nothing of the checkpoint, as `videojudge train` writes `model`."""
+
 _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^/]+/?$")
 
 
@@ -176,12 +179,15 @@ class ServedCheckpoint:
 
     def _is_called(self, name: str) -> bool:
         """Whether a name is this checkpoint's: the same, or the same folder on another machine."""
-        found, own = (_HUB_CACHE.sub(r"\g<owner>/\g<name>", n) for n in (name, self.pretrained))
-        return found == own or _last_part(found) == _last_part(own)
+        folder = self._checkpoint.folder
+        own = self.pretrained if folder is None else str(folder.resolve())
+        return _short(name) == _short(own)
 
 
-def _last_part(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2].lower()
+def _short(path: str) -> list[str]:
+    """What of a path names a checkpoint: its last part, and the one before where many have it."""
+    parts = _HUB_CACHE.sub(r"\g<owner>/\g<name>", path).lower().strip("/").split("/")
+    return parts[-2:] if _COMMON.fullmatch(parts[-1]) else parts[-1:]
 
 
 @dataclass

@@ -27,7 +27,7 @@ from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatCl
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
-from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
+from videojudge_bench.judges.engines._chat_probe import NoLogprobsError, Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
 from videojudge_bench.judges.engines._chat_requests import (
     PLAIN_DECODING,
@@ -358,7 +358,7 @@ class OpenAIEngine:
 
     def _without_logprobs(self, why: str) -> None:
         if self.logprobs is True:
-            raise ConfigError(
+            raise NoLogprobsError(
                 f"the server at {self._client.endpoint.shown} gives no token log-probabilities "
                 f"({why}); give score=text, or logprobs=auto to go on without them"
             )

@@ -328,6 +328,29 @@ def test_a_model_of_the_hub_is_known_by_its_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
+    ("root", "same"),
+    [
+        ("/data/judge_a/model", True),
+        ("/data/judge_b/model", False),
+        ("/data/judge_a/model2", False),
+        ("/data/judge_a", False),
+        ("model", False),
+    ],
+)
+def test_two_trained_judges_are_told_apart(tmp_path: Path, root: str, same: bool) -> None:
+    """`videojudge train` writes every judge into a folder called `model`."""
+    folder = tmp_path / "judge_a" / "model"
+    folder.mkdir(parents=True)
+    served = ServedCheckpoint(str(folder))
+    if same:
+        assert served.name_on("here", {"tiny": root}, "", trusted=False) == "tiny"
+        return
+    for asked in ("", "tiny"):
+        with pytest.raises(ConfigError, match="Start it with that model"):
+            served.name_on("here", {"tiny": root}, asked, trusted=False)
+
+
+@pytest.mark.parametrize(
     ("listed", "asked", "text"),
     [
         ({"judge": "/data/other"}, None, "expected one model that is pretrained="),
@@ -428,18 +451,22 @@ def test_what_a_server_refuses_is_said_with_what_helps(
     assert len(seen.requests) <= 5
 
 
-def test_all_that_is_refused_is_said_at_once(models: dict[str, Path]) -> None:
+@pytest.mark.parametrize("silent", [True, False])
+def test_all_that_is_refused_is_said_at_once(models: dict[str, Path], silent: bool) -> None:
+    """Log-probabilities may be refused, or left out of the replies."""
+
     def script(number: int, body: Json) -> Answer:
-        for field in ("media_io_kwargs", "logprobs"):
+        for field in ("media_io_kwargs", *(() if silent else ("logprobs",))):
             if field in body:
                 return failure(400, f"{field} is not supported")
-        return verdict_first(number, body)
+        return completion("4")
 
     with faulty_server(script, takes_all=False) as seen:
         seen.roots = {MODEL: str(models["qwen2_5_vl"])}
         with pytest.raises(ConfigError) as caught:
             judge_at(seen, "qwen2_5_vl", models["qwen2_5_vl"], **AT_ONCE).rate(ITEM)
     assert "refuses what this judge sends, 2 problems:" in str(caught.value)
+    assert "log-probabilities: " in str(caught.value)
 
 
 @pytest.mark.parametrize("busy", [failure(429), failure(500)])
