@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from videojudge_bench.goldsets.base import GoldKind, GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import (
@@ -20,6 +21,10 @@ from videojudge_bench.items import (
 
 # By `part_of`, v0 and v1 are test videos, v2 and v3 are dev videos (asserted in test_items.py).
 INSTRUCTION = "Describe the video."
+
+# No time limit on generated examples: the speed of a machine says nothing about the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from videojudge_bench.goldsets import schema
@@ -22,9 +22,6 @@ PREFERENCES: tuple[Literal["a", "b", "tie"], ...] = ("a", "b", "tie")
 FOR_A = {"a": Fraction(1), "tie": Fraction(1, 2), "b": Fraction(0)}
 OTHER = {"a": "b", "b": "a", "tie": "tie"}
 COUNT = 4_000
-
-# How fast the machine is says nothing about the code.
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -68,7 +65,6 @@ def set_of(shape: Shape, found: list[schema.Row]) -> GoldSet:
     return schema.gold_set(found, info, None)
 
 
-@UNTIMED
 @given(pair_rows())
 def test_the_gold_of_a_pair_belongs_to_the_text_shown_first(row: schema.PairRow) -> None:
     mean = sum(FOR_A[preference] for preference in row.preferences) / len(row.preferences)
@@ -78,7 +74,6 @@ def test_the_gold_of_a_pair_belongs_to_the_text_shown_first(row: schema.PairRow)
         assert {pair_of(example).first, pair_of(example).second} == wanted.keys()
 
 
-@UNTIMED
 @given(pair_rows())
 def test_the_two_orders_are_neighbours_and_complement_each_other(row: schema.PairRow) -> None:
     ab, ba = row.examples({})
@@ -88,7 +83,6 @@ def test_the_two_orders_are_neighbours_and_complement_each_other(row: schema.Pai
     assert ab.unit == ba.unit
 
 
-@UNTIMED
 @given(pair_rows())
 def test_how_a_file_orders_the_responses_changes_nothing(row: schema.PairRow) -> None:
     for one, other in zip(row.examples({}), mirrored(row).examples({}), strict=True):

@@ -154,7 +154,7 @@ corpora = st.lists(
 
 
 @given(corpora, st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_cider_of_any_part_is_that_of_the_whole_corpus_at_once(
     corpus: list[tuple[str, list[str]]], rng: Random
 ) -> None:
@@ -188,7 +188,7 @@ def test_what_is_missing_has_a_defined_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(sentences, st.lists(sentences, min_size=1, max_size=4), st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_the_references_does_not_matter(
     name: str, response: str, references: list[str], rng: Random
 ) -> None:

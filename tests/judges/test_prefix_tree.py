@@ -69,7 +69,7 @@ def test_blocks_that_do_not_fit_are_refused(starts: tuple[int, ...]) -> None:
         positions(8, blocks, rule=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sides=st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 6)),
     around=st.tuples(st.integers(1, 9), st.integers(0, 9)),

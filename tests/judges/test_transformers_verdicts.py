@@ -71,7 +71,7 @@ def test_a_tag_and_a_letter_share_a_token_and_a_digit_shares_none(tokenizer: Any
 
 
 @given(seed=st.integers(0, 10**6), rest=st.sampled_from(["", ">", "er>"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_probabilities_are_sums_over_all_paths_of_tokens(
     tokenizer: Any, seed: int, rest: str
 ) -> None:

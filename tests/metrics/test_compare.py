@@ -254,7 +254,7 @@ def test_exchanging_the_judges_turns_the_difference_around(statistic: str) -> No
     assert back.p_value == there.p_value
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from(["spearman", "kendall_tau_b"]))
 def test_rescaling_a_judge_changes_nothing_of_a_rank_correlation(seed: int, statistic: str) -> None:
     video, ratings, a, b = toy("integer", seed)

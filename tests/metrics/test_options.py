@@ -171,7 +171,7 @@ def test_part_test_reports_test_videos_only() -> None:
     assert values(score(gold_set, judgements, on_scale=True))["psup"] != 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(1, 4), min_size=2, max_size=5), min_size=1, max_size=6))
 def test_order_and_monotone_rescaling_do_not_matter(scores: list[list[int]]) -> None:
     plain = values(score(*asked([("a", s) for s in scores]), on_scale=False))

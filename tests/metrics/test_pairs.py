@@ -174,7 +174,7 @@ def test_part_test_reports_test_videos_only() -> None:
 SHARES = st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), SHARES, SHARES), min_size=1, max_size=8))
 def test_swapping_the_two_responses_changes_nothing(
     rows: list[tuple[bool, float, float]],

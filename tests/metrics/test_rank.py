@@ -103,7 +103,7 @@ SCORES = st.lists(st.tuples(st.integers(-20, 20), st.integers(1, 5)), min_size=2
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SCORES)
 def test_order_and_monotone_rescaling_do_not_matter(pairs: Floats) -> None:
     x, y = pairs.T
@@ -120,7 +120,7 @@ def test_order_and_monotone_rescaling_do_not_matter(pairs: Floats) -> None:
         np.testing.assert_array_equal(reversed_[statistic], -expected[statistic])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SCORES, st.integers(2, 4))
 def test_a_weight_is_as_many_copies(pairs: Floats, copies: int) -> None:
     x, y = pairs.T

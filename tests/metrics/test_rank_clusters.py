@@ -19,7 +19,7 @@ def test_holm_by_hand() -> None:
         holm([0.5, 1.5, float("nan")])
 
 
-@settings(max_examples=20, deadline=None)  # statsmodels collects garbage at every call
+@settings(max_examples=20)  # statsmodels collects garbage at every call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
     corrected = holm(p_values)

@@ -23,7 +23,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_examples_and_judgements_does_not_matter(
     rows: list[tuple[str, list[int], int | Unparsed]],
@@ -47,7 +47,7 @@ def test_intervals_depend_on_the_seed_and_not_on_the_order() -> None:
     assert other.metrics["spearman"].low != card.metrics["spearman"].low
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ROWS)
 def test_every_number_is_defined_or_says_why(
     rows: list[tuple[str, list[int], int | Unparsed]],
@@ -59,7 +59,7 @@ def test_every_number_is_defined_or_says_why(
         assert metric.value is None or np.isfinite(metric.value)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([(0.3, 7.0), (2.0, -1.0)]))
 def test_monotone_rescaling_keeps_rank_statistics(seed: int, line: tuple[float, float]) -> None:
     rows = made_up([*DEV[:4], *TEST[:4]], whole=True, seed=seed)

@@ -85,7 +85,7 @@ def test_means_of_gold_that_only_rounding_separates_are_tied() -> None:
     assert accuracy_of(rows).undefined == "all systems have the same mean gold"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(0, 10**6), min_size=2, max_size=12, unique=True),
     st.sampled_from([1e-9, 0.1, 1e7]),
@@ -161,7 +161,7 @@ ANSWERS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ANSWERS)
 def test_equals_somers_d(rows: list[tuple[str, str, int, int]]) -> None:
     # Somers' D of scores given gold: (right - wrong) / pairs that gold separates
@@ -232,7 +232,7 @@ def test_a_resample_with_one_score_has_no_accuracy() -> None:
     assert (metric.value, metric.low, metric.high) == (1.0, 1.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ANSWERS, st.randoms(use_true_random=False))
 def test_the_order_of_items_does_not_matter(
     rows: list[tuple[str, str, int, int]], random: Random
@@ -244,7 +244,7 @@ def test_the_order_of_items_does_not_matter(
     assert score(shuffled, {i: judgements[i] for i in ids}, on_scale=True) == card
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ANSWERS, st.sampled_from([(1e-6, 0.0), (7.0, -3.0), (1e4, 1e6)]))
 def test_names_and_the_scale_of_scores_do_not_matter(
     rows: list[tuple[str, str, int, int]], line: tuple[float, float]

@@ -94,7 +94,7 @@ ITEMS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ITEMS)
 def test_best_epsilon_equals_a_naive_search(items: list[tuple[int, int, int]]) -> None:
     scores, gold = ([float(item[k]) for item in items] for k in (0, 1))

@@ -286,7 +286,7 @@ def test_any_text_survives(tmp_path: Path, text: str) -> None:
     assert read_journal(tmp_path) == {text: judgement, "after": _good("b")}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(names=st.lists(st.text(st.characters(), max_size=8), max_size=8, unique=True))
 def test_any_keys_come_back_in_order(
     names: list[str], tmp_path_factory: pytest.TempPathFactory

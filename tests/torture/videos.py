@@ -107,7 +107,7 @@ def _damaged(make: clips.Maker) -> Iterator[Odd]:
         "almost.mp4": ("cfr.mp4", clips.cut(0.99), ERROR),
         "hundred.mp4": ("cfr.mp4", lambda data: bytes(data[:100]), ERROR),
         "one_byte.mp4": ("cfr.mp4", lambda data: bytes(data[:1]), ERROR),
-        "flipped.mp4": ("cfr.mp4", clips.flipped_bits, FRAMES),
+        "flipped.mp4": ("cfr.mp4", clips.flipped_bits(5), FRAMES),
         "noise_all_over.mp4": ("cfr.mp4", noise, EITHER),
         "noise_all_over.avi": ("b_frames.avi", noise, EITHER),
         "hole.mp4": ("cfr.mp4", hole, EITHER),

@@ -68,7 +68,7 @@ _outcomes = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_outcomes)
 def test_an_outcome_comes_back_from_its_json(outcome: Outcome) -> None:
     assert outcome_from_json(json.loads(json.dumps(outcome_to_json(outcome)))) == outcome

@@ -1,4 +1,9 @@
-"""Clips whose every frame shows its number, made by ffmpeg, and ffmpeg's own reading of them."""
+"""Clips whose every frame shows its number, made by ffmpeg, and ffmpeg's own reading of them.
+
+Most are encoded where the tests run. Those that tests damage are committed in `fixtures/`, for what
+a flipped byte or a cut does depends on every byte that the encoder wrote. `Maker` made them with
+imageio-ffmpeg 0.8.1 (ffmpeg 9.0.2): `make = Maker(FIXTURES)`, and `make(name)` for each name there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from typing import NamedTuple
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
+from encoders import encoded
 
 from videojudge_bench.video.policy import FramePolicy
 
@@ -22,9 +28,13 @@ WIDTH, HEIGHT, FRAMES, FPS = 160, 96, 300, 25
 BITS, BAR = 10, 32
 """The number in binary, most significant bit first, in blocks across the topmost 32 rows."""
 
-X264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "24", "-bf", "3", "-pix_fmt", "yuv420p")
-X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1")
-X265_GOP = ("-x265-params", "log-level=error:keyint=24:bframes=3:pools=1:frame-threads=1")
+FIXTURES = Path(__file__).parent / "fixtures"
+
+# A keyframe every 24 frames and nowhere else, whatever the encoder takes for a change of scene.
+X264 = encoded("libx264", "-preset", "veryfast", "-g", "24", "-bf", "3", "-sc_threshold", "0",
+               "-pix_fmt", "yuv420p")  # fmt: skip
+X265 = encoded("libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-x265-params",
+               "log-level=error:keyint=24:bframes=3:pools=1:frame-threads=1")  # fmt: skip
 
 
 def ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> bytes:
@@ -83,23 +93,23 @@ CLIPS = (
     Clip("cfr.mp4", X264),
     Clip("vfr.mp4", ("-vf", f"settb=1/1000,{VFR}", "-fps_mode", "passthrough",
                      "-enc_time_base", "1/1000", *X264)),
-    Clip("vp9.webm", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "24")),
-    Clip("vp8.webm", ("-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-g", "24",
-                      "-deadline", "good", "-cpu-used", "5", "-b:v", "400k")),
-    Clip("av1.mp4", ("-c:v", "libsvtav1", "-preset", "12", "-g", "24", "-pix_fmt", "yuv420p",
-                     "-svtav1-params", "lp=1")),
-    Clip("hevc.mp4", (*X265, *X265_GOP, "-pix_fmt", "yuv420p")),
-    Clip("ten_bit.mp4", (*X265, *X265_GOP, "-pix_fmt", "yuv420p10le")),
-    Clip("open_gop.mkv", (*X264, "-x264-params", "open-gop=1:scenecut=0")),
-    Clip("refresh.mkv", (*X264, "-x264-params", "intra-refresh=1:keyint=24")),
+    Clip("vp9.webm", encoded("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "24")),
+    Clip("vp8.webm", encoded("libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-g", "24",
+                             "-deadline", "good", "-cpu-used", "5", "-b:v", "400k")),
+    Clip("av1.mp4", encoded("libsvtav1", "-preset", "12", "-g", "24", "-pix_fmt", "yuv420p",
+                           "-svtav1-params", "lp=1")),
+    Clip("hevc.mp4", (*X265, "-pix_fmt", "yuv420p")),
+    Clip("ten_bit.mp4", (*X265, "-pix_fmt", "yuv420p10le")),
+    Clip("open_gop.mkv", (*X264, "-x264opts", "open-gop=1")),
+    Clip("refresh.mkv", (*X264, "-intra-refresh", "1")),
     Clip("bt709.mp4", ("-vf", "scale=out_color_matrix=bt709", *X264, "-colorspace", "bt709")),
     Clip("full_range.mp4", ("-vf", "scale=out_range=pc", *X264, "-color_range", "pc")),
     Clip("edit.mp4", ("-c", "copy"), "cfr.mp4", ("-ss", "1.3")),
     Clip("late.mp4", ("-c", "copy"), "cfr.mp4", ("-itsoffset", "2.5")),
-    Clip("stream.ts", ("-c", "copy"), "cfr.mp4"),
-    Clip("program.mpg", ("-c:v", "mpeg2video", "-bf", "2", "-g", "24", "-q:v", "2")),
+    Clip("stream.ts", ("-c", "copy", "-pat_period", "5", "-sdt_period", "5"), "cfr.mp4"),
+    Clip("program.mpg", encoded("mpeg2video", "-bf", "2", "-g", "24", "-q:v", "2")),
     Clip("flash.flv", ("-c", "copy"), "cfr.mp4"),
-    Clip("b_frames.avi", ("-c:v", "mpeg4", "-bf", "2", "-g", "24", "-q:v", "2")),
+    Clip("b_frames.avi", encoded("mpeg4", "-bf", "2", "-g", "24", "-q:v", "2")),
     Clip("raw.h264", ("-c", "copy"), "cfr.mp4"),
     Clip("fast.mp4", ("-c", "copy", "-movflags", "+faststart"), "cfr.mp4"),
     *(Clip(f"turned{turn}.mp4", ("-c", "copy"), "cfr.mp4", ("-display_rotation", str(turn)))
@@ -130,20 +140,24 @@ class Maker:
                 ffmpeg(*source, *clip.options, path, stdin=raw_pictures())
         return path
 
-    def damaged(self, name: str, source: str, damage: Callable[[bytearray], bytes]) -> Path:
-        """A clip whose bytes were changed."""
+    def damaged(self, name: str, fixture: str, damage: Callable[[bytearray], bytes]) -> Path:
+        """A committed clip whose bytes were changed."""
         path = self.folder / name
-        path.write_bytes(damage(bytearray(self(source).read_bytes())))
+        path.write_bytes(damage(bytearray((FIXTURES / fixture).read_bytes())))
         return path
 
 
-def flipped_bits(data: bytearray) -> bytes:
-    """Damage twelve bytes in the second half of the pictures' data; always the same ones."""
-    dice = random.Random(5)
-    begin = data.find(b"mdat")
-    for _ in range(12):
-        data[dice.randrange(begin + (len(data) - begin) // 2, len(data))] ^= 0xFF
-    return bytes(data)
+def flipped_bits(seed: int) -> Callable[[bytearray], bytes]:
+    """Damage twelve bytes in the second half of the pictures' data."""
+
+    def damage(data: bytearray) -> bytes:
+        dice = random.Random(seed)
+        begin = data.find(b"mdat")
+        for _ in range(12):
+            data[dice.randrange(begin + (len(data) - begin) // 2, len(data))] ^= 0xFF
+        return bytes(data)
+
+    return damage
 
 
 def cut(part: float) -> Callable[[bytearray], bytes]:

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from clips import (
+    FIXTURES,
     FPS,
     FRAMES,
     HEIGHT,
@@ -33,11 +34,13 @@ from clips import (
 from video_fixtures import broken_folder, clip_maker, no_process_left  # noqa: F401 - fixtures
 
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError, VideoError
-from videojudge_bench.video import FramePolicy, FrameStore, decoders, load_frames
+from videojudge_bench.video import FramePolicy, FrameStore, load_frames, pyav_decoder
 from videojudge_bench.video.container import opened, read_index
-from videojudge_bench.video.decoders import PyAVDecoder, Scaler, decoder_named
+from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import DecoderName
+from videojudge_bench.video.pyav_decoder import PyAVDecoder
 from videojudge_bench.video.sampling import choose
+from videojudge_bench.video.scaling import Scaler
 
 VIDEOS = Path(__file__).parents[2] / "tasks" / "sample" / "videos"
 SAMPLES = sorted(path.name for path in VIDEOS.iterdir())
@@ -46,6 +49,12 @@ SAMPLES = sorted(path.name for path in VIDEOS.iterdir())
 COUNTED = {"b_frames.avi": 2e-3, "raw.h264": 2e-3, "program.mpg": 2.1 / FPS}
 # ffmpeg's frames went through its own scaler: rounding differs by a few levels.
 LEVELS = 6
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of each frame's levels."""
+    levels: np.ndarray = np.abs(ours.astype(np.int16) - theirs).mean(axis=(1, 2, 3))
+    return levels
 
 
 def decode(path: Path, policy: FramePolicy) -> tuple[np.ndarray, list[float]]:
@@ -61,10 +70,10 @@ def test_frames_are_ffmpegs_frames_at_ffmpegs_times(name: str, clips: Maker) -> 
     frames, times = decode(clips(name), every_frame(expected.frames.shape[1:3]))
     assert frames.shape == expected.frames.shape
     assert times == pytest.approx(expected.times, abs=COUNTED.get(name, 1e-9))
-    difference = np.abs(frames.astype(np.int16) - expected.frames)
-    assert difference.max() <= 40  # at the bar code's edges, where chroma is enlarged
-    assert difference.mean() < 1.5
-    assert np.percentile(difference, 99) <= LEVELS
+    off = np.abs(frames.astype(np.int16) - expected.frames)
+    assert off.max() <= 40  # at the bar code's edges, where chroma is enlarged
+    assert off.mean() < 1.5
+    assert np.percentile(off, 99) <= LEVELS
     clock = read_index(clips(name)).clock
     for count in (3, 7, 40):
         few, few_times = decode(clips(name), spread(count))
@@ -116,11 +125,16 @@ def test_the_shipped_videos_are_read_as_ffmpeg_reads_them(name: str) -> None:
     frames, times = decode(VIDEOS / name, policy)
     shown = choose(read_index(VIDEOS / name).clock, max_frames=12, fps=None)
     assert times == pytest.approx([expected.times[k] for k in shown], abs=1e-9)
-    difference = np.abs(frames.astype(np.int16) - expected.frames[shown])
-    assert difference.mean(axis=(1, 2, 3)).max() < 1.5
+    assert difference(frames, expected.frames[shown]).max() < 1.5
 
 
-# Damage.
+# Damage, done to committed files.
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.iterdir()))
+def test_the_committed_clips_are_sound(name: str) -> None:
+    frames, _ = decode(FIXTURES / name, every_frame())
+    assert numbers_of(frames) == numbers_of(reading(FIXTURES / name).frames) == [*range(FRAMES)]
 
 
 def test_files_that_are_no_videos_say_what_they_are(broken: Path) -> None:
@@ -163,7 +177,7 @@ def test_a_file_without_permission_says_so(tmp_path: Path) -> None:
 def test_a_cut_file_gives_the_frames_before_the_cut_and_its_coverage(
     source: str, clips: Maker
 ) -> None:
-    whole = load_frames(clips(source), spread(30), timeout_seconds=None)
+    whole = load_frames(FIXTURES / source, spread(30), timeout_seconds=None)
     path = clips.damaged(f"cut_{source}", source, cut(0.55))
     batch = load_frames(path, spread(30), timeout_seconds=None)
     got = len(batch.frames)
@@ -184,22 +198,24 @@ def test_a_file_cut_before_its_index_says_so(clips: Maker) -> None:
         load_frames(path, timeout_seconds=None)
 
 
-def test_damaged_frames_are_left_out_and_the_others_are_ffmpegs(clips: Maker) -> None:
-    path = clips.damaged("bits.mp4", "fast.mp4", flipped_bits)
+@pytest.mark.parametrize("seed", [0, 3, 9])
+def test_damaged_frames_are_left_out_and_the_others_are_ffmpegs(seed: int, clips: Maker) -> None:
+    path = clips.damaged(f"bits{seed}.mp4", "fast.mp4", flipped_bits(seed))
     batch = load_frames(path, every_frame(), timeout_seconds=None)
     assert batch.wanted == FRAMES
-    assert 150 < len(batch.frames) < FRAMES
     assert batch.coverage == len(batch.frames) / FRAMES
-    # They show their own numbers: what is built on a damaged picture was left out with it. What
-    # the decoder itself does not notice gets through.
-    expected = [round(t * FPS) for t in batch.times_seconds]
-    wrong = [n for n, right in zip(numbers_of(batch.frames), expected, strict=True) if n != right]
-    assert len(wrong) <= 3
+    ours = [round(t * FPS) for t in batch.times_seconds]
     shown = reading(path)
-    by_time = {round(t * FPS): k for k, t in enumerate(shown.times)}
-    ours = [by_time[round(t * FPS)] for t in batch.times_seconds]
-    difference = np.abs(batch.frames.astype(np.int16) - shown.frames[ours]).mean(axis=(1, 2, 3))
-    assert difference.max() < 1.5
+    by_time = {round(t * FPS): frame for t, frame in zip(shown.times, shown.frames, strict=True)}
+    assert difference(batch.frames, np.array([by_time[n] for n in ours])).max() < 1.5
+    sound = reading(FIXTURES / "fast.mp4").frames
+    off = difference(np.array(list(by_time.values())), sound[list(by_time)])
+    spoilt = {n for n, far in zip(by_time, off, strict=True) if far > 2}
+    # ffmpeg shows what it cannot decode, patched up, and what is built on that. Here it is left
+    # out, but for what the decoder itself does not notice; and little is left out besides.
+    assert len(spoilt) > 50
+    assert len(spoilt.intersection(ours)) < len(spoilt) / 5
+    assert len(by_time.keys() - spoilt - set(ours)) < len(by_time.keys() - spoilt) / 5
 
 
 def test_frames_that_are_counted_stay_right_after_a_damaged_one(clips: Maker) -> None:
@@ -218,7 +234,7 @@ def test_frames_that_are_counted_stay_right_after_a_damaged_one(clips: Maker) ->
 def test_a_frame_with_a_damaged_time_does_not_stretch_the_video(clips: Maker) -> None:
     path = clips.damaged("late.ts", "stream.ts", late_frame)
     batch = load_frames(path, spread(10), timeout_seconds=None)
-    whole = load_frames(clips("stream.ts"), spread(10), timeout_seconds=None)
+    whole = load_frames(FIXTURES / "stream.ts", spread(10), timeout_seconds=None)
     assert batch.duration_seconds == whole.duration_seconds
     assert numbers_of(batch.frames) == numbers_of(whole.frames)
 
@@ -246,7 +262,7 @@ def test_a_file_that_can_be_sought_in_is_opened_once(
         openings.append(path)
         return opened(path)
 
-    monkeypatch.setattr(decoders, "opened", counted)
+    monkeypatch.setattr(pyav_decoder, "opened", counted)
     scaler = Scaler(lambda height, width: (height, width), "bicubic")
     wanted = [0, 100, 200, 299]
     got = PyAVDecoder().pictures(path, index, wanted, scaler)
@@ -311,7 +327,7 @@ def test_other_decoders_give_the_same_frames_and_pixels(
     theirs = load_frames(clips(name), policy, timeout_seconds=None)
     assert numbers_of(theirs.frames) == numbers_of(ours.frames)
     assert theirs.times_seconds == ours.times_seconds
-    assert np.abs(theirs.frames.astype(np.int16) - ours.frames).mean() < 1.5
+    assert difference(theirs.frames, ours.frames).mean() < 1.5
     library, pyav = importlib.metadata.version(decoder), importlib.metadata.version("av")
     assert theirs.decoder == f"{decoder} ({decoder} {library}, av {pyav})"
 

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from importlib.metadata import version
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from videojudge_bench.video.container import Index, opened
-from videojudge_bench.video.policy import DecoderName, ResamplingName
-from videojudge_bench.video.sampling import Run, plan
+from videojudge_bench.errors import ConfigError, MissingPackageError
+from videojudge_bench.video.container import Index
+from videojudge_bench.video.other_decoders import DecordDecoder, TorchCodecDecoder
+from videojudge_bench.video.policy import DECORD2_REFUSED, DecoderName
+from videojudge_bench.video.pyav_decoder import PyAVDecoder
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
+    from videojudge_bench.video.scaling import Picture, Scaler
 
-    Picture = npt.NDArray[np.uint8]
-
-SizeOf = Callable[[int, int], tuple[int, int]]
-"""From height and width of an upright picture to those that it is scaled to, in pixels."""
-
-THREADS = 1
-"""Per video. With more, damaged files come out differently from run to run (how a picture is
-patched up depends on the other threads), and several videos at once use a machine better."""
-
-SEEK_PACKETS = 64
-"""To leave out fewer packets than this, reading on is cheaper than seeking."""
-
-COLOURSPACES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
-"""swscale's matrix for each of ffmpeg's colour spaces; of any other, swscale's default (BT.601),
-as ffmpeg does with untagged videos."""
+INSTALL = {
+    "decord": "pip install decord (Linux x86-64 and Windows only; decoder=pyav works everywhere)",
+    "torchcodec": "pip install torchcodec (it also needs FFmpeg's shared libraries)",
+}
 
 
 class Decoder(Protocol):
@@ -72,321 +55,21 @@ def decoder_named(name: DecoderName) -> Decoder:
     """Return the decoder of a name, ready to be used here.
 
     Raises:
-        ConfigError: the package behind it is one that returns wrong frames.
+        ConfigError: decord2 is installed, which takes decord's place and returns wrong frames.
         MissingPackageError: the package behind it is not installed.
     """
     if name == "pyav":
         return PyAVDecoder()
-    from videojudge_bench.video import other_decoders
-
-    return other_decoders.decoder_named(name)
-
-
-class Scaler:
-    """Scales pictures by swscale, all of one video to the same size, and turns them upright.
-
-    Args:
-        size_of: the size, from that of the first picture.
-        resampling: by swscale's name.
-    """
-
-    def __init__(self, size_of: SizeOf, resampling: ResamplingName) -> None:
-        from av.video.reformatter import Interpolation, VideoReformatter
-
-        self._size_of = size_of
-        self._size: tuple[int, int] | None = None
-        self._turn: tuple[int, bool] | None = None
-        self._interpolation = int(Interpolation[resampling.upper()])
-        self._reformatter = VideoReformatter()
-
-    def picture(self, frame: VideoFrame) -> Picture:
-        """Return a decoded frame as RGB (height, width, 3), upright; valid while `frame` is."""
-        import numpy as np
-
-        # Asked once: PyAV never frees by itself a frame whose side data were looked at.
-        self._turn = turns, mirrored = self._turn or orientation(frame)
-        sideways = turns % 2 == 1
-        if self._size is None:
-            upright = (frame.width, frame.height) if sideways else (frame.height, frame.width)
-            self._size = self._size_of(*upright)
-        height, width = reversed(self._size) if sideways else self._size
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgb24",
-            src_colorspace=COLOURSPACES.get(int(frame.colorspace), 5),
-            dst_colorspace=5,  # RGB has no matrix; naming one makes PyAV apply that of the source
-            interpolation=self._interpolation,
-            src_color_range=frame.color_range,
-        )
-        plane = scaled.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        picture = rows[:height, : width * 3].reshape(height, width, 3)
-        if mirrored:
-            picture = picture[:, ::-1]
-        return np.rot90(picture, turns)
-
-    def rgb(self, pixels: Picture) -> Picture:
-        """Return an upright RGB picture scaled; for decoders that give such pictures."""
-        from av.video.frame import VideoFrame
-
-        return self.picture(VideoFrame.from_ndarray(pixels, format="rgb24"))
+    if name == "decord" and _installed("decord2"):
+        raise ConfigError(DECORD2_REFUSED)
+    if find_spec(name) is None or not _installed(name):
+        raise MissingPackageError(f"decoder={name}", name, INSTALL[name])
+    return DecordDecoder() if name == "decord" else TorchCodecDecoder()
 
 
-def orientation(frame: VideoFrame) -> tuple[int, bool]:
-    """Return how to turn a picture upright: mirror it left to right or not, then the quarter turns.
-
-    Quarters count against the clock. PyAV's `frame.rotation` alone takes a mirrored picture for
-    one that is upside down.
-    """
+def _installed(distribution: str) -> bool:
     try:
-        data: Any = frame.side_data  # PyAV's stubs name another type than there is
-        matrix = memoryview(data["DISPLAYMATRIX"]).cast("B").cast("i")
-    except KeyError:
-        return 0, False
-    # Each source axis goes to (matrix[0], matrix[1]) and (matrix[3], matrix[4]) on the screen,
-    # whose second axis points down.
-    (a, b), (c, d) = (matrix[0], matrix[1]), (matrix[3], matrix[4])
-    mirrored = a * d - b * c < 0
-    if mirrored:
-        a, b = -a, -b
-    if abs(a) >= abs(b):
-        return (0 if a >= 0 else 2), mirrored
-    return (3 if b > 0 else 1), mirrored
-
-
-class PyAVDecoder:
-    """FFmpeg's own libraries, through PyAV."""
-
-    name = "pyav"
-
-    def version(self) -> str:
-        """Return PyAV's version; its wheels bring one FFmpeg each."""
-        return f"av {version('av')}"
-
-    def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
-    ) -> Iterator[tuple[int, Picture]]:
-        """Yield the wanted frames: only the packets that they need are decoded.
-
-        Frames that did not come are asked for once more without short cuts: not every keyframe is
-        one. A frame that the decoder marks as damaged is not given, nor what follows it up to the
-        next keyframe: it is built on damage.
-        """
-        if not index.by_ticks:
-            yield from _by_count(path, wanted, scaler)
-            return
-        missing = {index.ticks[position]: position for position in wanted}
-        runs = plan(index.packet_ticks, index.keyframes, _packets_of(index, missing))
-        whole = (Run(0, len(index.packet_ticks) - 1),)
-        for pass_runs, skip in ((runs, True), (whole, False)):
-            if missing:
-                yield from _decoded(_Reader(path, index), pass_runs, missing, scaler, skip)
-
-
-def _packets_of(index: Index, ticks: Container[int]) -> list[int]:
-    return [position for position, tick in enumerate(index.packet_ticks) if tick in ticks]
-
-
-def _decoded(
-    reader: _Reader, runs: Sequence[Run], missing: dict[int, int], scaler: Scaler, skip: bool
-) -> Iterator[tuple[int, Picture]]:
-    """Yield what the runs give of the missing frames, and take it out of them."""
-    with reader:
-        for run in runs:
-            for frame in reader.frames(run, missing if skip else None):
-                if frame.pts in missing:
-                    yield missing.pop(frame.pts), scaler.picture(frame)
-            if not missing:
-                return
-
-
-class _Damage:
-    """Follows damage through a stream: pictures build on earlier ones, up to the next keyframe.
-
-    Packets go into a decoder before the pictures of earlier ones have come out, so it matters
-    which keyframe the damage came after.
-    """
-
-    def __init__(self) -> None:
-        self._lasts = False
-        self._keyframe_in: int | None = None
-        self._keyframe_out: int | None = None
-        self._broken: int | None = None
-
-    def error(self, packet: Packet | None) -> None:
-        """Take note of a packet that could not be decoded; None is the end."""
-        if packet is None:
-            return
-        self._broken = self._keyframe_in
-        if packet.is_keyframe or self._keyframe_in == self._keyframe_out:
-            self._lasts = True
-
-    def decoded(self, packet: Packet | None) -> None:
-        """Take note of a packet that was decoded."""
-        if packet is not None and packet.is_keyframe:
-            self._keyframe_in = packet.pts
-
-    def spoils(self, frame: VideoFrame) -> bool:
-        """Whether the next frame is damaged, by the decoder's word or by what it builds on."""
-        from av.video.frame import PictureType
-
-        if frame.is_corrupt:
-            # Few pictures or none build on a B picture.
-            self._lasts |= frame.pict_type != PictureType.B
-            return True
-        if frame.key_frame:
-            self._keyframe_out = frame.pts
-            self._lasts = frame.pts is not None and frame.pts == self._broken
-            return False
-        return self._lasts
-
-
-class _Reader:
-    """Reads and decodes runs of packets, in ascending order, seeking where that pays."""
-
-    def __init__(self, path: Path, index: Index) -> None:
-        self._path, self._index = path, index
-        self._seekable = True
-        self._stack = ExitStack()
-        self._open()
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-    def _open(self) -> None:
-        self._stack.close()
-        self._container, self._stream = self._stack.enter_context(opened(self._path))
-        self._stream.codec_context.thread_count = THREADS
-        self._stream.codec_context.thread_type = "AUTO"
-        self._packets: Iterator[Packet] = _packets(self._container, self._stream)
-        self._next = 0
-
-    def frames(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
-        """Yield the frames of a run; none where it turns out that decoding cannot begin there.
-
-        Args:
-            run: where to begin (at a keyframe, or at the beginning of the file) and to end.
-            wanted: presentation times; where given, frames that no other refers to are left out
-                unless they are among these.
-        """
-        from av.video.frame import PictureType
-
-        frames = self._decoded(run, wanted)
-        first = next(frames, None)
-        if first is None:
-            return
-        if run.first > 0:
-            # With periodic intra refresh a file calls pictures keyframes that build on others.
-            whole = first.pict_type in (PictureType.I, PictureType.NONE)
-            if not whole or first.pts != self._index.packet_ticks[run.first]:
-                return
-        yield first
-        yield from frames
-
-    def _decoded(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
-        """Yield the sound frames of a run."""
-        self._go_to(run.first)
-        codec = self._stream.codec_context
-        codec.flush_buffers()
-        damage = _Damage()
-        skipping: bool | None = None
-        begins = self._index.packet_ticks[run.first]
-        for position, packet in self._read(run):
-            early = packet.pts is not None and packet.pts < begins
-            if early and 0 < run.first < position:
-                continue  # it refers to pictures before the keyframe, which were left out
-            skip = wanted is not None and packet.pts not in wanted
-            if skip != skipping:
-                codec.skip_frame = "NONREF" if skip else "DEFAULT"
-                skipping = skip
-            yield from self._sound(packet, damage)
-        yield from self._sound(None, damage)
-
-    def _sound(self, packet: Packet | None, damage: _Damage) -> Iterator[VideoFrame]:
-        frames = _decode(self._stream.codec_context, packet, damage) or []
-        return (frame for frame in frames if not damage.spoils(frame))
-
-    def _read(self, run: Run) -> Iterator[tuple[int, Packet]]:
-        for packet in self._packets:
-            position = self._next
-            self._next += 1
-            if position >= run.first:
-                yield position, packet
-            if position >= run.last:
-                return
-
-    def _go_to(self, position: int) -> None:
-        """Seek to a keyframe, if it is far; whether it was reached is read off the next packet."""
-        import av
-
-        if not self._seekable or position - self._next <= SEEK_PACKETS:
-            return
-        try:
-            self._container.seek(self._index.packet_ticks[position], stream=self._stream)
-        except av.FFmpegError:
-            packet = None
-        else:
-            packets = _packets(self._container, self._stream)
-            packet = next(packets, None)
-        reached = None if packet is None else self._index.keyframe_at.get(packet.pts)
-        if packet is None or reached is None or not self._next <= reached <= position:
-            # This file has nothing to seek by, or something wrong: read on from its beginning, and
-            # do not try again, for that would mean reading it once per run.
-            self._open()
-            self._seekable = False
-            return
-        self._packets = chain([packet], packets)
-        self._next = reached
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Yield the packets of a stream up to where the file can no longer be read."""
-    import av
-
-    with suppress(av.FFmpegError):  # the frames after this will be missing
-        yield from (packet for packet in container.demux(stream) if packet.size)
-
-
-def _decode(
-    codec: VideoCodecContext, packet: Packet | None, damage: _Damage
-) -> list[VideoFrame] | None:
-    """Return what decoding a packet (None: the end) gives; None where that fails."""
-    import av
-
-    try:
-        frames = codec.decode(packet)
-    except av.FFmpegError:
-        damage.error(packet)
-        return None
-    damage.decoded(packet)
-    return frames
-
-
-def _by_count(path: Path, wanted: Sequence[int], scaler: Scaler) -> Iterator[tuple[int, Picture]]:
-    """Decode a file without presentation times from its beginning, and count.
-
-    A packet that cannot be decoded counts as one frame, or the later ones would be given too early.
-    """
-    positions, last, damage, position = set(wanted), max(wanted, default=-1), _Damage(), 0
-    with opened(path) as (container, stream):
-        for packet in chain(_packets(container, stream), [None]):
-            frames = _decode(stream.codec_context, packet, damage)
-            if frames is None:
-                position += 1
-                continue
-            for frame in frames:
-                if not damage.spoils(frame) and position in positions:
-                    yield position, scaler.picture(frame)
-                position += 1
-            if position > last:
-                return
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True

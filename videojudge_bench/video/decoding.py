@@ -1,63 +1,24 @@
-"""From a file and a policy to pictures, in this process."""
+"""From a video file and a policy to a file of pictures, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameFacts
-from videojudge_bench.video.container import CONVERT, GET_ANOTHER, read_index
-from videojudge_bench.video.decoders import Scaler, decoder_named
+from videojudge_bench.video.container import CONVERT, GET_ANOTHER, check_readable, read_index
+from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.sampling import choose
+from videojudge_bench.video.scaling import Scaler
 
 if TYPE_CHECKING:
-    from videojudge_bench.video.batch import Pixels
+    from videojudge_bench.video.scaling import Picture
 
 
-class Sink(Protocol):
-    """Where decoded pictures go: an array, or a file that another process reads."""
-
-    def begin(self, shape: tuple[int, int, int, int]) -> None:
-        """Make room for so many pictures of this height, width and 3 channels."""
-        ...
-
-    def put(self, row: int, picture: Pixels) -> None:
-        """Take in a picture."""
-        ...
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep these rows alone, ascending: the others were lost. Called once, at the end."""
-        ...
-
-
-class ArraySink:
-    """Pictures in memory."""
-
-    def __init__(self) -> None:
-        self.array: Pixels | None = None
-
-    def begin(self, shape: tuple[int, int, int, int]) -> None:
-        """Make the array."""
-        import numpy as np
-
-        self.array = np.empty(shape, np.uint8)
-
-    def put(self, row: int, picture: Pixels) -> None:
-        """Copy a picture in."""
-        assert self.array is not None
-        self.array[row] = picture
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop the rows that were lost."""
-        assert self.array is not None
-        if len(rows) < len(self.array):
-            self.array = self.array[list(rows)]
-
-
-class FileSink:
+class _FrameFile:
     """Pictures in a .npy file, written row by row: they never are in memory all together."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -66,20 +27,18 @@ class FileSink:
         self._start = 0
 
     def begin(self, shape: tuple[int, int, int, int]) -> None:
-        """Write the header."""
+        """Write the header for so many pictures of this height, width and 3 channels."""
         self._shape = shape
         self._write_header(len_=shape[0])
         self._start = self._file.tell()
 
-    def put(self, row: int, picture: Pixels) -> None:
+    def put(self, row: int, picture: Picture) -> None:
         """Write a picture where it belongs."""
         self._go_to(row)
         self._file.write(picture.tobytes())
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Close the gaps of the rows that were lost."""
-        if len(rows) == self._shape[0]:
-            return
+        """Keep these rows alone, ascending: the others were lost. Called once, at the end."""
         for new, old in enumerate(rows):
             self._go_to(old)
             pixels = self._file.read(self._row_bytes)
@@ -106,24 +65,38 @@ class FileSink:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+def decoder_version(path: Path, policy: FramePolicy) -> str:
+    """Return the versions of what would decode a video, which its pixels depend on.
+
+    Raises:
+        VideoError: the file is missing, a folder, not readable or empty.
+        ConfigError: as `decode`.
+        MissingPackageError: as `decode`.
+    """
+    check_readable(path)
+    return decoder_named(policy.decoder).version()
+
+
 def decode(
     path: Path,
     policy: FramePolicy,
-    sink: Sink,
+    target: Path,
     on_length: Callable[[int], None] = lambda _: None,
 ) -> FrameFacts:
-    """Decode the frames that a policy wants into a sink, in this process, however long it takes.
+    """Decode the frames that a policy wants into a .npy file, in this process, without a limit.
 
     Args:
         path: the video.
         policy: which frames, how large.
-        sink: where they go; what it holds when this raises means nothing.
+        target: the file, (T, height, width, 3) uint8, replaced when it exists. When this raises,
+            what it holds means nothing.
         on_length: told how many frames the file has, before anything is decoded.
 
     Raises:
         VideoError: no frame could be decoded.
         ConfigError: the package behind the policy's decoder is one that returns wrong frames.
         MissingPackageError: that package is not installed.
+        OSError: the target cannot be written.
     """
     decoder = decoder_named(policy.decoder)
     index = read_index(path)
@@ -139,10 +112,9 @@ def decode(
 
     scaler = Scaler(size_of, policy.resampling)
     pictures = decoder.pictures(path, index, available, scaler) if available else iter(())
-    rows = _put_all(path, pictures, available, sink)
+    rows = _written(path, pictures, available, target)
     if not rows:
         raise VideoError(path, f"none of {len(wanted)} frames could be decoded", fix=GET_ANOTHER)
-    sink.keep(rows)
     return FrameFacts(
         times_seconds=tuple(index.clock.times_seconds[available[row]] for row in rows),
         wanted=len(wanted),
@@ -152,21 +124,26 @@ def decode(
     )
 
 
-def _put_all(
-    path: Path, pictures: Iterator[tuple[int, Pixels]], expected: Sequence[int], sink: Sink
+def _written(
+    path: Path, pictures: Iterator[tuple[int, Picture]], expected: Sequence[int], target: Path
 ) -> list[int]:
-    """Put pictures, whatever their order, into the sink's rows; return the rows that came."""
+    """Write pictures, in whatever order they come, as rows of a file; return the rows that came."""
     import av
 
     row_of = {position: row for row, position in enumerate(expected)}
     rows: list[int] = []
     try:
-        for position, picture in pictures:
-            if not rows:
-                height, width, channels = picture.shape
-                sink.begin((len(expected), height, width, channels))
-            rows.append(row_of[position])
-            sink.put(rows[-1], picture)
+        with target.open("w+b") as file:
+            frames = _FrameFile(file)
+            for position, picture in pictures:
+                if not rows:
+                    height, width, channels = picture.shape
+                    frames.begin((len(expected), height, width, channels))
+                rows.append(row_of[position])
+                frames.put(rows[-1], picture)
+            rows.sort()
+            if len(rows) not in (0, len(expected)):
+                frames.keep(rows)
     except av.FFmpegError as error:
         raise VideoError(path, f"its pictures cannot be made RGB ({error})", fix=CONVERT) from error
-    return sorted(rows)
+    return rows

@@ -10,15 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench.video.batch import FrameBatch, FrameFacts
-from videojudge_bench.video.decoding import ArraySink, decode
+from videojudge_bench.video.batch import FrameBatch
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
 
 if TYPE_CHECKING:
     from videojudge_bench.video.store import FrameStore
-
-__all__ = ["FrameBatch", "FrameFacts", "FramePolicy", "load_frames"]
 
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 """Whether the system has files in memory that go by no name: Linux has."""
@@ -56,11 +53,6 @@ def load_frames(
     path, policy = Path(path), policy or FramePolicy()
     if store is not None:
         return store.load(path, policy, timeout_seconds=timeout_seconds)
-    if timeout_seconds is None:
-        sink = ArraySink()
-        facts = decode(path, policy, sink)
-        assert sink.array is not None, "a decoded video has frames"
-        return FrameBatch(**asdict(facts), frames=sink.array)
     with _scratch_file() as target:
         facts = decode_to_file(path, policy, target, timeout_seconds=timeout_seconds)
         # What is in memory already is not copied: it stays there while it is used.

@@ -9,38 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from videojudge_bench.errors import ConfigError, MissingPackageError, VideoError
+from videojudge_bench.errors import VideoError
 from videojudge_bench.video.container import Index, opened
-from videojudge_bench.video.policy import DECORD2_REFUSED
+from videojudge_bench.video.scaling import orientation
 
 if TYPE_CHECKING:
-    from videojudge_bench.video.decoders import Decoder, Picture, Scaler
+    from videojudge_bench.video.scaling import Picture, Scaler
 
 USE_PYAV = "Use decoder=pyav for this set of videos"
-
-INSTALL = {
-    "decord": "pip install decord (Linux x86-64 and Windows only; decoder=pyav works everywhere)",
-    "torchcodec": "pip install torchcodec (it also needs FFmpeg's shared libraries)",
-}
-
-
-def decoder_named(name: Literal["decord", "torchcodec"]) -> Decoder:
-    """Return the decoder of a name, ready to be used here.
-
-    Raises:
-        ConfigError: decord2 is installed, which takes decord's place.
-        MissingPackageError: the package is not installed.
-    """
-    if name == "decord" and _installed("decord2"):
-        raise ConfigError(DECORD2_REFUSED)
-    if find_spec(name) is None or not _installed(name):
-        raise MissingPackageError(f"decoder={name}", name, INSTALL[name])
-    return DecordDecoder() if name == "decord" else TorchCodecDecoder()
 
 
 class DecordDecoder:
@@ -126,8 +106,6 @@ def _check_count(name: str, path: Path, index: Index, count: int) -> None:
 def _check_orientation(name: str, path: Path) -> None:
     import av
 
-    from videojudge_bench.video.decoders import orientation
-
     with opened(path) as (container, stream), suppress(av.FFmpegError):
         for frame in container.decode(stream):
             _, mirrored = orientation(frame)
@@ -142,11 +120,3 @@ def _check_time(name: str, path: Path, index: Index, position: int, shown: float
     if abs(shown - expected) > 0.5 / max(clock.fps, 1e-9):
         found = f"{name} shows frame {position} at {shown:.3f} s, the file at {expected:.3f} s"
         raise VideoError(path, found, fix=USE_PYAV)
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True

@@ -20,7 +20,7 @@ from typing import Any
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameFacts
 from videojudge_bench.video.container import StreamFacts
-from videojudge_bench.video.decoding import FileSink, decode
+from videojudge_bench.video.decoding import decode
 from videojudge_bench.video.policy import FramePolicy
 
 TIMEOUT_SECONDS = 60.0
@@ -54,8 +54,7 @@ def decode_to_file(
             process can be started.
     """
     if timeout_seconds is None:
-        with target.open("w+b") as file:
-            return decode(path, policy, FileSink(file))
+        return decode(path, policy, target)
     if not timeout_seconds > 0:
         raise ConfigError(f"timeout_seconds={timeout_seconds}: it is above 0, or none for no limit")
     wanted = {"policy": asdict(policy), "target": str(target.absolute())}

@@ -25,8 +25,7 @@ from filelock import FileLock, Timeout
 from videojudge_bench._util.hashing import Json, content_hash, file_hash
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameBatch
-from videojudge_bench.video.container import check_readable
-from videojudge_bench.video.decoders import decoder_named
+from videojudge_bench.video.decoding import decoder_version
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
 
@@ -82,7 +81,6 @@ class FrameStore:
             VideoError: as `load_frames`, or another process has not finished with this video.
             ConfigError: as `load_frames`, or the folder cannot be written to.
         """
-        check_readable(path)
         try:
             key = self.key(path, policy)
             batch = self._read(key)
@@ -98,11 +96,12 @@ class FrameStore:
         return batch
 
     def key(self, path: Path, policy: FramePolicy) -> str:
-        """Return the name of a video's entry: 64 hex digits."""
+        """Return the name of a video's entry, 64 hex digits; raises as `load`."""
+        version = decoder_version(path, policy)
         parts: dict[str, Json] = {
             "format": FORMAT,
             "video": self._content(path),
-            "decoder": decoder_named(policy.decoder).version(),
+            "decoder": version,
             "policy": dict(policy.settings()),
         }
         return content_hash(parts)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.container import read_facts
-from videojudge_bench.video.decoding import FileSink, decode
+from videojudge_bench.video.decoding import decode
 from videojudge_bench.video.policy import FramePolicy
 
 GRACE_SECONDS = 5
@@ -56,8 +56,7 @@ def _answer(request: dict[str, object], replies: BinaryIO) -> Json:
         if "policy" not in request:
             return {"facts": asdict(read_facts(path))}
         policy = FramePolicy(**request["policy"])  # type: ignore[arg-type] # made from a policy
-        with Path(str(request["target"])).open("w+b") as file:
-            facts = decode(path, policy, FileSink(file), on_length)
+        facts = decode(path, policy, Path(str(request["target"])), on_length)
     except VideoError as error:
         return {"error": "video", "found": error.found, "fix": error.fix}
     except ConfigError as error:
