@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class FrameFacts:
         source_fps: mean frames per second of the video itself.
         duration_seconds: of the video, by its header where the file was cut off.
         decoder: name and version of what decoded it.
+        bridged_seconds: by which the file's clock jumps, left out of all times; see `Index`.
     """
 
     times_seconds: tuple[float, ...]
@@ -31,6 +32,7 @@ class FrameFacts:
     source_fps: float
     duration_seconds: float
     decoder: str
+    bridged_seconds: float = 0.0
 
     @property
     def coverage(self) -> float:
@@ -54,7 +56,7 @@ class FrameBatch(FrameFacts):
         frames: (T, height, width, 3) uint8 RGB, upright; read-only when it comes from a store.
     """
 
-    frames: Pixels
+    frames: Pixels = field(kw_only=True)
 
     def facts(self) -> dict[str, str | int]:
         """Return size, times and a hash of the pixels, to compare what two judges are shown."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,12 @@ _MAGIC = (
     (b"<", "a web page or XML (perhaps the download's error page)"),
     (b"{", "JSON text (perhaps the download's error message)"),
 )
+_ANIMATED = "an animated {} picture, which is not read"
+
+JUMP_SECONDS = 10.0
+"""In a transport stream or program stream a longer pause is a jump of the clock (a recording that
+was joined or interrupted), which players bridge; ffmpeg's `-dts_delta_threshold`."""
+
 SPLICE_SECONDS = 1.0
 """Decoding times that go back by more are two recordings in one file, or damage."""
 
@@ -61,6 +68,8 @@ class Index:
         packet_ticks: the same in the file's order, with those of packets that show nothing.
         keyframes: positions in `packet_ticks` where decoding can begin.
         keyframe_at: position of the keyframe with this presentation time.
+        bridged_seconds: by which the clock of the file jumps, all jumps together; its frames follow
+            one another on `clock`.
     """
 
     clock: Clock
@@ -68,6 +77,7 @@ class Index:
     packet_ticks: array[int]
     keyframes: array[int]
     keyframe_at: dict[int | None, int]
+    bridged_seconds: float = 0.0
 
     @property
     def by_ticks(self) -> bool:
@@ -109,7 +119,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(f"file:{path}", container_options=whitelists)
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, _what_it_is(path, error), fix=GET_ANOTHER) from error
+        found = _what_it_is(path, error)
+        fix = "Convert it to a video, or leave it out" if "animated" in found else GET_ANOTHER
+        raise VideoError(path, found, fix=fix) from error
     with container:
         yield container, _video_stream(path, container)
 
@@ -185,6 +197,7 @@ class _Packets:
         self.keyframe_at: dict[int | None, int] = {}
         self._end_ticks: dict[int, int] = {}
         self._splice_ticks = int(SPLICE_SECONDS / self.base)
+        self._jumps = stream.container.format.name in ("mpegts", "mpeg")
 
     def read(self, container: InputContainer) -> None:
         """Take in every packet; of all streams where only those tell whether the file was cut."""
@@ -244,8 +257,33 @@ class _Packets:
     def index(self, declared_seconds: float) -> Index:
         """Return the index; `declared_seconds` is the file's own word on when the video ends."""
         ticks = array("q", sorted(set(self.shown)))
-        times = self._clock(ticks, max(self._ends), declared_seconds)
-        return Index(times, ticks, self.packet_ticks, self.keyframes, self.keyframe_at)
+        bridged = self._bridged(ticks)
+        jumped = ticks[-1] - bridged[-1]
+        if jumped:
+            declared_seconds = 0.0  # it counts the jumps
+        times = self._clock(bridged, max(self._ends) - jumped, declared_seconds)
+        seconds = float(jumped * self.base)
+        return Index(times, ticks, self.packet_ticks, self.keyframes, self.keyframe_at, seconds)
+
+    def _bridged(self, ticks: array[int]) -> array[int]:
+        """Return when frames are shown once jumps of the clock are taken out, as ffmpeg does.
+
+        A frame that comes more than `JUMP_SECONDS` after the end of the one before follows it at
+        once, and all later ones with it.
+        """
+        if not self._jumps or (ticks[-1] - ticks[0]) * self.base <= JUMP_SECONDS:
+            return ticks
+        ends = dict(zip(self.shown, self._ends, strict=True))
+        usual = (ticks[-1] - ticks[0]) // len(ticks)
+        if gaps := sorted(b - a for a, b in pairwise(ticks)):
+            usual = gaps[len(gaps) // 2]
+        bridged, jumped = array("q", ticks[:1]), 0
+        for before, tick in pairwise(ticks):
+            end = ends[before] if ends[before] > before else before + usual
+            if (tick - end) * self.base > JUMP_SECONDS:
+                jumped += tick - end
+            bridged.append(tick - jumped)
+        return bridged
 
     def index_by_count(self, declared_seconds: float) -> Index:
         """Return the index of a file whose presentation times are missing, or begin anew."""
@@ -287,6 +325,7 @@ def _declared_seconds(container: InputContainer, stream: VideoStream, end_second
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    from av.codec.context import Flags
     from av.stream import Disposition
     from av.video.stream import VideoStream
 
@@ -300,12 +339,25 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not hasattr(stream.codec_context, "decode"):  # PyAV gives None, against its own types
         codec = "a codec that the installed PyAV does not know"
         raise VideoError(path, codec, fix=CONVERT)
+    # Pictures that are cut on the left are cut to the pixel, and not to the next aligned one.
+    stream.codec_context.flags |= Flags.unaligned
     return stream
+
+
+def _is_animated_png(path: Path) -> bool:
+    """Whether a PNG has the chunk acTL before its first picture (PNG 3, 11.3.4)."""
+    with path.open("rb") as file:
+        return b"acTL" in file.read(1 << 16).partition(b"IDAT")[0]
 
 
 def _what_it_is(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(64)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        animated = start[12:16] == b"VP8X" and bool(start[20] & 0b10)
+        return f"no video but {_ANIMATED.format('WebP') if animated else 'a WebP picture'}"
+    if start.startswith(b"\x89PNG") and _is_animated_png(path):
+        return f"no video but {_ANIMATED.format('PNG')}"
     for magic, name in _MAGIC:
         if start.startswith(magic):
             return f"no video but {name}"

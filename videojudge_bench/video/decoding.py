@@ -121,6 +121,7 @@ def decode(
         source_fps=index.clock.fps,
         duration_seconds=index.clock.duration_seconds,
         decoder=f"{decoder.name} ({decoder.version()})",
+        bridged_seconds=index.bridged_seconds,
     )
 
 

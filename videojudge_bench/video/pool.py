@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -22,6 +23,8 @@ from videojudge_bench.video.batch import FrameFacts
 from videojudge_bench.video.container import StreamFacts
 from videojudge_bench.video.decoding import decode
 from videojudge_bench.video.policy import FramePolicy
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60.0
 """How long a video may take, beside `TIMEOUT_PER_FRAME_SECONDS` for each frame in the file."""
@@ -54,12 +57,23 @@ def decode_to_file(
             process can be started.
     """
     if timeout_seconds is None:
-        return decode(path, policy, target)
+        return _told_of_jumps(path, decode(path, policy, target))
     if not timeout_seconds > 0:
         raise ConfigError(f"timeout_seconds={timeout_seconds}: it is above 0, or none for no limit")
     wanted = {"policy": asdict(policy), "target": str(target.absolute())}
     facts = _facts(path, target, _ask(path, wanted, timeout_seconds))
-    return FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
+    return _told_of_jumps(
+        path, FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
+    )
+
+
+def _told_of_jumps(path: Path, facts: FrameFacts) -> FrameFacts:
+    if facts.bridged_seconds:
+        logger.warning(
+            "%s: its clock jumps by %.1f s in all, which are left out: frames follow one another",
+            path, facts.bridged_seconds,
+        )  # fmt: skip
+    return facts
 
 
 def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> StreamFacts:
