@@ -11,8 +11,8 @@ from torch import Tensor
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines import _verdict_place
 from videojudge_bench.judges.engines._checkpoint import Untyped
-from videojudge_bench.replies import _reading as replies
 
 Way = tuple[int, ...]
 """The tokens in which a choice can be written."""
@@ -124,7 +124,7 @@ def verdict_place(
         return str(tokenizer.decode(list(written[:count]), skip_special_tokens=True))
 
     reply = shown(len(written))
-    place = replies.verdict_place(reply, texts)
+    place = _verdict_place.verdict_place(reply, texts)
     if place is None:
         return None
     end = len(reply[:place].rstrip())
