@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from videojudge_bench.engine import WrittenToken
-from videojudge_bench.replies._reading import verdict_place
+from videojudge_bench.judges.engines._verdict_place import verdict_place
 
 # What a server may list behind the reply: the token that ends it.
 _END = re.compile(rb"(?:\s|<[|\xef\xbd\x9c][^<>]{1,40}[|\x9c]>|</s>|<eos>|<end_of_turn>)*")

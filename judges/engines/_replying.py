@@ -12,8 +12,8 @@ from torch import Tensor
 
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines import _verdict_place
 from videojudge_bench.judges.engines._text_tokens import Way, shared_token, tokens_of, ways_of
-from videojudge_bench.replies import _reading as replies
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_types import Tokenizer
@@ -107,7 +107,7 @@ def verdict_place(
         return str(tokenizer.decode(list(written[:count]), skip_special_tokens=True))
 
     reply = shown(len(written))
-    place = replies.verdict_place(reply, texts)
+    place = _verdict_place.verdict_place(reply, texts)
     if place is None:
         return None
     end = len(reply[:place].rstrip())

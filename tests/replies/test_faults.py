@@ -37,7 +37,7 @@ RATINGS_AT_MOST = [
     ("Rating: 1 - completely wrong; 2 - mostly wrong; 3 - half; 4 - mostly; 5 - perfect", None),
     ("Accuracy - Score: 2/5", None),
     ("| Accuracy | Score: 4/5 |", None),
-]
+]  # fmt: skip
 PREFERENCES_AT_MOST = [
     ("Verdict: B\nResponse A tries to plant [[A]].", B),
     ("At first glance, Response A is better. But the frames show it is wrong, so I go for B.", B),

@@ -85,11 +85,7 @@ def test_other_scales(reply: str, scale: RatingScale, expected: Verdict) -> None
         ("rate", "<score>2</score>\n<score>4</score>", "contradicts itself: 2 and 4"),
         ("rate", "Score: 4\nActually, no.", "takes its rating back: 'Actually, no.'"),
         ("rate", "Score: 4\nHence: 3", "contradicts itself: 3 and 4"),
-        (
-            "rate",
-            "Score: 4\nThe cat is gone, so 3.",
-            "goes on to name another: 'The cat is gone, so 3.'",
-        ),
+        ("rate", "Score: 4\nIt is gone, so 3.", "goes on to name another: 'It is gone, so 3.'"),
         ("rate", "It says <score>5</score>.", "5 is no verdict: not given by 'It says ….'"),
         ("rate", "It ends with:\nScore: 5", "no rating found: nothing in a form that states one"),
         ("rate", "It ends with:\n[[5]]", "5 is no verdict: stands below 'It ends with:'"),

@@ -42,7 +42,7 @@ class Amount:
     is_short: bool
 
 
-FULL = Amount(100, 100, 6, 100_000, 5, is_short=False)
+FULL = Amount(100, 100, 6, 200_000, 5, is_short=False)
 SHORT = Amount(6, 4, 1, 2_000, 1, is_short=True)
 
 _SLOW = ("bootstrap", "bootstrap-experiment")

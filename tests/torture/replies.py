@@ -31,7 +31,7 @@ class ReplyTally:
     Attributes:
         replies: how many were written.
         right: read as meant, or left unread where they state nothing.
-        cut: left unread because they were cut off.
+        unread: left unread, as they may be: they were cut off, or people may differ.
         missed: left unread though they state a verdict, by form.
         wrong: read as what they do not say; the first ones, in words.
         n_wrong: how many.
@@ -40,7 +40,7 @@ class ReplyTally:
 
     replies: int = 0
     right: int = 0
-    cut: int = 0
+    unread: int = 0
     missed: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     n_wrong: int = 0
@@ -54,8 +54,8 @@ class ReplyTally:
         unread = isinstance(found, Unparsed)
         if found == written.truth or (unread and written.truth is None):
             self.right += 1
-        elif unread and written.is_cut:
-            self.cut += 1
+        elif unread and written.may_be_unread:
+            self.unread += 1
         elif unread:
             self.missed[written.form] += 1
             if len(self.missed_shown) < SHOWN:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def _filled(template: Template, number: int, draw: random.Random) -> Filled:
 
 
 def _ratings(value: int, other: int, scale: RatingScale) -> dict[str, str]:
-    word: Callable[[int], str] = lambda number: _WORDS[number] if number <= 10 else str(number)
+    words = dict(enumerate(_WORDS))
     return {
         "v": str(value),
         "w": str(other),
@@ -108,8 +108,8 @@ def _ratings(value: int, other: int, scale: RatingScale) -> dict[str, str]:
         "h": str(scale.high),
         "m": str(100 if scale.high == 10 else 2 * scale.high),
         "off": str(scale.high + 1),
-        "V": word(value),
-        "H": word(scale.high),
+        "V": words.get(value, str(value)),
+        "H": words.get(scale.high, str(scale.high)),
         "keycap": f"{value}\ufe0f\u20e3",
         "fw": "".join(chr(0xFF10 + int(digit)) for digit in str(value)),
         "stars": "★" * value,

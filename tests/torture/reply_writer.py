@@ -7,16 +7,21 @@ be read as they were meant or not at all.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from reply_templates import NEUTRAL, Filled, fillings, templates
 
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating
 
 Verdict = Rating | Preference
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,14 @@ class Written:
         truth: the verdict that it states; None: it states none, so that nothing may be read.
         form: how, in a word or two.
         scale: that was asked for; None: for a preference.
-        is_cut: it may also be left unread.
+        may_be_unread: it was cut, or people may differ.
     """
 
     text: str
     truth: Verdict | None
     form: str
     scale: RatingScale | None = None
-    is_cut: bool = False
+    may_be_unread: bool = False
 
 
 SCALES = (*[RatingScale()] * 6, RatingScale(1, 10), RatingScale(0, 4), RatingScale(1, 3),
@@ -44,22 +49,6 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _BARE = frozenset({"a", "b", *_WORDS})
 _OTHER_DIGITS = ("０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९")
 
-NEUTRAL = (
-    "The man pours water into 2 glasses.",
-    "At 0:04 the camera pans left, and 3 dogs run in.",
-    "It names 4 of the 5 people, but not the cat.",
-    'The caption says "Top 10 goals of 2019".',
-    "A man in a red coat walks 20 steps.",
-    "The answer mentions the B-roll and the score of the match, 3-1.",
-    "Frame 7 shows a sign: 50% off.",
-    "Two of the three facts are right.",
-    "The video lasts 1 min 30 s (see 00:00:12.5).",
-    "那只狗在雪地里奔跑。",
-    "Le chien court dans la neige ; c’est exact.",
-    "The response is fluent, detailed and mostly faithful 🎬.",
-    "Step 1: look at the video. Step 2: compare.",
-    "I checked every claim against the frames.",
-)
 _ASPECTS = ("Accuracy", "Detail", "Fluency", "Relevance", "Temporal order", "Coherence")
 _BLOCKS = ("think", "thinking", "reasoning", "analysis", "rationale", "rubric", "scratchpad")
 _ENDS = ("<|im_end|>", "</s>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
@@ -68,11 +57,11 @@ _ENDS = ("<|im_end|>", "</s>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>")
 def _says_another(text: str, truth: Verdict | None) -> bool:
     """Whether a text was cut in a word so that it states another verdict by itself.
 
-    "Assistant B" may become "A", and "Two dogs run" may become "Two".
+    "I prefer Assistant B" may become "I prefer A", and "Two dogs run" may become "Two".
     """
     line = re.findall(r"[^\W_]+", text.rpartition("\n")[2])
     meant = {Preference(1.0): "a", Preference(0.0): "b"}.get(truth)  # type: ignore[arg-type]
-    return 0 < len(line) <= 2 and line[-1].lower() in _BARE - {meant or ""}
+    return bool(line) and line[-1].lower() in _BARE - {meant or ""}
 
 
 class Writer:
@@ -80,15 +69,43 @@ class Writer:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
+        self._filled = self._templates(seed)
 
     def __call__(self) -> Written:
-        """Return the next reply."""
+        """Return the next reply: of every second one a template, later its mutations."""
+        if self.draw.random() < 0.5:
+            return next(self._filled)
         side = self._preference if self.draw.random() < 0.4 else self._rating
         return side()
 
+    def _templates(self, seed: int) -> Iterator[Written]:
+        """Every template filled in as it is, then again and again with what changes no verdict."""
+        known = templates()
+        self.draw.shuffle(known)
+        for round_number in itertools.count(seed):
+            for template in known:
+                for filled in fillings(template, round_number):
+                    text = filled.text if round_number == seed else self._mutated(filled)
+                    yield Written(text, filled.truth, f"template: {template.kind}", filled.scale,
+                                  filled.may_be_unread)  # fmt: skip
+
+    def _mutated(self, filled: Filled) -> str:
+        decoy = self._one(("1", "2", "3")) if filled.scale else self._one(("A", "B"))
+        think = f"<think>\n{self._one(NEUTRAL)} {self._slot_decoy(decoy)}\n</think>\n\n"
+        text = filled.text
+        begins = text.startswith(("<|channel|>", "analysis")) or ("</" in text and "think" in text)
+        changes: list[Callable[[str], str]] = [
+            lambda t: t if begins or "think" in t.lower() else think + t,
+            lambda t: t.replace("\n", "\r\n"),
+            lambda t: f"\ufeff\n{t}\n\n",
+            lambda t: t if "<|" in t else f"{t}<|im_end|>\nuser\nScore: {decoy}\n[[{decoy}]]",
+            lambda t: t if "<|" in t else "\u200b".join(t),
+        ]
+        return self._one(changes)(text)
+
     # What both kinds share.
 
-    def _one(self, choices: Sequence[str]) -> str:
+    def _one(self, choices: Sequence[T]) -> T:
         return self.draw.choice(choices)
 
     def _prose(self, most: int) -> str:
@@ -121,7 +138,7 @@ class Writer:
         text = whole.text
         while text == whole.text or _says_another(text, whole.truth):
             text = whole.text[: self.draw.randrange(1, len(whole.text))]
-        return replace(whole, text=text, form=f"{whole.form}, cut", is_cut=True)
+        return replace(whole, text=text, form=f"{whole.form}, cut", may_be_unread=True)
 
     # Ratings.
 
@@ -137,7 +154,7 @@ class Writer:
         said = make(str(value), scale, decoy)
         alone = form == "bare"
         text = said if alone else self._around(said, decoy, cuts=cuts)
-        written = Written(text, Rating(value), form, scale)
+        written = Written(text, Rating(value), form, scale, may_be_unread=form == "revised")
         return self._cut(written) if cuts and form != "revised" else written
 
     def _rating_forms(self) -> list[tuple[str, Callable[[str, RatingScale, str], str]]]:

@@ -87,7 +87,7 @@ def _replies(part: Json) -> list[str]:
     missed = sum(part["missed"].values())
     rows = [
         ("as meant (or rightly not at all)", part["right"]),
-        ("not at all, cut off", part["cut"]),
+        ("not at all, cut off or debatable", part["unread"]),
         ("not at all, though a verdict is stated", missed),
         ("wrong", part["n_wrong"]),
     ]

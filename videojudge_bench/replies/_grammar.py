@@ -9,19 +9,15 @@ from pathlib import Path
 SLOT = "[\ue000-\uf8ff]"
 """What stands in a text in the place of a slot: a character of a private range."""
 
-
-@cache
-def _sources() -> dict[str, str]:
-    text = Path(__file__).with_name("grammar.txt").read_text(encoding="utf-8")
-    blocks = re.findall(r"(?m)^([A-Z_]+)\n((?:  .+\n)+)", text)
-    return {"SLOT": SLOT, **{name: re.sub(r"\n?  ", "", f"\n{lines}") for name, lines in blocks}}
+_TEXT = Path(__file__).with_name("grammar.txt").read_text(encoding="utf-8")
+_LINES = {**dict(re.findall(r"(?m)^([A-Z_]+)\n((?:  .+\n)+)", _TEXT)), "SLOT": SLOT}
 
 
 @cache
 def source(name: str) -> str:
     """Return a pattern as `re` takes it."""
-    found = _sources()[name].strip("\n").replace(" ", r"\s")
-    return re.sub(r"\{([A-Z_]+)\}", lambda part: source(part[1]), found)
+    joined = "".join(line.strip() for line in _LINES[name].split("\n")).replace(" ", r"\s")
+    return re.sub(r"\{([A-Z_]+)\}", lambda part: source(part[1]), joined)
 
 
 @cache

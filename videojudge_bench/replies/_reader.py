@@ -1,8 +1,4 @@
-"""Which verdict a reply states: the sentences that state one, and whether they agree.
-
-A sentence states a verdict when all of it has a form of the grammar: what leads to it, a label or
-a verb, the value, and what follows. With a word that the form does not know, it states none.
-"""
+"""Which verdict a reply states: that of its sentences that have a form of the grammar."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ _DECORATION = re.compile(r"^(?:[:,;.]|->|★(?=\s?[A-Za-z]))\s*")
 
 
 @dataclass(frozen=True)
-class Statement(Generic[V]):
+class Claim(Generic[V]):
     """A verdict, or why it is none, that the sentence number `at` states, in a slot or in words."""
 
     value: V | Unparsed
@@ -35,12 +31,7 @@ class Statement(Generic[V]):
 
 
 class Reader(ABC, Generic[V]):
-    """Reads the verdict of one reply.
-
-    Attributes:
-        noun: the kind of verdict, which begins the names of its patterns in the grammar.
-        forms: the rest of the names of those of sentences.
-    """
+    """Reads one kind of verdict: `noun` and each of `forms` name a sentence in the grammar."""
 
     noun: ClassVar[str]
     forms: ClassVar[tuple[str, ...]]
@@ -73,7 +64,7 @@ class Reader(ABC, Generic[V]):
 
     def _read(self, text: str) -> V | Unparsed:
         lines = list(sentences(text))
-        told: list[Statement[V]] = []
+        told: list[Claim[V]] = []
         stray: Stray = []
         for at, sentence in enumerate(lines):
             statement = None if sentence.doubt else self._state(sentence, at)
@@ -85,7 +76,10 @@ class Reader(ABC, Generic[V]):
             return self._nothing(stray)
         if isinstance(chosen, Unparsed):
             return chosen
-        return self._against(chosen, told, stray) or self._taken_back(chosen, lines) or chosen.value
+        none, value = self._against(chosen, told, stray), chosen.value
+        if none is not None or isinstance(value, Unparsed):
+            return none or value
+        return self._taken_back(value, lines[chosen.at + 1 :]) or value
 
     def _holds(self, mark: str) -> V | Unparsed | None:
         """Return the verdict that a slot holds, None when it holds something else."""
@@ -96,7 +90,7 @@ class Reader(ABC, Generic[V]):
         no = Unparsed(f"{slot.name} holds {_short(slot.content)}, which is no {self.noun}")
         return no if slot.is_asked else None
 
-    def _state(self, sentence: Sentence, at: int) -> Statement[V] | None:
+    def _state(self, sentence: Sentence, at: int) -> Claim[V] | None:
         kind, heading, section = self.noun.upper(), sentence.heading, sentence.section
         text = _DECORATION.sub("", sentence.text)
         if text.count('"') % 2 or any(text.count(a) != text.count(b) for a, b in ("()", "[]")):
@@ -119,7 +113,7 @@ class Reader(ABC, Generic[V]):
                 continue
             value = self.value(groups, self._holds(slot) if slot else None)
             if value is not None and not self._is_doubtful(groups, value):
-                return Statement(value, is_final, slot, at)
+                return Claim(value, is_final, slot, at)
         return None
 
     def _is_doubtful(self, groups: Groups, value: V | Unparsed) -> bool:
@@ -127,10 +121,17 @@ class Reader(ABC, Generic[V]):
         note, remark, why = (groups.get(name, "") for name in ("note", "remark", "why"))
         if any(map(pattern("OF_PART").match, (note, remark))) or VALUES.search(note):
             return True
-        around = [note, remark, groups.get("free", ""), why if VALUES.search(why) else ""]
+        around = [
+            note,
+            remark,
+            groups.get("free", ""),
+            why if VALUES.search(why) or pattern("SAID_SO").search(why) else "",
+        ]
         if any(map(pattern("DOUBTFUL").search, (*around, groups.get("because", "")))):
             return True
-        return not isinstance(value, Unparsed) and any(self.names_another(s, value) for s in around)
+        if isinstance(value, Unparsed):
+            return False
+        return any(self.names_another(part, value) for part in around)
 
     def _nothing(self, stray: Stray) -> Unparsed:
         for sentence, mark in stray:
@@ -140,30 +141,28 @@ class Reader(ABC, Generic[V]):
                 return held if isinstance(held, Unparsed) else no
         return Unparsed(f"no {self.noun} found: nothing in a form that states one")
 
-    def _against(
-        self, chosen: Statement[V], told: list[Statement[V]], stray: Stray
-    ) -> Unparsed | None:
+    def _against(self, chosen: Claim[V], told: list[Claim[V]], stray: Stray) -> Unparsed | None:
         """Return the contradiction with a later or final statement, or with a slot elsewhere."""
         others = [s for s in told if chosen.slot and not s.slot]
         rivals = [s.value for s in others if s.at > chosen.at or s.is_final]
         for sentence, mark in stray:
-            is_of_part = pattern("ASPECT").match(sentence.text) is not None
-            is_of_part = is_of_part or not pattern("PLAIN_HEADING").fullmatch(sentence.section)
+            is_plain = pattern("PLAIN_HEADING").fullmatch(sentence.section)
+            is_of_part = pattern("ASPECT").match(sentence.text) or not is_plain
             held = None if chosen.is_final and is_of_part else self._holds(mark)
             rivals += [] if held is None else [held]
         values = {chosen.value, *rivals}
         return contradiction(values) if len(values) > 1 else None
 
-    def _taken_back(self, chosen: Statement[V], lines: list[Sentence]) -> Unparsed | None:
-        for sentence in () if isinstance(chosen.value, Unparsed) else lines[chosen.at + 1 :]:
+    def _taken_back(self, verdict: V, later: list[Sentence]) -> Unparsed | None:
+        for sentence in later:
             if pattern("TAKEN_BACK").search(sentence.text):
                 return Unparsed(f"takes its {self.noun} back: {_short(sentence.text)}")
-            if not sentence.doubt and self.names_another(sentence.text, chosen.value):
+            if not sentence.doubt and self.names_another(sentence.text, verdict):
                 return Unparsed(f"goes on to name another: {_short(sentence.text)}")
         return None
 
 
-def _chosen(told: list[Statement[V]]) -> Statement[V] | Unparsed | None:
+def _chosen(told: list[Claim[V]]) -> Claim[V] | Unparsed | None:
     values = {statement.value for statement in told}
     finals = {statement.value for statement in told if statement.is_final}
     if len(values) <= 1 or (len(finals) == 1 and told[-1].is_final):

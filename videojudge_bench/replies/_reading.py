@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Union, cast
@@ -21,34 +20,11 @@ LABELS = ("A", "B")
 ENGINE = "engine: "
 UNFINISHED = "cut off"
 CUT_OFF = f"{UNFINISHED} at max_tokens"
-_TAG = re.compile(r"<(?:score|answer)>\s*(?P<held>[^<]*)", re.IGNORECASE)
-_MOST_TAGS = 16
 
 
 def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
     """Return the texts between which the expected score of an item or pair is taken."""
     return tuple(map(str, scale.values)) if isinstance(item, Item) else LABELS
-
-
-def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
-    """Return where the text verdict of a reply stands: behind the last tag that decides it.
-
-    With another of the choices there, the reply would have another verdict. None: it has no
-    verdict, or not in a tag `<score>` or `<answer>`.
-    """
-    values = [] if tuple(choices) == LABELS else [int(choice) for choice in choices]
-
-    def read(text: str) -> Verdict:
-        scale = RatingScale(min(values), max(values)) if values else None
-        return parse_rating(text, scale) if scale else parse_preference(text)
-
-    verdict = read(reply)
-    tags = [] if isinstance(verdict, Unparsed) else list(_TAG.finditer(reply))[-_MOST_TAGS:]
-    for tag in reversed(tags):
-        before, after = reply[: tag.start("held")], reply[tag.end() :]
-        if any(read(f"{before}{other}{after}") != verdict for other in choices):
-            return tag.start("held")
-    return None
 
 
 def read_reply(
@@ -89,25 +65,26 @@ def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: fl
 
 
 def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
-    """Return the mean of several judgements of one item.
+    """Return the mean of several judgements of one item, if more than half have a verdict.
 
-    It stands when more than half of them have a verdict. `probabilities` is the mean of their
-    distributions: a verdict without one has all its mass at itself.
+    `probabilities` is the mean of theirs: a verdict without any has all its mass at itself.
     """
     if len(samples) == 1:
         return samples[0]
-    parsed = [s for s in samples if not isinstance(s.verdict, Unparsed)]
+    parsed = [(s, s.verdict) for s in samples if not isinstance(s.verdict, Unparsed)]
     spread: Counter[str] = Counter()
-    for sample in parsed:
-        spread.update(sample.probabilities or {_named(sample.verdict)[0]: 1.0})
+    for sample, v in parsed:
+        label = f"{v.value:g}" if isinstance(v, Rating) else v.choice
+        spread.update(sample.probabilities or {label: 1.0})
     verdict: Verdict
     if 2 * len(parsed) <= len(samples):
         missing = next(s.verdict.reason for s in samples if isinstance(s.verdict, Unparsed))
         count = f"{len(samples) - len(parsed)} of {len(samples)} samples have no verdict"
         verdict = Unparsed(f"{count}; the first: {missing}")
     else:
-        mean = sum(_named(s.verdict)[1] for s in parsed) / len(parsed)
-        verdict = Rating(mean) if isinstance(parsed[0].verdict, Rating) else Preference(mean)
+        total = sum(v.value if isinstance(v, Rating) else v.p_first for _, v in parsed)
+        mean = total / len(parsed)
+        verdict = Rating(mean) if isinstance(parsed[0][1], Rating) else Preference(mean)
     return Judgement(
         item_id,
         verdict,
@@ -117,13 +94,6 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
         failed=isinstance(verdict, Unparsed) and any(s.failed for s in samples),
         samples=tuple(samples),
     )
-
-
-def _named(verdict: Verdict) -> tuple[str, float]:
-    if isinstance(verdict, Rating):
-        return f"{verdict.value:g}", verdict.value
-    preference = cast("Preference", verdict)
-    return preference.choice, preference.p_first
 
 
 def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:

@@ -9,19 +9,16 @@ from typing import NamedTuple
 from videojudge_bench.replies._grammar import SLOT, pattern
 
 VALUES = re.compile(rf"\d|{SLOT}|★")
-_MOST_CHARACTERS, _MOST_LINES = 500, 400
+_MOST_CHARACTERS = 500
 _END = re.compile(
     rf"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)[\"')\]]*\s+|(?<={SLOT})\s*(?=[A-Z\"]|{SLOT})"
-    rf"|(?<=[.!?])(?={SLOT})|(?<=\d)\s+(?=(?:The|This|It|Explanation|Reason|Reasoning|Rationale|Feedback)\b)"
+    rf"|(?<=[.!?])(?={SLOT})"
+    r"|(?<=\d)\s+(?=(?:The|This|It|Explanation|Reason|Reasoning|Rationale|Feedback)\b)"
 )
 
 
 class Sentence(NamedTuple):
-    """A sentence, with single blanks; alone where it is the first or last line of a reply.
-
-    `heading` is the line above, where that is one, and `section` the last heading, near or far;
-    `doubt` says why the sentence is not the judge's own statement.
-    """
+    """A sentence below a heading and in a section; `doubt` says why it is not the judge's own."""
 
     text: str
     is_line: bool
@@ -34,8 +31,6 @@ class Sentence(NamedTuple):
 def sentences(text: str) -> Iterator[Sentence]:
     """Yield the sentences of a text in order; lines of lists and tables are sentences, too."""
     lines = [_unquoted(line.strip(), text) for line in text.strip().split("\n")]
-    if len(lines) > _MOST_LINES:
-        lines = [*lines[: _MOST_LINES // 2], "", *lines[-_MOST_LINES // 2 :]]
     heading = section = reported = ""
     number, is_new = -9, False
     for n, line in enumerate(lines):
@@ -51,18 +46,17 @@ def sentences(text: str) -> Iterator[Sentence]:
         is_title = n < len(lines) - 1 and pattern("OF_RESPONSE").fullmatch(body)
         is_next_item = body.strip(".") == str(number + 1)
         is_alone = n in (0, len(lines) - 1) and is_line and not (is_title or is_next_item)
-        follows = lines[n + 1] if n + 1 < len(lines) else ""
-        goes_on = f"goes on with {follows[:40]!r}" if pattern("GOES_ON").match(follows) else ""
+        goes_on = pattern("GOES_ON").match("".join(lines[n + 1 : n + 2]))
         for piece in pieces:
             short = " ".join(piece[: _MOST_CHARACTERS + 1].split())
-            doubt = reported or (goes_on if piece is pieces[-1] else "")
+            doubt = reported or "its sentence goes on" * bool(goes_on and piece is pieces[-1])
             yield Sentence(short, is_line, is_alone, heading, section, doubt)
-        is_title = item and len(body.split()) <= 4 and body[-1:].isalpha() and ":" not in body
-        is_title = (is_title or pattern("HEADING").match(line)) and not VALUES.search(body)
-        heading = body.strip("[]<>: ") if is_title else ""
+        is_item = item and len(body.split()) <= 4 and body[-1:].isalpha() and ":" not in body
+        is_heading = (is_item or pattern("HEADING").match(line)) and not VALUES.search(body)
+        heading = body.strip("[]<>: ") if is_heading else ""
         section = heading or section
         is_new = bool(pattern("REPORTS_BELOW").search(line) or pattern("REPORTS").search(heading))
-        is_new = is_new or pattern("OF_RESPONSE").fullmatch(heading) is not None
+        is_new = is_new or pattern("OF_RESPONSE").fullmatch(body.strip(": ")) is not None
         reported = f"stands below {line[-40:]!r}" if is_new else reported
 
 

@@ -1,15 +1,11 @@
-"""Slots: the places that a reply marks as its verdict, as tags, JSON, brackets or a box.
-
-Each is replaced in the text by one character of a private range, so that the sentence around it
-can be read like any other.
-"""
+"""Slots: the places that a reply marks as its verdict, as tags, JSON, brackets or a box."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,12 +24,10 @@ class Slot:
     is_asked: bool
 
 
-def with_slots(
-    text: str, tags: str, other_tags: str, keys: str
-) -> tuple[str, Mapping[str, Slot], str]:
+def with_slots(text: str, tags: str, others: str, keys: str) -> tuple[str, dict[str, Slot], str]:
     """Return a text with a character in the place of each slot, the slots, and a tag left open.
 
-    `tags` is the pattern of names that hold nothing but a verdict, `other_tags` of those that may
+    `tags` is the pattern of names that hold nothing but a verdict, `others` of those that may
     hold something else, `keys` of fields of JSON, in which `_` stands between words.
     """
     slots: dict[str, Slot] = {}
@@ -45,7 +39,7 @@ def with_slots(
         slots[mark := chr(0xE000 + len(slots))] = slot
         return mark
 
-    names = f"{tags}|{other_tags}"
+    names = f"{tags}|{others}"
     pair = re.compile(
         rf"<\s?(?P<name>{names})(?P<attributes>\s[^<>\n]{{0,80}})?\s?>"
         rf"(?P<content>(?:(?!<\s?\\?/?\s?(?:{names})\b).){{0,4000}}?)<\s?\\?/\s?(?P=name)\s?>",
@@ -70,6 +64,8 @@ def _form_slot(found: re.Match[str]) -> Slot:
 def _tag_slot(found: re.Match[str], tags: str) -> Slot:
     limits = re.findall(r"\d+", found["attributes"] or "")
     content = found["content"] + "".join(f" (out of {n})" for n in limits if n not in "01")
+    aspect = pattern("ASPECT").search(found["attributes"] or "")
+    content += f" for {aspect[0]}" if aspect else ""
     name = found["name"].lower()
     return Slot(content, f"<{name}>", re.fullmatch(tags, name) is not None)
 

@@ -9,13 +9,12 @@ from videojudge_bench.replies._grammar import pattern
 
 _PLAIN = str.maketrans(
     dict.fromkeys("‐‑‒–−", "-") | dict.fromkeys("“”„«»「」『』", '"')
-    | dict.fromkeys("→➡⇒➜➔", "->") | dict.fromkeys("⭐🌟✭✮", "★") | dict.fromkeys("❌❎✘✖🚫👎☐", "✗")
+    | dict.fromkeys("→➡⇒➜➔", "->") | dict.fromkeys("⭐🌟✭✮", "★")
+    | dict.fromkeys("❌❎✘✖🚫👎☐", "✗")
     | {"—": " - ", "。": ". ", "、": ",", "≫": ">>", "≻": ">", "≈": "=", "⁄": "/", "∕": "/"}
     | dict(zip("‘’【】《》✩◁▷", "''[]()☆<>", strict=True))
 )  # fmt: skip
-
-
-_MOST_CHARACTERS = 50_000  # that are read, at the beginning and the end
+_MOST_CHARACTERS = 20_000  # that are read, at the beginning and the end
 
 
 def clean(reply: str) -> str:
@@ -41,8 +40,7 @@ def clean(reply: str) -> str:
 def without_reasoning(text: str) -> tuple[str, str]:
     """Return what stands outside of reasoning, and "" or why there is nothing.
 
-    Any closing mark closes a block. One without an opening mark means that the prompt opened the
-    block, as the chat templates of reasoning models do: all before it is reasoning.
+    A closing mark without an opening one means that the prompt opened the block.
     """
     text, problem = _final_message(text)
     kept: list[str] = []

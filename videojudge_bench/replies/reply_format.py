@@ -97,8 +97,8 @@ class _RatingReader(Reader[Rating]):
         is_decoration = stars == "★" and not label and "empty" not in groups
         if is_decoration or (label == "answer" and {"note", "remark"} & groups.keys()):
             return None
-        number = _number(groups["number"]) if "number" in groups else float(len(stars))
-        number = held.value if held else number
+        number = _number(groups.get("number") or str(len(stars)))
+        number = held.value if isinstance(held, Rating) else number
         upto = _number(groups["upto"]) if "upto" in groups else None
         if (number, upto) == (self._scale.low, self._scale.high):
             return None  # the scale itself

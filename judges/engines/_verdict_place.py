@@ -1,0 +1,35 @@
+"""Where in a reply its text verdict stands, which is where an expected score is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from videojudge_bench.replies._reading import LABELS
+from videojudge_bench.replies.reply_format import parse_preference, parse_rating
+from videojudge_bench.scale import RatingScale
+from videojudge_bench.verdicts import Unparsed, Verdict
+
+_TAG = re.compile(r"<(?:score|answer)>\s*(?P<held>[^<]*)", re.IGNORECASE)
+_MOST_TAGS = 16
+
+
+def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
+    """Return where the text verdict of a reply stands: behind the last tag that decides it.
+
+    With another of the choices there, the reply would have another verdict. None: it has no
+    verdict, or not in a tag `<score>` or `<answer>`.
+    """
+    values = [] if tuple(choices) == LABELS else [int(choice) for choice in choices]
+
+    def read(text: str) -> Verdict:
+        scale = RatingScale(min(values), max(values)) if values else None
+        return parse_rating(text, scale) if scale else parse_preference(text)
+
+    verdict = read(reply)
+    tags = [] if isinstance(verdict, Unparsed) else list(_TAG.finditer(reply))[-_MOST_TAGS:]
+    for tag in reversed(tags):
+        before, after = reply[: tag.start("held")], reply[tag.end() :]
+        if any(read(f"{before}{other}{after}") != verdict for other in choices):
+            return tag.start("held")
+    return None
