@@ -151,7 +151,8 @@ def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
     import numpy as np
 
     pixels = np.full((count, side_pixels, side_pixels, 3), 128, np.uint8)
-    return FrameBatch(tuple(map(float, range(count))), count, 1.0, float(count), "none", pixels)
+    times = tuple(map(float, range(count)))
+    return FrameBatch(times, count, 1.0, float(count), "none", frames=pixels)
 
 
 def fix_for(feature: Feature, said: str, *, images: int) -> str:

@@ -95,8 +95,13 @@ def test_a_probability_that_a_server_leaves_out_costs_no_reply() -> None:
         with faulty_server(one_by_one(answer)) as seen:
             found = one(engine_at(seen), choices=("4", "5"))
         assert found.text == "<score>4</score>"
-    for usage in ({"prompt_tokens": None}, {"prompt_tokens": "many"}, "none", [], None):
-        body = {**dict(completion().body), "usage": usage}
+    usage: object
+    usages: tuple[object, ...]
+    usages = ({"prompt_tokens": None}, {"prompt_tokens": "many"}, "none", [], None)
+    for usage in usages:
+        answered = completion().body
+        assert isinstance(answered, dict)
+        body = {**answered, "usage": usage}
         with faulty_server(one_by_one(Answer(body))) as seen:
             assert one(engine_at(seen)).text == "<score>4</score>"
 

@@ -92,6 +92,7 @@ def _filled(template: Template, number: int, draw: random.Random) -> Filled:
     for name in ("x", "X"):
         while f"«{name}»" in text:
             text = text.replace(f"«{name}»", draw.choice(NEUTRAL), 1)
+    truths: dict[str, Rating | Preference | None]
     truths = {"v": Rating(value), "w": Rating(other), "S": Preference(float(side == "A")),
               "tie": Preference(0.5), "U": None}  # fmt: skip
     asked = scale if template.wants == "rating" else None

@@ -113,8 +113,10 @@ def test_pictures_are_cut_on_all_sides_as_ffmpeg_does(
 def test_pictures_are_no_videos(tmp_path: Path, name: str, animated: bool, found: str) -> None:
     shades = [Image.new("RGB", (32, 32), (40 * n, 0, 0)) for n in range(3)]
     path = tmp_path / name
-    more = {"save_all": True, "append_images": shades[1:], "duration": 100} if animated else {}
-    shades[0].save(path, **more)
+    if animated:
+        shades[0].save(path, save_all=True, append_images=shades[1:], duration=100)
+    else:
+        shades[0].save(path)
     path = path.rename(tmp_path / "video.mp4")
     with pytest.raises(VideoError) as caught:
         load_frames(path)
