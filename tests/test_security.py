@@ -321,7 +321,7 @@ def test_doctor_writes_no_key(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     judge = f"openai,base_url=http://127.0.0.1:9/v1?key={KEY},model=m,api_key={KEY}"
-    with faulty_server(lambda *_: failure(401, f"{KEY} is bad")) as seen:
+    with faulty_server(lambda *_: failure(401, f"{KEY} is bad"), takes_all=False) as seen:
         for form in (["--json"], []):
             asked = ["--server", seen.base_url, "--judge", judge, *form]
             assert main(["doctor", *asked]) == 1

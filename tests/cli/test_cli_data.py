@@ -13,6 +13,7 @@ import pytest
 from test_cli import error_of, output_of, usage_error_of
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.tabular import as_written
 from videojudge_bench.cli.main import main
 from videojudge_bench.goldsets import store
 
@@ -164,7 +165,7 @@ def test_ids_is_a_table_to_join_on(capsys: pytest.CaptureFixture[str]) -> None:
     rows = list(csv.DictReader(io.StringIO(output_of(capsys, "data", "ids", "vatex"))))
     assert len(rows) == 18_000
     example = goldsets.load("vatex").examples[0]
-    assert rows[0] == {
+    assert {key: as_written(cell) for key, cell in rows[0].items()} == {
         "id": example.item.id,
         "video_id": example.item.video_id,
         "candidate": example.labels["candidate"],

@@ -25,7 +25,7 @@ from videojudge_bench import Judge, Rating
 
 class Slow(Judge):
     def rate(self, item):
-        if item.video_id == "v03":
+        if item.video_id == "v03" and not Path("reached").exists():
             Path("reached").touch()
             time.sleep(3600)
         return Rating(3)
@@ -231,7 +231,6 @@ def test_ctrl_c_writes_what_there_is_and_the_same_command_goes_on(tmp_path: Path
     assert [line["video_id"] for line in read(tmp_path / "v.jsonl")] == ["v00", "v01", "v02"]
     (kept,) = (tmp_path / "j").rglob("judgements-0.jsonl")
     assert len(kept.read_text().splitlines()) == 3
-    (tmp_path / "slow_judge.py").write_text(SLOW.replace("3600", "0"), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "videojudge_bench.cli", *words], cwd=tmp_path, check=False
     )

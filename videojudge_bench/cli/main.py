@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from videojudge_bench._util.files import NO_ROOM, cannot_write, system_error
@@ -47,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         warn("interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough.
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
         return 0
     except OSError as error:
         is_full = error.errno in NO_ROOM
