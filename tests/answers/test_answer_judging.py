@@ -273,7 +273,7 @@ class Babbles(Judge):
 
         before = "\ud800" if self.half else "and on and on " * 750_000
         for item in items:  # type: ignore[attr-defined]
-            reply = Reply(f"{before}<score>4</score>")
+            reply = Reply(f"{before}\n<score>4</score>")
             yield read_reply(item, reply, RatingScale(1, 5), None)
 
 
