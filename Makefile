@@ -10,6 +10,8 @@ HASH   := $(shell (cat pyproject.toml; git ls-files -co --exclude-standard -- vi
 STAMP  := $(VENV)/.installed-$(HASH)
 DEPS   := $(VENV)/.dependencies-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 OUT    ?= out
+# An environment with a vLLM, for test-engines alone.
+VLLM   ?= $(or $(VIDEOJUDGE_VLLM),$(OUT)/vllm)
 # pip prints what a setuptools build has to say, such as where the links of the install lie.
 QUIETLY = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 LMMS_EVAL = HF_HUB_OFFLINE=1 $(BIN)/lmms_eval
@@ -17,7 +19,7 @@ TINY   := $(OUT)/tiny_qwen
 TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
 SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo tiny-model bootstrap loop test test-slow torture check bench leaderboard clean
+.PHONY: help install demo tiny-model bootstrap loop test test-slow test-engines torture check bench leaderboard clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -68,6 +70,13 @@ test: $(STAMP)  ## run the tests (without the slow ones)
 
 test-slow: $(STAMP)  ## run all tests
 	$(BIN)/pytest -n 2 -m "not gpu"
+
+test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vllm) and transformers serve
+	@mkdir -p $(OUT)/engines
+	PYTHON=$(PYTHON) tests/engines/setup_vllm.sh $(VLLM)
+	VIDEOJUDGE_VLLM=$(VLLM) VIDEOJUDGE_ENGINES_JUDGES=$(OUT)/engines \
+	  VIDEOJUDGE_ENGINES_FIGURES=results/benchmarks/engines.json $(BIN)/pytest -m slow tests/engines
+	$(BIN)/python tests/engines/engines_table.py
 
 torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture

@@ -50,6 +50,11 @@ def _judge_against_stock(data: Data) -> str:
     return _bars(groups, label="CPU seconds for five responses, decoding included")
 
 
+def _engines_speed(data: Data) -> str:
+    groups = {f"{name} vision tokens": case["cpu_seconds"] for name, case in data["cases"].items()}
+    return plots.bars(groups, label="CPU seconds for five answers")
+
+
 def _server_client(data: Data) -> str:
     return _bars({"": data["cpu_ms_per_request"]}, label="client's CPU, ms per request")
 
@@ -66,6 +71,7 @@ def _bars(groups: Mapping[str, Mapping[str, float]], *, label: str) -> str:
 
 _CHARTS: Mapping[str, Callable[[Data], str]] = {
     "decode": _decode,
+    "engines_speed": _engines_speed,
     "judge_against_stock": _judge_against_stock,
     "server_client": _server_client,
     "shared_prefix": _shared_prefix,
