@@ -52,7 +52,7 @@ def _judge_against_stock(data: Data) -> str:
 
 def _engines_speed(data: Data) -> str:
     groups = {f"{name} vision tokens": case["cpu_seconds"] for name, case in data["cases"].items()}
-    return plots.bars(groups, label="CPU seconds for five answers")
+    return _bars(groups, label="CPU seconds for five answers")
 
 
 def _server_client(data: Data) -> str:
