@@ -56,7 +56,7 @@ def test_nothing_is_held_out_where_nothing_can_or_should_be(
     folder = folder_of(tmp_path, [kept(n) for n in range(videos)])
     finish(folder, RowOptions(validation=share))
     assert len(videos_of(tmp_path, "train")) == videos
-    assert not videos_of(tmp_path, "validation")
+    assert not (tmp_path / "data" / "pointwise_validation.jsonl").exists()
 
 
 def test_a_share_that_holds_videos_is_left_as_it_is(tmp_path: Path) -> None:
