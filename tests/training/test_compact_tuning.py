@@ -15,6 +15,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from videojudge_bench._util.tabular import as_written
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets import vatex
 from videojudge_bench.items import Item, part_of
@@ -288,7 +289,7 @@ def test_crossfit_judges_each_fold_by_the_other(
     said: list[str] = []
     path = crossfit.crossfit(start, tmp_path, options, said.append)
     with path.open(encoding="utf-8", newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
+        rows = {as_written(row["id"]): row for row in csv.DictReader(file)}
     assert rows.keys() == {each.id for each in few}
     for column in ("compact_1ref", "compact_9ref"):
         for fold in (0, 1):
@@ -393,7 +394,7 @@ def test_an_encoder_beside_counts_as_much_as_the_others(
     options = TuneOptions(steps=1, sizes=BatchSizes(pairs=4, ladders=0))
     path = crossfit.crossfit(start, tmp_path, options, lambda _: None, beside)
     with path.open(encoding="utf-8", newline="") as file:
-        found = {row["id"]: float(row["compact_9ref"]) for row in csv.DictReader(file)}
+        found = {as_written(row["id"]): float(row["compact_9ref"]) for row in csv.DictReader(file)}
     items = crossfit.items_of(0)
     kept = [np.load(each) for each in sorted((tmp_path / "fold0").glob("*.npy"))]
     assert len(kept) == 3
