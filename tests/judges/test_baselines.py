@@ -92,6 +92,11 @@ def test_constant_in_a_run_is_the_mean_of_the_dev_gold(rated_set: GoldSet) -> No
     assert run.part == "test"
 
 
+def test_constant_refuses_a_level_that_is_no_number() -> None:
+    with pytest.raises(ConfigError, match="level=nan: expected a finite number"):
+        build("constant", {"level": float("nan")})
+
+
 @pytest.mark.parametrize("level", [0.5, 6.0])
 def test_constant_refuses_a_level_off_the_scale(level: float) -> None:
     with pytest.raises(ConfigError) as caught:
