@@ -44,7 +44,8 @@ class Endpoint:
             )
         if not self.model:
             found.append(
-                "model is empty: give the name that the server knows it by, or pretrained=…"
+                "option 'model' is missing: give the name that the server knows it by, or "
+                "pretrained=…"
             )
         if not (self.api_key.isascii() and self.api_key.isprintable()) or " " in self.api_key:
             found.append("api_key has characters that no key has: copy it again")

@@ -332,7 +332,7 @@ def test_bad_options_are_all_named_and_the_key_is_not() -> None:
     assert text.startswith("engine 'openai', 13 problems:")
     for part in (
         "base_url='localhost:8000': it is an address such as http://localhost:8000/v1",
-        "model is empty: give the name that the server knows it by, or pretrained=…",
+        "option 'model' is missing: give the name that the server knows it by, or pretrained=…",
         "api_key has characters that no key has: copy it again",
         "retries=-1: it is a whole number from 0 up",
         "max_concurrency=0: it is a whole number from 1 up",
