@@ -66,5 +66,5 @@ def test_human_ratings_correct_the_means(ran: dict[str, Ran]) -> None:
     assert ran["command 2"].code == 0, ran["command 2"].output
     rows = [r.split() for r in ran["command 2"].output.splitlines()]
     (row,) = [r for r in rows if r[:2] == ["model-x", "2"]]
-    # One answer is rated, 5: a covariance of one is 0, so the human mean stands.
-    assert row[5:] == ["1", "5.000", "5.000"]
+    # One answer is rated, 5: a corrected mean would be worse than that, and is withheld.
+    assert " ".join(row[5:]) == "1 5.000 undefined (fewer than 10 human ratings)"
