@@ -22,7 +22,12 @@ import aiohttp
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body
-from videojudge_bench.judges.engines._chat_replies import Completion, Tokenised, read_completion
+from videojudge_bench.judges.engines._chat_replies import (
+    Completion,
+    Tokenised,
+    read_completion,
+    status_in,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -193,14 +198,14 @@ class ChatClient:
             return _Answer(0, self._trouble("the connection broke", error))
 
     def _answer(self, response: aiohttp.ClientResponse, body: bytes, seconds: float) -> _Answer:
-        said = ""
-        if response.status == 200:
+        said, status = "", response.status
+        if status == 200:
             try:
                 return _Answer(200, completion=read_completion(body), seconds=seconds)
             except ValueError as error:
-                said = f"{error}: "
+                said, status = f"{error}: ", status_in(body) or status
         return _Answer(
-            response.status,
+            status,
             said + self.endpoint.said(body),
             retry_after_seconds=retry_after(response.headers.get("Retry-After", "")),
             location=response.headers.get("Location", ""),

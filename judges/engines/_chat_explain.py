@@ -1,4 +1,4 @@
-"""What of a request reaches the model behind a server of OpenAI's chat completions."""
+"""Prompts as they reach the model behind a server of OpenAI's chat completions."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def write_body(
 
 
 def _video_fields(clock: VideoClock) -> dict[str, Json]:
-    """What vLLM must be told to show the frames at their times, and none more or fewer."""
+    """Fields with which vLLM shows the frames at their times, and none more or fewer."""
     return {
         "media_io_kwargs": {
             "video": {

@@ -127,7 +127,7 @@ class ServerCheck:
         ]
 
     async def _refusal(self, features: frozenset[Feature], group: PromptGroup) -> str:
-        """What the server says to a short request with these features; "" when it takes it."""
+        """Return the refusal of a short request with these features; "" when it is taken."""
         shown = NOTHING
         if features & {"frames", "video"}:
             count = self._images if "frames" in features else 2

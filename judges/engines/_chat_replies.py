@@ -255,7 +255,7 @@ def _text_of(token: Token) -> str:
 def _verdict_start(
     written: bytes, choices: Sequence[str], content: str | None, begins_with: str | None
 ) -> int | None:
-    """Where in all listed tokens the verdict of the content begins, or None."""
+    """Return the place in all listed tokens at which the content's verdict begins, or None."""
     text = written.decode(errors="replace") if content is None else content
     raw = written if content is None else content.strip().encode()
     before = written.rfind(raw) if raw else -1

@@ -52,7 +52,7 @@ class Wire:
 
 @dataclass(frozen=True)
 class RequestFormat:
-    """How the requests of an engine are written.
+    """The format of an engine's requests.
 
     Attributes:
         send: how frames are shown.

@@ -1,4 +1,4 @@
-"""What of a prompt reaches a model in this process."""
+"""Prompts as they reach a model in this process."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class GenerationConfig(Protocol):
 
 
 class Output(Protocol):
-    """What a forward pass returns."""
+    """The result of a forward pass."""
 
     logits: Tensor
 

@@ -82,17 +82,17 @@ class ServedCheckpoint:
 
     @property
     def takes_text_alone(self) -> bool:
-        """Whether it is a model of text."""
+        """True for a model of text."""
         return self._checkpoint.kind == "text"
 
     @property
     def is_known(self) -> bool:
-        """Whether frames of our sizes go into it as they are."""
+        """True if frames of our sizes go into it as they are."""
         return self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl")
 
     @property
     def send(self) -> Send:
-        """How it is shown what it is shown in process."""
+        """The way to send videos that matches in-process input."""
         return "video" if self.is_known else "frames"
 
     def warn(self, send: Send) -> None:
@@ -178,21 +178,21 @@ class ServedCheckpoint:
         )
 
     def _is_called(self, name: str) -> bool:
-        """Whether a name is this checkpoint's: the same, or the same folder on another machine."""
+        """Return whether a name is this checkpoint's: equal, or its folder on another machine."""
         folder = self._checkpoint.folder
         own = self.pretrained if folder is None else str(folder.resolve())
         return _short(name) == _short(own)
 
 
 def _short(path: str) -> list[str]:
-    """What of a path names a checkpoint: its last part, and the one before where many have it."""
+    """Return the parts of a path that name a checkpoint: the last, and the one before if common."""
     parts = _HUB_CACHE.sub(r"\g<owner>/\g<name>", path).lower().strip("/").split("/")
     return parts[-2:] if _COMMON.fullmatch(parts[-1]) else parts[-1:]
 
 
 @dataclass
 class ServerRecord:
-    """What a server says of itself in its answers.
+    """A server's statements about itself in its answers.
 
     Attributes:
         address: where it is, without secrets.

@@ -1,4 +1,4 @@
-"""Where in a reply its text verdict stands, which is where an expected score is read."""
+"""The place of a reply's text verdict, at which an expected score is read."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ class OpenAIEngine:
 
     @property
     def server_says(self) -> Mapping[str, str]:
-        """What the server said of itself in its first answer: model and fingerprint."""
+        """The server's own statement in its first answer: model and fingerprint."""
         return self._record.said
 
     @property

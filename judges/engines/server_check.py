@@ -97,7 +97,7 @@ async def _check(base_url: str, model: str | None, timeout_seconds: float) -> Se
 
 
 async def _refused(engines: Mapping[Send, OpenAIEngine]) -> list[Refusal]:
-    """What the server refuses, feature by feature."""
+    """Return the server's refusals, feature by feature."""
     begun = replace(PROBE, reply_start="<score>")
     tries: list[tuple[Send, Feature]] = [*((send, send) for send in SEND), ("frames", "prefill")]
     return [

@@ -35,12 +35,25 @@ CUT = Answer(completion().body, missing_bytes=20)
 PAGE = Answer(b"<html>hello</html>", headers={"Content-Type": "text/html; charset=utf-8"})
 
 
-@pytest.mark.parametrize("trouble", [*map(failure, (408, 409, 429, 500, 503)), CUT])
+HIDDEN = [
+    Answer({"choices": None, "error": {"message": "slow down", "code": code}})
+    for code in (429, "503")
+]
+
+
+@pytest.mark.parametrize("trouble", [*map(failure, (408, 409, 429, 500, 503)), *HIDDEN, CUT])
 def test_what_may_work_later_is_tried_again(trouble: Answer) -> None:
     with faulty_server(one_by_one(trouble, completion("fine"))) as seen:
         assert one(engine_at(seen)).text == "fine"
     assert len(seen.requests) == 2
     assert seen.requests[0] == seen.requests[1]
+
+
+def test_an_error_in_an_answer_of_status_200_that_lasts_is_not_tried_again() -> None:
+    hidden = Answer({"choices": None, "error": {"message": "too long", "code": 400}})
+    with faulty_server(one_by_one(hidden)) as seen:
+        assert "the server answered 400: not a chat completion" in reason(engine_at(seen))
+    assert len(seen.requests) == 1
 
 
 def test_a_server_that_says_when_to_come_back_is_not_asked_earlier() -> None:

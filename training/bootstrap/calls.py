@@ -369,7 +369,7 @@ class JournalledCalls:
         *,
         tries: int = 1,
     ) -> Union[ReplyT, EngineError]:
-        """What is worked with of a reply, which is in the journal as it came in."""
+        """The part of a reply that is used; the journal has it as it came in."""
         if isinstance(reply, EngineError):
             return reply
         self._journal.add(Call(seed.id, target, number, role, reply, tries))

@@ -100,7 +100,7 @@ def _drawn(rows: Sequence[Row], most: int) -> list[Row]:
 def _named(
     texts: Sequence[str], ratings: NDArray[np.int64], videos: NDArray[np.str_]
 ) -> NDArray[np.int64]:
-    """What the classifier says of each text, from the videos of the other folds."""
+    """Return the classifier's label of each text, learnt on the videos of the other folds."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""What the bootstrap loop gives: seeds kept, label noise and calls, with intervals over videos."""
+"""Measures of the bootstrap loop: seeds kept, label noise, calls, with intervals over videos."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Subject:
 
     @cached_property
     def seeds(self) -> list[Seed]:
-        """What is worked on, and the corpus of the generators."""
+        """The seeds, and the corpus of the generators."""
         return list(collect_seeds(load_options(_RECIPE, [f"seeds.n={self.n}"]).seeds).seeds)
 
     @cached_property

@@ -69,7 +69,7 @@ def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
 
 
 def _noted(sources: Iterable[str], file: str) -> Iterator[Path]:
-    """What bootstraps have written beside rows, of those that have."""
+    """Files that bootstraps have written beside rows, of those that have."""
     for source in sources:
         path = Path(source)
         folders = (path, path.parent, path.parent.parent)

@@ -1,4 +1,4 @@
-"""What a command is started with: standard streams, their encoding, the current folder."""
+"""A command's surroundings: standard streams, their encoding, the current folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Closed(io.TextIOBase):
         raise OSError(errno.EBADF, "it is closed", "standard output")
 
     def flush(self) -> None:
-        """Do nothing: there is nothing to write."""
+        """Write nothing, as there is nothing to write."""
 
 
 def prepare_streams() -> None:

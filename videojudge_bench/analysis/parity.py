@@ -1,4 +1,4 @@
-"""Whether two judges give the same verdicts: one model in process and behind a server, say.
+"""Parity of two judges: one model in process and behind a server, say.
 
 Both are asked about the same items, without a journal, and what reached their models is compared
 with what came back.
@@ -96,7 +96,7 @@ class Parity:
 
     @property
     def is_same(self) -> bool:
-        """Whether the two may share a leaderboard row, as far as these items tell."""
+        """True if the two may share a leaderboard row, as far as these items tell."""
         return not self.problems()
 
     @property

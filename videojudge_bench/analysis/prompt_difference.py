@@ -43,7 +43,7 @@ class PromptParity:
 
     @property
     def is_near_tie(self) -> bool:
-        """Whether the replies part at two tokens that are equally likely."""
+        """True if the replies part at two tokens that are equally likely."""
         return self.margin is not None and self.margin <= NEAR_TIE
 
 

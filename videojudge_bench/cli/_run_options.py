@@ -1,4 +1,4 @@
-"""What the verbs that run a judge have in common: what it is shown, and where the journal goes."""
+"""Options of all verbs that run a judge: inputs that it is shown, and the journal's folder."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def released_set(name: str) -> ReleasedSet:
 
 
 def _source(name: str) -> GoldSetSource | ReleasedSet | None:
-    """What offers a set; None for one in the store that nothing else offers."""
+    """Return the module that offers a set; None for one in the store alone."""
     if name in _BUILT_IN:
         return cast(GoldSetSource, resolve_name(_BUILT_IN[name]))
     packages = _of_packages()

@@ -95,7 +95,7 @@ def verify_set(gold_set: GoldSet) -> list[str]:
 
 @cache
 def _known() -> dict[str, dict[str, dict[str, int | str]]]:
-    """What the sets of this package hold, samples and full ones, by name."""
+    """The content of this package's sets, samples and full ones, by name."""
     content = TypeAdapter(dict[str, dict[str, dict[str, Union[int, str]]]])
     return read_json(packaged("tasks.data") / "expected.json", content)
 

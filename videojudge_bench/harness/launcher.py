@@ -41,7 +41,7 @@ secrets: dict[str, Scalar] = {}
 
 @dataclass(frozen=True)
 class ItemFailures:
-    """What a task's items failed of, and whether they are too many."""
+    """Return why a task's items failed, and whether they are too many."""
 
     task: str
     said: str

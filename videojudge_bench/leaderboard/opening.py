@@ -68,7 +68,7 @@ class OpenRun:
 
     @property
     def measurement(self) -> Measurement:
-        """How the run's judgements are measured."""
+        """The measurement of the run's judgements."""
         return measurement_of(self.found, self.gold_set)
 
     @cached_property

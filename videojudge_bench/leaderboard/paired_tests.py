@@ -61,7 +61,7 @@ class PairedTest:
 
     @property
     def made_from(self) -> Made:
-        """What the p-values depend on."""
+        """All that the p-values depend on."""
         return (
             self.verdicts, self.statistic, self.measurement, self.on_scale, self.permutations,
             self.seed,

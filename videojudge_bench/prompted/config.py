@@ -97,7 +97,7 @@ class PromptedConfig:
 
     @property
     def expected(self) -> bool:
-        """Whether the verdict is the mean of the probabilities and not the text."""
+        """True if the verdict is the mean of the probabilities and not the text."""
         return self.score == EXPECTED
 
     @property
@@ -117,7 +117,7 @@ class PromptedConfig:
 
     @property
     def sampling(self) -> Sampling:
-        """How replies are decoded."""
+        """The decoding of replies."""
         return Sampling(float(self.temperature), int(self.max_tokens), int(self.seed))
 
     def wanted(self, rubric: str = "") -> Wanted:

@@ -67,7 +67,7 @@ class InputPolicy:
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether videos or rubrics are swapped between items."""
+        """True if videos or rubrics are swapped between items."""
         return self._swaps or self.video == SHUFFLED
 
     def fit(self, items: Sequence[AnyItem]) -> None:

@@ -67,7 +67,7 @@ class JudgeTemplates:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What the judge can do; who rates can also prefer: the higher of two ratings wins."""
+        """The judge's abilities; one that rates can also prefer: the higher rating wins."""
         return frozenset(self._by_ability) | ({"prefer"} if self._can_rate else frozenset())
 
     def of(self, item: AnyItem) -> PromptTemplate:

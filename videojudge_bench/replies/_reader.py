@@ -1,4 +1,4 @@
-"""Which verdict a reply states: that of its sentences that have a form of the grammar."""
+"""Read the verdict of a reply from its sentences that have a form of the grammar."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _MOST_SLOTS = 6000
 
 @dataclass(frozen=True)
 class Slot:
-    """What a slot holds; `is_asked` where its form has no other use than to hold a verdict."""
+    """The content of a slot; `is_asked` where its form has no other use than to hold a verdict."""
 
     content: str
     name: str

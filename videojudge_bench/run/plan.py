@@ -105,7 +105,7 @@ class Plan:
 
     @property
     def measurement(self) -> Measurement:
-        """How the judgements are measured."""
+        """The measurement of the judgements."""
         return Measurement(self.gold_set, self.on_scale, self.part, self.view.references)
 
     def signature(self, item_ids: Sequence[str]) -> Signature:
@@ -224,7 +224,7 @@ class Plan:
         return f"{name}-{self._judge_hash[:12]}"
 
     def _state_hash(self) -> str:
-        """What a journal belongs to beside its judge: numbers are made of all that is in it."""
+        """The owner of a journal beside its judge: numbers are made of all that is in it."""
         return short_hash(
             {
                 "set": self.options.scope or self.gold_set.content_hash,

@@ -102,7 +102,7 @@ class Run(Plan):
         return {item_id: self.key(item) for item_id, item in items.items()}
 
     def _is_current(self, item: AnyItem, key: str) -> bool:
-        """Whether the item's video is the one that the key was made from."""
+        """Return whether the item's video is the one that the key was made from."""
         return item.video is None or self.key(item) == key
 
     def _stale(

@@ -345,7 +345,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _is_animated_png(path: Path) -> bool:
-    """Whether a PNG has the chunk acTL before its first picture (PNG 3, 11.3.4)."""
+    """Return whether a PNG has the chunk acTL before its first picture (PNG 3, 11.3.4)."""
     with path.open("rb") as file:
         return b"acTL" in file.read(1 << 16).partition(b"IDAT")[0]
 
