@@ -93,7 +93,7 @@ class Bench:
         servers: tuple[Served | None, Served],
         options: str,
         *,
-        gold_set: str = "llava",
+        gold_set: str = "vcg",
         limit: int | None = ITEMS,
     ) -> tuple[Parity, dict[str, Json]]:
         """Return what two engines make of the same items, and the row that is kept of it."""
@@ -115,8 +115,8 @@ class Bench:
             "replies_equal": sum(prompt.replies_equal for prompt in prompts),
             "near_ties": sum(prompt.is_near_tie for prompt in prompts),
             "verdicts": [_parsed(side) for side in (found.a, found.b)],
-            "mean_difference": round(sum(apart) / len(apart), 5) if apart else None,
-            "largest_difference": round(max(apart), 5) if apart else None,
+            "mean_difference": round(sum(apart) / len(apart), 6) if apart else None,
+            "largest_difference": round(max(apart), 6) if apart else None,
             "same_verdicts": found.is_same,
         }
         self.figures.parity.append(row)

@@ -27,7 +27,7 @@ REFUSED = {
 def test_images_are_judged(bench: Bench) -> None:
     served = bench.transformers()
     asked = bench.asked(served, "send=frames")
-    found = compare_judges(asked, asked, "llava", limit=ITEMS)
+    found = compare_judges(asked, asked, "vcg", limit=ITEMS)
     row = bench.keep(found, [served.program] * 2, "send=frames")
     assert found.is_same, found.problems()
     assert row["verdicts"] == [ITEMS, ITEMS]
@@ -38,6 +38,6 @@ def test_what_it_refuses_is_said_before_the_first_item(bench: Bench, options: st
     served = bench.transformers()
     asked = bench.asked(served, options)
     with pytest.raises(VideoJudgeError) as caught:
-        compare_judges(asked, asked, "llava", limit=2)
+        compare_judges(asked, asked, "vcg", limit=2)
     bench.figures.answers[f"{bench.family}: {served.program}, {options}"] = str(caught.value)
     assert REFUSED[options] in str(caught.value)

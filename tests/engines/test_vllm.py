@@ -43,7 +43,9 @@ REFUSED = {
 """Options that such a server cannot serve, and the flag that helps."""
 
 
-@pytest.mark.parametrize("options", ["", "score=expected", "score=expected,feedback=false"])
+@pytest.mark.parametrize(
+    "options", ["", "score=expected", "score=expected,feedback=false,lost_mass=1"]
+)
 def test_a_served_judge_gives_the_verdicts_of_the_model(bench: Bench, options: str) -> None:
     """It sends the video as one; with `feedback=false`, the reply is begun for it."""
     found, row = bench.compare((None, bench.vllm()), options)
@@ -80,7 +82,7 @@ def test_many_requests_at_once_get_the_replies_of_one_after_another(bench: Bench
     at_once, one_by_one = (
         bench.asked(served, f"concurrency={n},max_concurrency={n}") for n in (IN_FLIGHT, 1)
     )
-    found = compare_judges(at_once, one_by_one, "llava")
+    found = compare_judges(at_once, one_by_one, "vcg")
     programs = [f"{served.program}, {n} at once" for n in (IN_FLIGHT, 1)]
     bench.keep(found, programs, "")
     hits, queries = (
@@ -128,7 +130,7 @@ def test_what_a_server_refuses_is_said_before_the_first_item(bench: Bench, lacki
     options, flag = REFUSED[lacking]
     asked = bench.asked(bench.vllm("restricted", RESTRICTED), options)
     with pytest.raises(VideoJudgeError) as caught:
-        compare_judges(asked, asked, "llava", limit=2)
+        compare_judges(asked, asked, "vcg", limit=2)
     bench.figures.answers[f"{bench.family}: a vLLM without {lacking}"] = str(caught.value)
     assert flag in str(caught.value)
 
@@ -136,7 +138,7 @@ def test_what_a_server_refuses_is_said_before_the_first_item(bench: Bench, lacki
 def test_a_restricted_server_gives_what_it_has(bench: Bench) -> None:
     served = bench.vllm("restricted", RESTRICTED)
     asked = bench.asked(served, "send=frames,max_frames=2")
-    found = compare_judges(asked, asked, "llava", limit=4)
+    found = compare_judges(asked, asked, "vcg", limit=4)
     assert found.is_same, found.problems()
     assert [bool(prompt.tokens[0]) for prompt in found.prompts] == [True] * 4
 
