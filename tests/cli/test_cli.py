@@ -15,7 +15,7 @@ import pytest
 
 from videojudge_bench import __version__, registry
 from videojudge_bench._util.options import parse_named
-from videojudge_bench.cli._judge_help import help_of
+from videojudge_bench.analysis.judge_help import help_of
 from videojudge_bench.cli.main import main
 
 OWN_JUDGE = '''\
@@ -108,7 +108,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["leaderboard", "ad"], 'Unknown command "ad". Did you mean "add"?'),
         (["judges", "list", "--jsn"], "Unknown option: --jsn. Did you mean --json?"),
         (["leaderboard", "add"], 'Command "leaderboard add" parameter RUN requires an argument'),
-        (["judge", "x", "y", "--judge", "random", "-o", "z"], "expected no more arguments, got 'y'"),
+        (["judge", "x", "y", "--judge", "random", "-o", "z"], "no more arguments, got 'y'"),
         (["parity", "a", "b", "--gold-set", "vcg", "--limit", "x"],
          "--limit: expected a whole number, got 'x'"),
         (["judge", "x", "--judge", "random", "-o", "y", "--max-failures", "x"],

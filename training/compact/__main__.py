@@ -38,13 +38,13 @@ app = new_app(
 
 @app.command
 def tune(captions: Path, /, *, output: Path, model: str = DEFAULT_MODEL, steps: int = 40) -> None:
-    """Make the weights that travel with the package.
+    r"""Make the weights that travel with the package.
 
     Tuned on captions of COCO's images and on the same captions made wrong by degrees;
     no text of VATEX. The file is COCO's (CC BY 4.0), from
     annotations_trainval2017.zip of https://cocodataset.org
 
-      python -m videojudge_bench.training.compact tune captions_val2017.json \\
+      python -m videojudge_bench.training.compact tune captions_val2017.json \
         --output out/compact
 
     Args:
@@ -97,9 +97,9 @@ def crossfit(*, output: Path, beside: str | None = None, steps: int = 300) -> No
 
 @app.command
 def against(to_beat: Path, /, *runs: Path, part: Literal["dev", "test"] = "test") -> None:
-    """Compare runs on the test videos, with paired intervals of the differences.
+    r"""Compare runs on the test videos, with paired intervals of the differences.
 
-      python -m videojudge_bench.training.compact against \\
+      python -m videojudge_bench.training.compact against \
         results/runs/vatex/gas-nv-embed-9ref results/runs/vatex/compact-9ref
 
     Args:

@@ -40,7 +40,7 @@ def make(
     domains: str = ",".join(DOMAINS),
     workers: int = os.cpu_count() or 1,
 ) -> None:
-    """Write a world into a folder.
+    r"""Write a world into a folder.
 
     Procedural videos whose truth is exact, questions about them, and responses that
     deserve a rating from 1 to 5 by construction. It is a working scale model that a
@@ -50,11 +50,11 @@ def make(
       python -m videojudge_bench.training.small_world make out/small_world --workers 2
 
     Five rated responses a question, as rows to train on:
-      videojudge bootstrap --recipe small_world --output out/small_world_rows \\
+      videojudge bootstrap --recipe small_world --output out/small_world_rows \
         --override 'seeds.sources=[jsonl=out/small_world/seeds.jsonl]'
 
     The task videojudge_small_world, to judge held-out videos with lmms_eval:
-      videojudge data add out/small_world/gold.jsonl --name small_world \\
+      videojudge data add out/small_world/gold.jsonl --name small_world \
         --videos out/small_world/videos --kind constructed
 
     Stopped by Ctrl-C or kill -9, the same command resumes: videos that are there are

@@ -63,7 +63,7 @@ def order(
     limit: Limit = 100,
     seed: Draw = 0,
 ) -> None:
-    """Compare the order that a reader gives to responses with their labels.
+    r"""Compare the order that a reader gives to responses with their labels.
 
     The five responses of 100 instructions of a finished bootstrap are put in order
     without the labels: Kendall's tau, orders that are exactly right, neighbouring
@@ -74,7 +74,7 @@ def order(
 
     By a model that reads all five at once; its replies are kept, and asked for once
     (exit status 1: calls failed, run it again):
-      videojudge experiments order data/vatex -o results/bootstrap \\
+      videojudge experiments order data/vatex -o results/bootstrap \
         --engine openai,base_url=http://localhost:8000/v1,model=Qwen3-32B
 
     By people:

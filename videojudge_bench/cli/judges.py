@@ -32,7 +32,7 @@ def show_judge(
         name: of the judge, module:Class or ./file.py:Class
         advanced: the options that few need, too
     """
-    from videojudge_bench.cli._judge_help import help_of
+    from videojudge_bench.analysis.judge_help import help_of
 
     text = help_of(name)
     if json:
@@ -67,7 +67,7 @@ def check(judge: JudgeText, /, *, json: Json = False) -> int:
 
 
 def _row(name: str) -> dict[str, str]:
-    from videojudge_bench.cli._judge_help import own_options, written
+    from videojudge_bench.analysis.judge_help import own_options, written
 
     try:
         cls = registry.judge_class(name)

@@ -25,12 +25,12 @@ app = new_app(
 
 @app.command
 def extract(run: Path, /, *, output: Output, overwrite: Overwrite = False) -> None:
-    """Take the rubrics out of a run's replies.
+    r"""Take the rubrics out of a run's replies.
 
     Of a judge that wrote rubrics (rubric=write): of each instruction that of the first
     response, by id, whose reply has a complete <rubric> block.
 
-      lmms_eval --model videojudge --tasks videojudge_llava --model_args \\
+      lmms_eval --model videojudge --tasks videojudge_llava --model_args \
         judge=videojudge,preset=r-3b,pretrained=DIR,journal=runs
       videojudge rubrics extract runs/llava -o rubrics.jsonl
 
@@ -111,13 +111,13 @@ def specificity(
 
 @app.command
 def swapped(run: Path, swapped: Path, /, *, json: Json = False) -> None:
-    """Measure whether a judge uses its rubrics.
+    r"""Measure whether a judge uses its rubrics.
 
     Compares a run with rubric=FILE with one that differs in swap_rubrics=true alone,
     where every instruction has the rubric of another. A judge whose verdicts stay as
     they were does not read its rubric.
 
-      videojudge rubrics swapped runs/llava/qwen3_vl-0a1b2c \\
+      videojudge rubrics swapped runs/llava/qwen3_vl-0a1b2c \
         runs/llava/qwen3_vl-3d4e5f
 
     Args:
