@@ -54,7 +54,7 @@ def calibrate(
     from videojudge_bench.leaderboard.opening import open_run
 
     with opened_output(output, ".json") as target:
-        fitted = calibration.calibrate(open_run(run, what="A map is fitted for").found, method)
+        fitted = calibration.calibrate(open_run(run).found, method)
         if json:
             say_json(fitted.measures())
         else:

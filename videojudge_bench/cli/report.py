@@ -31,7 +31,7 @@ def compare(
     from videojudge_bench.leaderboard.comparing import compare_runs
     from videojudge_bench.leaderboard.opening import open_run, with_distinct_names
 
-    runs = [open_run(path, what="A comparison takes") for path in (a, b)]
+    runs = [open_run(path) for path in (a, b)]
     one, other = with_distinct_names(runs)
     both = compare_runs(one, other, statistic=statistic)
     if json:
@@ -80,7 +80,7 @@ def report(
         if other is None:
             runs = open_runs(run)
         else:
-            runs = [open_run(folder, what="Beside another stands") for folder in (run, other)]
+            runs = [open_run(folder) for folder in (run, other)]
         note(*(f"{run.title}: {len(run.judgements):,} items" for run in runs))
         if other is None and len(runs) > 1:
             content = making.many_page(runs)

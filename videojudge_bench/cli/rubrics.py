@@ -226,7 +226,7 @@ def import_sheet(sheet: Path, /, *, key: Path, json: Json = False) -> None:
 def _run_in(folder: Path) -> FoundRun:
     from videojudge_bench.leaderboard.opening import open_run
 
-    return open_run(folder, what="Rubrics are looked at in").found
+    return open_run(folder).found
 
 
 def _cells(metric: Metric) -> dict[str, str | float]:
