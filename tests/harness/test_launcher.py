@@ -151,7 +151,10 @@ def test_checking_loads_nothing_heavy() -> None:
     ("words", "said"),
     [
         (["--model", "videojudg"], "unknown model 'videojudg'. Did you mean 'videojudge'"),
-        (["--model", "videojudge", "--taks", "x"], "unknown option '--taks'. Did you mean '--tasks'"),
+        (
+            ["--model", "videojudge", "--taks", "x"],
+            "unknown option '--taks'. Did you mean '--tasks'",
+        ),
         (
             ["--model", "videojudge", "--tasks", "videojudge_vatx"],
             "unknown task 'videojudge_vatx'. Did you mean 'videojudge_vatex'",
@@ -164,7 +167,14 @@ def test_checking_loads_nothing_heavy() -> None:
             "the video folder '/nonexistent' does not exist",
         ),
         (
-            ["--model", "videojudge", "--tasks", "videojudge_vcg", "--model_args", "judge=./no.py:X"],
+            [
+                "--model",
+                "videojudge",
+                "--tasks",
+                "videojudge_vcg",
+                "--model_args",
+                "judge=./no.py:X",
+            ],
             "judge './no.py:X': expected a file of Python, got './no.py'",
         ),
     ],

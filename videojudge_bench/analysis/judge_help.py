@@ -12,6 +12,15 @@ from videojudge_bench import registry
 _ENTRY = re.compile(r"^(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
 
 
+COMMON = frozenset(
+    {
+        *("base_url", "model", "pretrained", "api_key", "engine", "device", "dtype", "max_frames"),
+        *("fps", "score", "video", "rubric", "temperature", "max_tokens", "seed"),
+    }
+)
+"""Options of judges that ask a model that most runs set, at most 15 of one judge."""
+
+
 @dataclass(frozen=True)
 class OptionHelp:
     """One option of a judge.
@@ -20,11 +29,13 @@ class OptionHelp:
         name: of the option.
         default: as it is written on a command line; `required` when there is none.
         meaning: from the class's docstring; empty where it says nothing.
+        advanced: whether few need it: it is none of the judge's own, and not among `COMMON`.
     """
 
     name: str
     default: str
     meaning: str
+    advanced: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,12 @@ def help_of(name: str) -> JudgeHelp:
     own = [option for option in own_options(cls) if option in parameters]
     order = [*own, *(option for option in parameters if option not in own)]
     options = (
-        OptionHelp(option, written(parameters[option]), meanings.get(option, ""))
+        OptionHelp(
+            option,
+            written(parameters[option]),
+            meanings.get(option, ""),
+            option not in own and option not in COMMON,
+        )
         for option in order
     )
     first, *_ = (inspect.getdoc(cls) or "").partition("\n\nArgs:")

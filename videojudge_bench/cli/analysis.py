@@ -107,11 +107,7 @@ def sweep(
             planned, calls = sweep_tables.plan_rows(cells)
             show(planned, as_json=json, title=title)
             if not json:
-                say(
-                    [
-                        f"{len(cells)} runs, {calls} judge calls; those in the journals are not asked."
-                    ]
-                )
+                say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
             return 0
         rows = sweeping.run_sweep(cells, told=_warn_of)
         if json:

@@ -77,10 +77,7 @@ def report(
     from videojudge_bench.report import making, page
 
     with opened_output(output, ".html") as target:
-        if other is None:
-            runs = open_runs(run)
-        else:
-            runs = [open_run(folder) for folder in (run, other)]
+        runs = open_runs(run) if other is None else [open_run(path) for path in (run, other)]
         note(*(f"{run.title}: {len(run.judgements):,} items" for run in runs))
         if other is None and len(runs) > 1:
             content = making.many_page(runs)
