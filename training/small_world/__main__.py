@@ -112,7 +112,11 @@ def loop(folder: Folder, /, *, seed: Seed = 0, results: Path | None = None) -> N
 
 
 @app.command
-def experiments(*loops: Path, results: Path, only: list[str] | None = None) -> None:
+def experiments(
+    *loops: Path,
+    results: Path,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+) -> None:
     """Measure what of the paper holds here: frames, pairs, rubrics, evaluators.
 
     Runs experiments on finished loops, one for each seed, and writes
@@ -122,7 +126,7 @@ def experiments(*loops: Path, results: Path, only: list[str] | None = None) -> N
     Args:
         loops: folders of `loop`
         results: folder of the numbers
-        only: an experiment, in place of all; repeatable
+        only: some experiments, in place of all
     """
     from videojudge_bench.training.experiments import world
 

@@ -54,7 +54,7 @@ def help_of(name: str) -> JudgeHelp:
         for option, text in _arguments(owner):
             meanings.setdefault(option, text)
     parameters = registry.options_of(cls)
-    own = [option for option in own_options(cls) if option in parameters]
+    own = [option for option in own_parameters(cls) if option in parameters]
     order = [*own, *(option for option in parameters if option not in own)]
     options = (
         OptionHelp(
@@ -69,12 +69,12 @@ def help_of(name: str) -> JudgeHelp:
     return JudgeHelp(first, tuple(options))
 
 
-def own_options(cls: type) -> list[str]:
-    """Return the options that a class itself names, those that it only hands on left out."""
+def own_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the options that a class itself names; no engine is loaded for those it hands on."""
     if "__init__" not in vars(cls):
-        return []
+        return {}
     _, *parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
-    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    return {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
 
 
 def written(parameter: inspect.Parameter) -> str:

@@ -67,17 +67,17 @@ def check(judge: JudgeText, /, *, json: Json = False) -> int:
 
 
 def _row(name: str) -> dict[str, str]:
-    from videojudge_bench.analysis.judge_help import own_options, written
+    from videojudge_bench.analysis.judge_help import own_parameters, written
 
     try:
         cls = registry.judge_class(name)
     except ConfigError as error:
         problem = f"cannot be loaded: {error}"
         return {"judge": name, "requires": "", "ratings": "", "own options": problem}
-    parameters = registry.options_of(cls)
+    own = own_parameters(cls).items()
     return {
         "judge": name,
         "requires": " ".join(sorted(cls.requires)) or "nothing",
         "ratings": f"{cls.scale}" if cls.scale is not None else "ordinal",
-        "own options": " ".join(f"{o}={written(parameters[o])}" for o in own_options(cls)),
+        "own options": " ".join(f"{option}={written(parameter)}" for option, parameter in own),
     }
