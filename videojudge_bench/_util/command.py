@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, overload
+from typing import TYPE_CHECKING, Annotated, TypeVar, Union, cast
 
 from cyclopts import App, CoercionError, CycloptsError, Parameter, UnusedCliTokensError
 
@@ -20,6 +20,8 @@ from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel, InlineText
     from rich.console import Console, ConsoleOptions
+
+PathOrNone = TypeVar("PathOrNone", bound=Union[Path, None])
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -146,17 +148,9 @@ def opened_input(path: Path) -> Iterator[Path]:
         yield copy
 
 
-@overload
 def opened_output(
-    path: Path, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[Path]: ...
-@overload
-def opened_output(
-    path: None, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[None]: ...
-def opened_output(
-    path: Path | None, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[Path | None]:
+    path: PathOrNone, *suffixes: str, any_name: bool = False
+) -> AbstractContextManager[PathOrNone]:
     """Return a context with the path to write: None where none is given.
 
     What is written goes to standard output where that is asked for, and what is printed meanwhile
@@ -171,7 +165,7 @@ def opened_output(
         ConfigError: the file has another suffix, or cannot be written.
     """
     if path == STREAM:
-        return _standard_output(suffixes[0])
+        return cast(AbstractContextManager[PathOrNone], _standard_output(suffixes[0]))
     if path is not None and not any_name:
         check_output(path, *suffixes)
     return nullcontext(path)

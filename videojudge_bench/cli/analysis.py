@@ -36,10 +36,10 @@ def calibrate(
 ) -> None:
     r"""Fit a judge's scores to the rating scale, on dev videos alone.
 
-    Fits a map from a run's scores to gold ratings on the dev half of the videos, and
-    shows the errors of raw and mapped scores on the test half, with 95 % intervals by
-    resampling videos. Scores on no scale (ROUGE, a cosine) get one. Judge a whole
-    rated set first; samples have no dev half:
+    Fits a map from a run's scores to gold ratings on the dev half of the videos, and shows the
+    errors of raw and mapped scores on the test half, with 95 % intervals by resampling videos.
+    Scores on no scale (ROUGE, a cosine) get one. Judge a whole rated set first; samples have no dev
+    half:
 
       lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \
         --tasks videojudge_vatex
@@ -77,8 +77,8 @@ def sweep(
 ) -> int:
     r"""Run a judge under a grid of settings, and compare them in one table.
 
-    Runs every combination of the values, each with a journal of its own: the same
-    command resumes. All options and values are checked before the first run.
+    Runs every combination of the values, each with a journal of its own: the same command resumes.
+    All options and values are checked before the first run.
 
       videojudge sweep --judge qwen2_5_vl,pretrained=DIR --gold-set llava,vcg \
         --vary max_frames=30,60,120,180 --vary score=text,expected -o frames.csv
@@ -137,17 +137,17 @@ def parity(
 ) -> int:
     r"""Compare the verdicts of two judges, such as one model on two engines.
 
-    Before a server is trusted to run a judge that was measured in process, say. Shows
-    tokens a prompt, equal replies, how far scores are apart, and the first place where
-    prompts or positions differ.
+    Before a server is trusted to run a judge that was measured in process, say. Shows tokens a
+    prompt, equal replies, how far scores are apart, and the first place where prompts or positions
+    differ.
 
       videojudge parity videojudge,pretrained=DIR \
         videojudge,pretrained=DIR,engine=openai,base_url=URL,model=NAME \
         --gold-set llava --limit 30
 
-    "Same verdicts": every reply is equal or parts where two tokens are equally likely
-    (0.01 in log-probability), and every score is within 0.02. No journal is read or
-    kept. Exit status: 0 same verdicts, 1 different verdicts, 2 used wrongly.
+    "Same verdicts": every reply is equal or parts where two tokens are equally likely (0.01 in
+    log-probability), and every score is within 0.02. No journal is read or kept. Exit status: 0
+    same verdicts, 1 different verdicts, 2 used wrongly.
 
     Args:
         gold_set: the set whose items are judged

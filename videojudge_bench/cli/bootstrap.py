@@ -35,11 +35,10 @@ def bootstrap(
 ) -> int:
     r"""Make rated training data from seeds.
 
-    A seed is a video, an instruction and a good answer. For each rating from 1 to 4 a
-    generator writes a response that is to deserve it, an evaluator rates it without
-    knowing which, and what does not match is written again with the evaluator's
-    feedback. The good answer is the response that deserves 5. An instruction with all
-    five is kept.
+    A seed is a video, an instruction and a good answer. For each rating from 1 to 4 a generator
+    writes a response that is to deserve it, an evaluator rates it without knowing which, and what
+    does not match is written again with the evaluator's feedback. The good answer is the response
+    that deserves 5. An instruction with all five is kept.
 
     Without a model, gold answers degraded by rule, so the true rating is known:
       videojudge bootstrap --recipe embedded --output data/vatex
@@ -52,11 +51,10 @@ def bootstrap(
         --override evaluator.base_url=http://localhost:8000/v1 \
         --override evaluator.model=Qwen3-32B
 
-    Every reply is on disk before it is used. Stopped by Ctrl-C, kill -9, a full disk,
-    a server that died or a budget (--override max_requests=… or max_cost=…), the same
-    command resumes, and pays for no recorded reply twice. Exit status: 0 done, 1 calls
-    failed (run it again), 2 used wrongly, 3 the budget is used up (raise it and run it
-    again), 130 interrupted.
+    Every reply is on disk before it is used. Stopped by Ctrl-C, kill -9, a full disk, a server that
+    died or a budget (--override max_requests=… or max_cost=…), the same command resumes, and pays
+    for no recorded reply twice. Exit status: 0 done, 1 calls failed (run it again), 2 used wrongly,
+    3 the budget is used up (raise it and run it again), 130 interrupted.
 
     Args:
         output: folder of the data

@@ -28,9 +28,9 @@ def describe(
 ) -> int:
     r"""Write dense descriptions of videos, for judges that read text.
 
-    Asks a model for a description of each video, once, and keeps it as a line of a
-    JSON Lines file. The same command resumes, and asks again for videos that
-    failed. Judges read the file by descriptions=FILE:
+    Asks a model for a description of each video, once, and keeps it as a line of a JSON Lines file.
+    The same command resumes, and asks again for videos that failed. Judges read the file by
+    descriptions=FILE:
 
       videojudge describe --gold-set llava -o descriptions.jsonl \
         --engine transformers,pretrained=Qwen/Qwen2.5-VL-32B-Instruct

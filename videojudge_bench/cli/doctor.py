@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import say, say_json, table
+from videojudge_bench._util.terminal import say, say_json, show
 from videojudge_bench.cli._options import EXIT_FAILED, JUDGE, Json, completed, judge_words
 
 if TYPE_CHECKING:
     from videojudge_bench.doctor.findings import Section
-    from videojudge_bench.doctor.scan import Scan
-
-_SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
 
 
 def doctor(
@@ -29,12 +26,11 @@ def doctor(
 ) -> int:
     """Report what works on this machine, what does not, and how to fix it.
 
-    Without options: what is installed, which decoders decode sample videos, which
-    judges can run here and why the others cannot, GPUs, memory and room, and how many
-    videos of each gold set are here. With --judge, --server or --videos: only that.
-    Nothing is downloaded but the configuration of a --judge on the hub. Exit status:
-    0 all of it is usable; 1 something is broken. A line with – is no fault: it says
-    what is not here.
+    Without options: what is installed, which decoders decode sample videos, which judges can run
+    here and why the others cannot, GPUs, memory and room, and how many videos of each gold set are
+    here. With --judge, --server or --videos: only that. Nothing is downloaded but the configuration
+    of a --judge on the hub. Exit status: 0 all of it is usable; 1 something is broken. A line with
+    – is no fault: it says what is not here.
 
     Args:
         server: ask this server (http://localhost:8000/v1) for its models and short replies, and
@@ -45,7 +41,7 @@ def doctor(
             the videos of each gold set
         jobs: videos at once; default: one a CPU core
     """
-    from videojudge_bench.doctor.examine import examine, to_json
+    from videojudge_bench.doctor.examine import examine, problem_rows, section_rows, to_json
     from videojudge_bench.doctor.scan import check_scan, scan_folder
 
     judges = [parse_judge(text) for text in judge or ()]
@@ -54,7 +50,7 @@ def doctor(
     for section in examine(judges, server or (), model, videos):
         sections.append(section)
         if not json:
-            _show(section)
+            show(section_rows(section), as_json=False, title=section.title)
     scan = None if videos is None else scan_folder(videos, jobs)
     if scan is not None:
         sections.append(scan.section())
@@ -63,33 +59,8 @@ def doctor(
         say_json(to_json(sections, scan, usable=usable))
         return 0 if usable else EXIT_FAILED
     if scan is not None:
-        _show(sections[-1])
-        _show_problems(scan)
+        show(section_rows(sections[-1]), as_json=False, title=sections[-1].title)
+        if problems := problem_rows(scan):
+            show(problems, as_json=False)
     say(["Nothing is broken." if usable else "Something is BROKEN: see above."])
     return 0 if usable else EXIT_FAILED
-
-
-def _show(section: Section) -> None:
-    rows = [(_SHOWN[f.status], f.name, _sentence(f.found, f.fix)) for f in section.findings]
-    table(("", "what", "found"), rows, title=section.title)
-
-
-def _show_problems(scan: Scan) -> None:
-    if not scan.problems:
-        return
-    rows = [
-        (
-            _SHOWN[video.state],
-            video.file,
-            f"{video.coverage:.2f}",
-            video.codec or "-",
-            "-" if video.duration_seconds is None else f"{video.duration_seconds:.1f} s",
-            _sentence(video.found, video.fix),
-        )
-        for video in scan.problems
-    ]
-    table(("", "file", "coverage", "codec", "duration", "what is wrong"), rows)
-
-
-def _sentence(found: str, fix: str) -> str:
-    return f"{found}. {fix}" if fix else found

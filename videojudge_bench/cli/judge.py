@@ -39,9 +39,9 @@ def judge(
        "response": "A dog digs.", "system": "x"}
 
     Optional: id, video (a path inside the folder of videos, where the file is not
-    <video_id>.<extension>), references (a list of good answers), description,
-    subtitles, labels. Lines with response_a and response_b (and system_a, system_b)
-    in place of response are two answers against each other.
+    <video_id>.<extension>), references (a list of good answers), description, subtitles, labels.
+    Lines with response_a and response_b (and system_a, system_b) in place of response are two
+    answers against each other.
 
       videojudge judge answers.jsonl --judge rouge_l -o verdicts.jsonl
       videojudge judge answers.jsonl --judge qwen2_5_vl,size=7b --videos DIR \
@@ -51,14 +51,13 @@ def judge(
       videojudge judge answers.jsonl --judge rouge_l --gold-subset human.jsonl \
         -o verdicts.jsonl
 
-    Every judgement is on disk before the next is asked for: the same command
-    resumes, and asks only for answers that were added since. Ctrl-C writes what
-    there is so far.
+    Every judgement is on disk before the next is asked for: the same command resumes, and asks only
+    for answers that were added since. Ctrl-C writes what there is so far.
 
-    Exit status: 0 the answers were judged (replies that could not be read and
-    missing videos are counted); 1 the judge failed on more than --max-failures of
-    them, or none has a verdict: the file says why, and the same command tries them
-    again; 2 used wrongly, nothing was judged; 130 interrupted.
+    Exit status: 0 the answers were judged (replies that could not be read and missing videos are
+    counted); 1 the judge failed on more than --max-failures of them, or none has a verdict: the
+    file says why, and the same command tries them again; 2 used wrongly, nothing was judged; 130
+    interrupted.
 
     Args:
         answers: JSON Lines, .jsonl.gz, or - for standard input

@@ -51,8 +51,8 @@ def show_judge(
 def check(judge: JudgeText, /, *, json: Json = False) -> int:
     """Check a judge of your own on a few built-in items, without any data.
 
-    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all
-    passed, 1 one failed.
+    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all passed, 1 one
+    failed.
 
       videojudge judges check my_pkg:Overlap,lower=false
     """

@@ -53,8 +53,8 @@ def add(
 ) -> None:
     """Add a run: a journal, or the folder of lmms_eval --log_samples.
 
-    Works out every number anew from the verdicts, and keeps run.json and the gzipped
-    ids and verdicts (no texts) under RESULTS/runs/<set>/<judge>/.
+    Works out every number anew from the verdicts, and keeps run.json and the gzipped ids and
+    verdicts (no texts) under RESULTS/runs/<set>/<judge>/.
 
     Args:
         run: a folder; all runs in it are added
@@ -88,9 +88,8 @@ def by(
 ) -> None:
     """Show the numbers per group of items, such as question type or system.
 
-    Shows every run once per value of a label, with intervals. A label is any of the
-    gold set's own (the field 'labels' of its rows), or one of these, which mean the
-    same on every set:
+    Shows every run once per value of a label, with intervals. A label is any of the gold set's own
+    (the field 'labels' of its rows), or one of these, which mean the same on every set:
 
       temporal   order: questions that need the order of events; other: the rest
       topic, duration, source, system (who answered: also means and ranks)

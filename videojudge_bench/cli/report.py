@@ -14,10 +14,9 @@ def compare(
 ) -> None:
     r"""Test whether one judge is better than another, on what both judged.
 
-    Shows the statistic of each run, the difference with a 95 % interval, a paired
-    permutation test that swaps the judges per video, and the items on which one is
-    nearer to gold than the other. Runs that were measured differently (other items,
-    other references) are refused.
+    Shows the statistic of each run, the difference with a 95 % interval, a paired permutation test
+    that swaps the judges per video, and the items on which one is nearer to gold than the other.
+    Runs that were measured differently (other items, other references) are refused.
 
       videojudge compare results/runs/vatex/minilm-9ref \
         results/runs/vatex/cider-9ref
@@ -59,9 +58,9 @@ def report(
 ) -> None:
     """Write one HTML page: a run, two beside each other, or a leaderboard.
 
-    The page loads nothing: numbers with intervals, plots, and every item with its
-    reply, verdict and gold, worst disagreements first. Of two runs the items that
-    flipped can be shown. A folder with many runs gives their leaderboard.
+    The page loads nothing: numbers with intervals, plots, and every item with its reply, verdict
+    and gold, worst disagreements first. Of two runs the items that flipped can be shown. A folder
+    with many runs gives their leaderboard.
 
       videojudge report results/runs/vatex/minilm-9ref -o report.html
       videojudge report runs/mine runs/other --videos DIR -o report.html

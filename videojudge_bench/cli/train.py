@@ -30,9 +30,9 @@ def train(
 ) -> None:
     r"""Train a judge on rated rows.
 
-    On the rows that `videojudge bootstrap` writes, a Qwen2.5-VL or Qwen3-VL learns to
-    write the reply (a rating, a preference, a rubric first) to the prompt that it will
-    be asked with, on the frames that it will see.
+    On the rows that `videojudge bootstrap` writes, a Qwen2.5-VL or Qwen3-VL learns to write the
+    reply (a rating, a preference, a rubric first) to the prompt that it will be asked with, on the
+    frames that it will see.
 
       videojudge recipes list
       videojudge train --recipe smoke_cpu --output out/smoke \
@@ -43,12 +43,11 @@ def train(
       accelerate launch --config_file CONFIG -m videojudge_bench.cli train \
         --recipe videojudge_7b …
 
-    The configurations of accelerate (one GPU, several, FSDP2, ZeRO-3) are listed by
-    `videojudge recipes list` too. Rows that do not fit or have no video are left out
-    and listed before training. Stopped by Ctrl-C, kill -9 or a full disk, the same
-    command resumes from the last checkpoint. The model is in OUTPUT/model, for
-    judge=videojudge,pretrained=OUTPUT/model. Exit status: 0 done, 1 stopped (run it
-    again), 2 used wrongly, 130 interrupted.
+    The configurations of accelerate (one GPU, several, FSDP2, ZeRO-3) are listed by `videojudge
+    recipes list` too. Rows that do not fit or have no video are left out and listed before
+    training. Stopped by Ctrl-C, kill -9 or a full disk, the same command resumes from the last
+    checkpoint. The model is in OUTPUT/model, for judge=videojudge,pretrained=OUTPUT/model. Exit
+    status: 0 done, 1 stopped (run it again), 2 used wrongly, 130 interrupted.
 
     Args:
         output: folder of the run

@@ -19,6 +19,8 @@ from videojudge_bench.doctor.scan import Scan
 from videojudge_bench.doctor.servers import servers
 from videojudge_bench.version import __version__
 
+_SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
+
 
 def examine(
     named: Sequence[tuple[str, Mapping[str, Scalar]]],
@@ -61,3 +63,34 @@ def to_json(found: list[Section], scan: Scan | None, *, usable: bool) -> dict[st
         },
         "videos": [] if scan is None else [asdict(video) for video in scan.problems],
     }
+
+
+def section_rows(section: Section) -> list[dict[str, str]]:
+    """Return the findings of a section as rows of text."""
+    return [
+        {"": _SHOWN[f.status], "what": f.name, "found": _sentence(f.found, f.fix)}
+        for f in section.findings
+    ]
+
+
+def problem_rows(scan: Scan) -> list[dict[str, str]]:
+    """Return the videos that are not sound as rows of text."""
+    return [
+        {
+            "": _SHOWN[video.state],
+            "file": video.file,
+            "coverage": f"{video.coverage:.2f}",
+            "codec": video.codec or "-",
+            "duration": _seconds(video.duration_seconds),
+            "what is wrong": _sentence(video.found, video.fix),
+        }
+        for video in scan.problems
+    ]
+
+
+def _seconds(duration: float | None) -> str:
+    return "-" if duration is None else f"{duration:.1f} s"
+
+
+def _sentence(found: str, fix: str) -> str:
+    return f"{found}. {fix}" if fix else found
