@@ -133,7 +133,7 @@ def test_an_unknown_judge_gets_the_nearest_names() -> None:
         build("rouge", {})
     text = str(caught.value)
     assert text.startswith("unknown judge 'rouge'. Did you mean 'rouge_l'? Known: ")
-    assert text.endswith("See `videojudge judges`. A class of your own is module:Class.")
+    assert text.endswith("See `videojudge judges list`. A class of your own is module:Class.")
 
 
 @pytest.mark.parametrize(

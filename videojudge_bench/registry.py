@@ -96,7 +96,7 @@ def judge_class(name: str) -> type[Judge]:
         UnknownNameError: no such judge, or no such class in the module.
         ConfigError: the module cannot be imported, or the class is no `Judge`.
     """
-    found = find_class("judge", name, names(), hint="See `videojudge judges`.")
+    found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
     if not issubclass(found, Judge):
         raise ConfigError(f"judge {name!r}: it is not a subclass of videojudge_bench.Judge")
     return found

@@ -45,7 +45,7 @@ class Amount:
 FULL = Amount(100, 100, 6, 200_000, 5, is_short=False)
 SHORT = Amount(6, 4, 1, 2_000, 1, is_short=True)
 
-_SLOW = ("bootstrap", "bootstrap-experiment")
+_SLOW = ("bootstrap", "experiments")
 _QUICK = ("data add", "runner", "leaderboard add", "describe", "rubrics export")
 
 
@@ -72,7 +72,7 @@ def troubles(folder: Path, amount: Amount) -> Json:
         case
         for case in cases.CASES
         # An experiment writes at its end alone, and takes longest.
-        if case.name != "bootstrap-experiment" and (case.name in _QUICK or not amount.is_short)
+        if case.name != "experiments" and (case.name in _QUICK or not amount.is_short)
     ]
     with small_disk(folder) as disk:
         for case in wanted:

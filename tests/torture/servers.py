@@ -247,7 +247,7 @@ def bootstrap_case(base_url: str) -> Case:
         for option in (f"base_url={base_url}", f"model={MODEL}",
                        f"timeout_seconds={TIMEOUT_SECONDS}")
     ]  # fmt: skip
-    words = [word for change in changes for word in ("--set", change)]
+    words = [word for change in changes for word in ("--override", change)]
     command = ("bootstrap", "--recipe", "server.yaml", "-o", "made", *words)
     return Case("bootstrap with a server", lambda: main(command))
 

@@ -201,9 +201,12 @@ def test_problems_of_all_stages_are_told_with_the_stage(tmp_path: Path) -> None:
         (("judge.score=mean",), "score='mean': it is one of "),
         (("data.share=0",), "data.share: Input should be greater than 0"),
         (("stages.judge.data.share=1",), "the recipe has no stages"),
-        (("model",), "--set 'model' is not key=value"),
-        (("model.pretrained.name=x",), "--set model.pretrained.name=…: pretrained holds no opti"),
-        (("seed=[",), "--set 'seed=[': the value is no YAML"),
+        (("model",), "--override: expected KEY=VALUE, got 'model'"),
+        (
+            ("model.pretrained.name=x",),
+            "--override model.pretrained.name=…: pretrained holds no opti",
+        ),
+        (("seed=[",), "--override 'seed=[': the value is no YAML"),
     ],
 )
 def test_what_cannot_work_is_refused(tmp_path: Path, changes: tuple[str, ...], text: str) -> None:

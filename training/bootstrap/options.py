@@ -140,7 +140,7 @@ class BootstrapOptions(BaseModel):
         if self.rubric is not None and "rubric" not in self.export.kinds:
             raise ValueError(
                 f"rubric: no row needs one with export.kinds={list(self.export.kinds)}; add "
-                "`rubric` to the kinds, or leave the role out (--set rubric=null)"
+                "`rubric` to the kinds, or leave the role out (--override rubric=null)"
             )
         return self
 

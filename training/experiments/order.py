@@ -8,15 +8,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.metrics.within import Within
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.rows import responses_of
+from videojudge_bench.training.bootstrap.run_folder import FACTS_FILE, RunFolder
 
 LETTERS = "ABCDE"
 RESAMPLING = Resampling()
@@ -99,6 +102,22 @@ def _name(key: str) -> str:
         return {TAU: "Kendall's tau with the labels", EXACT: "exactly the labels' order"}[key]
     low, high = pair.split("_")
     return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
+
+
+def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
+    """Return the responses of the folder of a bootstrap, as `blinded` draws them.
+
+    Raises:
+        ConfigError: it is no such folder, or no instruction has all five responses.
+    """
+    if limit < 1:
+        raise ConfigError(f"--limit: expected 1 or more, got {limit}")
+    if not (data / FACTS_FILE).is_file():
+        raise ConfigError(f"{data} has no {FACTS_FILE}; give the output of `videojudge bootstrap`")
+    blinds = blinded(RunFolder(data).outcomes(), limit, seed=seed)
+    if not blinds:
+        raise ConfigError(f"{data} has no instruction with all five responses to put in order")
+    return blinds
 
 
 def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:

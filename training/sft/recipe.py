@@ -125,6 +125,11 @@ def recipes() -> list[str]:
     return recipes_in(RECIPES_FOLDER)
 
 
+def configurations() -> list[Path]:
+    """Return our configurations of accelerate."""
+    return sorted((Path(__file__).parents[1] / "accelerate").glob("*.yaml"))
+
+
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some options changed.
 
@@ -187,7 +192,7 @@ def _together(model: ModelOptions, stages: Sequence[_Stage]) -> list[str]:
 def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]]:
     if listed is None:
         if changes:
-            raise ConfigError(f"--set {changes[0]!r}: the recipe has no stages")
+            raise ConfigError(f"--override {changes[0]!r}: the recipe has no stages")
         return [{}]
     if not isinstance(listed, list) or not all(isinstance(stage, dict) for stage in listed):
         raise ConfigError("stages: it is a list of sections with a `name`")
@@ -198,7 +203,7 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
         name, _, inner = rest.partition(".")
         if name not in found or not inner:
             raise ConfigError(
-                f"--set {change!r}: it is stages.NAME.SECTION.OPTION=VALUE, and the stages are "
+                f"--override {change!r}: it is stages.NAME.SECTION.OPTION=VALUE, and the stages are "
                 f"{', '.join(found)}"
             )
         make_change(found[name], f"{inner}={value}")

@@ -109,7 +109,7 @@ def run_loop(
         folder: where everything goes.
         world: how large the world is; None: `WORLD`.
         seed: of the model's weights and of the order in which it learns.
-        changes: of the training's recipe, as `--set` takes them.
+        changes: of the training's recipe, as `--override` takes them.
         say: told what is done, a line each.
 
     Raises:
@@ -129,9 +129,9 @@ def run_loop(
             with _timed(say, f"judging, {name}"):
                 _lmms_eval(loop, options)
         _videojudge(
-            "leaderboard", "add", str(loop.journal), "--results", str(loop.results), "--replace"
+            "leaderboard", "add", str(loop.journal), "--results", str(loop.results), "--overwrite"
         )
-        _videojudge("leaderboard", "--results", str(loop.results))
+        _videojudge("leaderboard", "build", "--results", str(loop.results))
     return loop
 
 
@@ -141,7 +141,7 @@ def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
     Args:
         output: the folder of the bootstrap.
         world: the folder of the world.
-        changes: of recipe `small_world`, as `--set` takes them.
+        changes: of recipe `small_world`, as `--override` takes them.
 
     Raises:
         RunStoppedError: it did not come to an end.
@@ -165,7 +165,7 @@ def train_judge(
     Args:
         loop: whose world, base and rows; the training goes to its folder `judge/`.
         seed: of the order of rows.
-        changes: of the recipe, as `--set` takes them.
+        changes: of the recipe, as `--override` takes them.
         say: told what is done.
     """
     own = [

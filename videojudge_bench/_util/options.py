@@ -38,24 +38,20 @@ def parse_options(text: str) -> dict[str, str]:
     return _read(_SEPARATOR.split(text) if text.strip() else ())
 
 
-def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
-    """Return name and options of the judge in `NAME,option=value,…`, or `judge=NAME,…`.
+def parse_named(kind: str, text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options in `NAME,option=value,…`, or `kind=NAME,…`.
 
     Raises:
         ConfigError: as `parse_options`.
     """
-    options = parse_options(f"judge={text.removeprefix('judge=')}")
-    name = options.pop("judge")
+    options = parse_options(f"{kind}={text.removeprefix(f'{kind}=')}")
+    name = options.pop(kind)
     return name, {key: scalar(value) for key, value in options.items()}
 
 
-def options_of_words(words: Iterable[str]) -> dict[str, Scalar]:
-    """Return the options that the words `option=value` of a command line give.
-
-    Raises:
-        ConfigError: as `parse_options`.
-    """
-    return {key: scalar(value) for key, value in _read(words).items()}
+def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options of the judge in `NAME,option=value,…`; raises as `parse_named`."""
+    return parse_named("judge", text)
 
 
 def _read(parts: Iterable[str]) -> dict[str, str]:

@@ -144,7 +144,7 @@ def specificity(
     if not known:
         raise ConfigError(
             f"none of the {len(book.groups)} rubrics of {book.path} is about an instruction of "
-            f"{gold_set.info.task}; give the set that they were written for by --set"
+            f"{gold_set.info.task}; give the set that they were written for by --gold-set"
         )
     if among < 2:
         raise ConfigError(f"among={among}: a rubric's own instance and others are at least 2")

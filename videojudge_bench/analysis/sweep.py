@@ -201,7 +201,7 @@ def _check(plan: SweepPlan) -> None:
     if REFERENCES in plan.options:
         raise ConfigError("references is no option of a judge here; give --references N")
     if len(set(plan.sets)) < len(plan.sets):
-        raise ConfigError(f"--set {','.join(plan.sets)}: a set is named twice")
+        raise ConfigError(f"--gold-set {','.join(plan.sets)}: a set is named twice")
     given = [name for name in (*plan.options, *plan.vary) if name != REFERENCES]
     registry.check_options(
         plan.judge, given, engine=plan.options.get("engine"), also_allowed=[REFERENCES]

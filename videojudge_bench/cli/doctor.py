@@ -2,105 +2,94 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import Verbs, add_verb, say, table
+from cyclopts import Parameter
+
+from videojudge_bench._util.options import Scalar, parse_judge
+from videojudge_bench._util.terminal import say, say_json, table
+from videojudge_bench.cli._options import EXIT_FAILED, JUDGE, Json, completed, judge_words
 
 if TYPE_CHECKING:
     from videojudge_bench.doctor.findings import Section
     from videojudge_bench.doctor.scan import Scan
 
-EXIT_BROKEN = 1
-
 _SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
 
 
-def add_doctor(verbs: Verbs) -> None:
-    """Add `doctor` to a parser's verbs."""
-    doctor = add_verb(
-        verbs,
-        "doctor",
-        _doctor,
-        "say what works on this machine, what does not, and how to mend it",
-        "Without options: what is installed, which decoders decode sample videos, "
-        "which judges can run here and why the others cannot, GPUs, memory and room, and how many "
-        "videos of each gold set are here. With --judge, --server or --videos: only that. Nothing "
-        "is downloaded but the configuration of a --judge on the hub. Exit status: 0, all of it "
-        "is usable; 1, something is broken. A line with – is no fault: it says what is not here.",
-    )
-    doctor.add_argument(
-        "--judge",
-        action="append",
-        default=[],
-        metavar="NAME,option=value,…",
-        help="make this judge with these options, as for --model_args, and say whether its weights "
-        "fit; may be repeated",
-    )
-    doctor.add_argument(
-        "--server",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="ask this server (http://localhost:8000/v1) for its models and short replies, and "
-        "whether it takes images, videos with their times and replies that are begun; the key is "
-        "what OPENAI_API_KEY says; may be repeated",
-    )
-    doctor.add_argument("--model", help="of the servers; default: the first that each lists")
-    doctor.path(
-        "--videos",
-        "DIR",
-        "decode every video in this folder, as a judge would, list what is broken, and count the "
-        "videos of each gold set",
-    )
-    doctor.number("--jobs", "videos at once; default: one a CPU core")
-    doctor.flag("--json", "print JSON, for programs")
+def doctor(
+    *,
+    judge: Annotated[list[str] | None, completed(judge_words, help=f"{JUDGE}; repeatable")] = None,
+    server: Annotated[list[str] | None, Parameter()] = None,
+    model: str | None = None,
+    videos: Path | None = None,
+    jobs: int | None = None,
+    json: Json = False,
+) -> int:
+    """Report what works on this machine, what does not, and how to fix it.
 
+    Without options: what is installed, which decoders decode sample videos, which
+    judges can run here and why the others cannot, GPUs, memory and room, and how many
+    videos of each gold set are here. With --judge, --server or --videos: only that.
+    Nothing is downloaded but the configuration of a --judge on the hub. Exit status:
+    0 all of it is usable; 1 something is broken. A line with – is no fault: it says
+    what is not here.
 
-def _doctor(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.doctor.scan import scan_folder
+    Args:
+        server: ask this server (http://localhost:8000/v1) for its models and short replies, and
+            whether it takes images, videos with their times and replies that are begun; the key is
+            what OPENAI_API_KEY says; repeatable
+        model: of the servers; default: the first that each lists
+        videos: decode every video in this folder, as a judge would, list what is broken, and count
+            the videos of each gold set
+        jobs: videos at once; default: one a CPU core
+    """
+    from videojudge_bench.doctor.scan import check_scan, scan_folder
 
-    found: list[Section] = []
-    for section in _sections(arguments):
-        found.append(section)
-        if not arguments.json:
+    judges = [parse_judge(text) for text in judge or ()]
+    check_scan(videos, jobs)
+    sections: list[Section] = []
+    for section in _sections(judges, server or (), model, videos):
+        sections.append(section)
+        if not json:
             _show(section)
-    scan = None if arguments.videos is None else scan_folder(arguments.videos, arguments.jobs)
+    scan = None if videos is None else scan_folder(videos, jobs)
     if scan is not None:
-        found.append(scan.section())
-    usable = all(section.is_usable for section in found)
-    if arguments.json:
-        say([json.dumps(_as_json(found, scan, usable=usable), indent=1, ensure_ascii=False)])
-        return 0 if usable else EXIT_BROKEN
+        sections.append(scan.section())
+    usable = all(section.is_usable for section in sections)
+    if json:
+        say_json(_as_json(sections, scan, usable=usable))
+        return 0 if usable else EXIT_FAILED
     if scan is not None:
-        _show(found[-1])
+        _show(sections[-1])
         _show_problems(scan)
     say(["Nothing is broken." if usable else "Something is BROKEN: see above."])
-    return 0 if usable else EXIT_BROKEN
+    return 0 if usable else EXIT_FAILED
 
 
-def _sections(arguments: argparse.Namespace) -> Iterator[Section]:
+def _sections(
+    judges: Sequence[tuple[str, Mapping[str, Scalar]]],
+    addresses: Sequence[str],
+    model: str | None,
+    videos: Path | None,
+) -> Iterator[Section]:
     """Yield what was asked about, or else everything about this machine."""
     from videojudge_bench.doctor.goldsets import gold_sets
     from videojudge_bench.doctor.judges import asked_judges
-    from videojudge_bench.doctor.scan import check_scan
     from videojudge_bench.doctor.servers import servers
 
-    judges = [parse_judge(text) for text in arguments.judge]
-    check_scan(arguments.videos, arguments.jobs)
-    if not (judges or arguments.server or arguments.videos):
+    if not (judges or addresses or videos):
         yield from _machine_sections()
     if judges:
         yield asked_judges(judges)
-    if arguments.server:
-        yield servers(arguments.server, arguments.model)
-    if arguments.videos:
-        yield gold_sets(arguments.videos)
+    if addresses:
+        yield servers(addresses, model)
+    if videos:
+        yield gold_sets(videos)
 
 
 def _machine_sections() -> Iterator[Section]:

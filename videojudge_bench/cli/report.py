@@ -2,87 +2,89 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.files import check_output
-from videojudge_bench._util.terminal import Verbs, add_verb, say, table
+from videojudge_bench._util.command import opened_output
+from videojudge_bench._util.terminal import note, say, say_json, table
+from videojudge_bench.cli._options import Json, Output
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.comparing import Compared
 
-RUN_HELP = "folder with one run: its journal, or a folder of results/runs"
 
-_COMPARE = """\
-Compares two runs on the items that both judged and parsed: the statistic of each, the difference
-with a 95 % interval, a paired permutation test that swaps the judges per video, and the items on
-which one is nearer to gold than the other. Runs that were measured differently (other items, other
-references) are refused.
+def compare(
+    a: Path, b: Path, /, *, statistic: str | None = None, items: int = 10, json: Json = False
+) -> None:
+    """Test whether one judge is better than another, on what both judged.
 
-  videojudge compare results/runs/vatex/minilm-9ref results/runs/vatex/cider-9ref"""
+    Shows the statistic of each run, the difference with a 95 % interval, a paired
+    permutation test that swaps the judges per video, and the items on which one is
+    nearer to gold than the other. Runs that were measured differently (other items,
+    other references) are refused.
 
-_REPORT = """\
-Writes one self-contained page that loads nothing: numbers with intervals, plots, and every item
-with its reply, verdict and gold, worst disagreements first. Of two runs the items that flipped can
-be shown. A folder with many runs gives their leaderboard.
+      videojudge compare results/runs/vatex/minilm-9ref \\
+        results/runs/vatex/cider-9ref
 
-  videojudge report results/runs/vatex/minilm-9ref -o report.html
-  videojudge report runs/mine runs/other --videos DIR -o report.html"""
-
-
-def add_look(verbs: Verbs) -> None:
-    """Add `compare` and `report` to a parser's verbs."""
-    what = "is one judge better than another? A paired test, and the items that flipped"
-    compare = add_verb(verbs, "compare", _compare, what, _COMPARE)
-    compare.add_argument("a", type=Path, metavar="A", help=RUN_HELP)
-    compare.add_argument("b", type=Path, metavar="B", help="another run on the same items")
-    compare.add_argument(
-        "--statistic", metavar="KEY", help="default: the one that ranks judges on this set"
-    )
-    compare.number("--items", "how many of the items that flipped most to show", default=10)
-    what = "one HTML page to look at: a run, two beside each other, or a leaderboard"
-    report = add_verb(verbs, "report", _report, what, _REPORT)
-    what = "a journal, a folder of results/runs, or a folder with many runs"
-    report.add_argument("run", type=Path, metavar="RUN", help=what)
-    report.add_argument("other", type=Path, nargs="?", metavar="RUN2", help="another run, beside")
-    report.path("-o --output", "FILE.html", "the page", required=True)
-    what = "how many of the worst disagreements to show with frames and prompt"
-    report.number("--worst", what, default=24)
-    report.path("--videos", "DIR", "folder with the video files, for the frames")
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.leaderboard.opening import open_run, open_runs
-    from videojudge_bench.report import making, page
-
-    output: Path = arguments.output
-    check_output(output)
-    if arguments.other is None:
-        runs = open_runs(arguments.run)
-    else:
-        folders = (arguments.run, arguments.other)
-        runs = [open_run(folder) for folder in folders]
-    say(f"{run.title}: {len(run.judgements):,} items" for run in runs)
-    if arguments.other is None and len(runs) > 1:
-        made = making.many_page(runs)
-    else:
-        made = making.runs_page(runs, worst=arguments.worst, videos=arguments.videos)
-    page.write(made, output)
-    say([f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)"])
-    return 0
-
-
-def _compare(arguments: argparse.Namespace) -> int:
+    Args:
+        a: folder with one run: its journal, or a folder of results/runs
+        b: another run on the same items
+        statistic: default: the one that ranks judges on this set
+        items: how many of the items that flipped most to show
+    """
     from videojudge_bench.leaderboard.comparing import compare_runs
     from videojudge_bench.leaderboard.opening import open_run, with_distinct_names
 
-    runs = [open_run(path) for path in (arguments.a, arguments.b)]
-    a, b = with_distinct_names(runs)
-    found = compare_runs(a, b, statistic=arguments.statistic)
-    _print_test(found)
-    _print_flips(found, max(0, arguments.items))
-    return 0
+    runs = [open_run(path) for path in (a, b)]
+    one, other = with_distinct_names(runs)
+    both = compare_runs(one, other, statistic=statistic)
+    if json:
+        say_json(both.to_json(max(0, items)))
+        return
+    _print_test(both)
+    _print_flips(both, max(0, items))
+
+
+def report(
+    run: Path,
+    other: Path | None = None,
+    /,
+    *,
+    output: Output,
+    worst: int = 24,
+    videos: Path | None = None,
+) -> None:
+    """Write one HTML page: a run, two beside each other, or a leaderboard.
+
+    The page loads nothing: numbers with intervals, plots, and every item with its
+    reply, verdict and gold, worst disagreements first. Of two runs the items that
+    flipped can be shown. A folder with many runs gives their leaderboard.
+
+      videojudge report results/runs/vatex/minilm-9ref -o report.html
+      videojudge report runs/mine runs/other --videos DIR -o report.html
+
+    Args:
+        run: a journal, a folder of results/runs, or a folder with many runs
+        other: another run, beside
+        output: the page, .html; - for standard output
+        worst: how many of the worst disagreements to show with frames and prompt
+        videos: folder with the video files, for the frames
+    """
+    from videojudge_bench.leaderboard.opening import open_run, open_runs
+    from videojudge_bench.report import making, page
+
+    with opened_output(output, ".html") as target:
+        if other is None:
+            runs = open_runs(run)
+        else:
+            runs = [open_run(folder) for folder in (run, other)]
+        note(*(f"{run.title}: {len(run.judgements):,} items" for run in runs))
+        if other is None and len(runs) > 1:
+            content = making.many_page(runs)
+        else:
+            content = making.runs_page(runs, worst=worst, videos=videos)
+        page.write(content, target)
+        note(f"wrote {output} ({target.stat().st_size / 1e6:.1f} MB)")
 
 
 def _print_test(found: Compared) -> None:

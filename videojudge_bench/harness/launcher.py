@@ -25,7 +25,7 @@ from types import ModuleType
 
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
-from videojudge_bench._util.streams import check_current_folder, is_open, prepare_streams
+from videojudge_bench._util.streams import is_open, prepare_streams, use_current_folder
 from videojudge_bench._util.terminal import warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.harness import plugin
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     prepare_streams()
     try:
-        check_current_folder()
+        use_current_folder()
         if not is_open(sys.stdout):
             raise ConfigError(
                 "standard output is closed, and the results go there; redirect it, for example to "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from videojudge_bench import metrics
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.bootstrap import Resampling
@@ -32,6 +33,25 @@ class Compared:
     interval: tuple[float, float] | None
     flips: tuple[Flip, ...]
     n_both: int
+
+    def to_json(self, items: int) -> dict[str, Json]:
+        """Return the comparison, with the so many items that flipped most."""
+        nearer_b = sum(flip.gain > 0 for flip in self.flips)
+        low, high = self.interval or (None, None)
+        return {
+            "task": self.a.info.task,
+            "judge_a": self.a.name,
+            "judge_b": self.b.name,
+            **vars(self.test),
+            "low": low,
+            "high": high,
+            "nearer_to_gold": {
+                "a": len(self.flips) - nearer_b,
+                "b": nearer_b,
+                "alike": self.n_both - len(self.flips),
+            },
+            "flips": [{"id": flip.item_id, "gain": flip.gain} for flip in self.flips[:items]],
+        }
 
 
 def compare_runs(

@@ -22,12 +22,14 @@ from videojudge_bench.errors import ConfigError, DataError, NoDataError, Unknown
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.leaderboard.stored import (
+    RUN_FILE,
     Part,
     StoredRun,
     folder_name,
     gold_set_of,
     kept_info,
     overlap_of,
+    read_run,
 )
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.run import journal
@@ -93,6 +95,33 @@ def find_runs(folder: Path) -> list[FoundRun]:
             "of lmms-eval (run it with --log_samples --output_path DIR, and give DIR)"
         )
     return found
+
+
+def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
+    """Check that no run which was made in another way is stored under a name.
+
+    Args:
+        folder: of the stored runs.
+        run: the run that is to be stored.
+        name: of its judge in the tables.
+
+    Raises:
+        ConfigError: one is, or one with more verdicts.
+    """
+    there = folder / run.gold_set / run.folder_name(name)
+    if not (there / RUN_FILE).exists():
+        return
+    other = read_run(there)
+    problem = ""
+    if dict(other.signature.judge) != dict(run.judge):
+        problem = "a run with another signature"
+    elif len(other.verdicts) > len(run.judgements):
+        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
+    if problem:
+        raise ConfigError(
+            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
+            "that one with --overwrite"
+        )
 
 
 def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from videojudge_bench import registry
+from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Continuation,
@@ -22,7 +22,8 @@ from videojudge_bench.engine import (
     Sampling,
 )
 from videojudge_bench.errors import ConfigError, JournalBusyError
-from videojudge_bench.goldsets.view import DescriptionRow, read_rows_of
+from videojudge_bench.goldsets.jsonl import find_videos
+from videojudge_bench.goldsets.view import DescriptionRow, read_rows_of, view_of
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 from videojudge_bench.run._batcher import AsyncBatcher
@@ -51,6 +52,33 @@ class DescribeOptions:
     engine_options: Mapping[str, Scalar] = field(default_factory=dict)
     prompt: Path | None = None
     sampling: Sampling = Sampling(max_tokens=2048)
+
+
+def videos_to_describe(
+    gold_set: str | None, folder: Path | None, limit: int | None
+) -> dict[str, Path]:
+    """Return the files of videos by their id, in the order of the ids.
+
+    Args:
+        gold_set: the name of the gold set whose videos they are.
+        folder: where they are; without a gold set, all videos in it.
+        limit: the first so many.
+
+    Raises:
+        ConfigError: neither a gold set nor a folder is given, or no video is found.
+    """
+    if gold_set is not None:
+        view = view_of(goldsets.load(gold_set), 0, folder)
+        wanted = {example.item.video_id for example in view.gold_set.examples}
+        videos = {i: path for i, path in sorted(view.videos.items()) if i in wanted}
+    elif folder is not None:
+        videos = dict(sorted(find_videos(folder).items()))
+    else:
+        raise ConfigError("expected videos, got none: give --gold-set NAME, --videos DIR, or both")
+    if not videos:
+        where = folder or f"the folder of {gold_set}"
+        raise ConfigError(f"no video was found in {where}; give --videos DIR")
+    return dict(list(videos.items())[:limit])
 
 
 class Describer:
