@@ -165,13 +165,7 @@ class TextEncoder:
 
 
 class CompactEncoder(TextEncoder):
-    """The encoder of a file of weights.
-
-    Args:
-        weights: of the network, and of the words.
-        batch_size: texts that go through the network at once.
-        bfloat16: whether matrices are multiplied in bfloat16.
-    """
+    """The encoder of a file of weights."""
 
     def __init__(self, weights: Weights, *, batch_size: int = 64, bfloat16: bool = False) -> None:
         super().__init__(

@@ -35,11 +35,6 @@ _ROWS_AT_ONCE = 4096
 def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -> Mapping[str, int]:
     """Write the rows of all kept seeds below a folder; return their number by file name.
 
-    Args:
-        outcomes: in the order in which rows are to be written.
-        folder: `data/` in it is replaced.
-        options: which rows.
-
     Raises:
         OSError: the folder cannot be written; what was there before is left as it was.
     """

@@ -21,13 +21,7 @@ _BY_RULE = ("perturb", "small_world")
 
 
 def finish(folder: RunFolder, rows: RowOptions, report: ReportKind = "auto") -> list[Path]:
-    """Write `data/`, the report and the card; return what was written.
-
-    Args:
-        folder: of a run that is through.
-        rows: which rows are made.
-        report: `full`, `brief`, or `auto`: full from `FULL_FROM` seeds on.
-    """
+    """Write `data/`, the report and the card; return what was written."""
     rows = _with_validation(rows, folder)
     counts = write_rows(folder.outcomes(), folder.path, rows)
     generator = folder.facts().get("generator")

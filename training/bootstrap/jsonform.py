@@ -26,12 +26,6 @@ def to_json(value: Seed | Draft | Evaluation | Outcome) -> dict[str, Json]:
 def from_json(kind: type[FormT], data: object, *, path: Path, line: int) -> FormT:
     """Return the value of a JSON object that `to_json` wrote.
 
-    Args:
-        kind: of the value.
-        data: the object.
-        path: of the file that holds it.
-        line: on which it stands there, from 1.
-
     Raises:
         DataError: a field is missing or of the wrong type; with file, line and field.
     """

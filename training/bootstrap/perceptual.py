@@ -71,9 +71,6 @@ def _hash(frame: npt.NDArray[np.uint8]) -> Hashes:
 class LookAlikes:
     """Finds the sets that have a video which looks like a given one.
 
-    Args:
-        videos: the files of each set, by its name. Each is decoded once, here.
-
     Raises:
         VideoError: a file of a set cannot be decoded.
     """

@@ -223,12 +223,7 @@ class PromptedRubrics(Prompted):
 
 
 def draft_of(reply: Reply, tag: str) -> Draft:
-    """Return what the last complete tags of a reply hold, or a draft that says what is wrong.
-
-    Args:
-        reply: of a model.
-        tag: the name of the tags, such as `answer`.
-    """
+    """Return what the last complete tags of a reply hold, or a draft that says what is wrong."""
     text = last_tagged(reply.text, tag)
     problem = "" if text else _untagged(reply, tag)
     return Draft(text, usage=reply.usage, problem=problem, raw=reply.text)
@@ -252,10 +247,6 @@ def last_tagged(reply: str, tag: str) -> str:
     """Return what the last complete tags of a reply hold, stripped; "" when there are none.
 
     Of a reply that reasons between `<think>` tags, what follows them counts.
-
-    Args:
-        reply: of a model.
-        tag: the name of the tags.
     """
     found = _tagged(tag).findall(_REASONED.split(reply)[-1])
     return str(found[-1]).strip() if found else ""

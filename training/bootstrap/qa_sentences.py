@@ -58,10 +58,6 @@ _NOT_A_VERB = (
 def answer_text(question: str, answer: str) -> tuple[str, Form]:
     """Return a text that says what a question and its answer say, and which form it has.
 
-    Args:
-        question: with or without its question mark.
-        answer: a few words.
-
     Returns:
         One declarative sentence, or the question followed by its answer; both begin with a capital
         and end with a mark.

@@ -63,12 +63,7 @@ class ReportFacts:
 
 @dataclass
 class _Page:
-    """Lines of Markdown.
-
-    Attributes:
-        plots: whether there are any beside it.
-        lines: so far.
-    """
+    """Lines of Markdown."""
 
     plots: bool = True
     lines: list[str] = field(default_factory=list)
@@ -92,13 +87,7 @@ class _Page:
 def write_report(
     outcomes: Callable[[], Iterable[Outcome]], folder: Path, facts: ReportFacts
 ) -> Path:
-    """Write `report.md` and `plots/*.svg` into a folder; return the report's path.
-
-    Args:
-        outcomes: gives all outcomes of the run; called once.
-        folder: of the run.
-        facts: what to say beside.
-    """
+    """Write `report.md` and `plots/*.svg` into a folder; return the report's path."""
     tallies, compared, classified = Tallies(), Drawn(COMPARED), Drawn(CLASSIFIED)
     takers = (tallies.add, compared.add, classified.add) if facts.full else (tallies.add,)
     read_all(outcomes(), *takers)

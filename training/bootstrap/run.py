@@ -32,13 +32,7 @@ Progress = Callable[[Tally, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended.
-
-    Attributes:
-        tally: what became of the seeds that are through.
-        seeds: how many there are in all.
-        budget: why no more could be spent; "" when all seeds are through.
-    """
+    """How a run ended."""
 
     tally: Tally
     seeds: int

@@ -51,11 +51,7 @@ class Shard:
 
 
 class RunFolder:
-    """The files of one bootstrap.
-
-    Args:
-        path: the folder; made by the first thing that is written.
-    """
+    """The files of one bootstrap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

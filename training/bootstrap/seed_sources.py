@@ -70,10 +70,6 @@ def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
     Lists in JSON are read a row at a time, and JSON lines a line at a time: memory does not grow
     with the file. (What travels with the package is small.)
 
-    Args:
-        name: one of `SOURCES`.
-        path: of its file or folder, where it needs one.
-
     Raises:
         ConfigError: as `split_spec`.
         DataError: a file cannot be read, or a row is malformed; with file, line and field.

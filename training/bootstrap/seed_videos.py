@@ -18,9 +18,6 @@ UNREADABLE = "video that cannot be decoded"
 class VideoFolder:
     """The video files below a folder.
 
-    Args:
-        path: the folder.
-
     Raises:
         ConfigError: there is no such folder.
     """
@@ -75,11 +72,6 @@ class SeedVideos:
     @classmethod
     def of(cls, folder: Path | None, gold: GoldVideos, specs: Sequence[str]) -> SeedVideos:
         """Return the videos of a folder, to be compared with those of gold sets.
-
-        Args:
-            folder: of the seeds' videos; None: there is none, and nothing is compared.
-            gold: the gold sets.
-            specs: `set=folder`, beside the folders that the sets know themselves.
 
         Raises:
             ConfigError: there is no such folder, or it holds no video of its set.

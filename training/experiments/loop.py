@@ -100,12 +100,7 @@ def _whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
 
 
 def table_of(rows: Mapping[str, Figures], shares: Mapping[str, str]) -> list[str]:
-    """Return a table with a row for each arm: its setting, shares in percent, calls.
-
-    Args:
-        rows: figures by arm, one at least; see `loop_measures.figures_of`.
-        shares: title of a column by the metric that it shows.
-    """
+    """Return a table with a row for each arm: its setting, shares in percent, calls."""
     settings = [name for name in next(iter(rows.values())) if name not in COUNTED]
     lines: list[list[str]] = []
     for row in rows.values():

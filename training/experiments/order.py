@@ -102,13 +102,7 @@ def _name(key: str) -> str:
 
 
 def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
-    """Return kept instructions with their five responses, instructions and order drawn by hash.
-
-    Args:
-        outcomes: of a bootstrap.
-        most: so many of them, or all where there are fewer.
-        seed: of the draw.
-    """
+    """Return kept instructions with their five responses, instructions and order drawn by hash."""
     kept = (outcome for outcome in outcomes if outcome.kept)
     drawn = heapq.nsmallest(
         most, kept, key=lambda outcome: unit_interval(f"order-{seed}", outcome.seed.id)
@@ -148,12 +142,7 @@ def read_order(said: str, n: int) -> tuple[float, ...] | str:
 
 
 def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING) -> OrderCheck:
-    """Return how orders agree with the labels.
-
-    Args:
-        ordered: what was said of each instruction.
-        resampling: of the videos.
-    """
+    """Return how orders agree with the labels."""
     found = [(each.blind, each.scores) for each in ordered if each.scores is not None]
     problems = tuple(each.problem for each in ordered if each.scores is None)
     if not found:

@@ -48,12 +48,7 @@ _PICTURES = ("![Spearman](spearman.svg)", "", "![Confusion](confusion.svg)")
 
 
 def summarise(loop: LoopFolder, output: Path) -> Path:
-    """Write `README.md`, `numbers.json` and plots of a finished loop; return the first.
-
-    Args:
-        loop: whose verdicts are in its journal; those that are missing are asked for.
-        output: a folder.
-    """
+    """Write `README.md`, `numbers.json` and plots of a finished loop; return the first."""
     with own_home(loop):
         gold_set = goldsets.load(GOLD_SET)
         verdicts = {

@@ -74,13 +74,7 @@ _ROWS_A_STEP = 160
 
 @dataclass(frozen=True)
 class Training:
-    """A judge that is trained for an experiment.
-
-    Attributes:
-        bootstrap: changes of the bootstrap's recipe, beside those of the loop.
-        recipe: changes of the training's recipe.
-        kinds: rows that are exported.
-    """
+    """A judge that is trained for an experiment."""
 
     bootstrap: tuple[str, ...] = ()
     recipe: tuple[str, ...] = ()
@@ -132,12 +126,7 @@ TRAININGS: Mapping[str, Training] = {
 
 
 class Judges:
-    """The judges of a loop, and those that go on from its model that tells right from wrong.
-
-    Args:
-        loop: a finished loop.
-        say: told what is done.
-    """
+    """The judges of a loop, and those that go on from its model that tells right from wrong."""
 
     def __init__(self, loop: LoopFolder, say: Say = print) -> None:
         self._loop, self._say = loop, say
@@ -308,12 +297,6 @@ def run_experiments(
 
     Beside it stands `tables.md`, with the same numbers to read.
 
-    Args:
-        folders: of the loops.
-        names: of `EXPERIMENTS`; none: all of them.
-        output: the folder that the numbers go to.
-        say: told what is done.
-
     Raises:
         UnknownNameError: no such experiment.
         ConfigError: a folder holds no finished loop.
@@ -342,11 +325,7 @@ def run_experiments(
 
 
 def page_of(found: Mapping[str, Json]) -> str:
-    """Return a page of Markdown with the tables of all experiments.
-
-    Args:
-        found: what `numbers.json` holds: figures by `experiment/loop`, then by view.
-    """
+    """Return a page of Markdown with the tables of all experiments."""
     lines = [
         "# Experiments in the small world",
         "",

@@ -47,13 +47,7 @@ def rounded(made: Mapping[str, ByKind]) -> dict[str, dict[str, list[Json]]]:
 
 
 def judged(gold_set: GoldSet, options: Mapping[str, Scalar], journal: Path) -> dict[str, Judgement]:
-    """Return a judge's verdicts on a set, from the journal where they are there.
-
-    Args:
-        gold_set: the set.
-        options: `judge` and its options.
-        journal: the folder of journals.
-    """
+    """Return a judge's verdicts on a set, from the journal where they are there."""
     own = {name: value for name, value in options.items() if name != "judge"}
     built = registry.build(str(options["judge"]), own)
     try:

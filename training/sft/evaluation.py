@@ -35,12 +35,7 @@ _INSTRUCTION = "instruction"
 
 @dataclass(frozen=True)
 class Validation:
-    """Rows to measure the judge on.
-
-    Attributes:
-        gold_set: their responses and ratings, or their pairs.
-        metric: what is reported of them: `spearman` or `accuracy`.
-    """
+    """Rows to measure the judge on."""
 
     gold_set: GoldSet
     metric: Literal["spearman", "accuracy"]

@@ -51,13 +51,6 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
     merged into the weights, and the weights have the dtype that they had there. The folder
     appears whole or not at all.
 
-    Args:
-        base: the model that training began with.
-        recipe: how it was trained.
-        weights: the checkpoint.
-        folder: where the model goes.
-        facts: of the rows.
-
     Raises:
         ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.
     """

@@ -24,13 +24,7 @@ _COMMAND = (
 
 
 def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
-    """Return the card in Markdown, in the form of the Hugging Face hub.
-
-    Args:
-        recipe: how the model was trained.
-        facts: of the rows.
-        asked: how it is to be asked.
-    """
+    """Return the card in Markdown, in the form of the Hugging Face hub."""
     front: dict[str, object] = {
         "base_model": recipe.model.pretrained,
         "library_name": "transformers",

@@ -47,15 +47,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a stage is trained and measured on.
-
-    Attributes:
-        train: packed rows.
-        validation: packed rows; None without evaluation.
-        judged: the same for the judge; None where no row holds a judgement.
-        warnings: what the user should know.
-        data_hash: of the rows that are trained on.
-    """
+    """What a stage is trained and measured on."""
 
     train: Plan
     validation: Plan | None
@@ -68,11 +60,6 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """Train by a recipe in a folder, going on where an earlier run stopped; return the model.
 
     Started by torchrun or `accelerate launch`, all processes call this with the same arguments.
-
-    Args:
-        recipe: what to do.
-        output: the folder; see `run_folder`.
-        say: told what is done, a line each.
 
     Raises:
         ConfigError: options that cannot work, or not those that the folder was begun with.

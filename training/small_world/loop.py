@@ -105,13 +105,6 @@ def run_loop(
 ) -> LoopFolder:
     """Go through the whole circle; return its folder.
 
-    Args:
-        folder: where everything goes.
-        world: how large the world is; None: `WORLD`.
-        seed: of the model's weights and of the order in which it learns.
-        changes: of the training's recipe, as `--set` takes them.
-        say: told what is done, a line each.
-
     Raises:
         VideoJudgeError: as the steps raise.
     """
@@ -138,11 +131,6 @@ def run_loop(
 def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
     """Make rated rows of a world's seeds, with a card; without the report, which takes minutes.
 
-    Args:
-        output: the folder of the bootstrap.
-        world: the folder of the world.
-        changes: of recipe `small_world`, as `--set` takes them.
-
     Raises:
         RunStoppedError: it did not come to an end.
     """
@@ -160,14 +148,7 @@ def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
 def train_judge(
     loop: LoopFolder, *, seed: int = 0, changes: Sequence[str] = (), say: Say = print
 ) -> Path:
-    """Train by recipe `small_world` on the rows of a loop; return the model.
-
-    Args:
-        loop: whose world, base and rows; the training goes to its folder `judge/`.
-        seed: of the order of rows.
-        changes: of the recipe, as `--set` takes them.
-        say: told what is done.
-    """
+    """Train by recipe `small_world` on the rows of a loop; return the model."""
     own = [
         f"model.pretrained={loop.base}",
         f"seed={seed}",

@@ -79,15 +79,7 @@ class Bar:
 
 
 def bubbles(marks: Sequence[Mark], x: Axis, y: Axis, *, kind: str, diagonal: bool) -> Markup:
-    """Return points whose areas are as the numbers of their items.
-
-    Args:
-        marks: the points.
-        x: horizontal axis.
-        y: vertical axis.
-        kind: class of the marks, one of `KINDS`.
-        diagonal: whether to draw the line of equal x and y.
-    """
+    """Return points whose areas are as the numbers of their items."""
     plot = _Plot(x, y)
     most = max((mark.n for mark in marks), default=1)
     circles = [
@@ -138,15 +130,7 @@ def heat(
     labels: tuple[str, str],
     kind: str = "a",
 ) -> Markup:
-    """Return a table of counts, shaded by the share of each in its row.
-
-    Args:
-        cells: counts by row and column.
-        rows: names of the rows.
-        columns: names of the columns.
-        labels: of the rows and of the columns.
-        kind: class of the shade.
-    """
+    """Return a table of counts, shaded by the share of each in its row."""
     x0, y0 = 64, 30
     side = min(52, 300 // max(1, len(rows), len(columns)))
     middle, width, height = side / 2, side * len(columns), side * len(rows)

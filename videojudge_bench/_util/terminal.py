@@ -60,15 +60,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:
-    """Add a verb and return its parser.
-
-    Args:
-        verbs: where to.
-        name: of the verb.
-        run: what it does.
-        what: its line in the list of verbs.
-        description: shown by `--help`, as it is written if it has several lines.
-    """
+    """Add a verb and return its parser."""
     form = argparse.HelpFormatter
     if "\n" in description:
         form = argparse.RawDescriptionHelpFormatter

@@ -31,12 +31,7 @@ _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 @dataclass(frozen=True)
 class Extracted:
-    """The rubrics that a judge wrote.
-
-    Attributes:
-        rows: one for each instruction that has one, by video and instruction.
-        n_without: instructions without a reply that holds a complete rubric.
-    """
+    """The rubrics that a judge wrote."""
 
     rows: tuple[RubricRow, ...]
     n_without: int

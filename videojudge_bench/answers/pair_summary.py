@@ -58,12 +58,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What pairs got.
-
-    Attributes:
-        duels: of every two systems that met.
-        overall: win rate of each system over all its pairs, best first; empty for one duel.
-    """
+    """What pairs got."""
 
     duels: tuple[Duel, ...]
     overall: Mapping[str, Metric]

@@ -33,11 +33,7 @@ Message = dict[str, Union[str, list[Content]]]
 
 
 class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
-    """Serves one gold set to any model of lmms-eval.
-
-    Args:
-        config: the YAML's content: `task` and `gold_set`.
-    """
+    """Serves one gold set to any model of lmms-eval."""
 
     def __init__(self, config: dict[str, object]) -> None:
         name = str(config["gold_set"])

@@ -19,15 +19,7 @@ SYSTEM = "system"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """The numbers of one run on one group of items.
-
-    Attributes:
-        run: the run.
-        label: by which the items are grouped.
-        value: the group.
-        n_videos: the videos of the items that were asked.
-        card: the numbers.
-    """
+    """The numbers of one run on one group of items."""
 
     run: OpenRun
     label: str
@@ -74,11 +66,6 @@ def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
 
 def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) -> list[GroupRow]:
     """Return a row for each run and group, in the order of the groups, then of the runs.
-
-    Args:
-        runs: on one form of one set.
-        label: as `metrics.by_label` takes it.
-        resamples: of videos, for the 95 % intervals.
 
     Raises:
         UnknownNameError: the set has no such label.

@@ -113,10 +113,6 @@ def open_runs(folder: Path) -> list[OpenRun]:
 def open_run(folder: Path, *, what: str) -> OpenRun:
     """Return the one run in a folder; raises as `open_runs`.
 
-    Args:
-        folder: as `open_runs` takes it.
-        what: what needs a single run, for the message.
-
     Raises:
         ConfigError: there is none, or more than one.
     """

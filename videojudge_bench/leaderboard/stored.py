@@ -156,13 +156,7 @@ def gold_set_of(info: GoldSetInfo) -> GoldSet | None:
 
 
 def folder_name(name: str, references: int, data: str = "full") -> str:
-    """Return the name of a run's folder: the judge, the references that were shown, the data.
-
-    Args:
-        name: of the judge.
-        references: how many were shown.
-        data: the form of the gold set; only forms that are not the full set are named.
-    """
+    """Return the name of a run's folder: the judge, the references that were shown, the data."""
     return f"{_slug(name)}-{references}ref" + (f"-{_slug(data)}" if data != "full" else "")
 
 

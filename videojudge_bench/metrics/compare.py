@@ -136,10 +136,6 @@ def rank_clusters(
 
     From the top, a judge opens a new cluster when it is significantly below every member of the
     current one, and joins it otherwise. Judges that share a cluster share a rank (1, 1, 3).
-
-    Args:
-        names_best_first: the judges' names, each once, by their statistic.
-        significantly_below: whether the first judge named is significantly below the second.
     """
     ranks: dict[str, int] = {}
     cluster: list[str] = []
@@ -164,13 +160,7 @@ def _least_p_value(units: Sequence[JointUnit]) -> float:
 
 @dataclass(frozen=True)
 class JointUnit:
-    """A rated response, a question or a pair with the verdicts of both judges, all parsed.
-
-    Attributes:
-        examples: one of a rated response, all options of a question, both orders of a pair.
-        a: the first judge's verdicts on them.
-        b: the second judge's.
-    """
+    """A rated response, a question or a pair with the verdicts of both judges, all parsed."""
 
     examples: tuple[Example, ...]
     a: tuple[Verdict, ...]

@@ -35,11 +35,6 @@ def count_against(
 ) -> dict[str, Judgement]:
     """Return the judgements with every Unparsed replaced: the end of the scale farthest from gold,
     a question or a pair that is lost. Items without a video stay as they are.
-
-    Args:
-        gold_set: what was judged.
-        judgements: by item id.
-        on_scale: whether the ratings are on the set's scale.
     """  # noqa: D205
     answers = asked(gold_set, judgements)
     if gold_set.info.shape == "ratings":

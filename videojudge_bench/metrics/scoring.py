@@ -50,11 +50,7 @@ class Measurement:
         )
 
     def signature(self, judged: Collection[str]) -> dict[str, Scalar]:
-        """Return the half of a signature that must be equal for two rows to be compared.
-
-        Args:
-            judged: ids of the items that were asked.
-        """
+        """Return the half of a signature that must be equal for two rows to be compared."""
         wanted = frozenset(judged)
         examples = [e for e in self.gold_set.examples if e.item.id in wanted]
         if self.part != "all":

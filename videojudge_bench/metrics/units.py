@@ -15,13 +15,7 @@ from videojudge_bench.metrics.keys import keys_of
 
 @dataclass(frozen=True)
 class Units:
-    """Scored questions or pairs.
-
-    Attributes:
-        scored: video and values by key of each scored unit.
-        lost: the videos of units that Unparsed costs the judge in the `_all` twins.
-        n_left_out: units that cannot be scored.
-    """
+    """Scored questions or pairs."""
 
     scored: Sequence[tuple[str, Mapping[str, float]]]
     lost: Sequence[str]

@@ -48,11 +48,6 @@ def cut(text: str, most: int) -> str:
 def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -> dict[str, Json]:
     """Return what the page shows of the items.
 
-    Args:
-        runs: one run, or two on the same set.
-        far: their disagreements with gold.
-        order: the item ids in the order of the list.
-
     Returns:
         `groups`: [video id, instruction, references, description] of each group; `items`: [id,
         group, response or both of a pair, gold, labels, unit, then per run null or

@@ -59,12 +59,6 @@ def runs_page(
 ) -> Page:
     """Return the page of one run, or of two beside each other.
 
-    Args:
-        runs: one run, or two that were measured in the same way.
-        worst: how many of the worst disagreements are shown with frames and prompt.
-        videos: folder with the video files, beside the set's own.
-        resamples: of videos, for the intervals.
-
     Raises:
         ConfigError: two runs that were measured differently, or no folder of videos.
         DataError: numbers that the leaderboard keeps do not follow from their verdicts.

@@ -16,14 +16,7 @@ RESAMPLING = Resampling(1000)
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with what it shows.
-
-    Attributes:
-        title: what it is.
-        caption: how to read it.
-        svg: the plot.
-        run: the run that it is of, empty where it shows all.
-    """
+    """A plot with what it shows."""
 
     title: str
     caption: str

@@ -17,15 +17,7 @@ def parity_page(
     findings: Rows,
     items: tuple[Sequence[str], Rows],
 ) -> Page:
-    """Return the page.
-
-    Args:
-        gold_set: name of the set whose items were judged.
-        judges: the names of both.
-        facts: of each judge: name, of the first, of the second.
-        findings: what about, and the finding; the last is the result.
-        items: names of the columns, and a row for each item.
-    """
+    """Return the page."""
     *found, (_, result) = findings
     head, rows = items
     return Page(
