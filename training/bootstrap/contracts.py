@@ -120,7 +120,17 @@ class Unable(EngineError):  # noqa: N818 - a value, as its base is, and never ra
     """
 
 
-class Generator(Protocol):
+class Role(Protocol):
+    """Somebody who is asked in the loop."""
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the replies depend on: model, prompts' hashes, decoding."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Generator(Role, Protocol):
     """Writes responses that deserve a rating."""
 
     async def write(
@@ -135,14 +145,8 @@ class Generator(Protocol):
         answers `Unable`.
         """
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the drafts depend on: model, prompts' hashes, decoding."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-class Evaluator(Protocol):
+class Evaluator(Role, Protocol):
     """Rates responses, knowing the gold answer and not what was aimed at."""
 
     async def rate(
@@ -155,14 +159,8 @@ class Evaluator(Protocol):
         evaluators of known error in experiments.
         """
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the ratings depend on: model, prompts' hashes, decoding."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-class RubricWriter(Protocol):
+class RubricWriter(Role, Protocol):
     """Says what a response must say to deserve each rating, for one instruction about one video."""
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
@@ -171,12 +169,6 @@ class RubricWriter(Protocol):
         `number` counts the rounds from 1, and `problem` says what was wrong with the last one, ""
         in the first. Equal arguments give equal rubrics.
         """
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the rubrics depend on: model, prompt's hash, decoding."""
-
-    def close(self) -> None:
-        """Give back what it holds."""
 
 
 @dataclass(frozen=True, slots=True)

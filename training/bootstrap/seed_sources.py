@@ -197,17 +197,10 @@ def _vatex(_: Path) -> Iterator[Seed]:
 
 
 class SeedLine(BaseModel):
-    """One line of a JSON lines file of your own.
+    """One line of a JSON lines file of your own: a `Seed` without its id.
 
-    Attributes:
-        video_id: names the video; a YouTube id or a file name is brought into its usual form.
-        instruction: what the answerer is asked.
-        gold: the answer that deserves rating 5.
-        description: dense text description of the video.
-        references: further good answers.
-        video: the file, relative to the folder of videos.
-        source: the set that the line comes from; by default the name of the file.
-        labels: properties to stratify and to report by, text by name.
+    `video_id` may be a YouTube id or a file name, which is brought into its usual form; `source`
+    is by default the name of the file.
     """
 
     model_config = jsonl.STRICT

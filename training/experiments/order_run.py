@@ -149,7 +149,7 @@ class PromptedOrderer(Prompted):
             "answers": list(zip(LETTERS, blind.texts, strict=False)),
         }
         call_id = f"{seed.id}/order/{content_hash(list(blind.texts))[:12]}"
-        reply = await self._asker.ask(call_id, values, "orders")
+        reply = await self._reply(call_id, values, "orders")
         return reply if isinstance(reply, EngineError) else Draft(reply.text, usage=reply.usage)
 
 
