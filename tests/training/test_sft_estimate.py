@@ -32,7 +32,6 @@ from videojudge_bench.training.sft.estimate import (
 )
 from videojudge_bench.training.sft.options import (
     DataOptions,
-    EvaluationOptions,
     LoraOptions,
     TrainingOptions,
 )
@@ -60,10 +59,8 @@ def embeddings(model: Path) -> int:
 
 def stage(packing: str = "none", mixed: str = "no", **training: Any) -> Stage:
     return Stage(
-        "train",
-        DataOptions(rows=(), packing=packing),  # type: ignore[arg-type]
-        TrainingOptions(learning_rate=1e-4, batch=4, mixed_precision=mixed, **training),  # type: ignore[arg-type]
-        EvaluationOptions(),
+        data=DataOptions(rows=(), packing=packing),  # type: ignore[arg-type]
+        training=TrainingOptions(learning_rate=1e-4, batch=4, mixed_precision=mixed, **training),  # type: ignore[arg-type]
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from videojudge_bench._util import charts
 from videojudge_bench._util.charts import Axis, Mark
 from videojudge_bench._util.files import write_whole
-from videojudge_bench._util.markdown import inert
+from videojudge_bench._util.markdown import inert, table
 from videojudge_bench.training.bootstrap.calls import Role, Spent
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.rows import responses_of
@@ -76,12 +76,7 @@ class _Page:
         self.say(f"## {title}", *picture)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        line = "| {} |".format
-        self.say(
-            line(" | ".join(head)),
-            line(" | ".join("---" for _ in head)),
-            *(line(" | ".join(map(inert, row))) for row in rows),
-        )
+        self.say(*table(head, ([inert(cell) for cell in row] for row in rows)))
 
 
 def write_report(

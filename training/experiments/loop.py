@@ -13,13 +13,8 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from videojudge_bench.training.experiments.experiment import (
-    Experiment,
-    Figure,
-    Figures,
-    cell,
-    table,
-)
+from videojudge_bench._util.markdown import table
+from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar

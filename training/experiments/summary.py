@@ -11,8 +11,9 @@ from videojudge_bench._util import charts
 from videojudge_bench._util.charts import Bar
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.markdown import table
 from videojudge_bench.metrics import Measurement
-from videojudge_bench.training.experiments.experiment import cell, table
+from videojudge_bench.training.experiments.experiment import cell
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
-from videojudge_bench.training.experiments.experiment import table as lines_of_table
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,
@@ -167,7 +167,8 @@ def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
     model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
-    return replace(recipe, model=model, seed=seed, stages=recipe.stages[2:])
+    changed = {"model": model, "seed": seed, "stages": recipe.stages[2:]}
+    return recipe.model_copy(update=changed)
 
 
 METRICS: Mapping[str, str] = {
@@ -209,7 +210,7 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
             if (found := cast("Mapping[str, Figure]", row.get(metric)))
         ]
         if cells:
-            yield from (f"{title}:", "", *lines_of_table(("", *columns), cells, rule="---"), "")
+            yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
 
 
 def _frames(frames: int) -> Mapping[str, Scalar]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import yaml
 
 from videojudge_bench._util.hashing import Json
-from videojudge_bench._util.markdown import code, inert
+from videojudge_bench._util.markdown import code, inert, table
 from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.recipe import Recipe
 
@@ -49,13 +49,8 @@ def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
 
 
 def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
+    yield from ("## Ask it as it was trained", "", "```", _COMMAND, "```", "")
     yield from (
-        "## Ask it as it was trained",
-        "",
-        "```",
-        _COMMAND,
-        "```",
-        "",
         "How it was trained to be asked is in `videojudge.json`, and the judge heeds it:",
         "",
         *(f"- {code(f'{name}={value}')}" for name, value in asked.items()),
@@ -65,11 +60,11 @@ def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
 
 def _data(facts: Facts) -> Iterator[str]:
     yield from ("## Data", "", f"Hash of all rows: `{facts.data_hash}`.", "")
-    yield from ("| stage | rows | left out | steps |", "| --- | --- | --- | --- |")
-    for name, done in facts.stages.items():
-        counts = " | ".join(str(done.get(key)) for key in ("rows", "dropped", "steps"))
-        yield f"| {inert(name)} | {counts} |"
-    yield ""
+    rows = (
+        [inert(name), *(str(done.get(key)) for key in ("rows", "dropped", "steps"))]
+        for name, done in facts.stages.items()
+    )
+    yield from (*table(("stage", "rows", "left out", "steps"), rows), "")
     if not facts.overlap:
         yield "No gold set is known to overlap with them."
     for name in facts.overlap:
@@ -85,12 +80,7 @@ def _data(facts: Facts) -> Iterator[str]:
 
 
 def _results(facts: Facts) -> Iterator[str]:
-    yield from (
-        "## Evaluations while training",
-        "",
-        "| stage | step | result |",
-        "| --- | --- | --- |",
-    )
+    yield from ("## Evaluations while training", "", *table(("stage", "step", "result"), ()))
     for name, done in facts.stages.items():
         log = done.get("log")
         for entry in log if isinstance(log, list) else ():

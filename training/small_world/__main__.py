@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from videojudge_bench._util.files import cannot_write
-from videojudge_bench._util.terminal import Parser, Verbs, say, warn
+from videojudge_bench._util.terminal import Parser, add_verb, say, warn
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 from videojudge_bench.training.small_world.base import build_base
 from videojudge_bench.training.small_world.files import WorldOptions, make
@@ -41,13 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.verb(arguments)
+        return int(arguments.verb(arguments))
     except OSError as error:
         problem: VideoJudgeError = cannot_write(error.filename or "a file", error)
     except VideoJudgeError as error:
         problem = error
-    else:
-        return 0
     warn(f"error: {problem}", program="small_world")
     return EXIT_FAILED if isinstance(problem, RunStoppedError) else EXIT_USAGE
 
@@ -59,21 +57,50 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    _add_make(verbs)
-    _add_model(verbs)
-    _add_loop(verbs)
-    _add_experiments(verbs)
+    _add_make(add_verb(verbs, "make", _make, "write a world into a folder", _HELP))
+    model = add_verb(
+        verbs,
+        "model",
+        _model,
+        "write a tiny Qwen2.5-VL with random weights, for this world",
+        "Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the words of "
+        "this world: what `videojudge train --recipe small_world` begins with.",
+    )
+    model.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
+    model.number("--seed", "of the weights", default=0)
+    loop = add_verb(
+        verbs,
+        "loop",
+        _loop,
+        "the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
+        "Makes a world, rated rows of it and a judge from nothing, runs the judge by lmms_eval on "
+        "held-out videos beside the same judge without the video, with another video, and "
+        "untrained, and writes a leaderboard and a summary by kind of question. About half an hour "
+        "on two cores. Stopped, the same command goes on.",
+    )
+    loop.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
+    loop.number("--seed", "of the weights and of the order of rows", default=0)
+    loop.path("--results", "DIR", "where the summary goes; default: OUT/results/small_world")
+    experiments = add_verb(
+        verbs,
+        "experiments",
+        _experiments,
+        "what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
+        "Runs experiments on finished loops, one for each seed, and writes RESULTS/numbers.json "
+        "and tables.md. Trainings and verdicts are kept in the loops' folders: stopped, the same "
+        "command goes on.",
+    )
+    experiments.add_argument(
+        "loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`"
+    )
+    experiments.add_argument(
+        "--only", nargs="*", default=[], metavar="NAME", help="some of them; by default all"
+    )
+    experiments.path("--results", "RESULTS", "where the numbers go", required=True)
     return parser
 
 
-def _add_make(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "make",
-        help="write a world into a folder",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.set_defaults(verb=_make)
+def _add_make(verb: Parser) -> None:
     default = WorldOptions()
     verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
     for name, what in (
@@ -83,22 +110,18 @@ def _add_make(verbs: Verbs) -> None:
         ("test", "held-out videos of each domain, whose properties go together as in no other"),
         ("seed", "other seeds give other videos"),
     ):
-        verb.add_argument(
-            f"--{name}", type=int, default=getattr(default, name), metavar="N",
-            help=f"{what}; default: %(default)s",
-        )  # fmt: skip
+        verb.number(f"--{name}", what, default=getattr(default, name))
     verb.add_argument(
         "--domains", default=",".join(DOMAINS), metavar="D,D",
         help="of the held-out videos: seen (as in training), unseen (other shapes, background and "
         "speeds), longer (24 frames); default: %(default)s",
     )  # fmt: skip
-    verb.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N",
-        help="processes that render; default: one per CPU, here %(default)s",
-    )  # fmt: skip
+    verb.number(
+        "--workers", "processes that render, by default one a CPU", default=os.cpu_count() or 1
+    )
 
 
-def _make(arguments: argparse.Namespace) -> None:
+def _make(arguments: argparse.Namespace) -> int:
     options = WorldOptions(
         arguments.train,
         arguments.lessons,
@@ -109,10 +132,12 @@ def _make(arguments: argparse.Namespace) -> None:
     )
     made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
     if made.was_there:
-        say([f"{arguments.folder}: this world is there already, nothing to do"])
-        return
-    files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
-    say([f"{arguments.folder}: {made.rendered} videos rendered; in all {files}"])
+        done = "this world is there already, nothing to do"
+    else:
+        files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
+        done = f"{made.rendered} videos rendered; in all {files}"
+    say([f"{arguments.folder}: {done}"])
+    return 0
 
 
 def _progress(done: int, total: int) -> None:
@@ -121,46 +146,12 @@ def _progress(done: int, total: int) -> None:
         sys.stderr.write(f"\r{done} of {total} videos{end}")
 
 
-def _add_model(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "model",
-        help="write a tiny Qwen2.5-VL with random weights, for this world",
-        description="Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the "
-        "words of this world: what `videojudge train --recipe small_world` begins with.",
-    )
-    verb.set_defaults(verb=_model)
-    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
-    verb.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
-    )
-
-
-def _model(arguments: argparse.Namespace) -> None:
+def _model(arguments: argparse.Namespace) -> int:
     say([str(build_base(arguments.folder, arguments.seed))])
+    return 0
 
 
-def _add_loop(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "loop",
-        help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
-        description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
-        "lmms_eval on held-out videos beside the same judge without the video, with another "
-        "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
-        "half an hour on two cores. Stopped, the same command goes on.",
-    )
-    verb.set_defaults(verb=_loop)
-    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
-    verb.add_argument(
-        "--seed", type=int, default=0, metavar="N",
-        help="of the weights and of the order of rows; default: %(default)s",
-    )  # fmt: skip
-    verb.add_argument(
-        "--results", type=Path, metavar="DIR",
-        help="where the summary goes; default: OUT/results/small_world",
-    )  # fmt: skip
-
-
-def _loop(arguments: argparse.Namespace) -> None:
+def _loop(arguments: argparse.Namespace) -> int:
     from videojudge_bench.training.experiments.summary import summarise
     from videojudge_bench.training.small_world.loop import run_loop
 
@@ -168,31 +159,15 @@ def _loop(arguments: argparse.Namespace) -> None:
     page = summarise(loop, arguments.results or loop.results / "small_world")
     say(page.read_text(encoding="utf-8").splitlines())
     say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
+    return 0
 
 
-def _add_experiments(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "experiments",
-        help="what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
-        description="Runs experiments on finished loops, one for each seed, and writes "
-        "RESULTS/numbers.json and tables.md. Trainings and verdicts are kept in the loops' "
-        "folders: stopped, the same command goes on.",
-    )
-    verb.set_defaults(verb=_experiments)
-    verb.add_argument("loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`")
-    verb.add_argument(
-        "--only", nargs="*", default=[], metavar="NAME", help="some of them; by default all"
-    )
-    verb.add_argument(
-        "--results", type=Path, required=True, metavar="RESULTS", help="where the numbers go"
-    )
-
-
-def _experiments(arguments: argparse.Namespace) -> None:
+def _experiments(arguments: argparse.Namespace) -> int:
     from videojudge_bench.training.experiments import world
 
     path = world.run_experiments(arguments.loops, arguments.only, arguments.results, say=_say)
     say([f"wrote {path}"])
+    return 0
 
 
 def _say(line: str) -> None:

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from videojudge_bench import goldsets
@@ -48,51 +47,16 @@ WORLD = WorldOptions(train=4_000, lessons=1_200, validation=100, test=150)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
 class LoopFolder:
-    """Where the parts of a loop lie."""
+    """Where the parts of a loop lie, as the module's docstring says."""
 
-    path: Path
-
-    @property
-    def world(self) -> Path:
-        """Videos and what is said of them."""
-        return self.path / "world"
-
-    @property
-    def videos(self) -> Path:
-        """The videos."""
-        return self.world / VIDEOS
-
-    @property
-    def base(self) -> Path:
-        """The model that training begins with."""
-        return self.path / "base"
-
-    @property
-    def rows(self) -> Path:
-        """The bootstrap."""
-        return self.path / "rows"
-
-    @property
-    def judge(self) -> Path:
-        """The training."""
-        return self.path / "judge"
-
-    @property
-    def model(self) -> Path:
-        """The trained judge."""
-        return self.judge / "model"
-
-    @property
-    def journal(self) -> Path:
-        """All verdicts."""
-        return self.path / "journal"
-
-    @property
-    def results(self) -> Path:
-        """The leaderboard."""
-        return self.path / "results"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.world, self.base, self.rows = path / "world", path / "base", path / "rows"
+        self.videos = self.world / VIDEOS
+        self.judge = path / "judge"
+        self.model = self.judge / "model"
+        self.journal, self.results = path / "journal", path / "results"
 
 
 def run_loop(
@@ -121,10 +85,9 @@ def run_loop(
         for name, options in judges_of(loop).items():
             with _timed(say, f"judging, {name}"):
                 _lmms_eval(loop, options)
-        _videojudge(
-            "leaderboard", "add", str(loop.journal), "--results", str(loop.results), "--replace"
-        )
-        _videojudge("leaderboard", "--results", str(loop.results))
+        results = ("--results", str(loop.results))
+        _call("videojudge", "leaderboard", "add", str(loop.journal), *results, "--replace")
+        _call("videojudge", "leaderboard", *results)
     return loop
 
 
@@ -240,10 +203,6 @@ def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
         *("--model", "videojudge", "--model_args", arguments),
         *("--tasks", f"videojudge_{GOLD_SET}", "--output_path", str(loop.path / "lmms_eval")),
     )
-
-
-def _videojudge(*arguments: str) -> None:
-    _call("videojudge", *arguments)
 
 
 def _call(program: str, *arguments: str) -> None:
