@@ -22,9 +22,10 @@ from videojudge_bench.training.bootstrap.contracts import (
     Outcome,
     Rated,
     Seed,
+    from_json,
+    to_json,
 )
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
 from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.run_folder import RunFolder

@@ -37,7 +37,7 @@ from videojudge_bench.training.sft.options import (
 )
 from videojudge_bench.training.sft.plan import Bundle, Plan
 from videojudge_bench.training.sft.recipe import Stage
-from videojudge_bench.video.probe import Size
+from videojudge_bench.video.decoding import Size
 
 LANGUAGE, VISION, PROJECTOR = 74_304, 58_816, 24_800
 # 4 frames are 2 steps of 2 x 2 tokens, each of 4 patches.

@@ -18,12 +18,13 @@ from videojudge_bench.training.bootstrap.contracts import (
     Evaluation,
     Seed,
 )
-from videojudge_bench.training.bootstrap.options import BootstrapOptions, RoleOptions
+from videojudge_bench.training.bootstrap.options import BootstrapOptions
 from videojudge_bench.training.bootstrap.prompted import (
     PromptedEvaluator,
     PromptedGenerator,
     PromptedRubrics,
 )
+from videojudge_bench.training.bootstrap.roles import RoleOptions
 
 _LOOKED_AT = 200
 _PROBLEM = "it has no line for the rating 3"

@@ -56,8 +56,6 @@ def is_failed(outcome: Outcome) -> bool:
 
 
 class _OpenShard:
-    """A shard in work: its journal, and the outcomes that are there."""
-
     def __init__(
         self, folder: RunFolder, shard: Shard, roles: Roles, meter: Meter, disk: Executor
     ) -> None:
@@ -75,7 +73,6 @@ class _OpenShard:
         return len(self._outcomes) == self.shard.seeds
 
     def finish(self) -> None:
-        """Write the shard, and close its journal."""
         try:
             # Let go of as they are written: the next shard fills meanwhile.
             ordered = (self._outcomes.pop(number) for number in range(self.shard.seeds))

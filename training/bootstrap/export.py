@@ -59,8 +59,6 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
 
 
 class _Files:
-    """The open files of an export, one set for each kind and part."""
-
     def __init__(self, folder: Path, videos: str | None) -> None:
         self._folder, self._videos = folder, Path(videos).absolute() if videos else None
         self._texts: dict[str, IO[str]] = {}
@@ -93,8 +91,6 @@ class _Files:
 
 
 class _Table:
-    """A parquet file that is written in pieces."""
-
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 

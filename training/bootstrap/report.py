@@ -63,8 +63,6 @@ class ReportFacts:
 
 @dataclass
 class _Page:
-    """Lines of Markdown."""
-
     plots: bool = True
     lines: list[str] = field(default_factory=list)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.training.bootstrap.calls import Meter, read_calls
+from videojudge_bench.training.bootstrap.calls import Meter, read_calls, spent_on
+from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.contracts import Outcome, Role
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor
+from videojudge_bench.training.bootstrap.export import write_rows
+from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor, ReportKind
 from videojudge_bench.training.bootstrap.ray_work import run_on_ray
+from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.roles import Roles, build_roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
@@ -81,8 +86,6 @@ def run_bootstrap(
 
 
 class _Run:
-    """What is left to do in a folder, and doing it."""
-
     def __init__(
         self,
         options: BootstrapOptions,
@@ -105,7 +108,6 @@ class _Run:
         on_progress(self._tally, self._seeds)
 
     def here(self, roles: Roles) -> Result:
-        """Work in this process."""
         tally = self._tally
         meter = Meter(self._options.limits, requests=tally.requests, cost=tally.cost)
 
@@ -125,7 +127,6 @@ class _Run:
         return Result(tally, self._seeds, meter.budget)
 
     def on_ray(self, workers: int | None) -> Result:
-        """Let Ray's workers do it."""
         tally = self._tally
         if not self._pending:
             return Result(tally, self._seeds)
@@ -165,3 +166,36 @@ def _settings(role: Role | None) -> dict[str, Scalar]:
     if role is None:
         return {"kind": "none: put together from the responses"}
     return {"kind": type(role).__name__, **role.settings()}
+
+
+FULL_FROM = 10_000
+"""Seeds from which on the whole report costs little beside the run."""
+
+_BY_RULE = ("perturb", "small_world")
+
+
+def finish(folder: RunFolder, rows: RowOptions, report: ReportKind = "auto") -> list[Path]:
+    """Write `data/`, the report and the card; return what was written."""
+    rows = _with_validation(rows, folder)
+    counts = write_rows(folder.outcomes(), folder.path, rows)
+    generator = folder.facts().get("generator")
+    # By rule, a response is as far from the gold answer as its rating says.
+    by_rule = isinstance(generator, dict) and generator.get("generator") in _BY_RULE
+    spent = spent_on(call for path in folder.journals() for call in read_calls(path))
+    seeds = sum(shard.seeds for shard in folder.shards())
+    full = report == "full" or (report == "auto" and seeds >= FULL_FROM)
+    facts = ReportFacts(folder.path.name, full, independent=not by_rule, spent=spent)
+    page = write_report(folder.outcomes, folder.path, facts)
+    card = write_card(folder.path, counts, rows)
+    return [*(folder.path / "data" / f"{name}.jsonl" for name in counts), page, card]
+
+
+def _with_validation(rows: RowOptions, folder: RunFolder) -> RowOptions:
+    """The options with a share for validation that holds a video, where there are two or more."""
+    if not rows.validation or rows.part_label is not None:
+        return rows
+    videos = {outcome.seed.video_id for outcome in folder.outcomes() if outcome.kept}
+    lowest = min(map(rows.drawn, videos), default=0.0)
+    if len(videos) < 2 or lowest < rows.validation:
+        return rows
+    return replace(rows, validation=math.nextafter(lowest, 1.0))

@@ -17,17 +17,15 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
 from videojudge_bench._util.files import cannot_write
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.jsonform import FormT, from_json, to_json
+from videojudge_bench.training.bootstrap.contracts import FormT, Outcome, Seed, from_json, to_json
 from videojudge_bench.training.owned_folder import owned
-from videojudge_bench.version import __version__
+from videojudge_bench.version import __version__, installed_version
 
 FACTS_FILE, SEEDS_FILE, COUNTS_FILE = "bootstrap.json", "seeds.jsonl", "seeds.json"
 SHARD_SEEDS = 256
@@ -226,10 +224,5 @@ def _write_whole(path: Path, lines: Iterable[str]) -> None:
 
 
 def _versions() -> dict[str, Json]:
-    found: dict[str, Json] = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: installed_version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **{n: v for n, v in found.items() if v}}

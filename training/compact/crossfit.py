@@ -25,11 +25,12 @@ from videojudge_bench.items import Item, part_of
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
+    Form,
+    References,
     TextEncoder,
     Weights,
     read_tokenizer,
 )
-from videojudge_bench.judges.compact_form import Form, References
 from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_groups
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune

@@ -138,8 +138,6 @@ def tune(
 
 
 class _Work:
-    """A network in training, with all that a checkpoint needs."""
-
     def __init__(
         self, start: Weights, options: TuneOptions, batches: Batches, made_from: str
     ) -> None:
@@ -159,7 +157,6 @@ class _Work:
         self._done = 0
 
     def step(self) -> tuple[float, float]:
-        """Take one step; return the losses on pairs and on ladders."""
         import torch
 
         texts, pairs, ladders = self._batches.draw()

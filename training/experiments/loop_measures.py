@@ -91,8 +91,6 @@ class Subject:
 
 
 class _Calls:
-    """Makes the calls of the loop, and notes the seeds that the generator cannot serve."""
-
     def __init__(self, subject: Subject, arm: Errors) -> None:
         self._subject, self._noise = subject, arm.noise
         self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)

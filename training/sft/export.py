@@ -21,9 +21,8 @@ from videojudge_bench.judges.engines._hub_format import (
     tokenizer_for_both,
 )
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.model import load_model, ties_words
-from videojudge_bench.training.sft.model_card import model_card
+from videojudge_bench.training.sft.model_card import Facts, model_card
 from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json

@@ -17,7 +17,7 @@ from videojudge_bench.training.sft.packing import bundles, shared_by
 from videojudge_bench.training.sft.rows import video_path
 from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.video import FramePolicy
-from videojudge_bench.video.probe import Size, probe
+from videojudge_bench.video.decoding import Size, probe
 
 _THREADS = 8
 _QWEN3_STEP_TOKENS = 10

@@ -14,7 +14,7 @@ from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.labels import MOST_GROUPS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
+from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
@@ -80,14 +80,11 @@ def _silent(_line: str) -> None:
 
 
 class _Training:
-    """The stages of one run."""
-
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
         self._recipe, self._base, self._folder = recipe, base, folder
         self._say = say if folder.main else _silent
 
     def run(self) -> Path:
-        """Go through the stages that are not through yet; return the exported model."""
         from videojudge_bench.training.sft.export import export
 
         weights: Path | None = None

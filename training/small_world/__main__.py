@@ -152,7 +152,7 @@ def _model(arguments: argparse.Namespace) -> int:
 
 
 def _loop(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.training.experiments.summary import summarise
+    from videojudge_bench.training.experiments.world_measures import summarise
     from videojudge_bench.training.small_world.loop import run_loop
 
     loop = run_loop(arguments.folder, seed=arguments.seed, say=_say)

@@ -281,7 +281,6 @@ def _cut(name: str, most: int = 30) -> str:
 
 
 def _round_step(rough: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
     power: float = 10.0 ** floor(log10(rough))
     return next(k * power for k in (1, 2, 5, 10) if k * power >= rough * 0.999)
 

@@ -218,7 +218,6 @@ def _names(specs: Sequence[tuple[str, Mapping[str, Scalar]]]) -> list[str]:
 
 
 def _prompts(a: Side, b: Side) -> dict[str, list[PromptParity]]:
-    """Return by item id the prompts that both judges sent."""
     found: dict[str, list[PromptParity]] = {}
     for prompt_id in a.records:
         if prompt_id in b.records:

@@ -182,7 +182,6 @@ def _mean_reciprocal(rank: int, tied: int) -> float:
 
 
 def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
-    """The text of each instance, by video and instruction."""
     examples: dict[Group, list[Example]] = {}
     for example in gold_set.examples:
         examples.setdefault(example.item.group, []).append(example)

@@ -71,7 +71,7 @@ def add_leaderboard(verbs: Verbs) -> None:
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
     from videojudge_bench.leaderboard import importing, rows, stored, tables
-    from videojudge_bench.leaderboard.paired_tests import read_tests
+    from videojudge_bench.leaderboard.comparing import read_tests
     from videojudge_bench.report import making, page
 
     results: Path = arguments.results

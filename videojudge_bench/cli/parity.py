@@ -51,7 +51,7 @@ def _parity(arguments: argparse.Namespace) -> int:
     from videojudge_bench.analysis import parity_summary
     from videojudge_bench.analysis.parity import compare_judges
     from videojudge_bench.goldsets.view import checked_references
-    from videojudge_bench.report import page, parity_page
+    from videojudge_bench.report import making, page
     from videojudge_bench.run.runner import RunOptions
 
     output: Path | None = arguments.output
@@ -72,5 +72,5 @@ def _parity(arguments: argparse.Namespace) -> int:
         say(f"{name}: {text}" for name, text in findings)
     if output is not None:
         rows = (parity_summary.ITEM_HEAD, parity_summary.item_rows(found))
-        page.write(parity_page.parity_page(found.gold_set, names, facts, findings, rows), output)
+        page.write(making.parity_page(found.gold_set, names, facts, findings, rows), output)
     return 0 if found.is_same else EXIT_DIFFERENT

@@ -101,7 +101,6 @@ def write_extra_tasks(folder: Path) -> list[Path]:
 
 @functools.cache
 def _extra_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process, removed at its end."""
     return tempfile.TemporaryDirectory(prefix="videojudge-tasks-")
 
 

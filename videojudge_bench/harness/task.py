@@ -109,7 +109,6 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
 
     @property
     def _shown(self) -> int:
-        """How many references the items showed."""
         if self.documents.run is not None:
             return self.documents.run.view.references
         return self._stock_view.references if self.documents.gold_set is not None else 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +32,7 @@ from videojudge_bench.metrics import Measurement
 from videojudge_bench.run import journal
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
+from videojudge_bench.version import installed_version
 
 SAMPLES = "_samples_videojudge_"
 ROUNDING = 2e-6
@@ -182,14 +182,7 @@ def measurement_of(run: FoundRun | StoredRun, gold_set: GoldSet) -> Measurement:
 def versions() -> dict[str, str]:
     """Return the versions of the packages that numbers depend on."""
     packages = ("videojudge-bench", "lmms-eval", "numpy", "scipy", "torch", "transformers")
-    return {package: found for package in packages if (found := _version(package))}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return {package: found for package in packages if (found := installed_version(package))}
 
 
 def _from_journal(folder: Path) -> FoundRun:
@@ -208,7 +201,6 @@ def _from_journal(folder: Path) -> FoundRun:
 
 
 def _with_hash(name: str, made_with: str, folder: Path) -> GoldSet:
-    """The form of a set that a journal was made with."""
     forms = list(_forms(name))
     for gold_set in forms:
         if gold_set.content_hash == made_with:
@@ -284,7 +276,7 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         judge={
             "judge": str(config.get("model")),
             "model_args": _hidden(str(config.get("model_args", ""))),
-            "host": f"lmms-eval {_version('lmms-eval')}",
+            "host": f"lmms-eval {installed_version('lmms-eval') or ''}",
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
@@ -323,6 +315,5 @@ def _records(samples: Path) -> Iterator[dict[str, object]]:
 
 
 def _hidden(arguments: str) -> str:
-    """The model arguments as they may be written down."""
     kept = without_secrets({**parse_options(arguments)})
     return ",".join(f"{name}={value}" for name, value in kept.items())

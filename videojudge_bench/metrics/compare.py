@@ -16,8 +16,6 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, OptionGold, PreferenceGold
 from videojudge_bench.metrics.asked import PARTS, asked
 from videojudge_bench.metrics.bootstrap import Floats, Ints, is_constant, ratio
-from videojudge_bench.metrics.options import question_scores
-from videojudge_bench.metrics.pairs import pair_scores
 from videojudge_bench.metrics.permutation import (
     RHO,
     TAU,
@@ -28,6 +26,7 @@ from videojudge_bench.metrics.permutation import (
     sums_mix,
 )
 from videojudge_bench.metrics.rating_statistics import EMSCORE_DECIMALS, Rated
+from videojudge_bench.metrics.units import pair_scores, question_scores
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
 

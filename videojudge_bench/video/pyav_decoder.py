@@ -98,7 +98,6 @@ class _Damage:
             self._lasts = True
 
     def decoded(self, packet: Packet | None) -> None:
-        """Take note of a packet that was decoded."""
         if packet is not None and packet.is_keyframe:
             self._keyframe_in = packet.pts
 
@@ -168,7 +167,6 @@ class _Reader:
         yield from frames
 
     def _decoded(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
-        """Yield the sound frames of a run."""
         self._go_to(run.first)
         codec = self._stream.codec_context
         codec.flush_buffers()
