@@ -9,7 +9,6 @@ Nothing is downloaded: the tokenizer is trained on texts that come with this pac
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib
 import json
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench._util.terminal import Parser, say, warn
 from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
 from videojudge_bench.items import Item
 from videojudge_bench.judges import _tiny_qwen_format as form
@@ -108,7 +108,7 @@ def build(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a tiny model and print its folder; return 0 when done, 2 when used wrongly."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m videojudge_bench.judges.tiny_qwen",
         description="Make a tiny Qwen2.5-VL or Qwen3-VL with random weights, for tests.",
     )
@@ -116,32 +116,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--family", choices=FAMILIES, default=FAMILIES[0], help="default: %(default)s"
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the random weights; default: %(default)s"
-    )
-    _add_sizes(parser)
+    parser.number("--seed", "of the random weights", default=0)
+    for name, default in asdict(DEFAULT_SIZE).items():
+        option = f"--{name.replace('_', '-')}"
+        what = f"of TinySize; default: {default}"
+        parser.add_argument(option, type=type(default), default=default, metavar="N", help=what)
     arguments = parser.parse_args(argv)
     try:
         size = TinySize(**{name: getattr(arguments, name) for name in asdict(DEFAULT_SIZE)})
         folder = build(arguments.folder, family=arguments.family, seed=arguments.seed, size=size)
     except VideoJudgeError as error:
-        sys.stderr.write(f"tiny_qwen: error: {error}\n")
+        warn(f"error: {error}", program="tiny_qwen")
         return 2
-    sys.stdout.write(f"{folder}\n")
+    say([str(folder)])
     return 0
-
-
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of `TinySize`, which documents them."""
-    sizes = parser.add_argument_group("sizes, as in TinySize")
-    for name, default in asdict(DEFAULT_SIZE).items():
-        sizes.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=type(default),
-            default=default,
-            metavar="N",
-            help=f"default: {default}",
-        )
 
 
 def _own_texts() -> list[str]:
@@ -226,7 +214,6 @@ def _tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: Tokenizer) -> None:
-    """Write all files of a model but its record."""
     vocabulary = tokenizer.get_vocab()
     ids = {text: vocabulary[text] for text in SPECIAL_TOKENS}
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -245,7 +232,6 @@ def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: T
 
 
 def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
-    """Write random weights for the configuration in a folder."""
     import numpy as np
     import torch
     from safetensors.torch import save_file

@@ -6,14 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Verbs, say, table, warn
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.recipe_arguments import add_recipe_options
 
 if TYPE_CHECKING:
     from videojudge_bench.training.bootstrap.estimate import Range
     from videojudge_bench.training.bootstrap.options import BootstrapOptions
-    from videojudge_bench.training.bootstrap.run import Result
 
 EXIT_FAILED, EXIT_BUDGET = 1, 3
 
@@ -41,26 +40,16 @@ budget is used up (raise it and run it again), 130 interrupted.
 
 def add_bootstrap(verbs: Verbs) -> None:
     """Add `bootstrap` to a parser's verbs."""
-    verb = verbs.add_parser(
-        "bootstrap",
-        help="make rated training data from seeds",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_HELP,
-    )
+    verb = add_verb(verbs, "bootstrap", _bootstrap, "make rated training data from seeds", _HELP)
     add_recipe_options(verb, "where the data go")
-    verb.add_argument("--limit", type=int, metavar="N", help="draw N seeds: --set seeds.n=N")
-    verb.add_argument(
-        "--dry-run", action="store_true", help="print calls, tokens and money, and make no call"
-    )
+    verb.number("--limit", "draw N seeds: --set seeds.n=N")
+    verb.flag("--dry-run", "print calls, tokens and money, and make no call")
     verb.add_argument(
         "--executor", choices=("local", "ray"), default="local",
         help="local: this process; ray: workers of Ray Data, here or where RAY_ADDRESS says; "
         "every node must see DIR under the same path; default: %(default)s",
     )  # fmt: skip
-    verb.add_argument(
-        "--workers", type=int, metavar="N", help="of Ray; by default one per CPU that it has"
-    )
-    verb.set_defaults(verb=_bootstrap)
+    verb.number("--workers", "of Ray; by default one per CPU that it has")
 
 
 def _bootstrap(arguments: argparse.Namespace) -> int:
@@ -85,9 +74,8 @@ def _bootstrap(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
-    from videojudge_bench.training.bootstrap.finish import finish
-    from videojudge_bench.training.bootstrap.live import progress
-    from videojudge_bench.training.bootstrap.run import run_bootstrap
+    from videojudge_bench.training.bootstrap.live import progress, said_of
+    from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
     output: Path = arguments.output
@@ -103,7 +91,7 @@ def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
     except KeyboardInterrupt:
         warn("what was done is kept: the same command goes on with it")
         raise
-    _say_result(result)
+    say([f"{result.tally.seeds} of {result.seeds} seeds: {said_of(result.tally)}"])
     if result.budget:
         warn(
             f"stopped: {result.budget}. What was done is kept: raise the limit, and "
@@ -118,12 +106,6 @@ def _run(arguments: argparse.Namespace, options: BootstrapOptions) -> int:
         )
         return EXIT_FAILED
     return 0
-
-
-def _say_result(result: Result) -> None:
-    from videojudge_bench.training.bootstrap.live import said_of
-
-    say([f"{result.tally.seeds} of {result.seeds} seeds: {said_of(result.tally)}"])
 
 
 def _dry_run(options: BootstrapOptions) -> int:

@@ -9,18 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.terminal import Parser, add_verb, say, warn
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights, write_weights
 from videojudge_bench.judges.minilm import DEFAULT_MODEL
 from videojudge_bench.training.compact.against import report
-from videojudge_bench.training.compact.captions import (
-    BatchSizes,
-    held_out,
-    ladders,
-    read_coco,
-)
+from videojudge_bench.training.compact.captions import BatchSizes, held_out, ladders, read_coco
 from videojudge_bench.training.compact.crossfit import crossfit, scorer_beside
-from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
+from videojudge_bench.training.compact.tune import TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
 
 SHARE = 0.5
@@ -50,50 +46,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 when used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        said = _COMMANDS[arguments.command](arguments)
+        say(arguments.verb(arguments))
     except VideoJudgeError as error:
-        sys.stderr.write(f"compact: error: {error}\n")
+        warn(f"error: {error}", program="compact")
         return 2
-    _say(said)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m videojudge_bench.training.compact",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_HELP,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    tuned = commands.add_parser("tune", help="make the packaged weights")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    what = "make the packaged weights"
+    tuned = add_verb(commands, "tune", _tune, what, what)
     tuned.add_argument("captions", type=Path, metavar="FILE", help="captions in COCO's format")
     tuned.add_argument(
         "--model", default=DEFAULT_MODEL, help="the encoder to begin with; default: %(default)s"
     )
-    crossed = commands.add_parser("crossfit", help="judge VATEX-EVAL, each half by the other's")
+    tuned.number("--steps", "up to 100", default=40)
+    what = "judge VATEX-EVAL, each half by the other's"
+    crossed = add_verb(commands, "crossfit", _crossfit, what, what)
     crossed.add_argument(
         "--beside", metavar="MODEL",
         help="a larger sentence encoder with BERT's vocabulary, a folder or a name on the hub, "
         "whose score counts as much; default: none",
     )  # fmt: skip
-    for command, steps, most in ((tuned, 40, "up to 100; "), (crossed, 300, "")):
-        command.add_argument("--steps", type=int, default=steps, help=f"{most}default: %(default)s")
-        command.add_argument(
-            "--output", type=Path, required=True, metavar="DIR", help="for what is made"
-        )
-    against = commands.add_parser("against", help="compare runs on the test videos")
+    crossed.number("--steps", "of each fold", default=300)
+    for command in (tuned, crossed):
+        command.path("--output", "DIR", "for what is made", required=True)
+    what = "compare runs on the test videos"
+    against = add_verb(commands, "against", _against, what, what)
     against.add_argument("against", type=Path, metavar="RUN", help="folder of the run to beat")
     against.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of others")
     against.add_argument("--part", choices=("dev", "test"), default="test", help="of the videos")
     return parser
 
 
-def _tune(arguments: argparse.Namespace) -> str:
+def _tune(arguments: argparse.Namespace) -> list[str]:
     groups = read_coco(arguments.captions)
     start = start_weights(arguments.model, [text for group in groups for text in group])
     made_wrong = ladders(groups)
     options = TuneOptions(steps=arguments.steps, sizes=BatchSizes(pairs=48, ladders=8))
-    tuned = tune(start, groups, made_wrong, arguments.output, options, keep_some=True, told=_tell)
+    tuned = tune(start, groups, made_wrong, arguments.output, options, keep_some=True, told=_say)
     about = {
         "model": arguments.model,
         "captions": f"sha256:{file_hash(arguments.captions)[:12]}",
@@ -105,10 +102,10 @@ def _tune(arguments: argparse.Namespace) -> str:
     kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
     path: Path = arguments.output / "compact.safetensors"
     write_weights(balanced(made, kept), path)
-    return f"wrote {path}"
+    return [f"wrote {path}"]
 
 
-def _crossfit(arguments: argparse.Namespace) -> str:
+def _crossfit(arguments: argparse.Namespace) -> list[str]:
     start = read_weights(packaged_weights())
     options = TuneOptions(
         steps=arguments.steps,
@@ -118,26 +115,15 @@ def _crossfit(arguments: argparse.Namespace) -> str:
     )
     beside = scorer_beside(arguments.beside, start) if arguments.beside else None
     path = crossfit(start, arguments.output, options, _say, beside)
-    return f"wrote {path}"
+    return [f"wrote {path}"]
 
 
-def _against(arguments: argparse.Namespace) -> str:
-    return "\n".join(report(arguments.runs, arguments.against, arguments.part))
+def _against(arguments: argparse.Namespace) -> list[str]:
+    return report(arguments.runs, arguments.against, arguments.part)
 
 
-def _tell(progress: Progress) -> None:
-    _say(
-        f"step {progress.step} of {progress.steps}: loss {progress.pairs:.3f} on pairs, "
-        f"{progress.ladders:.3f} on ladders"
-    )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-_COMMANDS = {"tune": _tune, "crossfit": _crossfit, "against": _against}
+def _say(line: object) -> None:
+    say([str(line)])
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ class Progress:
     pairs: float
     ladders: float
 
+    def __str__(self) -> str:
+        losses = f"loss {self.pairs:.3f} on pairs, {self.ladders:.3f} on ladders"
+        return f"step {self.step} of {self.steps}: {losses}"
+
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
     """Return where each group lies: mean of two captions' vectors, of length 1, (groups, size)."""

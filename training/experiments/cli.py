@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Parser, Verbs, say, table
+from videojudge_bench._util.terminal import Parser, Verbs, add_group, add_verb, say, table
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.experiments.loop import EXPERIMENTS
 
@@ -34,22 +34,20 @@ right, neighbouring ratings that are swapped; with 95 % intervals by video, besi
 
 def add_experiments(verbs: Verbs) -> None:
     """Add `bootstrap-experiment` to a parser's verbs."""
-    verb = verbs.add_parser(
+    parts = add_group(
+        verbs,
         "bootstrap-experiment",
-        help="measure what the bootstrap loop does, and what its labels are worth",
-        description="Measures what the loop does with errors of known rate, and whether others "
+        "measure what the bootstrap loop does, and what its labels are worth",
+        "Measures what the loop does with errors of known rate, and whether others "
         "see the order that its labels say. Writes DIR/NAME/report.md and a JSON file beside it.",
     )
-    parts = verb.add_subparsers(title="experiments", required=True, metavar="NAME", dest="name")
     for name, experiment in EXPERIMENTS.items():
         what = experiment.question
         description = f"Measures {what}. No model is asked; 1,000 seeds take minutes."
-        part = parts.add_parser(name, help=what, description=description)
-        part.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
-        part.add_argument(
-            "--seeds", type=int, metavar="N", default=1_000, help="default: %(default)s"
-        )
-        part.set_defaults(verb=_experiment)
+        part = add_verb(parts, name, _experiment, what, description)
+        part.set_defaults(name=name)
+        part.path("-o --output", "DIR", "where the report goes", required=True)
+        part.number("--seeds", "how many", default=1_000)
     _add_order(parts)
 
 
@@ -62,40 +60,33 @@ def _experiment(arguments: argparse.Namespace) -> int:
 
 
 def _add_order(experiments: Verbs) -> None:
-    order = experiments.add_parser(
-        "order",
-        help="do others, who see no label, put the responses in the same order?",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_ORDER_HELP,
-    )
-    parts = order.add_subparsers(title="verbs", required=True, metavar="VERB")
-    run = parts.add_parser("run", help="by a model, or by MiniLM where none is named")
+    what = "do others, who see no label, put the responses in the same order?"
+    parts = add_group(experiments, "order", what, _ORDER_HELP)
+    what = "by a model, or by MiniLM where none is named"
+    run = add_verb(parts, "run", _order, what, what)
     _add_draw(run)
-    run.add_argument("-o", "--output", type=Path, metavar="DIR", required=True,
-                     help="writes DIR/order/NAME, with the name of DATA")  # fmt: skip
+    run.path("-o --output", "DIR", "writes DIR/order/NAME, with the name of DATA", required=True)
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="options",
         help="an option of the model: engine, prompt, temperature, max_tokens, seed, and those of "
         "the engine",
     )  # fmt: skip
-    run.set_defaults(verb=_order)
-    export = parts.add_parser("export", help="write a sheet for people, and its key")
+    what = "write a sheet for people, and its key"
+    export = add_verb(parts, "export", _export, what, what)
     _add_draw(export)
-    export.add_argument("-o", "--output", type=Path, metavar="SHEET", required=True)
-    export.add_argument("--key", type=Path, required=True, help="keep it from those who fill in")
-    export.add_argument("--force", action="store_true", help="replace what is there")
-    export.set_defaults(verb=_export)
-    imported = parts.add_parser("import", help="compare a filled sheet with the labels")
+    export.path("-o --output", "SHEET", "the sheet, a CSV file", required=True)
+    export.path("--key", "KEY", "keep it from those who fill in", required=True)
+    export.flag("--force", "replace what is there")
+    what = "compare a filled sheet with the labels"
+    imported = add_verb(parts, "import", _import, what, what)
     imported.add_argument("sheet", type=Path, metavar="SHEET", help="filled in, as CSV")
-    imported.add_argument("--key", type=Path, required=True, help="what export wrote beside it")
-    imported.set_defaults(verb=_import)
+    imported.path("--key", "KEY", "what export wrote beside it", required=True)
 
 
 def _add_draw(parser: Parser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="the folder of a bootstrap")
-    parser.add_argument("--limit", type=int, default=100, metavar="N",
-                        help="instructions; default: %(default)s")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the draw; default: %(default)s")
+    parser.number("--limit", "instructions", default=100)
+    parser.number("--seed", "of the draw", default=0)
 
 
 def _drawn(arguments: argparse.Namespace) -> list[Blind]:
@@ -125,7 +116,7 @@ def _order(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from videojudge_bench.analysis.annotation_sheet import csv_text, write_sheet
-    from videojudge_bench.training.experiments.order_sheet import COLUMNS, key_of, rows_for
+    from videojudge_bench.training.experiments.order import COLUMNS, key_of, rows_for
 
     blinds = _drawn(arguments)
     text, key = csv_text(COLUMNS, rows_for(blinds)), key_of(blinds).model_dump_json(indent=1)
@@ -136,8 +127,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.training.experiments.order import check_orders
-    from videojudge_bench.training.experiments.order_sheet import read_orders
+    from videojudge_bench.training.experiments.order import check_orders, read_orders
 
     ordered = read_orders(arguments.sheet, arguments.key)
     found = check_orders(ordered)

@@ -161,7 +161,8 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
         groups,
         videos[groups],
     )
-    values = {TAU: within.tau_b(), EXACT: np.array([_is_exact(s) for s in by_rating], dtype=float)}
+    exact = [all(a < b for a, b in pairwise(scores.values())) for scores in by_rating]
+    values = {TAU: within.tau_b(), EXACT: np.array(exact, dtype=float)}
     chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(found)}
     for low, high in pairwise(range(1, len(LETTERS) + 1)):
         gaps = np.array([s.get(high, np.nan) - s.get(low, np.nan) for s in by_rating])
@@ -179,10 +180,6 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
         shares=values.keys() - {TAU},
     )
     return OrderCheck(metrics, chance, len(found), problems)
-
-
-def _is_exact(by_rating: dict[int, float]) -> bool:
-    return all(worse < better for worse, better in pairwise(by_rating.values()))
 
 
 COLUMNS = (

@@ -6,14 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.terminal import Verbs, say, table
+from videojudge_bench._util.terminal import Verbs, add_verb, say, table
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.recipe_arguments import add_recipe_options
 
 if TYPE_CHECKING:
     from videojudge_bench.training.sft.recipe import Recipe
-
-EXIT_FAILED = 1
 
 _HELP = """\
 Trains a judge on the rows that `videojudge bootstrap` writes: a Qwen2.5-VL or Qwen3-VL learns to
@@ -37,26 +35,16 @@ again), 2 used wrongly, 130 interrupted.
 
 def add_train(verbs: Verbs) -> None:
     """Add `train` to a parser's verbs."""
-    verb = verbs.add_parser(
-        "train",
-        help="train a judge on rated rows",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_HELP,
-    )
+    verb = add_verb(verbs, "train", _train, "train a judge on rated rows", _HELP)
     add_recipe_options(verb, "where the run goes")
-    verb.add_argument(
-        "--inspect", type=int, metavar="N",
-        help="show N packed rows: texts, what is learnt, frames (pictures in OUTPUT/inspect)",
-    )  # fmt: skip
-    verb.add_argument(
-        "--dry-run", action="store_true", help="print tokens, memory, hours and money, and end"
-    )
+    what = "show N packed rows: texts, what is learnt, frames (pictures in OUTPUT/inspect)"
+    verb.number("--inspect", what)
+    verb.flag("--dry-run", "print tokens, memory, hours and money, and end")
     verb.add_argument("--gpu", default="h100", metavar="KIND", help="for --dry-run; default: h100")
-    verb.add_argument("--gpus", type=int, default=1, metavar="N", help="for --dry-run")
+    verb.number("--gpus", "for --dry-run", default=1)
     verb.add_argument(
         "--price", type=float, metavar="MONEY", help="of one GPU for an hour, for --dry-run"
     )
-    verb.set_defaults(verb=_train)
 
 
 def _train(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from videojudge_bench.judges.engines._hub_format import (
     processors_for_both,
     tokenizer_for_both,
 )
+from videojudge_bench.training.owned_folder import read_facts
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import load_model, ties_words
 from videojudge_bench.training.sft.model_card import Facts, model_card
@@ -122,10 +122,7 @@ def _json_files(base: BaseModel, *, tied: bool) -> Iterator[tuple[str, dict[str,
 
 def _read(base: BaseModel, name: str) -> dict[str, Json] | None:
     path = _file(base, name)
-    if path is None:
-        return None
-    found: dict[str, Json] = json.loads(path.read_bytes())
-    return found
+    return None if path is None else read_facts(path)
 
 
 def _file(base: BaseModel, name: str) -> Path | None:

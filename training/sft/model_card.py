@@ -47,7 +47,7 @@ def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
         *_asking(asked),
         *_data(facts),
         *_results(facts),
-        *_recipe(recipe),
+        *("## Recipe", "", "```json", json.dumps(recipe.to_json(), indent=1), "```"),
     ]
     return "\n".join(lines) + "\n"
 
@@ -104,10 +104,6 @@ def _metrics(entry: Mapping[str, Json]) -> str:
         if key.startswith("eval_") and isinstance(value, (int, float))
     }
     return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-
-
-def _recipe(recipe: Recipe) -> Iterator[str]:
-    yield from ("## Recipe", "", "```json", json.dumps(recipe.to_json(), indent=1), "```")
 
 
 @dataclass(frozen=True)

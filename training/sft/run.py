@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,14 +75,10 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
         return _Training(recipe, base, folder, say).run()
 
 
-def _silent(_line: str) -> None:
-    """Of the processes that train together, one speaks."""
-
-
 class _Training:
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
         self._recipe, self._base, self._folder = recipe, base, folder
-        self._say = say if folder.main else _silent
+        self._say: Say = say if folder.main else lambda _line: None  # of many processes one speaks
 
     def run(self) -> Path:
         from videojudge_bench.training.sft.export import export
@@ -242,7 +238,8 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
         _check_metric(stage, judged)
         validation = make_plan(held, base, data)
     plan = make_plan(rows, base, data)
-    return Prepared(plan, validation, judged, tuple(warnings), _hash(rows))
+    read = [[row.id, row.video_id, row.system, row.user, row.reply] for row in rows]
+    return Prepared(plan, validation, judged, tuple(warnings), content_hash(read))
 
 
 def _check_metric(stage: Stage, judged: Validation | None) -> None:
@@ -272,7 +269,3 @@ def _rows(stage: Stage, part: str) -> list[TrainingRow]:
     if data.verdicts is None:
         return rows
     return [row for row in rows if row.verdict is None or row.verdict in data.verdicts]
-
-
-def _hash(rows: Sequence[TrainingRow]) -> str:
-    return content_hash([[row.id, row.video_id, row.system, row.user, row.reply] for row in rows])

@@ -191,13 +191,9 @@ def add_gold_set(loop: LoopFolder, file: str = "gold.jsonl", name: str = GOLD_SE
         )
 
 
-def model_arguments(options: Mapping[str, Scalar]) -> str:
-    """Return options as `--model_args` takes them."""
-    return ",".join(f"{name}={value}" for name, value in options.items())
-
-
 def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
-    arguments = model_arguments({**options, "journal": str(loop.journal)})
+    given = {**options, "journal": str(loop.journal)}
+    arguments = ",".join(f"{name}={value}" for name, value in given.items())
     _call(
         "lmms_eval",
         *("--model", "videojudge", "--model_args", arguments),

@@ -61,18 +61,22 @@ class Parser(argparse.ArgumentParser):
 
 def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:
     """Add a verb and return its parser."""
-    form = argparse.HelpFormatter
-    if "\n" in description:
-        form = argparse.RawDescriptionHelpFormatter
-    verb = verbs.add_parser(name, help=what, description=description, formatter_class=form)
+    verb = _parser(verbs, name, what, description)
     verb.set_defaults(verb=run)
     return verb
 
 
 def add_group(verbs: Verbs, name: str, what: str, description: str) -> Verbs:
     """Add a verb that has verbs of its own, and return these."""
-    group = verbs.add_parser(name, help=what, description=description)
+    group = _parser(verbs, name, what, description)
     return group.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+
+def _parser(verbs: Verbs, name: str, what: str, description: str) -> Parser:
+    form = argparse.HelpFormatter
+    if "\n" in description:
+        form = argparse.RawDescriptionHelpFormatter
+    return verbs.add_parser(name, help=what, description=description, formatter_class=form)
 
 
 def printable(text: str) -> str:
