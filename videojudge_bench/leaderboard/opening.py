@@ -115,7 +115,7 @@ def open_runs(folder: Path) -> list[OpenRun]:
     )
 
 
-def open_run(folder: Path, *, what: str) -> OpenRun:
+def open_run(folder: Path) -> OpenRun:
     """Return the one run in a folder; raises as `open_runs`.
 
     Raises:
@@ -124,7 +124,7 @@ def open_run(folder: Path, *, what: str) -> OpenRun:
     runs = open_runs(folder)
     if len(runs) > 1:
         raise ConfigError(
-            f"{folder} holds {len(runs)} runs: {listed(runs)}. {what} one; give its folder"
+            f"{folder}: expected one run, got {len(runs)}: {listed(runs)}. Give the folder of one"
         )
     return runs[0]
 
