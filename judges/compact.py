@@ -13,12 +13,15 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
 from videojudge_bench.judges.compact_encoder import (
+    LEAVE_ONE_OUT,
     MAX_TOKENS,
+    NEAREST,
     CompactEncoder,
+    EncodedText,
+    References,
     packaged_weights,
     read_weights,
 )
-from videojudge_bench.judges.compact_form import LEAVE_ONE_OUT, NEAREST, EncodedText, References
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 DTYPES = ("float32", "bfloat16")

@@ -16,8 +16,7 @@ from pathlib import Path
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.jsonform import to_json
+from videojudge_bench.training.bootstrap.contracts import Seed, to_json
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
 from videojudge_bench.verdicts import Usage
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +256,8 @@ def two_stages(recipe: Recipe, **sections: object) -> Recipe:
     changed = {
         name: getattr(stage, name).model_copy(update=options) for name, options in sections.items()
     }
-    return replace(recipe, stages=(stage, replace(stage, name="last", **changed)))
+    last = stage.model_copy(update={"name": "last", **changed})
+    return recipe.model_copy(update={"stages": (stage, last)})
 
 
 @pytest.mark.parametrize(

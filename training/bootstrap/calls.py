@@ -25,8 +25,9 @@ from videojudge_bench.training.bootstrap.contracts import (
     RubricWriter,
     Seed,
     Unable,
+    from_json,
+    to_json,
 )
-from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
 from videojudge_bench.verdicts import Usage
 
 logger = logging.getLogger(__name__)

@@ -35,11 +35,6 @@ _ROWS_AT_ONCE = 4096
 def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -> Mapping[str, int]:
     """Write the rows of all kept seeds below a folder; return their number by file name.
 
-    Args:
-        outcomes: in the order in which rows are to be written.
-        folder: `data/` in it is replaced.
-        options: which rows.
-
     Raises:
         OSError: the folder cannot be written; what was there before is left as it was.
     """
@@ -64,8 +59,6 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
 
 
 class _Files:
-    """The open files of an export, one set for each kind and part."""
-
     def __init__(self, folder: Path, videos: str | None) -> None:
         self._folder, self._videos = folder, Path(videos).absolute() if videos else None
         self._texts: dict[str, IO[str]] = {}
@@ -98,8 +91,6 @@ class _Files:
 
 
 class _Table:
-    """A parquet file that is written in pieces."""
-
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 

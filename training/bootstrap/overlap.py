@@ -50,11 +50,7 @@ def whole_file(video_id: str) -> str:
 
 
 def origin(video_id: str) -> str:
-    """Return what two videos share when one is the other, a part of it, or another part.
-
-    Args:
-        video_id: as `canonical_id` gives it.
-    """
+    """Return what two videos share when one is the other, a part of it, or another part."""
     name = PurePosixPath(whole_file(video_id)).name
     found = _youtube(name)
     return name if found is None else f"youtube {found['id']}"

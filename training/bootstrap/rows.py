@@ -183,7 +183,8 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
     What there is where no model writes it: put together from what the loop found out.
     """
     return "\n".join(
-        f"{r.rating}: as in {_quoted(r.text)}. {_one_line(r.feedback)}".rstrip() for r in responses
+        f'{r.rating}: as in "{_one_line(r.text)}". {_one_line(r.feedback)}'.rstrip()
+        for r in responses
     )
 
 
@@ -262,10 +263,6 @@ def _name(pair: Sequence[WrittenResponse]) -> str:
 def _video(seed: Seed) -> Path:
     """The prompt says that a video stands above it; where it lies, the export says."""
     return Path(seed.video or seed.video_id)
-
-
-def _quoted(text: str) -> str:
-    return f'"{_one_line(text)}"'
 
 
 def _one_line(text: str) -> str:

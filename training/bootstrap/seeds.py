@@ -238,7 +238,6 @@ class _Draw:
                 yield counts, self._videos.located(seed)
 
     def read(self) -> None:
-        """Filter the seeds of all sources."""
         for number, (counts, seed) in enumerate(self._seeds()):
             counts.read += 1
             if problem := self._problem(seed):
@@ -250,7 +249,6 @@ class _Draw:
             self._files_of.append(self._files.setdefault(seed.video, len(self._files)))
 
     def nothing_usable(self) -> DataError:
-        """What to say when no seed is left."""
         dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
         reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
         return DataError(
@@ -327,7 +325,6 @@ class _Draw:
         self._usable[stratum] -= 1
 
     def take_up(self, chosen: Mapping[int, int]) -> SeedDraw:
-        """The seeds that are drawn, with their texts."""
         seeds: dict[int, Seed] = {}
         strata: Counter[str] = Counter()
         overlap = Counter(dict.fromkeys(self._options.allow_overlap, 0))

@@ -68,7 +68,6 @@ class _TokenMatcher:
         self._known: dict[str, Tensor] = {}
 
     def scores(self, pairs: Sequence[Pair]) -> Iterator[float]:
-        """Yield the score of each pair, -1 to 1."""
         for _, text, gold in pairs:
             near = self._vectors(text) @ self._vectors(gold).T
             if not near.numel():

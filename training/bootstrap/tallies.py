@@ -174,11 +174,7 @@ class Tallies:
 
 
 class Drawn:
-    """Keeps `size` of a stream, each with the same chance, the same ones in every order.
-
-    Args:
-        size: how many, at most.
-    """
+    """Keeps `size` of a stream, each with the same chance, the same ones in every order."""
 
     def __init__(self, size: int) -> None:
         self._size = size

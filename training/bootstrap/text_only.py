@@ -54,10 +54,6 @@ class TextOnly:
 def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly | None:
     """Return what a text classifier finds of the ratings, cross-validated by video.
 
-    Args:
-        rows: responses with rating and video.
-        most: rows that are looked at.
-
     Returns:
         None when there are fewer than `FOLDS` videos, or only one rating.
     """

@@ -81,6 +81,10 @@ class Progress:
     pairs: float
     ladders: float
 
+    def __str__(self) -> str:
+        losses = f"loss {self.pairs:.3f} on pairs, {self.ladders:.3f} on ladders"
+        return f"step {self.step} of {self.steps}: {losses}"
+
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
     """Return where each group lies: mean of two captions' vectors, of length 1, (groups, size)."""
@@ -138,8 +142,6 @@ def tune(
 
 
 class _Work:
-    """A network in training, with all that a checkpoint needs."""
-
     def __init__(
         self, start: Weights, options: TuneOptions, batches: Batches, made_from: str
     ) -> None:
@@ -159,7 +161,6 @@ class _Work:
         self._done = 0
 
     def step(self) -> tuple[float, float]:
-        """Take one step; return the losses on pairs and on ladders."""
         import torch
 
         texts, pairs, ladders = self._batches.draw()

@@ -21,12 +21,7 @@ TRAINED_KINDS = ("qwen2_5_vl", "qwen3_vl")
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A model to train, by its files alone.
-
-    Attributes:
-        options: which one, and how it is trained.
-        frames: what it sees of a video.
-    """
+    """A model to train, by its files alone."""
 
     options: ModelOptions
     frames: FrameOptions

@@ -88,13 +88,7 @@ class RowEncoder:
         )
 
     def _answer_tokens(self, text: str, row: TrainingRow, tokens: int) -> dict[int, int]:
-        """The right answer's tokens by place behind the video, where a response has as many.
-
-        Args:
-            text: of the prompt behind the video.
-            row: which one it is.
-            tokens: of that text.
-        """
+        """The right answer's tokens by place behind the video, where a response has as many."""
         found: dict[int, int] = {}
         end = len(text)
         for response in reversed(row.responses if row.gold else ()):  # as they stand in a prompt

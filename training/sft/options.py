@@ -29,14 +29,7 @@ class Strict(BaseModel):
 
 
 class LoraOptions(Strict):
-    """Low-rank adapters in place of the full weights (Hu et al., 2021), by PEFT.
-
-    Attributes:
-        rank: of the two matrices.
-        alpha: their product counts alpha / rank.
-        dropout: before them, in training.
-        targets: names of the layers that get them.
-    """
+    """Low-rank adapters in place of the full weights (Hu et al., 2021), by PEFT."""
 
     rank: _Whole = 64
     alpha: _Whole = 128

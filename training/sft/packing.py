@@ -97,14 +97,7 @@ def shared_by(rows: Sequence[Encoded]) -> Shared:
 def pack(
     rows: Sequence[Encoded], video: Inputs, *, scheme: Scheme, tokens_per_second: float
 ) -> PackedRows:
-    """Return rows of one video as one.
-
-    Args:
-        rows: of the same video and system message.
-        video: what all of them begin with, as `PromptReader.video_part` gives it.
-        scheme: whose positions.
-        tokens_per_second: of the model.
-    """
+    """Return rows of one video as one."""
     shared = shared_by(rows)
     begin = (*video.prompts[0], *shared.prefix)
     placed = positions(len(begin), video.blocks, scheme=scheme, tokens_per_second=tokens_per_second)

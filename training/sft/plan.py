@@ -17,7 +17,7 @@ from videojudge_bench.training.sft.packing import bundles, shared_by
 from videojudge_bench.training.sft.rows import video_path
 from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.video import FramePolicy
-from videojudge_bench.video.probe import Size, probe
+from videojudge_bench.video.decoding import Size, probe
 
 _THREADS = 8
 _QWEN3_STEP_TOKENS = 10
@@ -58,12 +58,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on.
-
-    Attributes:
-        bundles: in the order of their rows.
-        dropped: rows that are left out.
-    """
+    """What is trained on."""
 
     bundles: tuple[Bundle, ...]
     dropped: tuple[Dropped, ...]
@@ -92,12 +87,6 @@ def make_plan(
     on_row: Callable[[], object] = lambda: None,
 ) -> Plan:
     """Return how rows are trained on; what does not fit or has no video is left out and listed.
-
-    Args:
-        rows: all of one part.
-        base: the model.
-        data: how they are packed.
-        on_row: called after each row.
 
     Raises:
         ConfigError: there is no folder of videos, or no row is left.

@@ -99,13 +99,7 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class Made:
-    """What a folder holds now.
-
-    Attributes:
-        rendered: videos that were not there before.
-        counts: videos in all, and lines by file.
-        was_there: whether nothing was left to do.
-    """
+    """What a folder holds now."""
 
     rendered: int
     counts: Mapping[str, int]
@@ -120,12 +114,6 @@ def make(
     on_progress: Progress = lambda _done, _all: None,
 ) -> Made:
     """Write a world into a folder; go on where an earlier call with the same options stopped.
-
-    Args:
-        folder: made when missing.
-        options: how large the world is.
-        workers: processes that render.
-        on_progress: called now and then while videos are rendered.
 
     Raises:
         ConfigError: the folder holds a world of other options, or something else.

@@ -109,10 +109,6 @@ def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
 def scene_of(video: str, seed: int = 0) -> Scene:
     """Return what is true of a video.
 
-    Args:
-        video: its id.
-        seed: of the world.
-
     Raises:
         ConfigError: it is no id of this world.
     """
@@ -183,13 +179,7 @@ def drawn_wrong(gold: Sequence[int], values: int, wrong: int, rng: np.random.Gen
 
 
 def n_wrong(slots: int, values: int, wrong: int) -> int:
-    """Return how many answers have so many wrong words.
-
-    Args:
-        slots: words of an answer.
-        values: how many values a word can have.
-        wrong: how many words are wrong.
-    """
+    """Return how many answers have so many wrong words."""
     others: int = (values - 1) ** wrong
     return comb(slots, wrong) * others
 

@@ -31,12 +31,7 @@ _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 @dataclass(frozen=True)
 class Extracted:
-    """The rubrics that a judge wrote.
-
-    Attributes:
-        rows: one for each instruction that has one, by video and instruction.
-        n_without: instructions without a reply that holds a complete rubric.
-    """
+    """The rubrics that a judge wrote."""
 
     rows: tuple[RubricRow, ...]
     n_without: int
@@ -187,7 +182,6 @@ def _mean_reciprocal(rank: int, tied: int) -> float:
 
 
 def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
-    """The text of each instance, by video and instruction."""
     examples: dict[Group, list[Example]] = {}
     for example in gold_set.examples:
         examples.setdefault(example.item.group, []).append(example)

@@ -52,13 +52,7 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep, checked and ready.
-
-    Attributes:
-        settings: what varies, with this run's values.
-        run: the judge on the set.
-        item_ids: what it will be asked.
-    """
+    """One run of a sweep, checked and ready."""
 
     settings: Settings
     run: Run
@@ -164,11 +158,6 @@ def run_sweep(
     """Judge, and return a row for each run, in the order of `cells`.
 
     A run that fails becomes a row that says why; the others go on.
-
-    Args:
-        cells: from `prepare`.
-        resamples: of videos, for the 95 % intervals.
-        told: called with each row as soon as it is there.
     """
     judges = {id(cell.run.built): cell.run.built for cell in cells}
     rows: dict[int, SweepRow] = {}

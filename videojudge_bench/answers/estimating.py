@@ -45,10 +45,6 @@ def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None
     """Return what a judge will ask for; None for one that asks no model.
 
     Prompts are made for up to 200 groups, spread evenly, and counted.
-
-    Args:
-        built: the judge.
-        items: that it will be asked about, the items of a group one after another.
     """
     judge = built.judge
     if not isinstance(judge, PromptedJudge) or not items:

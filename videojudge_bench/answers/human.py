@@ -70,11 +70,6 @@ def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRa
 
     A row without `system` is about that answer of every system: it is the same text.
 
-    Args:
-        path: of the file.
-        units: the answers.
-        scale: of the ratings.
-
     Raises:
         ConfigError: no such file, or the units are pairs.
         DataError: with file, line and field, when a row is not what it should be, when a rating is

@@ -60,14 +60,6 @@ class Judged:
     """Answers with what was decided of them.
 
     `print` it for the tables.
-
-    Attributes:
-        judge: its name.
-        answers: the file's name.
-        scale: of the judge's scores; "" when they only rank.
-        units: in the order of the answers.
-        judgements: by item id; of a run that was interrupted, not all.
-        human: ratings of some of the answers, where given.
     """
 
     judge: str
@@ -149,17 +141,6 @@ class Judged:
 
 class Judging:
     """A judge and answers, checked and ready.
-
-    Args:
-        source: a JSON Lines file, or a list of its objects.
-        judge: `NAME[,option=value…]`, as in `--model_args judge=NAME,option=value`.
-        options: how.
-
-    Attributes:
-        answers: as they were read.
-        units: what is judged, cut to the limit.
-        run: the judge on all of them.
-        human: ratings of some of the answers, where given.
 
     Raises:
         UnknownNameError: no such judge, or no such system.

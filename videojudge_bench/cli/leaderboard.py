@@ -29,7 +29,7 @@ RESULTS = Path("results")
 def build(*, results: Results = RESULTS, json: Json = False) -> None:
     """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
     from videojudge_bench.leaderboard import importing, rows, stored, tables
-    from videojudge_bench.leaderboard.paired_tests import read_tests
+    from videojudge_bench.leaderboard.comparing import read_tests
     from videojudge_bench.report import making, page
 
     runs = stored.read_all(results / "runs")

@@ -109,7 +109,7 @@ def _print_test(found: Compared) -> None:
 
 
 def _print_flips(found: Compared, most: int) -> None:
-    from videojudge_bench.leaderboard.shown import gold_text, response_text, verdict_text
+    from videojudge_bench.leaderboard.tables import gold_text, response_text, verdict_text
 
     nearer_b = sum(flip.gain > 0 for flip in found.flips)
     nearer_a = len(found.flips) - nearer_b

@@ -33,13 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """Findings that belong together.
-
-    Attributes:
-        name: a word, the key in JSON.
-        title: for people.
-        findings: in the order in which they are shown.
-    """
+    """Findings that belong together."""
 
     name: str
     title: str

@@ -23,14 +23,7 @@ class Gpu(BaseModel):
 
 
 class Torch(BaseModel):
-    """What torch says of itself.
-
-    Attributes:
-        version: its own.
-        cuda: the version of CUDA that it was built for; None: for none.
-        gpus: those that it can use.
-        mps: whether it can use an Apple GPU.
-    """
+    """What torch says of itself."""
 
     version: str
     cuda: str | None

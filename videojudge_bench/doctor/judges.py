@@ -56,7 +56,6 @@ def _judge(name: str, host: Host) -> Finding:
 
 
 def _how(name: str, cls: type[Judge]) -> str:
-    """How to give a judge what it needs."""
     engine = registry.engine_name(cls)
     if engine == "openai":
         return "Look at a server with: videojudge doctor --server URL"
@@ -110,7 +109,6 @@ def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
 
 
 def _is_kept(model: str) -> bool:
-    """Whether a model of the hub is on this machine."""
     folder = hub_folder() / f"models--{model.replace('/', '--')}" / "snapshots"
     return any(folder.glob("*/*.safetensors"))
 

@@ -54,13 +54,7 @@ class ScannedVideo:
 
 @dataclass(frozen=True)
 class Scan:
-    """What came of a folder.
-
-    Attributes:
-        folder: that was scanned.
-        videos: files with an extension of videos, by path.
-        others: how many other files there are.
-    """
+    """What came of a folder."""
 
     folder: Path
     videos: Sequence[ScannedVideo] = field(default_factory=tuple)

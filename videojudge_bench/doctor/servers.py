@@ -26,7 +26,8 @@ def _server(address: str, model: str | None) -> Finding:
     try:
         facts = check_server(address, model)
     except ConfigError as error:
-        return Finding(_shown(address), "broken", str(error))
+        shown = str(without_secrets({"address": address})["address"])
+        return Finding(shown, "broken", str(error))
     refused = {refusal.feature: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
@@ -45,10 +46,6 @@ def _server(address: str, model: str | None) -> Finding:
     if facts.logprobs is False:
         fixes.insert(0, "Take score=text there, not score=expected")
     return Finding(facts.address, "ok", found, "; ".join(fixes), values)
-
-
-def _shown(address: str) -> str:
-    return str(without_secrets({"address": address})["address"])
 
 
 def _listed(facts: ServerFacts) -> str:

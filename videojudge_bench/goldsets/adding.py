@@ -43,15 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Added:
-    """What was added.
-
-    Attributes:
-        info: what is known of the set.
-        rows: how many it has.
-        raters: of each rated response; 0 for options and pairs.
-        videos: by video id whether its file was found.
-        folder: where the set is kept.
-    """
+    """What was added."""
 
     info: GoldSetInfo
     rows: int

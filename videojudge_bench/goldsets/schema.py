@@ -251,11 +251,6 @@ def shape_of(path: Path) -> Shape:
 def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
     """Yield the rows of a file (`.gz`: compressed), one in memory at a time.
 
-    Args:
-        path: the file.
-        shape: what its rows are.
-        scale: of its ratings.
-
     Raises:
         DataError: with file, line and field, when a row is not what it should be, repeats an
             earlier one, has a rating off the scale, or another number of raters than the first,
@@ -276,11 +271,6 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
 
 def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
     """Return the gold set that rows make.
-
-    Args:
-        found: its rows, checked.
-        info: what is known of the set.
-        videos: the folder of its videos.
 
     Raises:
         DataError: when two rows name different files of one video, and as `GoldSet`.

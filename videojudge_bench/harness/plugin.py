@@ -101,7 +101,6 @@ def write_extra_tasks(folder: Path) -> list[Path]:
 
 @functools.cache
 def _extra_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process, removed at its end."""
     return tempfile.TemporaryDirectory(prefix="videojudge-tasks-")
 
 
@@ -146,9 +145,6 @@ def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
 
 def add_our_judges(host_judges: ModuleType) -> None:
     """Put our judges into lmms-eval's registry of judges, as the provider `videojudge`.
-
-    Args:
-        host_judges: the module `lmms_eval.llm_judge.factory`.
 
     Raises:
         HostChangedError: the registry is gone, or takes no providers of others.

@@ -13,7 +13,7 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.jsonl import STRICT, read_json
-from videojudge_bench.leaderboard.paired_tests import PERMUTATIONS, PairedTest, paired_tests
+from videojudge_bench.leaderboard.comparing import PERMUTATIONS, PairedTest, paired_tests
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,
@@ -167,7 +167,6 @@ class _Published(BaseModel):
 
 
 _PUBLISHED = TypeAdapter(tuple[_Published, ...])
-_TESTS = TypeAdapter(tuple[PairedTest, ...])
 
 
 def read_published(path: Path) -> list[Row]:

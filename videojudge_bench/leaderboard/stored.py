@@ -156,13 +156,7 @@ def gold_set_of(info: GoldSetInfo) -> GoldSet | None:
 
 
 def folder_name(name: str, references: int, data: str = "full") -> str:
-    """Return the name of a run's folder: the judge, the references that were shown, the data.
-
-    Args:
-        name: of the judge.
-        references: how many were shown.
-        data: the form of the gold set; only forms that are not the full set are named.
-    """
+    """Return the name of a run's folder: the judge, the references that were shown, the data."""
     return f"{_slug(name)}-{references}ref" + (f"-{_slug(data)}" if data != "full" else "")
 
 
@@ -183,9 +177,11 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
             f"{len(packed)} bytes; a run in the leaderboard takes at most {MAX_VERDICTS_BYTES}",
             path=folder / VERDICTS_FILE,
         )
+    info = {**vars(run.info), "scale": (run.info.scale.low, run.info.scale.high)}
+    known = {name: info[name] for name in _SetFile.model_fields if name in info}
     facts = _RunFile(
         **{name: getattr(run, name) for name in _AS_THEY_ARE},
-        set=_set_file(run),
+        set=_SetFile(**known, examples=run.examples),  # pydantic refuses a set without gold
         measurement=dict(run.signature.measurement),
         judge=dict(run.signature.judge),
     )
@@ -237,12 +233,6 @@ def makers_of(judge: Mapping[str, Scalar]) -> frozenset[str]:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
-
-
-def _set_file(run: StoredRun) -> _SetFile:
-    kept = {**vars(run.info), "scale": (run.info.scale.low, run.info.scale.high)}
-    known = {name: kept[name] for name in _SetFile.model_fields if name in kept}
-    return _SetFile(**known, examples=run.examples)  # pydantic refuses a set without gold
 
 
 def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:

@@ -29,11 +29,6 @@ def disagreements(
     distractor 1 where it is rated above the correct option, 1/2 level with it, else 0; of the
     correct option the mean over its distractors. Pairs: |p - gold|, 0..1.
 
-    Args:
-        gold_set: the examples.
-        judgements: by item id.
-        on_scale: whether ratings are on the gold set's scale.
-
     Raises:
         ConfigError: judgements of another set.
     """
@@ -45,13 +40,7 @@ def disagreements(
 
 @dataclass(frozen=True)
 class Flip:
-    """An item on which two judges are not equally far from gold.
-
-    Attributes:
-        item_id: the item.
-        a: how far the first judge is from gold, as `disagreements` says.
-        b: the same of the second.
-    """
+    """An item on which two judges are not equally far from gold."""
 
     item_id: str
     a: float

@@ -38,14 +38,6 @@ def difference_interval(
     hard for both does not widen the interval. Resamples in which either is undefined are dropped.
     None with fewer than 20 such videos, or where no resample is left.
 
-    Args:
-        gold_set: what was judged.
-        a: the first judge's judgements by item id.
-        b: the second judge's.
-        statistic: as `compare` takes it.
-        part: `all`, or `test` for test videos only.
-        resampling: how many resamples, and their seed.
-
     Raises:
         ConfigError: judgements of another set, or fewer than 2 videos that both judged.
     """

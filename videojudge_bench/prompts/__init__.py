@@ -155,11 +155,6 @@ def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, 
 def find_prompt(cls: type, name: str, base: type) -> Path:
     """Return the file of a judge's prompt: beside its class or those above, or one of ours.
 
-    Args:
-        cls: of the judge.
-        name: of the file.
-        base: the class above which nothing is looked for.
-
     Raises:
         ConfigError: there is none.
     """

@@ -8,7 +8,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.items import Example, Item
 from videojudge_bench.leaderboard.comparing import both_disagreements
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.leaderboard.shown import gold_text, verdict_text
+from videojudge_bench.leaderboard.tables import gold_text, verdict_text
 from videojudge_bench.metrics.disagreement import disagreements
 from videojudge_bench.verdicts import Judgement, Unparsed
 
@@ -47,11 +47,6 @@ def cut(text: str, most: int) -> str:
 
 def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -> dict[str, Json]:
     """Return what the page shows of the items.
-
-    Args:
-        runs: one run, or two on the same set.
-        far: their disagreements with gold.
-        order: the item ids in the order of the list.
 
     Returns:
         `groups`: [video id, instruction, references, description] of each group; `items`: [id,

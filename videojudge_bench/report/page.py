@@ -14,7 +14,7 @@ from markupsafe import Markup
 from videojudge_bench._util import charts
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.report.marks import Figure
+from videojudge_bench.report.figures import Figure
 from videojudge_bench.report.standings import Standing
 
 _HERE = Path(__file__).parent

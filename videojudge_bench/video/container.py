@@ -128,15 +128,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What a file says of its video.
-
-    Attributes:
-        codec: by FFmpeg's name.
-        width: of the pictures as they are stored, in pixels.
-        height: likewise.
-        frames: that are in the file.
-        duration_seconds: by its header where the file was cut off.
-    """
+    """What a file says of its video."""
 
     codec: str
     width: int

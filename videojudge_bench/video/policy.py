@@ -103,11 +103,6 @@ class FramePolicy:
     def frame_size(self, height: int, width: int, *, frames: int) -> tuple[int, int]:
         """Return height and width, in pixels, that a picture is scaled to.
 
-        Args:
-            height: of the upright picture.
-            width: of the upright picture.
-            frames: how many frames share `total_pixels`.
-
         Raises:
             ConfigError: as `smart_resize`.
         """
