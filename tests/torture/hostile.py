@@ -197,10 +197,10 @@ def _changes(kind: Hostility, row: Json, sound: Json) -> list[str]:
     found, whole = row["verdicts"], sound["verdicts"]
     other = {item: found.get(item, "no line") for item in whole if found.get(item) != whole[item]}
     if kind.outcome == "sound":
-        return [f"{len(other)} verdicts are not the sound ones: {next(iter(other.values()))}"
-                for _ in range(bool(other))]  # fmt: skip
+        first = list(other.values())[:1]
+        return [f"{len(other)} verdicts are not the sound ones: {verdict}" for verdict in first]
     wrong = [verdict for verdict in other.values() if not verdict.startswith("Unparsed(")]
-    problems = [f"read as {wrong[0]}"] * bool(wrong)
+    problems = [f"read as {verdict}" for verdict in wrong[:1]]
     if len(other) != row["attacked"]:
         problems.append(f"{len(other)} items have no verdict, {row['attacked']} were attacked")
     return problems
