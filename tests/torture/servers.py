@@ -226,6 +226,9 @@ def judge_case(base_url: str, *, videos: int = cases.VIDEOS, **more: Scalar) -> 
     """The runner with a judge behind a server, on the first videos of the set."""
 
     def work() -> int:
+        before = (
+            int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+        )
         options: dict[str, Scalar] = {
             "engine": "openai",
             "video": "none",
@@ -241,7 +244,7 @@ def judge_case(base_url: str, *, videos: int = cases.VIDEOS, **more: Scalar) -> 
         made = Run(built, gold_set, RunOptions(journal=Path("runs"))).judge(wanted)
         lines = [json.dumps([j.item_id, str(j.verdict)]) + "\n" for j in made.values()]
         Path("verdicts.jsonl").write_text("".join(sorted(lines)), encoding="utf-8")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         Path("peak_kibibytes").write_text(str(peak), encoding="utf-8")
         return int(any(judgement.failed for judgement in made.values()))
 
