@@ -152,7 +152,8 @@ def attack_all(ground: Ground, kinds: tuple[Hostility, ...] = KINDS) -> Json:
     Returns:
         `rows`: what was tried and what it cost; `lost`: promises that were broken, in words.
     """
-    rows, lost = [], []
+    rows: list[Json] = []
+    lost: list[str] = []
     sound = _attacked(ground, None)[0]
     with serving(Server(1)) as elsewhere:
         elsewhere.share = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
@@ -91,13 +91,13 @@ def scalar(text: str) -> Scalar:
     return text
 
 
-def resolved(parameter: inspect.Parameter, function: object) -> inspect.Parameter:
+def resolved(parameter: inspect.Parameter, function: Callable[..., object]) -> inspect.Parameter:
     """Return a parameter with the type that its annotation means where it was written.
 
     A postponed annotation that names what only type checkers import stays a text.
     """
     annotations = {parameter.name: parameter.annotation}
-    names = getattr(inspect.unwrap(function), "__globals__", {})  # type: ignore[arg-type]
+    names = getattr(inspect.unwrap(function), "__globals__", {})
     with suppress(NameError, AttributeError, TypeError, SyntaxError):
         annotations = get_type_hints(SimpleNamespace(__annotations__=annotations), names)
     return parameter.replace(annotation=annotations[parameter.name])

@@ -22,7 +22,7 @@ from videojudge_bench.verdicts import FIRST, SECOND, TIE, Judgement, Preference,
 
 AnyItem = Union[Item, Pair]
 
-FAULTS = (
+FAULTS: tuple[type[Exception], ...] = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
     *(OSError, RuntimeError, TypeError, ValueError, VideoJudgeError),
 )
