@@ -25,6 +25,7 @@ __all__ = ["Run", "RunOptions", "answers_of"]
 logger = logging.getLogger(__name__)
 
 FAILED = "judge failed"
+NO_VERDICT = f"{FAILED}: the judge gave no verdict"
 REPLACED = "its video was replaced again and again while it was judged"
 
 MAX_PASSES = 3
@@ -204,7 +205,7 @@ def answers_of(built: BuiltJudge, items: Sequence[AnyItem]) -> Iterator[Judgemen
         error = yield from _stream(built, list(waiting.values()), taken, waiting)
         if error is None or not waiting:
             for item_id in waiting:
-                yield _failure(item_id, "the judge gave no verdict")
+                yield Judgement(item_id, Unparsed(NO_VERDICT), failed=True)
             return
         begun = [item for item in taken if item.id in waiting]
         for item in begun or [next(iter(waiting.values()))]:
