@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from videojudge_bench.engine import EngineError
+from videojudge_bench.engine import EngineError, complete_all
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_messages import SEND, Send
 from videojudge_bench.judges.engines._chat_probe import PROBE, Refusal
@@ -75,7 +75,7 @@ async def _check(base_url: str, model: str | None, timeout_seconds: float) -> Se
     engines = {send: engine_for(asked, send) for send in SEND}
     engine = engines["frames"]
     try:
-        (reply,) = await engine.complete(replace(PROBE, choices=_SCALE))
+        (reply,) = await complete_all(engine, replace(PROBE, choices=_SCALE))
         if isinstance(reply, EngineError):
             raise ConfigError(
                 f"the server at {engine.address} gives no reply: {reply.reason}. Look at its log, "

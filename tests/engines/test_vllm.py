@@ -16,7 +16,7 @@ from engine_bench import (  # noqa: F401 - fixtures
 from tiny_judges import VIDEOS
 
 from videojudge_bench.analysis.parity import compare_judges
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling, complete_all
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.judges.tiny_qwen import SPECIAL_TOKENS, Family
@@ -119,7 +119,7 @@ def test_a_reply_can_be_begun(bench: Bench) -> None:
         reply_start="<thinking>So it",
         sampling=Sampling(max_tokens=32),
     )
-    (reply,) = asyncio.run(engine.complete(group))
+    (reply,) = asyncio.run(complete_all(engine, group))
     engine.close()
     assert isinstance(reply, Reply), reply
     assert reply.text.startswith("<thinking>So it is.")

@@ -22,6 +22,7 @@ from videojudge_bench.engine import (
     PromptGroup,
     Reply,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.judges.engines._chat_probe import PROBE
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
@@ -174,7 +175,7 @@ def group_of(*ids: str, **parts: Any) -> PromptGroup:
 
 def ask(engine: OpenAIEngine, *ids: str, **parts: Any) -> list[Reply | EngineError]:
     """Return what an engine makes of a group, on a loop of its own."""
-    return list(asyncio.run(engine.complete(group_of(*ids, **parts))))
+    return list(asyncio.run(complete_all(engine, group_of(*ids, **parts))))
 
 
 def one(engine: OpenAIEngine, **parts: Any) -> Reply:

@@ -24,6 +24,7 @@ from videojudge_bench.engine import (
     PromptGroup,
     Reply,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.prompts import PromptTemplate, load_prompt
@@ -84,7 +85,7 @@ class Asker:
             (Continuation(call_id, prompt.response),),
             sampling=self._sampling,
         )
-        (reply,) = await self._engine.complete(group)
+        (reply,) = await complete_all(self._engine, group)
         return reply
 
     def settings(self) -> Mapping[str, Scalar]:

@@ -27,7 +27,7 @@ def _server(address: str, model: str | None) -> Finding:
         facts = check_server(address, model)
     except ConfigError as error:
         return Finding(_shown(address), "broken", str(error))
-    refused = {refusal.feature: refusal for refusal in facts.refusals}
+    refused = {refusal.features[0]: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
         "model": facts.model,

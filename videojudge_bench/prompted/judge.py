@@ -8,7 +8,15 @@ from typing import ClassVar, cast
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Continuation, Engine, EngineError, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Continuation,
+    Engine,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Result,
+    check_delivered,
+)
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge
@@ -25,7 +33,7 @@ from videojudge_bench.replies._reading import (
     replies_of,
     text_agrees,
 )
-from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
@@ -182,28 +190,36 @@ class PromptedJudge(Judge):
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
         groups = (list(members) for _, members in groupby(items, key=_prefix_key))
-        for group, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
-            answers = iter(replies)
-            for item in group:
-                yield self._judgement(item, answers)
+        for item, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
+            yield self._judgement(item, iter(replies))
 
-    async def ask(self, group: Sequence[Item | Pair]) -> Sequence[Reply | EngineError]:
-        """Return the engine's replies for the items of one group, in order.
+    async def ask(
+        self, group: Sequence[Item | Pair], hand_over: HandOver[tuple[AnyItem, Sequence[Result]]]
+    ) -> None:
+        """Hand over each item of one group with the engine's replies for it, once they are there.
 
-        A pair counts twice, once per response, when the judge has no prompt for pairs; then each
-        counts `samples` times.
+        A pair has two, one per response, when the judge has no prompt for pairs; then there are
+        `samples` of each.
         """
         parts = [part for item in group for part in self.templates.parts(item)]
+        each = len(parts) // len(group) * self.config.samples
         if missing := self._inputs.missing(parts[0]):
-            return [EngineError(missing)] * (len(parts) * self.config.samples)
+            for item in group:
+                await hand_over((item, [EngineError(missing)] * each))
+            return
         prompts = self._prompt_group(parts)
-        replies = await self.engine.complete(prompts)
-        if len(replies) != len(prompts.continuations):
-            raise ValueError(
-                f"the engine gave {len(replies)} replies to {len(prompts.continuations)} prompts"
-            )
-        self._check_probabilities()
-        return replies
+        replies: dict[int, Result] = {}
+
+        async def deliver(number: int, result: Result) -> None:
+            self._check_probabilities()
+            replies[number] = result
+            item = number // each
+            mine = range(item * each, (item + 1) * each)
+            if all(place in replies for place in mine):
+                await hand_over((group[item], [replies[place] for place in mine]))
+
+        await self.engine.complete(prompts, deliver)
+        check_delivered(replies, prompts)
 
     def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
         visible = [self.visible(part) for part in parts]
@@ -252,11 +268,11 @@ class PromptedJudge(Judge):
                 return None
         return self._judgement(item, iter(replies))
 
-    def _judgement(self, item: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+    def _judgement(self, item: AnyItem, replies: Iterator[Result]) -> Judgement:
         found = [self._read(part, replies) for part in self.templates.parts(item)]
         return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
 
-    def _read(self, part: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+    def _read(self, part: AnyItem, replies: Iterator[Result]) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None
         each = range(self.config.samples)
         samples = [read_reply(part, next(replies), self.scale, lost) for _ in each]
