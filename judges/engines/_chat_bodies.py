@@ -22,7 +22,10 @@ ERROR_BYTES = 64 << 10
 ACCEPTED = "gzip, deflate"
 """The compressions that are undone here, within limits; aiohttp knows none."""
 
-_FREE_BYTES = 128 << 10
+BUFFER_BYTES = 16 << 10
+"""Of a connection; the system hands over up to 256 kB more at a time."""
+
+_FREE_BYTES = 64 << 10
 _LARGE_AT_ONCE = 2
 
 
@@ -61,8 +64,7 @@ class BodyReader:
         unpack = _unpacker(response.headers.get("Content-Encoding", ""))
         found, room = bytearray(), min(most, _FREE_BYTES)
         async with AsyncExitStack() as held:
-            async for data in response.content.iter_any():
-                rest = data
+            while rest := await response.content.read(BUFFER_BYTES):
                 while True:
                     piece, rest = unpack(rest, room - len(found))
                     found += piece

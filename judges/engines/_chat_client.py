@@ -22,6 +22,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_answers import Answer, CallFailedError, retry_after
 from videojudge_bench.judges.engines._chat_bodies import (
     ACCEPTED,
+    BUFFER_BYTES,
     ERROR_BYTES,
     MOST_BYTES,
     BodyError,
@@ -307,6 +308,7 @@ class ChatClient:
             session = aiohttp.ClientSession(
                 headers={**self.endpoint.headers(), "Accept-Encoding": ACCEPTED},
                 auto_decompress=False,  # `bodies` does it, up to a limit
+                read_bufsize=BUFFER_BYTES,
                 connector=aiohttp.TCPConnector(limit=0),  # `slots` is the limit
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS

@@ -123,7 +123,6 @@ def test_a_body_without_end_costs_some_megabytes_and_its_item(name: str) -> None
         finally:
             tracemalloc.stop()
     assert len(found) == 64
-    print(f"{name}: {megabytes:.0f} MB, {found[-1]}")
     assert megabytes <= MOST_MEGABYTES
 
 
@@ -302,9 +301,9 @@ def test_a_body_without_the_key_is_left_as_it_came() -> None:
 
 
 def test_a_failure_names_no_key_in_any_part_of_it() -> None:
-    with faulty_server(one_by_one(failure(400, f"bad {KEY}")), takes_all=False) as seen:
-        with pytest.raises(ConfigError) as caught:
-            ask(engine_at(seen, api_key=KEY))
+    script = one_by_one(failure(400, f"bad {KEY}"))
+    with faulty_server(script, takes_all=False) as seen, pytest.raises(ConfigError) as caught:
+        ask(engine_at(seen, api_key=KEY))
     assert "the server answered 400: bad …. Do what it says" in str(caught.value)
 
 
