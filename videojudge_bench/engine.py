@@ -191,6 +191,15 @@ class ExplainingEngine(Engine, Protocol):
         """
 
 
+@runtime_checkable
+class ServedEngine(Engine, Protocol):
+    """An engine behind which a server is, that says what it is."""
+
+    @property
+    def statements(self) -> Sequence[Mapping[str, str]]:
+        """All statements of the server about itself, in the order heard: two are a change."""
+
+
 async def complete_all(engine: Engine, group: PromptGroup) -> list[Result]:
     """Return an engine's results, one per continuation, in their order.
 

@@ -266,8 +266,13 @@ class OpenAIEngine:
 
     @property
     def server_says(self) -> Mapping[str, str]:
-        """The server's own statement in its first answer: model and fingerprint."""
+        """The server's own statement in its first answer: model, fingerprint and version."""
         return self._record.said
+
+    @property
+    def statements(self) -> Sequence[Mapping[str, str]]:
+        """All statements of the server about itself, in the order heard: two are a change."""
+        return self._record.statements
 
     @property
     def address(self) -> str:
@@ -297,6 +302,7 @@ class OpenAIEngine:
             logger.info("%d requests so far, %.4f spent", budget.requests, budget.spent)
 
     async def _find_model(self) -> None:
+        self._record.version = await self._client.version()
         if self._served is None:
             return
         listed = await self._client.models()

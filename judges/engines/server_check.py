@@ -15,6 +15,9 @@ from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 TIMEOUT_SECONDS = 60.0
 
+CHECKED: tuple[Feature, ...] = ("frames", "video", "prefill")
+"""What is tried beside log-probabilities."""
+
 _SOME_MODEL = "default"  # servers with one model mostly take any name
 _SCALE = ("1", "2", "3", "4", "5")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,7 +122,14 @@ def _leaderboard_add(arguments: argparse.Namespace) -> int:
         say([f"{name} on {run.gold_set}: working out the numbers …"])
         kept = importing.to_stored(run, name=name)
         say([f"wrote {stored.write_run(kept, folder)}"])
+        if len(kept.served) > 1:
+            changes = ", then ".join(map(_said, kept.served))
+            say([f"the server behind {name} changed during the run: {changes}"])
     return 0
+
+
+def _said(statement: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in statement.items()) or "nothing of itself"
 
 
 def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) -> None:

@@ -10,7 +10,7 @@ from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_requests import FEATURES
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
-from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
+from videojudge_bench.judges.engines.server_check import CHECKED, ServerFacts, check_server
 
 _MODELS_SHOWN = 5
 
@@ -33,10 +33,10 @@ def _server(address: str, model: str | None) -> Finding:
         "model": facts.model,
         "seconds": round(facts.seconds, 3),
         "logprobs": facts.logprobs,
-        **{feature: feature not in refused for feature in FEATURES},
+        **{feature: feature not in refused for feature in CHECKED},
         **facts.says,
     }
-    taken = [name for feature, name in FEATURES.items() if feature not in refused]
+    taken = [FEATURES[feature] for feature in CHECKED if feature not in refused]
     found = (
         f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}; it "
         f"takes {', '.join(taken) or 'text alone'}"

@@ -15,6 +15,7 @@ from videojudge_bench.engine import (
     Prefix,
     PromptGroup,
     Result,
+    ServedEngine,
     check_delivered,
 )
 from videojudge_bench.errors import ConfigError
@@ -292,6 +293,10 @@ class PromptedJudge(Judge):
             **own,
             **self.engine.settings(),
         }
+
+    def server_statements(self) -> Sequence[Mapping[str, str]]:
+        """Return all that the engine's server said of itself."""
+        return self.engine.statements if isinstance(self.engine, ServedEngine) else ()
 
     def close(self) -> None:
         """Close the engine."""
