@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from registered import registered
 
 from videojudge_bench import registry
 from videojudge_bench.goldsets.base import GoldSet
@@ -56,8 +57,9 @@ def test_a_change_in_the_middle_is_in_the_stored_run(
         run.judge(list(rated_set.by_id))
     assert [each["system_fingerprint"] for each in served(run)] == ["v0", "v1"]
     assert "changed while it was asked" in caplog.text
-    (found,) = find_runs(tmp_path / "journals")
-    kept = read_run(write_run(to_stored(found, resamples=10), tmp_path / "runs"))
+    with registered(rated_set):
+        (found,) = find_runs(tmp_path / "journals")
+        kept = read_run(write_run(to_stored(found, resamples=10), tmp_path / "runs"))
     assert [each["system_fingerprint"] for each in kept.served] == ["v0", "v1"]
 
 

@@ -22,6 +22,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge
 from videojudge_bench.prompted.config import NO_RUBRIC, PREFER, SHUFFLED, TEXT, PromptedConfig
+from videojudge_bench.prompted.forms import FREE, form_of, note_of
 from videojudge_bench.prompted.inputs import InputPolicy
 from videojudge_bench.prompted.templates import AnyItem, JudgeTemplates, ability_of
 from videojudge_bench.replies import READER_VERSION
@@ -75,6 +76,9 @@ class PromptedJudge(Judge):
             the higher rating wins: for models that were trained to rate and never to compare.
         lost_mass: with `score=expected`, more probability than this beside the verdicts is no
             verdict; 1 reads a model that was never taught to give one.
+        structured: the form that an engine holds replies to while they are decoded, where its
+            server can: `regex`, the tags that the prompt asks for (vLLM, SGLang); `json`, an object
+            (OpenAI's `response_format`, vLLM, SGLang); or `none`.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 
@@ -85,9 +89,11 @@ class PromptedJudge(Judge):
 
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
-    # The prompts' hashes are in the settings. So are `pairs` and `lost_mass`, and `engine` where a
-    # class adds it here; a default is not named, as before there was a choice.
-    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
+    # The prompts' hashes are in the settings. So are `pairs`, `lost_mass` and `structured`, and
+    # `engine` where a class adds it here; a default is not named, as before there was a choice.
+    unsigned = frozenset(
+        {"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass", "structured"}
+    )
     reader_version = READER_VERSION
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
@@ -109,6 +115,7 @@ class PromptedJudge(Judge):
         pair_prompt: str | None = None,
         pairs: str = PREFER,
         lost_mass: float = LOST_MASS,
+        structured: str = FREE,
         concurrency: int = 16,
         **engine_options: Scalar,
     ) -> None:
@@ -126,6 +133,7 @@ class PromptedJudge(Judge):
             pair_prompt=pair_prompt,
             pairs=pairs,
             lost_mass=lost_mass,
+            structured=str(structured).lower(),
             concurrency=concurrency,
         )
         name, engine = type(self).__name__, self.runs_on or engine
@@ -139,6 +147,11 @@ class PromptedJudge(Judge):
         self._inputs = InputPolicy(self.config, self.requires)
         self.engine = self._made(engine, engine_options)
         self._inputs.check_engine(name, "video" in self.engine.capabilities)
+        if self.config.structured != FREE and "structured" not in self.engine.capabilities:
+            raise ConfigError(
+                f"structured={self.config.structured} needs a server that guides decoding; give "
+                "engine=openai, or structured=none"
+            )
         self._check_probabilities()
         self.abilities, self.requires = self.templates.abilities, self._inputs.requires
         self.fits_on_videos = self._inputs.video == SHUFFLED
@@ -226,15 +239,18 @@ class PromptedJudge(Judge):
         visible = [self.visible(part) for part in parts]
         first = visible[0]
         rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
+        structured, wanted = self.config.structured, self.config.wanted()
+        note = note_of(structured, first, wanted)
         tails = tuple(
-            Continuation(_sample_id(part.id, number), prompt.response)
+            Continuation(_sample_id(part.id, number), prompt.response + note)
             for part, prompt in zip(visible, rendered, strict=True)
             for number in range(self.config.samples)
         )
         prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
         choices = self._choices(first) if self.config.expected else ()
         start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
-        return PromptGroup(prefix, tails, start, choices, self.config.sampling)
+        form = form_of(structured, first, wanted, choices_for(first, self.scale))
+        return PromptGroup(prefix, tails, start, choices, self.config.sampling, form=form)
 
     def _choices(self, part: AnyItem) -> tuple[str, ...]:
         choices = choices_for(part, self.scale)
@@ -287,6 +303,8 @@ class PromptedJudge(Judge):
             own["engine"] = self._engine_name
         if self.config.lost_mass != LOST_MASS:
             own["lost_mass"] = float(self.config.lost_mass)
+        if self.config.structured != FREE:
+            own["structured"] = self.config.structured
         return {
             **self.templates.settings(),
             **self._inputs.settings(),
