@@ -207,7 +207,7 @@ class ServerCheck:
         found = []
         for feature, reason in said.items():
             if reason and self._can_do_without(feature, group):
-                self.leave_out(feature, reason)
+                self._leave_out(feature, reason)
             elif reason:
                 fix = fix_for(feature, reason, images=self._images, form=group.form)
                 found.append(Refusal((feature,), reason, fix))
@@ -233,8 +233,20 @@ class ServerCheck:
             return group.sampling.temperature == _API_TEMPERATURE
         return feature in DISPENSABLE or (feature == "logprobs" and not self._needs_logprobs)
 
-    def leave_out(self, feature: Feature, reason: str) -> None:
-        """Send requests without a feature from now on, and say so."""
+    def lacks_logprobs(self, why: str) -> None:
+        """Ask for no log-probabilities from now on.
+
+        Raises:
+            NoLogprobsError: replies without them are of no use.
+        """
+        if self._needs_logprobs:
+            raise NoLogprobsError(
+                f"the server at {self._address} gives no token log-probabilities ({why}); give "
+                "score=text, or logprobs=auto to go on without them"
+            )
+        self._leave_out("logprobs", why)
+
+    def _leave_out(self, feature: Feature, reason: str) -> None:
         logger.warning("%s (%s)", _WITHOUT[feature], reason)
         self.wire = self.wire.less(feature)
 

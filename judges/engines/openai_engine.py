@@ -31,7 +31,7 @@ from videojudge_bench.judges.engines._chat_client import ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
-from videojudge_bench.judges.engines._chat_probe import NoLogprobsError, Refusal, ServerCheck
+from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
 from videojudge_bench.judges.engines._chat_requests import Feature, RequestFormat, Wire
 from videojudge_bench.judges.engines._served_model import ServedCheckpoint, ServerRecord
@@ -362,14 +362,6 @@ class OpenAIEngine:
         shared = str(group.prefix.video or group.prefix.text)
         return {"X-data-parallel-rank": str(int(unit_interval("replica", shared) * self.replicas))}
 
-    def _without_logprobs(self, why: str) -> None:
-        if self.logprobs is True:
-            raise NoLogprobsError(
-                f"the server at {self._client.endpoint.shown} gives no token log-probabilities "
-                f"({why}); give score=text, or logprobs=auto to go on without them"
-            )
-        self._check.leave_out("logprobs", why)
-
     def _read(
         self, group: PromptGroup, completion: Completion, seconds: float, cost: float
     ) -> Result:
@@ -393,7 +385,7 @@ class OpenAIEngine:
         if positions is None:
             # A server may leave them out of a reply without text; one that never gave any has none.
             if completion.text and not self._has_logprobs:
-                self._without_logprobs("it leaves them out without a word")
+                self._check.lacks_logprobs("it leaves them out without a word")
             return {}
         self._has_logprobs = True
         begins_with = (

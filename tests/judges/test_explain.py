@@ -215,7 +215,9 @@ def test_a_sampled_token_is_behind_the_best() -> None:
 
 def test_a_server_without_probabilities_replies_all_the_same() -> None:
     refusal = Answer({"error": {"message": "logprobs are not supported"}}, 400)
-    with faulty_server(one_by_one(refusal, completion()), takes_all=False) as seen:
+    with faulty_server(
+        lambda _, body: refusal if "logprobs" in body else completion(), takes_all=False
+    ) as seen:
         engine = engine_at(seen)
         reply = one(engine, alternatives=True)
         engine.close()
