@@ -116,6 +116,14 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         """
         return {}
 
+    def server_statements(self) -> Sequence[Mapping[str, str]]:
+        """Return all that a server said of itself: name of the model, fingerprint, version.
+
+        In the order heard; two statements are a change. They are recorded with the run, and are no
+        part of its identity.
+        """
+        return ()
+
     def close(self) -> None:  # noqa: B027 - optional
         """Give back what the judge holds (a model, a connection)."""
 

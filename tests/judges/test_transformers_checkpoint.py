@@ -20,7 +20,7 @@ from engine_cases import (  # noqa: F401 - fixtures
     tiny_models,
 )
 
-from videojudge_bench.engine import Sampling
+from videojudge_bench.engine import Sampling, complete_all
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel
@@ -185,7 +185,7 @@ def test_a_recorded_scheme_that_is_not_known_is_refused(make: Any, tmp_path: Pat
 def test_options_that_cannot_work(make: Any, options: dict[str, Any], message: str | None) -> None:
     if message is None:
         with pytest.raises(ConfigError, match="adapter=/no/adapter cannot be loaded"):
-            asyncio.run(make(**options).complete(group()))
+            asyncio.run(complete_all(make(**options), group()))
         return
     with pytest.raises(ConfigError, match=message):
         make(**options)

@@ -45,7 +45,8 @@ ROUNDING = 2e-6
 class FoundRun:
     """Judgements found in a folder, with what is known of how they were made.
 
-    `data` is the form of the gold set that they are about: `full`, `sample-105`, …
+    `data` is the form of the gold set that they are about: `full`, `sample-105`, …; `served` what
+    servers said of themselves, in the order heard.
     """
 
     name: str
@@ -56,6 +57,7 @@ class FoundRun:
     on_scale: bool
     judge: Mapping[str, Scalar]
     judgements: Mapping[str, Judgement]
+    served: tuple[Mapping[str, str], ...] = ()
 
     def folder_name(self, name: str) -> str:
         """Return the name of the folder that keeps this run when its judge is called `name`."""
@@ -78,6 +80,7 @@ class _JournalFile(BaseModel):
     on_scale: bool
     judge: str
     signature: dict[str, Scalar]
+    served: tuple[dict[str, str], ...] = ()
 
 
 def find_runs(folder: Path) -> list[FoundRun]:
@@ -154,6 +157,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(found.judge),
+        served=found.served,
     )
 
 
@@ -235,6 +239,7 @@ def _from_journal(folder: Path) -> FoundRun:
         on_scale=facts.on_scale,
         judge=facts.signature,
         judgements=journal.last_judgements(folder),
+        served=facts.served,
     )
 
 

@@ -15,7 +15,7 @@ from videojudge_bench.errors import ConfigError, JudgeFailedError, RunStoppedErr
 from videojudge_bench.items import Item, RatingGold, part_of
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.journal import Journal
+from videojudge_bench.run.journal import SERVED, Journal
 from videojudge_bench.run.plan import AnyItem, Plan, RunOptions
 from videojudge_bench.run.progress import progress_line
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
@@ -53,7 +53,8 @@ class Run(Plan):
         unsuited, answers = self.unsuited(items), dict[str, Judgement]()
         reader = self.built.judge.reader_version
         with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
-            journal.write_run(self.facts())
+            self._served = journal.servers()
+            self._write_facts(journal)
             keys = self._keys(items)
             for item_id, judgement in unsuited.items():
                 journal.append(keys[item_id], judgement)
@@ -91,6 +92,7 @@ class Run(Plan):
                 item_id = judgement.item_id
                 if self._is_current(items[item_id], keys[item_id]):
                     answers[item_id] = judgement
+                    self._note_server(journal)
                     journal.append(keys[item_id], judgement)
         except KeyboardInterrupt:
             logger.warning(
@@ -98,6 +100,24 @@ class Run(Plan):
                 len(answers), len(items), self.folder,
             )  # fmt: skip
             raise
+
+    def _note_server(self, journal: Journal) -> None:
+        """Record what a server says of itself before the first judgement that it made."""
+        told = self.built.judge.server_statements()
+        new = [statement for statement in told if statement not in self._served]
+        if not new:
+            return
+        if self._served and new[0] == told[0]:  # of a change in this run, its engine warns
+            logger.warning(
+                "earlier judgements of this run were made by another server: expected %s, got %s",
+                dict(self._served[-1]), dict(new[0]),
+            )  # fmt: skip
+        self._served += new
+        self._write_facts(journal)
+
+    def _write_facts(self, journal: Journal) -> None:
+        served = {SERVED: self._served} if self._served else {}
+        journal.write_run({**self.facts(), **served})
 
     def _keys(self, items: Mapping[str, AnyItem]) -> dict[str, str]:
         return {item_id: self.key(item) for item_id, item in items.items()}
