@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Union
 
-import jsonlines
 from pydantic import BaseModel
 
 from videojudge_bench import goldsets
@@ -209,8 +208,7 @@ def read_run(folder: Path) -> StoredRun:
     path = folder / VERDICTS_FILE
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            lines = jsonlines.Reader(file).iter(type=list)
-            verdicts = {i: _from_json(value) for i, value in lines}
+            verdicts = {i: _from_json(value) for i, value in map(json.loads, file)}
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         problem = f"not stored verdicts: {type(error).__name__}: {error}"
         raise DataError(problem, path=path) from error
