@@ -36,6 +36,22 @@ Stopped by Ctrl-C or kill -9, the same command goes on: videos that are there ar
 A folder holds one world: other options need another folder.
 """
 
+_MODEL = (
+    "Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the words of "
+    "this world: what `videojudge train --recipe small_world` begins with."
+)
+_LOOP = (
+    "Makes a world, rated rows of it and a judge from nothing, runs the judge by lmms_eval on "
+    "held-out videos beside the same judge without the video, with another video, and untrained, "
+    "and writes a leaderboard and a summary by kind of question. About half an hour on two cores. "
+    "Stopped, the same command goes on."
+)
+_EXPERIMENTS = (
+    "Runs experiments on finished loops, one for each seed, and writes RESULTS/numbers.json and "
+    "tables.md. Trainings and verdicts are kept in the loops' folders: stopped, the same command "
+    "goes on."
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
@@ -58,38 +74,17 @@ def _parser() -> Parser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_make(add_verb(verbs, "make", _make, "write a world into a folder", _HELP))
-    model = add_verb(
-        verbs,
-        "model",
-        _model,
-        "write a tiny Qwen2.5-VL with random weights, for this world",
-        "Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the words of "
-        "this world: what `videojudge train --recipe small_world` begins with.",
-    )
+    what = "write a tiny Qwen2.5-VL with random weights, for this world"
+    model = add_verb(verbs, "model", _model, what, _MODEL)
     model.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
     model.number("--seed", "of the weights", default=0)
-    loop = add_verb(
-        verbs,
-        "loop",
-        _loop,
-        "the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
-        "Makes a world, rated rows of it and a judge from nothing, runs the judge by lmms_eval on "
-        "held-out videos beside the same judge without the video, with another video, and "
-        "untrained, and writes a leaderboard and a summary by kind of question. About half an hour "
-        "on two cores. Stopped, the same command goes on.",
-    )
+    what = "the whole circle: world, bootstrap, training, lmms_eval, leaderboard"
+    loop = add_verb(verbs, "loop", _loop, what, _LOOP)
     loop.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
     loop.number("--seed", "of the weights and of the order of rows", default=0)
     loop.path("--results", "DIR", "where the summary goes; default: OUT/results/small_world")
-    experiments = add_verb(
-        verbs,
-        "experiments",
-        _experiments,
-        "what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
-        "Runs experiments on finished loops, one for each seed, and writes RESULTS/numbers.json "
-        "and tables.md. Trainings and verdicts are kept in the loops' folders: stopped, the same "
-        "command goes on.",
-    )
+    what = "what of the paper holds here: frames, pairs, rubrics, biased evaluators …"
+    experiments = add_verb(verbs, "experiments", _experiments, what, _EXPERIMENTS)
     experiments.add_argument(
         "loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`"
     )
