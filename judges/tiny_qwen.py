@@ -126,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         Args:
             folder: the folder of the model
+            family: the architecture
             seed: of the random weights
+            size: how large it is
         """
         say([str(build(folder, family=family, seed=seed, size=size))])
 

@@ -15,7 +15,7 @@ import pytest
 
 from videojudge_bench import __version__, registry
 from videojudge_bench._util.options import parse_named
-from videojudge_bench.cli._judge_help import help_of
+from videojudge_bench.analysis.judge_help import help_of
 from videojudge_bench.cli.main import main
 
 OWN_JUDGE = '''\
@@ -108,7 +108,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["leaderboard", "ad"], 'Unknown command "ad". Did you mean "add"?'),
         (["judges", "list", "--jsn"], "Unknown option: --jsn. Did you mean --json?"),
         (["leaderboard", "add"], 'Command "leaderboard add" parameter RUN requires an argument'),
-        (["judge", "x", "y", "--judge", "random", "-o", "z"], "expected no more arguments, got 'y'"),
+        (["judge", "x", "y", "--judge", "random", "-o", "z"], "no more arguments, got 'y'"),
         (["parity", "a", "b", "--gold-set", "vcg", "--limit", "x"],
          "--limit: expected a whole number, got 'x'"),
         (["judge", "x", "--judge", "random", "-o", "y", "--max-failures", "x"],
@@ -193,7 +193,71 @@ def test_a_judge_is_explained_with_the_options_of_all_that_it_is_built_on(
 
 @pytest.mark.parametrize("name", sorted(registry.names()))
 def test_every_option_of_every_judge_has_a_meaning(name: str) -> None:
-    assert [option.name for option in help_of(name).options if not option.meaning] == []
+    options = help_of(name).options
+    assert [option.name for option in options if not option.meaning] == []
+    assert sum(not option.advanced for option in options) <= 15
+
+
+def test_the_first_help_of_a_judge_leaves_out_what_few_need(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = output_of(capsys, "judges", "show", "qwen2_5_vl")
+    assert "max_frames" in first
+    assert "verify_prefix" not in first
+    assert re.search(r"^\d+ more: videojudge judges show qwen2_5_vl --advanced$", first, re.M)
+    every = json.loads(output_of(capsys, "judges", "show", "qwen2_5_vl", "--json"))["options"]
+    assert {o["name"] for o in every if o["advanced"]} >= {"verify_prefix", "batch_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "expected a file of Python, got './mine.py', which does not exist"),
+        ("import no_such_module\n", "cannot be imported (ModuleNotFoundError: No module named"),
+        ("def f(:\n", "cannot be imported (SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("1 / 0\n", "cannot be imported (ZeroDivisionError: division by zero)"),
+        (
+            OWN_JUDGE,
+            "expected one judge in the file, got Fine and Moody. Name the class: ./",
+        ),
+        ("x = 1\n", "expected one judge in the file, got none"),
+    ],
+)
+def test_a_file_that_has_no_judge_to_run_is_said(
+    content: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content, encoding="utf-8")
+    assert said in error_of(capsys, "judges", "show", "./mine.py")
+
+
+def test_a_judge_in_the_current_folder_is_found(tmp_path: Path) -> None:
+    own, _, _ = OWN_JUDGE.partition("\n\n\nclass Moody")
+    (tmp_path / "mine.py").write_text(own, encoding="utf-8")
+    row = {"video_id": "v", "instruction": "What?", "response": "A dog.", "system": "s"}
+    command = [sys.executable, "-m", "videojudge_bench.cli", "judge", "-", "-o", "-", "--judge"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for name in ("./mine.py", "./mine.py:Fine", "mine:Fine,steps=3"):
+        ended = subprocess.run(
+            [*command, name], input=json.dumps(row), cwd=tmp_path, capture_output=True, text=True,
+            check=False, env=environment,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["score"] is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["judges", "list"], ["judges", "show", "random"], ["judges", "check", "random"],
+        ["data", "list"], ["data", "verify", "vcg"], ["recipes", "list"], ["experiments", "list"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_verbs_that_read_print_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(output_of(capsys, *words, "--json"))
 
 
 def test_check_passes_a_good_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:

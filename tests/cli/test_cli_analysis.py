@@ -73,8 +73,8 @@ def test_a_failed_run_is_said_and_is_status_1(
 ) -> None:
     status = main(
         [
-            "sweep", "--judge", "test_sweep:Fussy", "--gold-set", "tinyboard", "--vary", "level=2,3",
-            "--journal", str(journal_root),
+            "sweep", "--judge", "test_sweep:Fussy", "--gold-set", "tinyboard",
+            "--vary", "level=2,3", "--journal", str(journal_root),
         ]
     )  # fmt: skip
     printed = capsys.readouterr()

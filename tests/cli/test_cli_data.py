@@ -278,6 +278,10 @@ def test_a_scale_may_begin_below_zero(tmp_path: Path, capsys: pytest.CaptureFixt
             [", line 2, field 'instruction': the field is missing"],
         ),
         (lines_of({**RATED, "rating": 3}), [", line 1, field 'rating': the field is unknown"]),
+        (
+            lines_of({"instrution": "i", "video_id": "v", "response": "r", "ratings": [1]}),
+            [", line 1, field 'instrution'", "Did you mean 'instruction'? (and 1 more in this lin"],
+        ),
         (lines_of({**RATED, "ratings": ["5", 1]}), ["'ratings[0]': Input", "; found '5'"]),
         (lines_of({**PAIR, "preferences": ["c"]}), ["'a', 'b' or 'tie'; found 'c'"]),
         (lines_of(without(OPTIONS, "correct")), [", field 'correct': the field is missing"]),

@@ -60,16 +60,6 @@ def test_from_a_journal_to_the_tables(
         assert f"wrote {results / name}" in printed
 
 
-def test_the_results_folder_may_be_named_before_the_verb(
-    gold_set: GoldSet, tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    results = tmp_path / "elsewhere"
-    run = journal(gold_set, tmp_path / "journal")
-    assert main(["leaderboard", "build", "--results", str(results), "add", str(run)]) == 0
-    assert kept(results)["name"] == "random"
-
-
 def test_a_run_with_another_signature_is_refused(
     gold_set: GoldSet, tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,9 +94,11 @@ def test_inspect_shows_what_is_learnt_and_the_frames(
         (["--recipe", "smoke_cpu"], "--output is missing: the folder that the run goes to"),
         (["--recipe", "smoke", "-o", "x"], "unknown recipe 'smoke'. Did you mean 'smoke_cpu'?"),
         (
-            ["--recipe", "smoke_cpu", "-o", "x", "--inspect", "0", "--gpus", "0"],
-            "2 problems:\n  - --inspect: expected 1 or more, got 0\n  - --gpus: expected 1 or more",
+            ["--recipe", "smoke_cpu", "-o", "x", "--inspect", "0"],
+            "--inspect: expected 1 or more, got 0",
         ),
+        (["--recipe", "smoke_cpu", "--dry-run", "--gpus", "0"], "--gpus: expected 1 or more"),
+        (["--recipe", "smoke_cpu", "--dry-run", "--price", "-1"], "--price: expected 0 or more"),
         (["--recipe", "smoke_cpu", "--dry-run", "--gpu", "h10"], "Did you mean 'h100'"),
         (["--recipe", "smoke_cpu", "-o", "x", "--override", "seeds=1"], "Did you mean 'seed'?"),
     ],

@@ -36,7 +36,8 @@ CLASSIFIED = 4_000
 
 _BRIEF = (
     "Plots, the similarity to the gold answers and what the text alone gives away cost more than a "
-    "small run itself. `--override report=full` adds them: the same command asks for no reply again."
+    "small run itself. `--override report=full` adds them: the same command asks for no reply "
+    "again."
 )
 _RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
 

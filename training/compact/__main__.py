@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from videojudge_bench._util.command import new_app, run
-from videojudge_bench._util.hashing import file_hash
 from videojudge_bench._util.terminal import say
-from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights, write_weights
+from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights
 from videojudge_bench.judges.minilm import DEFAULT_MODEL
 from videojudge_bench.training.compact.against import report
-from videojudge_bench.training.compact.captions import (
-    BatchSizes,
-    held_out,
-    ladders,
-    read_coco,
-)
+from videojudge_bench.training.compact.captions import BatchSizes
 from videojudge_bench.training.compact.crossfit import crossfit as judge_by_folds
 from videojudge_bench.training.compact.crossfit import scorer_beside
+from videojudge_bench.training.compact.make import make_weights
 from videojudge_bench.training.compact.tune import Progress, TuneOptions
-from videojudge_bench.training.compact.tune import tune as tune_network
-from videojudge_bench.training.compact.weights import balanced, between, start_weights
-
-SHARE = 0.5
-"""Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""
 
 app = new_app(
     "python -m videojudge_bench.training.compact",
@@ -38,13 +27,13 @@ app = new_app(
 
 @app.command
 def tune(captions: Path, /, *, output: Path, model: str = DEFAULT_MODEL, steps: int = 40) -> None:
-    """Make the weights that travel with the package.
+    r"""Make the weights that travel with the package.
 
-    Tuned on captions of COCO's images and on the same captions made wrong by degrees;
-    no text of VATEX. The file is COCO's (CC BY 4.0), from
-    annotations_trainval2017.zip of https://cocodataset.org
+    Tuned on captions of COCO's images and on the same captions made wrong by degrees; no text of
+    VATEX. The file is COCO's (CC BY 4.0), from annotations_trainval2017.zip of
+    https://cocodataset.org
 
-      python -m videojudge_bench.training.compact tune captions_val2017.json \\
+      python -m videojudge_bench.training.compact tune captions_val2017.json \
         --output out/compact
 
     Args:
@@ -53,32 +42,15 @@ def tune(captions: Path, /, *, output: Path, model: str = DEFAULT_MODEL, steps: 
         model: the encoder to begin with
         steps: up to 100
     """
-    groups = read_coco(captions)
-    start = start_weights(model, [text for group in groups for text in group])
-    made_wrong = ladders(groups)
-    options = TuneOptions(steps=steps, sizes=BatchSizes(pairs=48, ladders=8))
-    tuned = tune_network(start, groups, made_wrong, output, options, keep_some=True, told=_tell)
-    about = {
-        "model": model,
-        "captions": f"sha256:{file_hash(captions)[:12]}",
-        "steps": steps,
-        "share": SHARE,
-        "licence": "Apache-2.0",
-    }
-    mixed = replace(start, network=between(start.network, tuned, SHARE), about=about)
-    kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
-    path = output / "compact.safetensors"
-    write_weights(balanced(mixed, kept), path)
-    _say(f"wrote {path}")
+    _say(f"wrote {make_weights(captions, output, model, steps, _tell)}")
 
 
 @app.command
 def crossfit(*, output: Path, beside: str | None = None, steps: int = 300) -> None:
     """Judge VATEX-EVAL, two folds of its videos.
 
-    Each is judged by an encoder that was tuned on the references of the other, and
-    with --beside by a larger one too. The scores are for the judge `precomputed`, with
-    overlap=vatex.
+    Each is judged by an encoder that was tuned on the references of the other, and with --beside by
+    a larger one too. The scores are for the judge `precomputed`, with overlap=vatex.
 
       python -m videojudge_bench.training.compact crossfit --output out/crossfit
 
@@ -88,8 +60,7 @@ def crossfit(*, output: Path, beside: str | None = None, steps: int = 300) -> No
             whose score counts as much
         steps: of the tuning
     """
-    start = read_weights(packaged_weights())
-    sizes = BatchSizes(pairs=64, ladders=0)
+    start, sizes = read_weights(packaged_weights()), BatchSizes(pairs=64, ladders=0)
     options = TuneOptions(steps=steps, horizon=steps, sizes=sizes, max_tokens=32)
     other = scorer_beside(beside, start) if beside else None
     _say(f"wrote {judge_by_folds(start, output, options, _say, other)}")
@@ -97,9 +68,9 @@ def crossfit(*, output: Path, beside: str | None = None, steps: int = 300) -> No
 
 @app.command
 def against(to_beat: Path, /, *runs: Path, part: Literal["dev", "test"] = "test") -> None:
-    """Compare runs on the test videos, with paired intervals of the differences.
+    r"""Compare runs on the test videos, with paired intervals of the differences.
 
-      python -m videojudge_bench.training.compact against \\
+      python -m videojudge_bench.training.compact against \
         results/runs/vatex/gas-nv-embed-9ref results/runs/vatex/compact-9ref
 
     Args:

@@ -163,8 +163,8 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
         name, _, inner = rest.partition(".")
         if name not in found or not inner:
             raise ConfigError(
-                f"--override {change!r}: it is stages.NAME.SECTION.OPTION=VALUE, and the stages are "
-                f"{', '.join(found)}"
+                f"--override: expected stages.NAME.SECTION.OPTION=VALUE, got {change!r}; the "
+                f"stages are {', '.join(found)}"
             )
         make_change(found[name], f"{inner}={value}")
     return listed

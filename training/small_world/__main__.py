@@ -40,25 +40,25 @@ def make(
     domains: str = ",".join(DOMAINS),
     workers: int = os.cpu_count() or 1,
 ) -> None:
-    """Write a world into a folder.
+    r"""Write a world into a folder.
 
-    Procedural videos whose truth is exact, questions about them, and responses that
-    deserve a rating from 1 to 5 by construction. It is a working scale model that a
-    tiny model learns on a CPU, and no claim about real video.
+    Procedural videos whose truth is exact, questions about them, and responses that deserve a
+    rating from 1 to 5 by construction. It is a working scale model that a tiny model learns on a
+    CPU, and no claim about real video.
 
     Videos, seeds, rows that teach to look, and held-out gold sets of three domains:
       python -m videojudge_bench.training.small_world make out/small_world --workers 2
 
     Five rated responses a question, as rows to train on:
-      videojudge bootstrap --recipe small_world --output out/small_world_rows \\
+      videojudge bootstrap --recipe small_world --output out/small_world_rows \
         --override 'seeds.sources=[jsonl=out/small_world/seeds.jsonl]'
 
     The task videojudge_small_world, to judge held-out videos with lmms_eval:
-      videojudge data add out/small_world/gold.jsonl --name small_world \\
+      videojudge data add out/small_world/gold.jsonl --name small_world \
         --videos out/small_world/videos --kind constructed
 
-    Stopped by Ctrl-C or kill -9, the same command resumes: videos that are there are
-    not made again. A folder holds one world: other options need another folder.
+    Stopped by Ctrl-C or kill -9, the same command resumes: videos that are there are not made
+    again. A folder holds one world: other options need another folder.
 
     Args:
         train: videos to train on
@@ -84,8 +84,8 @@ def make(
 def model(folder: Folder, /, *, seed: Seed = 0) -> None:
     """Write a tiny Qwen2.5-VL with random weights, for this world.
 
-    Of 0.8 million weights, with a tokenizer that knows the words of this world: what
-    `videojudge train --recipe small_world` begins with.
+    Of 0.8 million weights, with a tokenizer that knows the words of this world: what `videojudge
+    train --recipe small_world` begins with.
     """
     say([str(build_base(folder, seed))])
 
@@ -94,10 +94,10 @@ def model(folder: Folder, /, *, seed: Seed = 0) -> None:
 def loop(folder: Folder, /, *, seed: Seed = 0, results: Path | None = None) -> None:
     """Run it all: world, bootstrap, training, lmms_eval, leaderboard.
 
-    Makes a world, rated rows of it and a judge from nothing, runs the judge by
-    lmms_eval on held-out videos beside the same judge without the video, with another
-    video, and untrained, and writes a leaderboard and a summary by kind of question.
-    About half an hour on two cores. Stopped, the same command resumes.
+    Makes a world, rated rows of it and a judge from nothing, runs the judge by lmms_eval on
+    held-out videos beside the same judge without the video, with another video, and untrained, and
+    writes a leaderboard and a summary by kind of question. About half an hour on two cores.
+    Stopped, the same command resumes.
 
     Args:
         results: folder of the summary; default: FOLDER/results/small_world
@@ -112,17 +112,21 @@ def loop(folder: Folder, /, *, seed: Seed = 0, results: Path | None = None) -> N
 
 
 @app.command
-def experiments(*loops: Path, results: Path, only: list[str] | None = None) -> None:
+def experiments(
+    *loops: Path,
+    results: Path,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+) -> None:
     """Measure what of the paper holds here: frames, pairs, rubrics, evaluators.
 
-    Runs experiments on finished loops, one for each seed, and writes
-    RESULTS/numbers.json and tables.md. Trainings and verdicts are kept in the loops'
-    folders: stopped, the same command resumes.
+    Runs experiments on finished loops, one for each seed, and writes RESULTS/numbers.json and
+    tables.md. Trainings and verdicts are kept in the loops' folders: stopped, the same command
+    resumes.
 
     Args:
         loops: folders of `loop`
         results: folder of the numbers
-        only: an experiment, in place of all; repeatable
+        only: some experiments, in place of all
     """
     from videojudge_bench.training.experiments import world
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, overload
+from typing import TYPE_CHECKING, Annotated, TypeVar, Union, cast
 
 from cyclopts import App, CoercionError, CycloptsError, Parameter, UnusedCliTokensError
 
@@ -20,6 +20,8 @@ from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 if TYPE_CHECKING:
     from cyclopts.help import HelpPanel, InlineText
     from rich.console import Console, ConsoleOptions
+
+PathOrNone = TypeVar("PathOrNone", bound=Union[Path, None])
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -87,28 +89,25 @@ def run(app: App, arguments: Sequence[str] | None = None, *, program: str = "vid
         use_current_folder()
         status = call(app, [_stream_for_dash(word) for word in words])
         sys.stdout.flush()
-        return status
     except CycloptsError as error:
-        warn(f"error: {_sentence(error)}", program=program)
-        return EXIT_USAGE
-    except RunStoppedError as error:
-        warn(f"error: {error}", program=program)
-        return EXIT_FAILED
+        status, problem = EXIT_USAGE, f"error: {_sentence(error)}"
     except VideoJudgeError as error:
-        warn(f"error: {error}", program=program)
-        return EXIT_USAGE
+        status = EXIT_FAILED if isinstance(error, RunStoppedError) else EXIT_USAGE
+        problem = f"error: {error}"
     except KeyboardInterrupt:
-        warn("interrupted", program=program)
-        return EXIT_INTERRUPTED
+        status, problem = EXIT_INTERRUPTED, "interrupted"
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
-        return 0
+        status, problem = 0, ""
     except OSError as error:
         is_full = error.errno in NO_ROOM
-        problem = cannot_write(error.filename or "a file", error) if is_full else None
-        warn(f"error: {problem or system_error(error)}", program=program)
-        return EXIT_FAILED
-    finally:
-        settle_streams()
+        sentence = cannot_write(error.filename or "a file", error) if is_full else None
+        status, problem = EXIT_FAILED, f"error: {sentence or system_error(error)}"
+    else:
+        problem = ""
+    if problem:
+        warn(problem, program=program)
+    settle_streams()
+    return status
 
 
 def call(app: App, words: Sequence[str]) -> int:
@@ -129,8 +128,8 @@ def _stream_for_dash(word: str) -> str:
 def _sentence(error: CycloptsError) -> str:
     """Return what is wrong with the words of a command line."""
     if isinstance(error, CoercionError) and error.token and error.target_type in _KINDS:
-        kind = _KINDS[error.target_type]
-        return f"{error.token.keyword or error.argument.name}: expected {kind}, got {error.token.value!r}"
+        name = error.token.keyword or (error.argument.name if error.argument else "")
+        return f"{name}: expected {_KINDS[error.target_type]}, got {error.token.value!r}"
     if isinstance(error, UnusedCliTokensError):
         return f"expected no more arguments, got {' '.join(error.unused_tokens or ())!r}"
     error.verbose = False
@@ -149,17 +148,9 @@ def opened_input(path: Path) -> Iterator[Path]:
         yield copy
 
 
-@overload
 def opened_output(
-    path: Path, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[Path]: ...
-@overload
-def opened_output(
-    path: None, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[None]: ...
-def opened_output(
-    path: Path | None, *suffixes: str, any_name: bool = False
-) -> AbstractContextManager[Path | None]:
+    path: PathOrNone, *suffixes: str, any_name: bool = False
+) -> AbstractContextManager[PathOrNone]:
     """Return a context with the path to write: None where none is given.
 
     What is written goes to standard output where that is asked for, and what is printed meanwhile
@@ -174,7 +165,7 @@ def opened_output(
         ConfigError: the file has another suffix, or cannot be written.
     """
     if path == STREAM:
-        return _standard_output(suffixes[0])
+        return cast(AbstractContextManager[PathOrNone], _standard_output(suffixes[0]))
     if path is not None and not any_name:
         check_output(path, *suffixes)
     return nullcontext(path)

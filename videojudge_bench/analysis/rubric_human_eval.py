@@ -99,6 +99,19 @@ class Answers:
     high: float
     p_value: float | None
 
+    def rows(self) -> list[dict[str, str]]:
+        """Return the counts as rows of text."""
+        p_value = "undefined (only ties)" if self.p_value is None else f"{self.p_value:.4f}"
+        texts = {
+            "A is better": str(self.wins),
+            "tie": str(self.ties),
+            "B is better": str(self.losses),
+            "no answer": str(self.n_empty),
+            "prefer A, ties half": f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}]",
+            "p, sign test": p_value,
+        }
+        return [{"rows": name, "": text} for name, text in texts.items()]
+
 
 def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:
     """Return the sheet that compares two files of rubrics.

@@ -50,6 +50,18 @@ class SwapEffect:
     n_judged: int
     n_videos: int
 
+    def rows(self) -> list[dict[str, str | float]]:
+        """Return a row for each change, then the statistic with both kinds of rubrics."""
+        measured = {
+            **self.changes,
+            f"{self.statistic}, own rubrics": self.own,
+            f"{self.statistic}, swapped rubrics": self.swapped,
+        }
+        return [
+            {"own against swapped rubrics": name, **metric.cells()}
+            for name, metric in measured.items()
+        ]
+
 
 def swap_effect(run: FoundRun, swapped: FoundRun, resampling: Resampling) -> SwapEffect:
     """Return what changes when a judge is given the rubrics of other instructions.

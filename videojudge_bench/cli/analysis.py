@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_output
-from videojudge_bench._util.options import parse_judge, without_secrets
+from videojudge_bench._util.options import parse_judge
 from videojudge_bench._util.terminal import note, say, say_json, show, table, warn
 from videojudge_bench.cli._options import (
     EXIT_FAILED,
@@ -23,7 +22,7 @@ from videojudge_bench.cli._options import (
 
 if TYPE_CHECKING:
     from videojudge_bench.analysis.calibration import Calibration
-    from videojudge_bench.analysis.sweep import Cell, SweepPlan, SweepRow
+    from videojudge_bench.analysis.sweep import SweepRow
     from videojudge_bench.metrics import Metric
 
 
@@ -35,14 +34,14 @@ def calibrate(
     output: Output | None = None,
     json: Json = False,
 ) -> None:
-    """Fit a judge's scores to the rating scale, on dev videos alone.
+    r"""Fit a judge's scores to the rating scale, on dev videos alone.
 
-    Fits a map from a run's scores to gold ratings on the dev half of the videos, and
-    shows the errors of raw and mapped scores on the test half, with 95 % intervals by
-    resampling videos. Scores on no scale (ROUGE, a cosine) get one. Judge a whole
-    rated set first; samples have no dev half:
+    Fits a map from a run's scores to gold ratings on the dev half of the videos, and shows the
+    errors of raw and mapped scores on the test half, with 95 % intervals by resampling videos.
+    Scores on no scale (ROUGE, a cosine) get one. Judge a whole rated set first; samples have no dev
+    half:
 
-      lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \\
+      lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \
         --tasks videojudge_vatex
       videojudge calibrate runs/vatex --output map.json
 
@@ -76,14 +75,14 @@ def sweep(
     dry_run: Flag = False,
     json: Json = False,
 ) -> int:
-    """Run a judge under a grid of settings, and compare them in one table.
+    r"""Run a judge under a grid of settings, and compare them in one table.
 
-    Runs every combination of the values, each with a journal of its own: the same
-    command resumes. All options and values are checked before the first run.
+    Runs every combination of the values, each with a journal of its own: the same command resumes.
+    All options and values are checked before the first run.
 
-      videojudge sweep --judge qwen2_5_vl,pretrained=DIR --gold-set llava,vcg \\
+      videojudge sweep --judge qwen2_5_vl,pretrained=DIR --gold-set llava,vcg \
         --vary max_frames=30,60,120,180 --vary score=text,expected -o frames.csv
-      videojudge sweep --judge rouge_l --gold-set vatex --vary references=1,3,9 \\
+      videojudge sweep --judge rouge_l --gold-set vatex --vary references=1,3,9 \
         --dry-run
 
     Args:
@@ -95,6 +94,7 @@ def sweep(
     """
     from videojudge_bench._util import tabular
     from videojudge_bench.analysis import sweep as sweeping
+    from videojudge_bench.analysis import sweep_tables
 
     name, options = parse_judge(judge)
     sets = [part.strip() for part in gold_set.split(",")]
@@ -102,14 +102,21 @@ def sweep(
     with opened_output(output, *tabular.OUTPUTS) as target:
         plan = sweeping.SweepPlan(name, sets, values, options, run.options(), limit)
         cells = sweeping.prepare(plan)
+        title = sweep_tables.title_of(plan)
         if dry_run:
-            _print_plan(cells, _title(plan))
+            planned, calls = sweep_tables.plan_rows(cells)
+            show(planned, as_json=json, title=title)
+            if not json:
+                say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
             return 0
-        rows = sweeping.run_sweep(cells, told=_tell)
+        rows = sweeping.run_sweep(cells, told=_warn_of)
         if json:
             say_json([row.to_json() for row in rows])
         else:
-            _print_rows(rows, _title(plan))
+            show(sweep_tables.result_rows(rows), as_json=False, title=title)
+            note(
+                "Brackets hold 95 % intervals from resamples of videos.", "All numbers: -o FILE.csv"
+            )
         if target is not None:
             sweeping.write(rows, target)
             note(f"wrote {output}")
@@ -128,19 +135,19 @@ def parity(
     output: Output | None = None,
     json: Json = False,
 ) -> int:
-    """Compare the verdicts of two judges, such as one model on two engines.
+    r"""Compare the verdicts of two judges, such as one model on two engines.
 
-    Before a server is trusted to run a judge that was measured in process, say. Shows
-    tokens a prompt, equal replies, how far scores are apart, and the first place where
-    prompts or positions differ.
+    Before a server is trusted to run a judge that was measured in process, say. Shows tokens a
+    prompt, equal replies, how far scores are apart, and the first place where prompts or positions
+    differ.
 
-      videojudge parity videojudge,pretrained=DIR \\
-        videojudge,pretrained=DIR,engine=openai,base_url=URL,model=NAME \\
+      videojudge parity videojudge,pretrained=DIR \
+        videojudge,pretrained=DIR,engine=openai,base_url=URL,model=NAME \
         --gold-set llava --limit 30
 
-    "Same verdicts": every reply is equal or parts where two tokens are equally likely
-    (0.01 in log-probability), and every score is within 0.02. No journal is read or
-    kept. Exit status: 0 same verdicts, 1 different verdicts, 2 used wrongly.
+    "Same verdicts": every reply is equal or parts where two tokens are equally likely (0.01 in
+    log-probability), and every score is within 0.02. No journal is read or kept. Exit status: 0
+    same verdicts, 1 different verdicts, 2 used wrongly.
 
     Args:
         gold_set: the set whose items are judged
@@ -194,83 +201,9 @@ def _metric(metric: Metric) -> str:
     return f"{metric} (no interval: {metric.no_interval})" if metric.no_interval else str(metric)
 
 
-def _title(plan: SweepPlan) -> str:
-    title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"
-    return title if plan.limit is None else f"{title}, the first {plan.limit} items of each set"
+def _warn_of(row: SweepRow) -> None:
+    """Warn at once of a run without numbers: the table comes at the end of hours."""
+    from videojudge_bench.analysis.sweep_tables import problem_of
 
-
-def _print_plan(cells: Sequence[Cell], title: str) -> None:
-    waiting = [cell.waiting() for cell in cells]
-    table(
-        ("set", *cells[0].settings, "items", "judge calls", ""),
-        [
-            (
-                cell.run.gold_set.info.name,
-                *_values(cell),
-                str(len(cell.item_ids)),
-                str(calls),
-                f"not applicable: {cell.run.refusal}" if cell.run.refusal else "",
-            )
-            for cell, calls in zip(cells, waiting, strict=True)
-        ],
-        title=title,
-    )
-    say([f"{len(cells)} runs, {sum(waiting)} judge calls; what the journals have is not asked."])
-
-
-def _tell(row: SweepRow) -> None:
-    """Say at once why a run has no numbers: the table comes at the end of hours."""
     if row.problem:
-        settings = ",".join(f"{k}={v}" for k, v in without_secrets(row.cell.settings).items())
-        warn(f"{row.info.task}, {settings}: {row.problem}")
-
-
-def _print_rows(rows: Sequence[SweepRow], title: str) -> None:
-    costs = [_costs(row) for row in rows]
-    shown = [name for name in costs[0] if any(cost[name] for cost in costs)]
-    table(
-        ("set", *rows[0].cell.settings, "statistic", "value", "coverage", "n", *shown),
-        [
-            (row.info.name, *_values(row.cell), *_results(row), *(cost[name] for name in shown))
-            for row, cost in zip(rows, costs, strict=True)
-        ],
-        title=title,
-    )
-    note("Brackets hold 95 % intervals from resamples of videos; all numbers: --output FILE.csv")
-
-
-def _results(row: SweepRow) -> tuple[str, str, str, str]:
-    from videojudge_bench import metrics
-
-    key = metrics.primary_key(row.info)
-    if row.problem:
-        what = "failed" if row.failed else "not applicable"
-        return key, f"{what}: {row.problem.removeprefix('not applicable: ')}", "", ""
-    value, low, high, coverage = (
-        row.numbers[name] for name in (key, f"{key}_low", f"{key}_high", "coverage")
-    )
-    text = _three_places(value)
-    if isinstance(low, float) and isinstance(high, float):
-        text += f" [{low:.3f}, {high:.3f}]"
-    elif isinstance(value, float):
-        text += f" (interval {low})"
-    return key, text, _three_places(coverage), str(row.numbers["n"])
-
-
-def _costs(row: SweepRow) -> dict[str, str]:
-    """What a run cost, as text; empty where it is not known."""
-    used = row.usage
-    return {
-        "tokens in": str(used.input_tokens or ""),
-        "tokens out": str(used.output_tokens or ""),
-        "seconds": f"{used.seconds:.1f}" if used.seconds else "",
-        "cost": f"{used.cost:.4f}" if used.cost else "",
-    }
-
-
-def _values(cell: Cell) -> list[str]:
-    return [str(value) for value in without_secrets(cell.settings).values()]
-
-
-def _three_places(value: float | int | str | None) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        warn(problem_of(row))

@@ -11,7 +11,6 @@ from videojudge_bench.cli._options import EXIT_FAILED, RECIPE, Json, Output, Ove
 from videojudge_bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from videojudge_bench.training.bootstrap.estimate import Range
     from videojudge_bench.training.bootstrap.options import BootstrapOptions
 
 EXIT_BUDGET = 3
@@ -34,30 +33,28 @@ def bootstrap(
     workers: int | None = None,
     json: Json = False,
 ) -> int:
-    """Make rated training data from seeds.
+    r"""Make rated training data from seeds.
 
-    A seed is a video, an instruction and a good answer. For each rating from 1 to 4 a
-    generator writes a response that is to deserve it, an evaluator rates it without
-    knowing which, and what does not match is written again with the evaluator's
-    feedback. The good answer is the response that deserves 5. An instruction with all
-    five is kept.
+    A seed is a video, an instruction and a good answer. For each rating from 1 to 4 a generator
+    writes a response that is to deserve it, an evaluator rates it without knowing which, and what
+    does not match is written again with the evaluator's feedback. The good answer is the response
+    that deserves 5. An instruction with all five is kept.
 
     Without a model, gold answers degraded by rule, so the true rating is known:
       videojudge bootstrap --recipe embedded --output data/vatex
 
     Calls and tokens of a run with models, without making any; then without --dry-run:
-      videojudge bootstrap --recipe paper_pointwise --output data/paper --dry-run \\
-        --override 'seeds.sources=[videoinstruct=VideoInstruct100K.json]' \\
-        --override generator.base_url=http://localhost:8000/v1 \\
-        --override generator.model=Qwen3-32B \\
-        --override evaluator.base_url=http://localhost:8000/v1 \\
+      videojudge bootstrap --recipe paper_pointwise --output data/paper --dry-run \
+        --override 'seeds.sources=[videoinstruct=VideoInstruct100K.json]' \
+        --override generator.base_url=http://localhost:8000/v1 \
+        --override generator.model=Qwen3-32B \
+        --override evaluator.base_url=http://localhost:8000/v1 \
         --override evaluator.model=Qwen3-32B
 
-    Every reply is on disk before it is used. Stopped by Ctrl-C, kill -9, a full disk,
-    a server that died or a budget (--override max_requests=… or max_cost=…), the same
-    command resumes, and pays for no recorded reply twice. Exit status: 0 done, 1 calls
-    failed (run it again), 2 used wrongly, 3 the budget is used up (raise it and run it
-    again), 130 interrupted.
+    Every reply is on disk before it is used. Stopped by Ctrl-C, kill -9, a full disk, a server that
+    died or a budget (--override max_requests=… or max_cost=…), the same command resumes, and pays
+    for no recorded reply twice. Exit status: 0 done, 1 calls failed (run it again), 2 used wrongly,
+    3 the budget is used up (raise it and run it again), 130 interrupted.
 
     Args:
         output: folder of the data
@@ -114,40 +111,18 @@ def _run(options: BootstrapOptions, output: Path, executor: str, workers: int | 
 
 
 def _dry_run(options: BootstrapOptions, *, as_json: bool) -> None:
-    from videojudge_bench.training.bootstrap.estimate import estimate
+    from videojudge_bench.training.bootstrap.estimate import estimate_rows
     from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
     seeds = list(collect_seeds(options.seeds).seeds)
-    rows: list[dict[str, str]] = []
-    unpriced: list[str] = []
-    for role, costs in estimate(seeds, options).items():
-        row = {"": role, "calls": "no model is asked", "tokens in": "-", "tokens out": "-"}
-        if costs is None:
-            rows.append({**row, "money": "-"})
-            continue
-        unpriced += [role] if costs.cost is None else []
-        row |= {
-            "calls": _range(costs.calls, ",.0f"),
-            "tokens in": _range(costs.input_tokens, ",.0f"),
-            "tokens out": _range(costs.output_tokens, ",.0f"),
-            "money": "no prices" if costs.cost is None else _range(costs.cost, ".2f"),
-        }
-        rows.append(row)
-    if not as_json:
-        say(
-            [f"{len(seeds)} seeds, 4 responses each, up to {options.max_rounds} rounds a response."]
-        )
-        say(["From the least (all are accepted at once) to the most:"])
-    show(rows, as_json=as_json)
-    if not as_json:
-        note(
-            *(
-                f"For money: --override {role}.price_in=… --override {role}.price_out=…, of a million "
-                "tokens"
-                for role in unpriced
-            )
-        )
-
-
-def _range(span: Range, form: str) -> str:
-    return f"{span.least:{form}} to {span.most:{form}}"
+    rows, unpriced = estimate_rows(seeds, options)
+    if as_json:
+        show(rows, as_json=True)
+        return
+    rounds = f"up to {options.max_rounds} rounds a response"
+    say([f"{len(seeds)} seeds, 4 responses each, {rounds}."])
+    say(["From the least (all are accepted at once) to the most:"])
+    show(rows, as_json=False)
+    for role in unpriced:
+        prices = f"--override {role}.price_in=… --override {role}.price_out=…"
+        note(f"For money: {prices}, of a million tokens")

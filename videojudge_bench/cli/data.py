@@ -48,8 +48,7 @@ def verify_sets(name: GoldSetName | None = None, /, *, json: Json = False) -> in
 def ids(name: GoldSetName, /) -> None:
     """Print item ids beside the public keys of a set, as CSV.
 
-    Joins your own scores to our item ids: the file that judge=precomputed reads has a
-    column `id`.
+    Joins your own scores to our item ids: the file that judge=precomputed reads has a column `id`.
 
     Args:
         name: a gold set
@@ -74,8 +73,7 @@ def add(
 ) -> None:
     """Make a task of your own ratings, options or preferences.
 
-    Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one
-    thing with gold:
+    Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one thing with gold:
 
       ratings      {"video_id": "v", "instruction": "…", "response": "…",
                     "ratings": [4, 5]}
@@ -84,8 +82,8 @@ def add(
       preferences  {"video_id": "v", "instruction": "…", "response_a": "…",
                     "response_b": "…", "preferences": ["a", "tie"]}
 
-    Optional in every row: id, video (path inside the folder of videos), references,
-    description, subtitles, labels; in ratings also system (who answered).
+    Optional in every row: id, video (path inside the folder of videos), references, description,
+    subtitles, labels; in ratings also system (who answered).
 
     Args:
         file: JSON Lines, .jsonl.gz, or - for standard input

@@ -26,16 +26,16 @@ def describe(
     seed: int = 0,
     limit: int | None = None,
 ) -> int:
-    """Write dense descriptions of videos, for judges that read text.
+    r"""Write dense descriptions of videos, for judges that read text.
 
-    Asks a model for a description of each video, once, and keeps it as a line of a
-    JSON Lines file. The same command resumes, and asks again for videos that
-    failed. Judges read the file by descriptions=FILE:
+    Asks a model for a description of each video, once, and keeps it as a line of a JSON Lines file.
+    The same command resumes, and asks again for videos that failed. Judges read the file by
+    descriptions=FILE:
 
-      videojudge describe --gold-set llava -o descriptions.jsonl \\
+      videojudge describe --gold-set llava -o descriptions.jsonl \
         --engine transformers,pretrained=Qwen/Qwen2.5-VL-32B-Instruct
-      lmms_eval --model videojudge --model_args \\
-        judge=text_llm,pretrained=Qwen/Qwen3-8B,descriptions=descriptions.jsonl \\
+      lmms_eval --model videojudge --model_args \
+        judge=text_llm,pretrained=Qwen/Qwen3-8B,descriptions=descriptions.jsonl \
         --tasks videojudge_llava
 
     Args:

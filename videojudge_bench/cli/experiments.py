@@ -38,8 +38,8 @@ def run(
 ) -> None:
     """Run an experiment: the loop with errors of known rate.
 
-    No model is asked; 1,000 seeds take minutes. Writes OUTPUT/NAME/report.md and a JSON
-    file beside it.
+    No model is asked; 1,000 seeds take minutes. Writes OUTPUT/NAME/report.md and a JSON file beside
+    it.
 
     Args:
         name: of the experiment; videojudge experiments list
@@ -63,18 +63,18 @@ def order(
     limit: Limit = 100,
     seed: Draw = 0,
 ) -> None:
-    """Compare the order that a reader gives to responses with their labels.
+    r"""Compare the order that a reader gives to responses with their labels.
 
-    The five responses of 100 instructions of a finished bootstrap are put in order
-    without the labels: Kendall's tau, orders that are exactly right, neighbouring
-    ratings that are swapped; with 95 % intervals by video, beside chance.
+    The five responses of 100 instructions of a finished bootstrap are put in order without the
+    labels: Kendall's tau, orders that are exactly right, neighbouring ratings that are swapped;
+    with 95 % intervals by video, beside chance.
 
     By MiniLM, the nearness to other right answers: no reader, only a sanity check:
       videojudge experiments order data/vatex -o results/bootstrap
 
-    By a model that reads all five at once; its replies are kept, and asked for once
-    (exit status 1: calls failed, run it again):
-      videojudge experiments order data/vatex -o results/bootstrap \\
+    By a model that reads all five at once; its replies are kept, and asked for once (exit status 1:
+    calls failed, run it again):
+      videojudge experiments order data/vatex -o results/bootstrap \
         --engine openai,base_url=http://localhost:8000/v1,model=Qwen3-32B
 
     By people:

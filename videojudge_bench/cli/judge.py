@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_input, opened_output
-from videojudge_bench._util.terminal import note, say, show, table, warn
+from videojudge_bench._util.terminal import note, say, say_json, table, warn
 from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, Output, RunArguments
 from videojudge_bench.run.failures import MAX_FAILURES
 
 if TYPE_CHECKING:
-    from videojudge_bench.answers.estimating import Estimate
     from videojudge_bench.answers.judging import Judged, Judging
 
 
@@ -33,7 +31,7 @@ def judge(
     dry_run: Flag = False,
     json: Annotated[Json, Parameter(help="of --dry-run: print JSON")] = False,
 ) -> int:
-    """Score the answers of one or several models, with any judge.
+    r"""Score the answers of one or several models, with any judge.
 
     Prints a table of the systems that gave the answers. A line of ANSWERS is one:
 
@@ -41,26 +39,25 @@ def judge(
        "response": "A dog digs.", "system": "x"}
 
     Optional: id, video (a path inside the folder of videos, where the file is not
-    <video_id>.<extension>), references (a list of good answers), description,
-    subtitles, labels. Lines with response_a and response_b (and system_a, system_b)
-    in place of response are two answers against each other.
+    <video_id>.<extension>), references (a list of good answers), description, subtitles, labels.
+    Lines with response_a and response_b (and system_a, system_b) in place of response are two
+    answers against each other.
 
       videojudge judge answers.jsonl --judge rouge_l -o verdicts.jsonl
-      videojudge judge answers.jsonl --judge qwen2_5_vl,size=7b --videos DIR \\
+      videojudge judge answers.jsonl --judge qwen2_5_vl,size=7b --videos DIR \
         -o verdicts.jsonl
-      videojudge judge answers.jsonl --judge openai,base_url=URL,model=NAME \\
+      videojudge judge answers.jsonl --judge openai,base_url=URL,model=NAME \
         --videos DIR --versus my-model -o wins.jsonl
-      videojudge judge answers.jsonl --judge rouge_l --gold-subset human.jsonl \\
+      videojudge judge answers.jsonl --judge rouge_l --gold-subset human.jsonl \
         -o verdicts.jsonl
 
-    Every judgement is on disk before the next is asked for: the same command
-    resumes, and asks only for answers that were added since. Ctrl-C writes what
-    there is so far.
+    Every judgement is on disk before the next is asked for: the same command resumes, and asks only
+    for answers that were added since. Ctrl-C writes what there is so far.
 
-    Exit status: 0 the answers were judged (replies that could not be read and
-    missing videos are counted); 1 the judge failed on more than --max-failures of
-    them, or none has a verdict: the file says why, and the same command tries them
-    again; 2 used wrongly, nothing was judged; 130 interrupted.
+    Exit status: 0 the answers were judged (replies that could not be read and missing videos are
+    counted); 1 the judge failed on more than --max-failures of them, or none has a verdict: the
+    file says why, and the same command tries them again; 2 used wrongly, nothing was judged; 130
+    interrupted.
 
     Args:
         answers: JSON Lines, .jsonl.gz, or - for standard input
@@ -76,6 +73,7 @@ def judge(
         dry_run: print the calls, tokens and money that it takes, and judge nothing
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
+    from videojudge_bench.answers.planning import Plan
     from videojudge_bench.answers.verdict_lines import check_output
     from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
@@ -88,7 +86,13 @@ def judge(
         most = checked_limit(max_failures)
         judging = Judging(source, judge, options)
         if dry_run:
-            _print_plan(judging, as_json=json)
+            plan = Plan.of(judging)
+            if json:
+                say_json(plan.facts)
+            else:
+                table(("", ""), [*plan.facts.items()], title=judging.answers.name)
+                say(plan.notes)
+            judging.check_videos()
             return 0
         return _run(judging, target, most)
 
@@ -133,59 +137,3 @@ def _print_results(judging: Judging, judged: Judged) -> None:
         warn(f"{count} of {len(judged.units)} have no verdict: {reason}")
     if judging.human is not None and judging.human.unmatched:
         warn(f"{judging.human.unmatched} rows of the gold subset are about no answer here")
-
-
-def _print_plan(judging: Judging, *, as_json: bool) -> None:
-    from videojudge_bench.answers.estimating import estimate
-
-    run, missing = judging.run, judging.videos_missing
-    waiting = [run.view.item(i) for i in run.waiting(judging.item_ids)]
-    pairs = len(judging.units[0].systems) == 2
-    videos = {unit.item.video_id for unit in judging.units}
-    facts: dict[str, str] = {
-        "judge": run.built.name,
-        "pairs, each in both orders" if pairs else "answers": f"{len(judging.units):,}",
-        "systems": ", ".join(judging.answers.systems) or "not named",
-        "groups (a video and an instruction)": f"{len({u.item.group for u in judging.units}):,}",
-        "videos": f"{len(videos):,}",
-        "videos without a file": _some(missing),
-        "refused": f"{sum(bool(unit.refused) for unit in judging.units):,}",
-        "judgements to make (the journal has the others)": f"{len(waiting):,}",
-    }
-    if judging.human is not None:
-        facts["answers with human ratings"] = f"{len(judging.human.means):,}"
-    costs = estimate(run.built, sorted(waiting, key=lambda item: item.group))
-    facts |= _estimated(costs)
-    if as_json:
-        show([facts], as_json=True)
-    else:
-        table(("", ""), [*facts.items()], title=judging.answers.name)
-        say(_notes(costs))
-    judging.check_videos()
-
-
-def _estimated(costs: Estimate | None) -> Mapping[str, str]:
-    if costs is None:
-        return {"model calls": "none"}
-    return {
-        "model calls": f"{costs.calls:,}",
-        "tokens of text in, about": f"{costs.text_tokens:,}",
-        "tokens of frames in, at most": f"{costs.frame_tokens:,}",
-        "tokens out, at most": f"{costs.reply_tokens:,}",
-        "money, at most": "no prices" if costs.cost is None else f"{costs.cost:,.2f}",
-    }
-
-
-def _notes(costs: Estimate | None) -> Iterable[str]:
-    if costs is None:
-        return
-    if costs.frame_tokens:
-        yield "Frames: all that the options allow, at 28 x 28 pixels a token; models differ."
-    if costs.cost is None:
-        yield "For money: price_in=…,price_out=… of a million tokens, options of judge openai."
-
-
-def _some(names: list[str]) -> str:
-    if not names:
-        return "0"
-    return f"{len(names):,}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"

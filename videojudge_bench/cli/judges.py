@@ -32,7 +32,7 @@ def show_judge(
         name: of the judge, module:Class or ./file.py:Class
         advanced: the options that few need, too
     """
-    from videojudge_bench.cli._judge_help import help_of
+    from videojudge_bench.analysis.judge_help import help_of
 
     text = help_of(name)
     if json:
@@ -51,8 +51,8 @@ def show_judge(
 def check(judge: JudgeText, /, *, json: Json = False) -> int:
     """Check a judge of your own on a few built-in items, without any data.
 
-    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all
-    passed, 1 one failed.
+    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all passed, 1 one
+    failed.
 
       videojudge judges check my_pkg:Overlap,lower=false
     """
@@ -67,17 +67,17 @@ def check(judge: JudgeText, /, *, json: Json = False) -> int:
 
 
 def _row(name: str) -> dict[str, str]:
-    from videojudge_bench.cli._judge_help import own_options, written
+    from videojudge_bench.analysis.judge_help import own_parameters, written
 
     try:
         cls = registry.judge_class(name)
     except ConfigError as error:
         problem = f"cannot be loaded: {error}"
         return {"judge": name, "requires": "", "ratings": "", "own options": problem}
-    parameters = registry.options_of(cls)
+    own = own_parameters(cls).items()
     return {
         "judge": name,
         "requires": " ".join(sorted(cls.requires)) or "nothing",
         "ratings": f"{cls.scale}" if cls.scale is not None else "ordinal",
-        "own options": " ".join(f"{o}={written(parameters[o])}" for o in own_options(cls)),
+        "own options": " ".join(f"{option}={written(parameter)}" for option, parameter in own),
     }

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import new_app, opened_output
-from videojudge_bench._util.terminal import note, say, say_json, table, warn
+from videojudge_bench._util.terminal import note, say_json, table, warn
 from videojudge_bench.cli._options import GoldSetName, Json, Output, Overwrite
 from videojudge_bench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.groups import GroupRow
     from videojudge_bench.leaderboard.opening import OpenRun
-    from videojudge_bench.leaderboard.rows import Row
 
 app = new_app("leaderboard", "Build the leaderboard, add runs to it, or group its numbers.")
 
@@ -28,34 +27,19 @@ RESULTS = Path("results")
 @app.command
 def build(*, results: Results = RESULTS, json: Json = False) -> None:
     """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
-    from videojudge_bench.leaderboard import importing, rows, stored, tables
-    from videojudge_bench.leaderboard.comparing import read_tests
-    from videojudge_bench.report import making, page
+    from videojudge_bench.leaderboard import tables
+    from videojudge_bench.report.building import build_pages
 
-    runs = stored.read_all(results / "runs")
-    if not runs:
-        raise ConfigError(
-            f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
-        )
-    for run in [run for run in runs if not importing.check_numbers(run)]:
-        warn(
-            f"warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
-            f"{run.gold_set} (data: {run.info.data}) is not on this machine, so its numbers were "
-            "not worked out again and it has no rank"
-        )
-    board = rows.build(
-        runs,
-        published=rows.read_published(results / "published" / "figures.json"),
-        known_tests=read_tests(results / tables.TESTS),
-    )
-    written = [*tables.write_tables(board, results), results / making.INDEX]
-    page.write(making.board_page(board), written[-1])
+    built = build_pages(results)
+    for warning in built.warnings:
+        warn(f"warning: {warning}")
     if json:
-        say_json([row.to_json() for row in board.rows])
+        say_json([row.to_json() for row in built.board.rows])
         return
-    for group in tables.by_table(board.rows):
-        _print_table(group)
-    note(*(f"wrote {path}" for path in written))
+    for group in tables.by_table(built.board.rows):
+        title, head, cells = tables.text_table(group)
+        table(head, cells, title=title)
+    note(*(f"wrote {path}" for path in built.written))
 
 
 @app.command
@@ -69,8 +53,8 @@ def add(
 ) -> None:
     """Add a run: a journal, or the folder of lmms_eval --log_samples.
 
-    Works out every number anew from the verdicts, and keeps run.json and the gzipped
-    ids and verdicts (no texts) under RESULTS/runs/<set>/<judge>/.
+    Works out every number anew from the verdicts, and keeps run.json and the gzipped ids and
+    verdicts (no texts) under RESULTS/runs/<set>/<judge>/.
 
     Args:
         run: a folder; all runs in it are added
@@ -111,9 +95,8 @@ def by(
 ) -> None:
     """Show the numbers per group of items, such as question type or system.
 
-    Shows every run once per value of a label, with intervals. A label is any of the
-    gold set's own (the field 'labels' of its rows), or one of these, which mean the
-    same on every set:
+    Shows every run once per value of a label, with intervals. A label is any of the gold set's own
+    (the field 'labels' of its rows), or one of these, which mean the same on every set:
 
       temporal   order: questions that need the order of events; other: the rest
       topic, duration, source, system (who answered: also means and ranks)
@@ -129,7 +112,7 @@ def by(
         output: all numbers, as .csv or .json; - for CSV on standard output
     """
     from videojudge_bench._util import tabular
-    from videojudge_bench.leaderboard.groups import SYSTEM, group_rows, with_label
+    from videojudge_bench.leaderboard.groups import FEW, group_rows, text_tables, with_label
 
     if resamples < 1:
         raise ConfigError(f"--resamples: expected 1 or more, got {resamples}")
@@ -140,15 +123,12 @@ def by(
             group = list(members)
             of_group = group_rows(group, label, resamples=resamples)
             rows += of_group
-            if json:
-                continue
-            _print_groups(of_group, label)
-            if label == SYSTEM and group[0].info.systems:
-                _print_systems(group, resamples)
+            for title, head, cells in () if json else text_tables(group, of_group, resamples):
+                table(head, cells, title=title)
         if json:
             say_json([row.to_json() for row in rows])
         else:
-            note(f"Brackets hold 95 % intervals from {resamples:,} resamples of videos.")
+            note(f"Brackets hold 95 % intervals from {resamples:,} resamples of videos.", FEW)
         if target is not None:
             tabular.write_rows([row.to_json() for row in rows], target)
             note(f"wrote {output}")
@@ -162,43 +142,3 @@ def _opened(folders: Sequence[Path], gold_set: str | None) -> list[OpenRun]:
     if not kept:
         raise UnknownNameError("set with a run", str(gold_set), {run.info.name for run in runs})
     return kept
-
-
-def _print_table(rows: Sequence[Row]) -> None:
-    from videojudge_bench.leaderboard.tables import cells, columns_of, title_of
-
-    columns, title = columns_of(rows[0].info), title_of(rows[0].info)
-    if rows[0].is_sample:
-        title += "; a sample, gold written by a model, not ranked"
-    table(("rank", "judge", "refs", *columns), [cells(r, columns) for r in rows], title=title)
-
-
-def _print_groups(rows: Sequence[GroupRow], label: str) -> None:
-    from videojudge_bench.leaderboard.groups import FEW
-    from videojudge_bench.leaderboard.tables import columns_of, title_of
-
-    info = rows[0].run.info
-    columns = [key for key in columns_of(info) if key in rows[0].card.metrics]
-    cells = [row.cells(columns) for row in rows]
-    table(
-        (label, "judge", "refs", "n", "videos", *columns, "coverage"),
-        cells,
-        title=f"{title_of(info)}; by {label}",
-    )
-    if any(cell.endswith(" *") for line in cells for cell in line):
-        say([FEW])
-
-
-def _print_systems(runs: Sequence[OpenRun], resamples: int) -> None:
-    from videojudge_bench import metrics
-    from videojudge_bench.leaderboard.groups import system_cells
-
-    lines = [
-        system_cells(means, run)
-        for run in runs
-        for means in metrics.by_system(
-            run.gold_set, run.judgements, part=run.found.part, resamples=resamples
-        )
-    ]
-    head = ("judge", "refs", "system", "n", "mean gold", "mean of judge", "gold rank", "judge rank")
-    table(head, lines, title="The answering systems, best gold first")

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from videojudge_bench._util.command import new_app, opened_output
-from videojudge_bench._util.terminal import note, say_json, show
+from videojudge_bench._util.terminal import note, say, say_json, show
 from videojudge_bench.cli._options import GoldSetName, Json, Output, Overwrite
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.importing import FoundRun
-    from videojudge_bench.metrics import Metric
 
 app = new_app(
     "rubrics",
@@ -25,12 +24,12 @@ app = new_app(
 
 @app.command
 def extract(run: Path, /, *, output: Output, overwrite: Overwrite = False) -> None:
-    """Take the rubrics out of a run's replies.
+    r"""Take the rubrics out of a run's replies.
 
-    Of a judge that wrote rubrics (rubric=write): of each instruction that of the first
-    response, by id, whose reply has a complete <rubric> block.
+    Of a judge that wrote rubrics (rubric=write): of each instruction that of the first response, by
+    id, whose reply has a complete <rubric> block.
 
-      lmms_eval --model videojudge --tasks videojudge_llava --model_args \\
+      lmms_eval --model videojudge --tasks videojudge_llava --model_args \
         judge=videojudge,preset=r-3b,pretrained=DIR,journal=runs
       videojudge rubrics extract runs/llava -o rubrics.jsonl
 
@@ -65,12 +64,11 @@ def specificity(
 ) -> None:
     """Measure whether a rubric finds its own instruction among others.
 
-    Ranks each rubric's own instance (video and instruction) among those of other
-    videos by the TF-IDF cosine to the rubric. A rubric that fits any instruction is at
-    chance, one that says what is to be seen in its video is near 1. An instance stands
-    for its references or, without any, for its best responses by gold. A judge that
-    was shown them (references=…) may have copied them; one that rates has seen the
-    response it rates.
+    Ranks each rubric's own instance (video and instruction) among those of other videos by the
+    TF-IDF cosine to the rubric. A rubric that fits any instruction is at chance, one that says what
+    is to be seen in its video is near 1. An instance stands for its references or, without any, for
+    its best responses by gold. A judge that was shown them (references=…) may have copied them; one
+    that rates has seen the response it rates.
 
       videojudge rubrics specificity rubrics.jsonl --gold-set llava --among 20
 
@@ -90,34 +88,21 @@ def specificity(
     measured = rubric_specificity.specificity(
         RubricBook(file), instances, against=against, among=among, resampling=Resampling(seed=seed)
     )
-    accuracy, mrr = measured.accuracy, measured.mrr
-    rows = [
-        {"specificity": "accuracy at 1", **_cells(accuracy), "chance": measured.chance_accuracy},
-        {"specificity": "mean reciprocal rank", **_cells(mrr), "chance": measured.chance_mrr},
-    ]
-    show(rows, as_json=json)
-    if json:
-        return
-    info = instances.info
-    counts = f"{measured.n} rubrics on {measured.n_videos} videos, each among {measured.among}"
-    note(f"{info.task} ({info.data}): {counts}; instances by {against}")
-    if measured.among < among:
-        note(f"among {measured.among}, not {among}: the set has no more videos")
-    if measured.n_tied:
-        note(f"{measured.n_tied} rubrics tie with another candidate; ties share the credit")
-    if measured.n_unknown:
-        note(f"{measured.n_unknown} rubrics left out: the set lacks their instructions")
+    show(measured.rows(), as_json=json)
+    if not json:
+        info = instances.info
+        say([f"{info.task} ({info.data}); instances by {against}", *measured.notes(among)])
 
 
 @app.command
 def swapped(run: Path, swapped: Path, /, *, json: Json = False) -> None:
-    """Measure whether a judge uses its rubrics.
+    r"""Measure whether a judge uses its rubrics.
 
-    Compares a run with rubric=FILE with one that differs in swap_rubrics=true alone,
-    where every instruction has the rubric of another. A judge whose verdicts stay as
-    they were does not read its rubric.
+    Compares a run with rubric=FILE with one that differs in swap_rubrics=true alone, where every
+    instruction has the rubric of another. A judge whose verdicts stay as they were does not read
+    its rubric.
 
-      videojudge rubrics swapped runs/llava/qwen3_vl-0a1b2c \\
+      videojudge rubrics swapped runs/llava/qwen3_vl-0a1b2c \
         runs/llava/qwen3_vl-3d4e5f
 
     Args:
@@ -129,21 +114,10 @@ def swapped(run: Path, swapped: Path, /, *, json: Json = False) -> None:
 
     own = _run_in(run)
     effect = swap_effect(own, _run_in(swapped), Resampling())
-    changes = [
-        {"own against swapped rubrics": name, **_cells(metric)}
-        for name, metric in effect.changes.items()
-    ]
-    values = [
-        {"rubrics": name, effect.statistic: cells["value"], "95 % interval": cells["95 % interval"]}
-        for name, cells in (("own", _cells(effect.own)), ("swapped", _cells(effect.swapped)))
-    ]
-    if json:
-        say_json({"changes": changes, "values": values})
-        return
-    show(changes, as_json=False)
-    show(values, as_json=False)
-    counts = f"{effect.n} items on {effect.n_videos} videos have a verdict in both runs"
-    note(f"{own.name} on {own.gold_set}: {counts}, of {effect.n_judged} that both judged")
+    show(effect.rows(), as_json=json)
+    if not json:
+        counts = f"{effect.n} items on {effect.n_videos} videos have a verdict in both runs"
+        note(f"{own.name} on {own.gold_set}: {counts}, of {effect.n_judged} that both judged")
 
 
 @app.command
@@ -160,9 +134,9 @@ def export(
 ) -> None:
     """Write a blinded sheet for people to compare two files of rubrics.
 
-    A CSV file with two rubrics a row, in an order drawn for each row; only the key
-    tells which is whose. People write 1, 2 or tie into the column `better`. Cells that
-    a spreadsheet would take for a formula begin with an apostrophe.
+    A CSV file with two rubrics a row, in an order drawn for each row; only the key tells which is
+    whose. People write 1, 2 or tie into the column `better`. Cells that a spreadsheet would take
+    for a formula begin with an apostrophe.
 
       videojudge rubrics export ours.jsonl theirs.jsonl -o sheet.csv --key key.json
 
@@ -194,9 +168,8 @@ def export(
 def import_sheet(sheet: Path, /, *, key: Path, json: Json = False) -> None:
     """Count what people wrote into the sheet.
 
-    How often the rubrics of A were better, with the share that prefers A (ties half),
-    its 95 % Wilson interval and the exact sign test. Rows without an answer are
-    counted apart.
+    How often the rubrics of A were better, with the share that prefers A (ties half), its 95 %
+    Wilson interval and the exact sign test. Rows without an answer are counted apart.
 
       videojudge rubrics import sheet.csv --key key.json
 
@@ -207,31 +180,13 @@ def import_sheet(sheet: Path, /, *, key: Path, json: Json = False) -> None:
     from videojudge_bench.analysis.rubric_human_eval import read_answers
 
     counts, files = read_answers(sheet, key)
-    p_value = "undefined (only ties)" if counts.p_value is None else f"{counts.p_value:.4f}"
-    rows = {
-        "A is better": str(counts.wins),
-        "tie": str(counts.ties),
-        "B is better": str(counts.losses),
-        "no answer": str(counts.n_empty),
-        "prefer A, ties half": f"{counts.share:.3f} [{counts.low:.3f}, {counts.high:.3f}]",
-        "p, sign test": p_value,
-    }
     if json:
         say_json({"a": files.a.file, "b": files.b.file, **vars(counts)})
-        return
-    cells = [{"rows": name, "": value} for name, value in rows.items()]
-    show(cells, as_json=False, title=f"A: {files.a.file} · B: {files.b.file}")
+    else:
+        show(counts.rows(), as_json=False, title=f"A: {files.a.file} · B: {files.b.file}")
 
 
 def _run_in(folder: Path) -> FoundRun:
     from videojudge_bench.leaderboard.opening import open_run
 
     return open_run(folder).found
-
-
-def _cells(metric: Metric) -> dict[str, str | float]:
-    if metric.value is None:
-        return {"value": f"undefined ({metric.undefined})", "95 % interval": ""}
-    if metric.low is None or metric.high is None:
-        return {"value": metric.value, "95 % interval": f"none ({metric.no_interval})"}
-    return {"value": metric.value, "95 % interval": f"{metric.low:.3f} to {metric.high:.3f}"}

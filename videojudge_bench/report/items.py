@@ -8,7 +8,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.items import Example, Item
 from videojudge_bench.leaderboard.comparing import both_disagreements
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.leaderboard.tables import gold_text, verdict_text
+from videojudge_bench.leaderboard.shown import gold_text, verdict_text
 from videojudge_bench.metrics.disagreement import disagreements
 from videojudge_bench.verdicts import Judgement, Unparsed
 
