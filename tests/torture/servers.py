@@ -25,6 +25,7 @@ from trials import Ground, Tally
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.cli.main import main
+from videojudge_bench.judges.engines._chat_probe import PROBE
 from videojudge_bench.run.runner import Run, RunOptions
 
 SHARE = 0.2
@@ -107,8 +108,9 @@ class Handler(BaseHTTPRequestHandler):
                 fault(self, _completion(_reply(prompt)))
                 return
             self.send(_completion(_reply(prompt)))
-            with self.server.lock:
-                self.server.paid[prompt] += 1
+            if PROBE.continuations[0].text not in prompt:  # a short question, not an item's
+                with self.server.lock:
+                    self.server.paid[prompt] += 1
 
     def send(self, body: bytes, status: int = 200, **headers: str) -> None:
         """Send a whole answer."""
