@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS, STOP_SECONDS = 600, 60
+START_SECONDS, STOP_SECONDS = 1800, 60
 NAME = "tiny"  # by which a vLLM knows its model
 
 VLLM_FLAGS: Mapping[str, str | None] = {
