@@ -1,4 +1,7 @@
-"""One trained judge on every engine there is, and what is kept of each comparison."""
+"""One trained judge on every engine there is, and what is kept of each comparison.
+
+Test modules name this one in `pytest_plugins`: its fixtures are then the same ones in all of them.
+"""
 
 from __future__ import annotations
 
@@ -148,18 +151,15 @@ def measured_figures() -> Iterator[Figures]:
 def bench_of_a_family(
     request: pytest.FixtureRequest, figures: Figures, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
-    """A trained judge of each family; its servers end before those of the next begin."""
+    """A trained judge of each family; its servers end before those of the next begin.
+
+    Tests share one store of frames: decoding is not what they are about.
+    """
     kept = os.environ.get(JUDGES)
     folder = Path(kept) if kept else tmp_path_factory.getbasetemp()
     judge = trained_judge(folder, request.param)
     logs = tmp_path_factory.mktemp(f"servers-{request.param}")
     with ExitStack() as stack:
+        variables = stack.enter_context(pytest.MonkeyPatch.context())
+        variables.setenv("VIDEOJUDGE_FRAMES", str(tmp_path_factory.getbasetemp() / "frames"))
         yield Bench(request.param, judge, logs, figures, stack)
-
-
-@pytest.fixture(autouse=True)
-def one_store_of_frames(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One store of frames for all tests: decoding is not what they are about."""
-    monkeypatch.setenv("VIDEOJUDGE_FRAMES", str(tmp_path_factory.getbasetemp() / "frames"))

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import pytest
-from engine_bench import (  # noqa: F401 - fixtures
-    ITEMS,
-    Bench,
-    bench_of_a_family,
-    measured_figures,
-    one_store_of_frames,
-)
+from engine_bench import ITEMS, Bench
 
 from videojudge_bench.analysis.parity import compare_judges
 from videojudge_bench.errors import VideoJudgeError
 
+pytest_plugins = ("engine_bench",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 REFUSED = {
-    "send=video": "send=frames",
-    "send=frames,score=expected": "score=text",
-    "send=frames,feedback=false,prefill=true,score=expected": "score=text",
+    "score=text": "send=frames",
+    "send=frames": "score=text",
+    "send=frames,feedback=false": "score=text",
 }
-"""Options that it cannot serve, and the option that helps."""
+"""Options that it cannot serve (`send=video` and `score=expected` are the judge's own), and the option that
+helps."""
 
 
 def test_images_are_judged(bench: Bench) -> None:
     served = bench.transformers()
-    asked = bench.asked(served, "send=frames")
+    asked = bench.asked(served, "send=frames,score=text")
     found = compare_judges(asked, asked, "vcg", limit=ITEMS)
-    row = bench.keep(found, [served.program] * 2, "send=frames")
+    row = bench.keep(found, [served.program] * 2, "send=frames,score=text")
     assert found.is_same, found.problems()
     assert row["verdicts"] == [ITEMS, ITEMS]
 

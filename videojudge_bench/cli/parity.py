@@ -72,5 +72,8 @@ def _parity(arguments: argparse.Namespace) -> int:
         say(f"{name}: {text}" for name, text in findings)
     if output is not None:
         rows = (parity_summary.ITEM_HEAD, parity_summary.item_rows(found))
-        page.write(parity_page.parity_page(found.gold_set, names, facts, findings, rows), output)
+        made = parity_page.parity_page(
+            found.gold_set, names, facts, findings, rows, notes=parity_summary.NOTES
+        )
+        page.write(made, output)
     return 0 if found.is_same else EXIT_DIFFERENT

@@ -16,6 +16,8 @@ def parity_page(
     facts: Rows,
     findings: Rows,
     items: tuple[Sequence[str], Rows],
+    *,
+    notes: Sequence[str],
 ) -> Page:
     """Return the page.
 
@@ -25,6 +27,7 @@ def parity_page(
         facts: of each judge: name, of the first, of the second.
         findings: what about, and the finding; the last is the result.
         items: names of the columns, and a row for each item.
+        notes: how to read it.
     """
     *found, (_, result) = findings
     head, rows = items
@@ -34,8 +37,8 @@ def parity_page(
         runs=[f"{letter}: {name}" for letter, name in zip("AB", judges, strict=True)],
         facts=[Fact(name, values) for name, *values in facts],
         tables=[
-            Table("The comparison", ("", ""), found),
+            Table("The comparison", ("of both", "finding"), found),
             Table("Items, those that differ first", head, rows),
         ],
-        notes=[f"Made by videojudge-bench {__version__}."],
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
     )
