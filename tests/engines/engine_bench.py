@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tiny_judges import trained_judge
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.analysis.parity import Parity, Side, compare_judges
+from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.verdicts import Unparsed
 
@@ -104,6 +106,15 @@ class Bench:
         found = compare_judges(one, other, gold_set, limit=limit)
         engines = [HERE if server is None else server.program for server in servers]
         return found, self.keep(found, engines, options)
+
+    def refusal(self, served: Served, asked: str, what: str) -> str:
+        """Return what asking a judge ends with, and keep it without addresses and folders."""
+        with pytest.raises(VideoJudgeError) as caught:
+            compare_judges(asked, asked, "vcg", limit=2)
+        said = str(caught.value)
+        named = re.sub(r"(?<=[=( ])/\S+/", "", said.replace(served.base_url, "URL"))
+        self.figures.answers[f"{self.family}: {what}"] = named
+        return said
 
     def keep(self, found: Parity, engines: list[str], asked: str) -> dict[str, Json]:
         """Keep a comparison as a row of figures, and return that."""

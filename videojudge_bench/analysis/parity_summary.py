@@ -17,12 +17,18 @@ ITEM_HEAD = (
 )
 
 NOTES = (
-    "Same verdicts: every reply is equal or parts at a near-tie, and every score is within "
-    f"{SCORE_TOLERANCE:g}.",
-    "A near-tie: where two replies part, both judges hold the two best tokens for equally likely "
-    f"(within {NEAR_TIE:g} in log-probability), so that rounding decides.",
-    "Prompts are compared as far as engines show them: a model in process and a vLLM show every "
-    "token, other servers only how many there are, and no server its positions (M-RoPE).",
+    (
+        "Same verdicts: every reply is equal or parts at a near-tie, and every score is within "
+        f"{SCORE_TOLERANCE:g}."
+    ),
+    (
+        "A near-tie: where two replies part, both judges hold the two best tokens for equally "
+        f"likely (within {NEAR_TIE:g} in log-probability), so that rounding decides."
+    ),
+    (
+        "Prompts are compared as far as engines show them: a model in process and a vLLM show "
+        "every token, other servers only how many there are, and no server its positions (M-RoPE)."
+    ),
 )
 
 SAME = "same verdicts: the two may share a leaderboard row"
