@@ -32,10 +32,10 @@ _RECIPE = {
     "frames.max_frames": FRAMES,
     "frames.max_pixels": PIXELS,
     "training.batch": 1,
-    "training.steps": 160,
-    "training.save_every": 160,
+    "training.steps": 120,
+    "training.save_every": 120,
     "training.log_every": 20,
-    "evaluation.every": 160,
+    "evaluation.every": 120,
     "evaluation.videos": 1,
     "evaluation.metric": "loss",
 }
@@ -45,10 +45,10 @@ def trained_judge(folder: Path, family: Family) -> Path:
     """Return the folder of a trained judge, made by the commands that a user has.
 
     What it learns is the form of a reply and little more: its verdicts differ between answers, and
-    that is enough for engines to be compared, also on answers that it was trained on.
+    that is enough for engines to be compared, on the answers that it was trained on too.
     """
     judge = folder / family / "judge"
-    if not judge.exists():
+    if not (judge / "model").exists():
         base, rows = folder / family / "base", folder / "rows.jsonl"
         sizes = [part for name, size in _SIZES.items() for part in (f"--{name}", str(size))]
         _run("videojudge_bench.judges.tiny_qwen", str(base), "--family", family, *sizes)
@@ -68,31 +68,30 @@ def _run(module: str, *words: str) -> None:
 
 
 def _write_rows(path: Path) -> None:
-    """Write the samples on which engines are compared as training rows; one video validates."""
+    """Write the sample of VCG-Bench as training rows; its last video validates."""
+    gold_set = goldsets.load("vcg")
+    last = max(example.item.video_id for example in gold_set.examples)
     template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
     lines = []
-    for name in ("llava", "vcg"):
-        gold_set = goldsets.load(name)
-        last = max(example.item.video_id for example in gold_set.examples)
-        for example in gold_set.examples:
-            item, gold = example.item, example.gold
-            assert isinstance(item, Item)
-            assert isinstance(gold, RatingGold)
-            shown = replace(item, video=VIDEOS, description=None, references=(), subtitles=())
-            prompt = template.render(shown, gold_set.info.scale)
-            rating = round(gold.mean)
-            row = {
-                "id": item.id,
-                "kind": "pointwise",
-                "part": "validation" if item.video_id == last else "train",
-                "video_id": item.video_id,
-                "instruction": item.instruction,
-                "responses": [{"text": item.response, "rating": rating}],
-                "system": prompt.system,
-                "user": prompt.shared + prompt.response,
-                "reply": format_rating(rating, thinking="So it is."),
-                "verdict": str(rating),
-            }
-            lines.append(json.dumps(row))
+    for example in gold_set.examples:
+        item, gold = example.item, example.gold
+        assert isinstance(item, Item)
+        assert isinstance(gold, RatingGold)
+        shown = replace(item, video=VIDEOS, description=None, references=(), subtitles=())
+        prompt = template.render(shown, gold_set.info.scale)
+        rating = round(gold.mean)
+        row = {
+            "id": item.id,
+            "kind": "pointwise",
+            "part": "validation" if item.video_id == last else "train",
+            "video_id": item.video_id,
+            "instruction": item.instruction,
+            "responses": [{"text": item.response, "rating": rating}],
+            "system": prompt.system,
+            "user": prompt.shared + prompt.response,
+            "reply": format_rating(rating, thinking="So it is."),
+            "verdict": str(rating),
+        }
+        lines.append(json.dumps(row))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
