@@ -115,7 +115,7 @@ class MissingPackageError(ConfigError):
 
 def unknown_name(what: str, name: str, allowed: Iterable[str], *, hint: str = "") -> str:
     """Return the message for a name that does not exist, nearest names first."""
-    names = sorted(allowed)
+    names = sorted(set(allowed))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     message = f"unknown {what} {name!r}."
     if near:

@@ -213,7 +213,7 @@ def test_other_verdicts_are_told_with_the_worst_item() -> None:
     assert facts["tokens a prompt"] == ["10 (10 to 10)", "12 (12 to 12)"]
     assert facts["mean score"] == ["4.000", "5.000"]
     assert facts["seconds an item"] == ["0.50", "0.50"]
-    assert facts["option says"] == ["four", "five"]
+    assert facts["setting says"] == ["four", "five"]
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def _copied(bench: Bench, folder: Path) -> tuple[Path, dict[str, Any]]:
     return folder, note
 
 
-def _pair(folder: Path, served: Served, options: str) -> tuple[str, str]:
+def _pair(folder: Path, served: Served, *options: str) -> tuple[str, str]:
     """Return the judge in this process and behind a server that has it under another name."""
-    judge = f"videojudge,pretrained={folder},max_tokens=64,{options}"
+    judge = ",".join((f"videojudge,pretrained={folder},max_tokens=64", *options))
     server = f"engine=openai,base_url={served.base_url},model={served.model},trust_server=true"
     return f"{judge},device=cpu,dtype=float32", f"{judge},{server}"
 
@@ -43,7 +43,7 @@ def test_a_judge_without_its_note_is_asked_as_the_options_say(
     bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, _ = _copied(bench, tmp_path / "unnoted")
-    judges = _pair(folder, bench.vllm(), f"{FRAMES},score=expected")
+    judges = _pair(folder, bench.vllm(), FRAMES, "score=expected")
     found = compare_judges(*judges, "vcg", limit=FEW)
     bench.keep(found, ["in process", f"{bench.vllm().program}, no {NOTE}"], "score=expected")
     assert found.is_same, found.problems()
@@ -58,12 +58,12 @@ def test_a_note_of_another_version_counts_as_far_as_it_is_known(
     folder, note = _copied(bench, tmp_path / "noted")
     note["videojudge_bench"] = "9.0"
     (folder / NOTE).write_text(json.dumps({**note, "new": 1}), encoding="utf-8")
-    found = compare_judges(*_pair(folder, bench.vllm(), ""), "vcg", limit=FEW)
+    found = compare_judges(*_pair(folder, bench.vllm()), "vcg", limit=FEW)
     assert found.is_same, found.problems()
     assert found.a.signature["score"] == note["judge"]["score"] == "expected"
     note["judge"]["from_the_future"] = 1
     (folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
-    for judge in _pair(folder, bench.vllm(), ""):
+    for judge in _pair(folder, bench.vllm()):
         with pytest.raises(ConfigError, match="from_the_future"):
             compare_judges(judge, judge, "vcg", limit=FEW)
 

@@ -52,7 +52,7 @@ def facts(parity: Parity) -> list[Row]:
     rows = [row for row in rows if set(row[1:]) != {_UNKNOWN}]
     settings = parity.settings().items()
     return rows + [
-        (f"option {name}", *("" if v is None else str(v) for v in pair)) for name, pair in settings
+        (f"setting {name}", *("" if v is None else str(v) for v in pair)) for name, pair in settings
     ]
 
 
