@@ -173,7 +173,10 @@ def parity(
             say(f"{name}: {text}" for name, text in findings)
         if target is not None:
             rows = (parity_summary.ITEM_HEAD, parity_summary.item_rows(both))
-            page.write(making.parity_page(both.gold_set, names, facts, findings, rows), target)
+            content = making.parity_page(
+                both.gold_set, names, facts, findings, rows, notes=parity_summary.NOTES
+            )
+            page.write(content, target)
     return 0 if both.is_same else EXIT_FAILED
 
 

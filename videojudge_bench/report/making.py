@@ -173,8 +173,10 @@ def parity_page(
     facts: Rows,
     findings: Rows,
     items: tuple[Sequence[str], Rows],
+    *,
+    notes: Sequence[str],
 ) -> Page:
-    """Return the page."""
+    """Return the page of a parity; the last of `findings` is its result."""
     *found, (_, result) = findings
     head, rows = items
     return Page(
@@ -183,8 +185,8 @@ def parity_page(
         runs=[f"{letter}: {name}" for letter, name in zip("AB", judges, strict=True)],
         facts=[Fact(name, values) for name, *values in facts],
         tables=[
-            Table("The comparison", ("", ""), found),
+            Table("The comparison", ("of both", "finding"), found),
             Table("Items, those that differ first", head, rows),
         ],
-        notes=[f"Made by videojudge-bench {__version__}."],
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
     )
