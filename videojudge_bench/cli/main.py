@@ -18,6 +18,7 @@ from videojudge_bench.cli.leaderboard import add_leaderboard
 from videojudge_bench.cli.parity import add_parity
 from videojudge_bench.cli.report import add_look
 from videojudge_bench.cli.rubrics import add_rubrics
+from videojudge_bench.cli.serve import add_serve
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 from videojudge_bench.training.bootstrap.cli import add_bootstrap
 from videojudge_bench.training.experiments.cli import add_experiments
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     add_judge(verbs)
+    add_serve(verbs)
     add_doctor(verbs)
     add_judges(verbs)
     add_data(verbs)
