@@ -44,6 +44,7 @@ _BUILT_IN = {
     "qwen3_vl": "videojudge_bench.judges.qwen_vl:Qwen3VL",
     "text_llm": "videojudge_bench.judges.text_llm:TextLLM",
     "openai": "videojudge_bench.judges.openai:OpenAI",
+    "remote": "videojudge_bench.judges.remote:Remote",
 }
 
 _ENGINES = {
@@ -170,7 +171,8 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     assert isinstance(judge, Judge)
     named, required = options_of(cls, options.get("engine")), inspect.Parameter.empty
     defaults = {n: p.default for n, p in named.items() if p.default is not required}
-    return BuiltJudge(str(_without_folder(name)), judge, {**defaults, **_meant(cls, options)[0]})
+    shown = judge.name or str(_without_folder(name))
+    return BuiltJudge(shown, judge, {**defaults, **_meant(cls, options)[0]})
 
 
 def build_engine(

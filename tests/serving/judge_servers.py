@@ -77,7 +77,8 @@ class Server:
 @contextmanager
 def serving(judge: str, *options: str, token: str = "") -> Iterator[Server]:
     """Start a server on a free port, and end it."""
-    process = started(judge, "--port", "0", *options, token=token)
+    ports = () if "--port" in options else ("--port", "0")
+    process = started(judge, *ports, *options, token=token)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

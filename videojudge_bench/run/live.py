@@ -16,9 +16,7 @@ from videojudge_bench.run.journal import Journal
 from videojudge_bench.run.plan import AnyItem, RunOptions
 from videojudge_bench.run.runner import Run
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.verdicts import Judgement, Unparsed
-
-MISSING_REFERENCES = "references missing: the judge compares with them; give references in the row"
+from videojudge_bench.verdicts import Judgement
 
 
 class LiveRun(Run):
@@ -73,18 +71,6 @@ class LiveRun(Run):
         """
         shown = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
         return self.judge_items(self._journal, shown, self.unsuited(shown))
-
-    def unsuited(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
-        """Return judgements of the items that lack what the judge requires; they count as failed.
-
-        In a gold set the whole set is refused that has no references; here each row that has none.
-        """
-        found = super().unsuited(items)
-        if "references" in self.built.judge.requires:
-            missing = Unparsed(MISSING_REFERENCES)
-            bare = (item_id for item_id, item in items.items() if not item.references)
-            found |= {item_id: Judgement(item_id, missing, failed=True) for item_id in bare}
-        return found
 
     def _refusal(self) -> str | None:
         judge = self.built.judge
