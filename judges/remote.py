@@ -74,7 +74,7 @@ class Remote(Judge):
         if rows < 1 or concurrency < 1:
             raise ConfigError(f"rows={rows}, concurrency={concurrency}: expected numbers from 1 up")
         self._rows, self._concurrency = min(rows, served.max_rows), concurrency
-        self._away = ""
+        self._away = False
         self.name = served.judge
         self.requires = frozenset(served.requires - {"video"})
         self.abilities = frozenset(served.abilities)
@@ -123,16 +123,15 @@ class Remote(Judge):
         if isinstance(items[0], Pair):
             path, more = "/v1/prefer", {"both_orders": False}
         try:
-            if self._away:
-                raise ServerAwayError(self._away)
-            answer = await self._client.post(path, {"rows": rows, **more})
+            answer = await self._client.post(path, {"rows": rows, **more}, patient=not self._away)
         except ConfigError:
             raise
         except VideoJudgeError as error:
-            if isinstance(error, ServerAwayError):
-                self._away = str(error)  # not as long again for each of thousands of items
+            # Of a server that was away for long, no other request waits as long again.
+            self._away = self._away or isinstance(error, ServerAwayError)
             failed: dict[str, Json] = {"unparsed": f"judge failed: {error}", "failed": True}
             return [failed] * len(items)
+        self._away = False
         if answer.get("identity") != self._served.identity:
             raise ConfigError(
                 f"{self._client.url} now serves another judge than at the start of this run; run "

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
@@ -86,7 +86,9 @@ def application(service: JudgeService, figures: Figures, token: str = "") -> Fas
     """
     app = FastAPI(title="videojudge", version=__version__, description=_DESCRIPTION, redoc_url=None)
     routes = _Routes(service, figures, token)
-    refusals = {n: {"model": ErrorBody} for n in (400, 401, 413, 415, 422, 429, 503)}
+    refusals: dict[int | str, dict[str, Any]] = {
+        n: {"model": ErrorBody} for n in (400, 401, 413, 415, 422, 429, 503)
+    }
     for path, model, run in (
         ("/v1/score", ScoreRequest, routes.score),
         ("/v1/prefer", PreferRequest, routes.prefer),
@@ -219,8 +221,9 @@ async def _while_connected(request: Request, answering: Answering) -> None:
     """
     judged = asyncio.wrap_future(answering.future)
     gone = asyncio.create_task(_disconnected(request))
+    either: set[asyncio.Future[Any]] = {judged, gone}
     try:
-        await asyncio.wait({judged, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not judged.done():
             raise ClientDisconnect
     finally:

@@ -70,8 +70,13 @@ class JudgeClient:
                 "`videojudge serve`"
             ) from error
 
-    async def post(self, path: str, body: Json) -> Mapping[str, Json]:
+    async def post(self, path: str, body: Json, *, patient: bool = True) -> Mapping[str, Json]:
         """Return the answer to a request.
+
+        Args:
+            path: of the route.
+            body: of the request.
+            patient: False asks once.
 
         Raises:
             ConfigError: another token is needed.
@@ -79,7 +84,7 @@ class JudgeClient:
             ServerAwayError: it was full or away for too long.
         """
         data = await asyncio.to_thread(lambda: json.dumps(body).encode())
-        return await self._ask("POST", path, data, patience=self._patience)
+        return await self._ask("POST", path, data, patience=self._patience if patient else 0)
 
     async def _ask(
         self, method: str, path: str, data: bytes, *, patience: float
