@@ -30,7 +30,7 @@ $(DEPS): pyproject.toml
 	  { echo "videojudge-bench needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version). Give another: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(QUIETLY) --upgrade pip "setuptools>=77"
-	$(QUIETLY) -e ".[dev,minilm]" --config-settings editable_mode=strict
+	$(QUIETLY) -e ".[dev,minilm,serve]" --config-settings editable_mode=strict
 	@rm -f $(VENV)/.dependencies-* && touch $@
 
 $(STAMP): $(DEPS)

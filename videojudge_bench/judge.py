@@ -24,6 +24,8 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     the judge: `Overlap(lower=False)` is `--model_args judge=my_pkg:Overlap,lower=false`.
 
     Attributes:
+        name: in tables, journals and the signature, in place of the one it was asked for by: of a
+            judge that stands for another.
         requires: what an item must have; a gold set that cannot give it is `not applicable`.
         scale: the scale of the ratings, or None when the numbers only rank.
         abilities: `rate` for single responses, `prefer` for pairs.
@@ -38,6 +40,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         reader_version: of what reads verdicts out of replies; 0 for a judge that reads none.
     """
 
+    name: str = ""
     requires: frozenset[Need] = frozenset()
     scale: RatingScale | None = RatingScale(1, 5)
     abilities: frozenset[Ability] = frozenset({"rate", "prefer"})

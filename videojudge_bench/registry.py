@@ -44,6 +44,7 @@ _BUILT_IN = {
     "qwen3_vl": "videojudge_bench.judges.qwen_vl:Qwen3VL",
     "text_llm": "videojudge_bench.judges.text_llm:TextLLM",
     "openai": "videojudge_bench.judges.openai:OpenAI",
+    "remote": "videojudge_bench.judges.remote:Remote",
 }
 
 _ENGINES = {
@@ -173,7 +174,7 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     taken = {n: p.default for n, p in named.items() if p.default is not required}
     taken |= _meant(cls, options)[0]
     plain = {n: str(value) if isinstance(value, Path) else value for n, value in taken.items()}
-    return BuiltJudge(str(_without_folder(name)), judge, plain)
+    return BuiltJudge(judge.name or str(_without_folder(name)), judge, plain)
 
 
 def build_engine(

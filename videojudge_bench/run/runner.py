@@ -50,24 +50,37 @@ class Run(Plan):
             raise ConfigError(f"not applicable: {self.refusal}")
         self.tell_scale()
         items = self.items(item_ids)
-        unsuited, answers = self.unsuited(items), dict[str, Judgement]()
+        unsuited = self.unsuited(items)
         reader = self.built.judge.reader_version
         with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
             self._served = journal.servers()
             self._write_facts(journal)
-            keys = self._keys(items)
-            for item_id, judgement in unsuited.items():
-                journal.append(keys[item_id], judgement)
-            pending = {i: item for i, item in items.items() if i not in unsuited}
-            for _ in range(MAX_PASSES):
-                self._pass(journal, pending, keys, answers)
-                pending = self._stale(pending, keys, answers)
-                if not pending:
-                    break
-                keys |= self._keys(pending)
-        answers |= {item_id: _failure(item_id, REPLACED) for item_id in pending}
+            answers = self.judge_items(journal, items, unsuited)
         self._check_videos()
-        self._complain_if_all_failed([*answers.values()])
+        self._complain_if_all_failed([j for i, j in answers.items() if i not in unsuited])
+        return answers
+
+    def judge_items(
+        self, journal: Journal, items: Mapping[str, AnyItem], unsuited: Mapping[str, Judgement]
+    ) -> dict[str, Judgement]:
+        """Return a judgement for each item, in their order, with a journal that is open.
+
+        Args:
+            journal: it has what is not judged again, and takes what is.
+            items: by id, as the judge sees them.
+            unsuited: judgements of those that the judge is not asked about.
+        """
+        keys, answers = self._keys(items), dict[str, Judgement]()
+        for item_id, judgement in unsuited.items():
+            journal.append(keys[item_id], judgement)
+        pending = {i: item for i, item in items.items() if i not in unsuited}
+        for _ in range(MAX_PASSES):
+            self._pass(journal, pending, keys, answers)
+            pending = self._stale(pending, keys, answers)
+            if not pending:
+                break
+            keys |= self._keys(pending)
+        answers |= {item_id: _failure(item_id, REPLACED) for item_id in pending}
         answers |= unsuited
         return {item_id: answers[item_id] for item_id in items}
 
