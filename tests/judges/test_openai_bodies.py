@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from chat_faults import (
@@ -31,6 +33,7 @@ from chat_faults import (
 )
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError, Reply
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item
@@ -113,8 +116,7 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_without_end_costs_some_megabytes_and_its_item(name: str) -> None:
     with raw_server(BODIES[name]) as address:
-        options = {"base_url": address, "model": MODEL, "timeout_seconds": 20, "retries": 0}
-        engine = OpenAIEngine(**options)
+        engine = OpenAIEngine(base_url=address, model=MODEL, timeout_seconds=20, retries=0)
         ask_some(engine, 1)  # what is imported and made once
         tracemalloc.start()
         try:
@@ -174,19 +176,15 @@ def test_a_long_answer_within_the_limit_is_read() -> None:
     assert len(json.dumps(long.body)) > 4 << 20
 
 
-@pytest.mark.parametrize("path", ["models", "version"])
-def test_a_list_of_models_without_end_is_none(path: str) -> None:
-    def answer(connection: socket.socket) -> None:
-        endless(CHUNKED, chunk(b" " * 65536))(connection)
+def test_a_list_of_models_without_end_is_none() -> None:
+    async def lists(engine: OpenAIEngine) -> tuple[list[str], str]:
+        return await engine.models(), await engine._client.version()
 
-    with raw_server(answer) as address:
+    with raw_server(endless(CHUNKED, chunk(b" " * 65536))) as address:
         engine = OpenAIEngine(base_url=address, model=MODEL)
         tracemalloc.start()
         try:
-            import asyncio
-
-            asked = engine.models() if path == "models" else engine._client.version()
-            assert not asyncio.run(asked)  # type: ignore[arg-type]
+            assert asyncio.run(lists(engine)) == ([], "")
             assert tracemalloc.get_traced_memory()[1] < 20 << 20
         finally:
             tracemalloc.stop()
@@ -228,7 +226,8 @@ def escaped(text: str) -> str:
 def echoes(key: str) -> dict[str, Answer]:
     header = f"Bearer {key}"
     said = f"I got Authorization: {header}. <score>4</score>"
-    plain = {**completion(said).body, "model": header, "system_fingerprint": header}  # type: ignore[dict-item]
+    body = cast("Json", completion(said).body)
+    plain = {**body, "model": header, "system_fingerprint": header}
     parts = json.loads(json.dumps(plain))
     parts["choices"][0]["message"]["content"] = [{"type": "text", "text": said}]
     reasoning = json.loads(json.dumps(plain))
@@ -272,11 +271,10 @@ def test_a_key_that_is_sent_back_is_written_nowhere(
 
 def test_verdicts_and_journal_do_not_hold_it() -> None:
     with faulty_server(one_by_one(echoes(KEY)["escaped"])) as seen:
-        options = {"base_url": seen.base_url, "model": MODEL, "api_key": KEY, "video": "none"}
+        options: dict[str, Scalar] = {"base_url": seen.base_url, "model": MODEL, "video": "none"}
+        options["api_key"] = KEY
         (judgement,) = registry.build("openai", options).judge.judge([Item("a", "v", "What?", "x")])
-    assert json.dumps(judgement.to_json()).count("…") + json.dumps(judgement.to_json()).count(
-        "\\u2026"
-    )
+    assert judgement.reply == "I got Authorization: Bearer …. <score>4</score>"
     assert KEY not in json.dumps(judgement.to_json())
 
 

@@ -23,6 +23,7 @@ from chat_faults import (
 )
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError, Reply, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item
@@ -62,7 +63,7 @@ def test_a_prompt_that_is_too_long_fails_alone(name: str, said: str, concurrency
     script = refusing(lambda body: "so long" in json.dumps(body), said.format(name=name))
     with faulty_server(script, takes_all=False) as seen:
         seen.models = (name,)
-        options = {"base_url": seen.base_url, "model": name, "video": "none"}
+        options: dict[str, Scalar] = {"base_url": seen.base_url, "model": name, "video": "none"}
         judge = registry.build("openai", {**options, "concurrency": concurrency}).judge
         found = {judgement.item_id: judgement for judgement in judge.judge(items(3))}
     assert found["i1"].verdict == found["i2"].verdict == Rating(4.0)
@@ -85,7 +86,8 @@ def test_whatever_its_status_a_refusal_is_of_one_item(status: int) -> None:
 def test_forty_refused_at_the_beginning_do_not_end_the_run() -> None:
     script = refusing(lambda body: "so long" in json.dumps(body), "too long")
     with faulty_server(script, takes_all=False) as seen:
-        options = {"base_url": seen.base_url, "model": MODEL, "video": "none", "concurrency": 1}
+        options: dict[str, Scalar] = {"base_url": seen.base_url, "model": MODEL, "video": "none"}
+        options["concurrency"] = 1
         judge = registry.build("openai", options).judge
         asked = [Item(f"i{n}", f"v{n}", "What?", "so long" * (n < 40)) for n in range(41)]
         *failed, last = judge.judge(asked)

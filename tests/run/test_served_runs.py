@@ -12,6 +12,7 @@ import pytest
 from registered import registered
 
 from videojudge_bench import registry
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard.importing import find_runs, to_stored
 from videojudge_bench.leaderboard.stored import read_run, write_run
@@ -24,7 +25,8 @@ from chat_faults import MODEL, Answer, Json, Script, Seen, completion, faulty_se
 
 
 def run_of(seen: Seen, gold_set: GoldSet, root: Path) -> Run:
-    options = {"base_url": seen.base_url, "model": MODEL, "video": "none", "concurrency": 1}
+    options: dict[str, Scalar] = {"base_url": seen.base_url, "model": MODEL, "video": "none"}
+    options["concurrency"] = 1
     return Run(registry.build("openai", options), gold_set, RunOptions(journal=root))
 
 
