@@ -1,4 +1,4 @@
-"""The server's own cost beside the judge: CPU milliseconds a row, and rows a second against in process.
+"""The cost of a server beside its judge: CPU milliseconds a row, and the rate against in process.
 
     python tests/benchmarks/serving.py [JUDGE] [ROWS]
 
