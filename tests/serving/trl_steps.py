@@ -39,7 +39,8 @@ def main(folder: Path) -> None:
         save_strategy="no",
     )  # fmt: skip
     trainer = GRPOTrainer(
-        model, reward_funcs=[reward], args=arguments, train_dataset=datasets.Dataset.from_list(rows),
+        model, reward_funcs=[reward], args=arguments,
+        train_dataset=datasets.Dataset.from_list(rows),
         processing_class=processor,
     )  # fmt: skip
     trainer.train()

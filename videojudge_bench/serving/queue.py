@@ -18,6 +18,7 @@ JudgeBatch = Callable[[Mapping[str, AnyItem]], Mapping[str, Judgement]]
 _Key = tuple[object, ...]
 
 LONGEST_WAIT_SECONDS = 60
+LONGEST_LINGER = 10
 STOPPED = "the judge has stopped"
 
 
@@ -74,7 +75,8 @@ class JudgeQueue:
         judge_batch: gives a judgement for each item by its id.
         room: rows that may wait.
         batch_rows: in a batch; only a single larger group is torn.
-        linger_seconds: so long the first row of a batch waits for others of its group.
+        linger_seconds: a batch begins when so long no further row has come, or after
+            `LONGEST_LINGER` times as long.
         on_batch: called after each batch.
     """
 
@@ -92,6 +94,7 @@ class JudgeQueue:
         self._groups: dict[_Key, list[_Row]] = {}
         self._waiting = 0
         self._rate = 0.0
+        self._arrived = self._ended = 0.0
         self._stopped = False
         self._changed = threading.Condition()
         # A judge that never returns must not keep the process from ending.
@@ -144,6 +147,7 @@ class JudgeQueue:
             for row in request.rows:
                 self._groups.setdefault(_group(row.item), []).append(row)
             self._waiting += len(items)
+            self._arrived = request.arrived
             self._changed.notify()
         return request.future
 
@@ -172,7 +176,12 @@ class JudgeQueue:
                 if oldest is None:
                     self._changed.wait()
                     continue
-                left = oldest[0].request.arrived + self._linger - time.monotonic()
+                # Who was just answered asks again: begun too early, batches would be large and
+                # tiny in turn.
+                first = max(oldest[0].request.arrived, self._ended)
+                last = max(self._arrived, self._ended)
+                until = min(last + self._linger, first + LONGEST_LINGER * self._linger)
+                left = until - time.monotonic()
                 if left <= 0 or self._waiting >= self._batch_rows:
                     return self._take()
                 self._changed.wait(left)
@@ -208,7 +217,8 @@ class JudgeQueue:
             if not row.request.left and row.request.future.set_running_or_notify_cancel():
                 made = [r.judgement for r in row.request.rows if r.judgement is not None]
                 row.request.future.set_result(made)
-        seconds = max(time.monotonic() - started, 1e-6)
+        self._ended = time.monotonic()
+        seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds
         self._rate = rate if not self._rate else 0.8 * self._rate + 0.2 * rate
         self._on_batch(Batch(len(batch), len({_group(row.item) for row in batch}), seconds))

@@ -35,7 +35,7 @@ class Limits:
         row_characters: of all texts of a row together; a longer row is answered `unparsed`.
         waiting_rows: of all requests.
         batch_rows: that are judged together.
-        linger_seconds: so long a row waits for others that share its prompt prefix.
+        linger_seconds: a batch begins when so long no further row has come.
 
     Raises:
         ConfigError: a limit is below 1, or a request could never find room.
