@@ -38,7 +38,7 @@ def the_run(folder: Path) -> OpenRun:
     gold_set = goldsets.load("vatex")
     run = Run(registry.build("longest", {}), gold_set, RunOptions(references=9, journal=folder))
     run.judge([example.item.id for example in gold_set.examples])
-    opened = open_run(folder, what="A benchmark takes")
+    opened = open_run(folder)
     reply = (REPLY * CHARACTERS)[:CHARACTERS]
     judgements = {
         i: replace(judgement, reply=f"{i} {reply}") for i, judgement in opened.judgements.items()

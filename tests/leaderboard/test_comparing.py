@@ -36,8 +36,8 @@ def one_point_up(example: Example) -> Verdict:
 
 
 def test_the_numbers_are_those_of_the_paired_test(gold_set: GoldSet, tmp_path: Path) -> None:
-    a = open_run(kept(gold_set, perfect, tmp_path), what="A test takes")
-    b = open_run(kept(gold_set, noise, tmp_path), what="A test takes")
+    a = open_run(kept(gold_set, perfect, tmp_path))
+    b = open_run(kept(gold_set, noise, tmp_path))
     found = compare_runs(a, b, permutations=200, resamples=200)
     expected = compare(gold_set, a.judgements, b.judgements, statistic="spearman", permutations=200)
     assert found.test == expected
@@ -70,8 +70,8 @@ def test_from_two_folders_to_the_table(
 
 
 def test_what_one_of_them_could_not_read_is_left_out(gold_set: GoldSet, tmp_path: Path) -> None:
-    a = open_run(kept(gold_set, perfect, tmp_path), what="A test takes")
-    b = open_run(kept(gold_set, often_unparsed, tmp_path), what="A test takes")
+    a = open_run(kept(gold_set, perfect, tmp_path))
+    b = open_run(kept(gold_set, often_unparsed, tmp_path))
     found = compare_runs(a, b, permutations=20, resamples=20)
     assert (
         found.test.n
@@ -110,10 +110,7 @@ def test_another_set_is_refused(
 
 def test_runs_of_one_name_are_told_apart(gold_set: GoldSet, tmp_path: Path) -> None:
     runs = [
-        open_run(
-            write_run(stored(gold_set, noise, options=options), tmp_path / str(number)),
-            what="A test takes",
-        )
+        open_run(write_run(stored(gold_set, noise, options=options), tmp_path / str(number)))
         for number, options in enumerate(({"seed": 1}, {"seed": 2}, {"seed": 2}))
     ]
     assert [run.name for run in with_distinct_names(runs[:2])] == ["noise, seed=1", "noise, seed=2"]

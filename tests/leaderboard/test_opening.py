@@ -33,20 +33,20 @@ def journal(gold_set: GoldSet, folder: Path, *, limit: int | None = None) -> Pat
 
 def test_a_journal_and_a_kept_run_are_the_same_run(gold_set: GoldSet, tmp_path: Path) -> None:
     folder = journal(gold_set, tmp_path / "journal")
-    one = open_run(folder, what="A report shows")
+    one = open_run(folder)
     assert one.title == "random on videojudge_tinyboard, 0 references"
     assert len(one.judgements) == 120
     assert dict(one.signature.judge) == {"judge": "random", "seed": 0}
     kept = write_run(stored(gold_set, perfect), tmp_path / "results" / "runs")
     write_run(stored(gold_set, noise), tmp_path / "results" / "runs")
-    assert open_run(kept, what="A report shows").title.startswith("perfect on")
+    assert open_run(kept).title.startswith("perfect on")
     assert [run.name for run in open_runs(tmp_path / "results")] == ["noise", "perfect"]
     assert open_runs(tmp_path / "results")[0].signature.measurement == one.signature.measurement
 
 
 def test_a_half_finished_run_is_another_measurement(gold_set: GoldSet, tmp_path: Path) -> None:
-    half = open_run(journal(gold_set, tmp_path / "half", limit=60), what="A report shows")
-    whole = open_run(journal(gold_set, tmp_path / "whole"), what="A report shows")
+    half = open_run(journal(gold_set, tmp_path / "half", limit=60))
+    whole = open_run(journal(gold_set, tmp_path / "whole"))
     assert len(half.judgements) == 60
     assert half.signature.measurement["items"] != whole.signature.measurement["items"]
 
@@ -55,10 +55,10 @@ def test_one_of_several_runs_must_be_named(gold_set: GoldSet, tmp_path: Path) ->
     for rate in (perfect, noise):
         write_run(stored(gold_set, rate), tmp_path / "runs")
     with pytest.raises(ConfigError) as error:
-        open_run(tmp_path, what="A comparison takes")
+        open_run(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} holds 2 runs: noise on videojudge_tinyboard, 0 references; perfect on "
-        "videojudge_tinyboard, 0 references. A comparison takes one; give its folder"
+        f"{tmp_path}: expected one run, got 2: noise on videojudge_tinyboard, 0 references; "
+        "perfect on videojudge_tinyboard, 0 references. Give the folder of one"
     )
 
 

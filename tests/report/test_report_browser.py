@@ -28,7 +28,7 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     with registered(board_set(25)) as gold_set:
         runs = [judged(gold_set, folder, "random", {"seed": seed}) for seed in (0, 1)]
-        opened = [open_run(run, what="A test takes") for run in runs]
+        opened = [open_run(run) for run in runs]
         page.write(making.runs_page(opened, worst=2, resamples=20), folder / "page.html")
     return folder / "page.html"
 

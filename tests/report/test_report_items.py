@@ -22,7 +22,7 @@ def payload_of(runs: list[OpenRun], far: list[Far], order: list[str]) -> Any:
 
 
 def opened(folder: Path) -> OpenRun:
-    return open_run(folder, what="A test takes")
+    return open_run(folder)
 
 
 def rated(example: Example) -> str:

@@ -35,7 +35,7 @@ def described(rated_set: GoldSet) -> Iterator[GoldSet]:
 @pytest.fixture
 def run(described: GoldSet, tmp_path: Path) -> OpenRun:
     journal = with_replies(described, tmp_path / "journal", lambda _: "<score>3</score>")
-    return open_run(journal, what="A test takes")
+    return open_run(journal)
 
 
 def test_the_prompt_is_the_one_that_the_judge_sent(run: OpenRun, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_prompt_that_cannot_be_rendered(
 
 
 def test_a_judge_that_asks_no_model_has_no_prompt(described: GoldSet, tmp_path: Path) -> None:
-    run = open_run(judged(described, tmp_path, "random", {}), what="A test takes")
+    run = open_run(judged(described, tmp_path, "random", {}))
     assert plain_prompts([run], ["v0/cat"]) == {"v0/cat": [""]}
 
 
@@ -81,7 +81,7 @@ def test_frames_of_a_video_that_is_missing_or_broken(run: OpenRun, videos: Path)
 
 def test_frames_are_small_pictures(tmp_path: Path) -> None:
     gold_set = goldsets.load("pairwise")
-    run = open_run(judged(gold_set, tmp_path, "random", {}, limit=2), what="A test takes")
+    run = open_run(judged(gold_set, tmp_path, "random", {}, limit=2))
     (seen,) = plain_thumbnails(run, list(run.judgements), None).values()
     pictures, times, problem = seen
     assert (len(pictures), len(times), problem) == (4, 4, "")

@@ -25,7 +25,7 @@ RESAMPLES = 50
 
 def made(*folders: Path, worst: int = 3) -> Parsed:
     """Return the page of one run, or of two, taken apart."""
-    runs = [open_run(folder, what="A test takes") for folder in folders]
+    runs = [open_run(folder) for folder in folders]
     return Parsed(render(making.runs_page(runs, worst=worst, resamples=RESAMPLES)))
 
 
@@ -143,7 +143,7 @@ def test_two_runs_stand_beside_each_other(tmp_path: Path) -> None:
     with registered(board_set(25)) as gold_set:
         folders = [judged(gold_set, tmp_path, "random", {"seed": seed}) for seed in (0, 1)]
         parsed = made(*folders)
-        runs = [open_run(folder, what="A test takes") for folder in folders]
+        runs = [open_run(folder) for folder in folders]
     data = parsed.data
     assert data["runs"] == ["random, seed=0", "random, seed=1"]
     by_id = {item[0]: item for item in data["items"]}

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
+from videojudge_bench._util.files import write_whole
+
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 44
 ROW = 24
@@ -209,6 +211,32 @@ def document(chart: Markup) -> str:
     ground = '<rect class="ground" width="100%" height="100%"/>'
     name = 'xmlns="http://www.w3.org/2000/svg"'
     return f'{head} {name} font-family="sans-serif">{style}{ground}{rest}\n'
+
+
+@dataclass(frozen=True, repr=False)
+class Plot:
+    """A chart that a notebook displays.
+
+    Attributes:
+        title: what it shows.
+        caption: how to read it.
+        chart: as the functions of this module return it.
+    """
+
+    title: str
+    caption: str
+    chart: Markup
+
+    def save(self, path: str | Path) -> None:
+        """Write the chart as an SVG file."""
+        write_whole(Path(path), document(self.chart))
+
+    def __repr__(self) -> str:
+        return f"<Plot: {self.title}>"
+
+    def _repr_html_(self) -> str:
+        caption = escape(self.caption)
+        return f"<figure>{document(self.chart)}<figcaption>{caption}</figcaption></figure>"
 
 
 class _Plot:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Union
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from videojudge_bench.answers.judging import Judged
     from videojudge_bench.run.runner import RunOptions
 
 
 def judge_answers(
-    answers: Union[str, Path, Sequence[Mapping[str, object]]],
+    answers: Union[str, Path, Sequence[Mapping[str, object]], pd.DataFrame],
     judge: str,
     *,
     output: Union[str, Path, None] = None,
@@ -23,12 +25,12 @@ def judge_answers(
     limit: int | None = None,
     run: RunOptions | None = None,
 ) -> Judged:
-    """Return what a judge says of answers: `print` it, or read its `lines` and `summary()`.
+    """Return the verdicts of a judge on answers: `print` them, or take `to_df()` and `plot()`.
 
-    The same call goes on where one was stopped: what is judged is in a journal.
+    The same call resumes where one was stopped: judged answers are in a journal.
 
     Args:
-        answers: a JSON Lines file, or a list of such objects: `video_id` (or `video`),
+        answers: a JSON Lines file, a list of such objects or a DataFrame: `video_id` (or `video`),
             `instruction`, `response`, optional `id`, `system`, `references`, `description`.
         judge: `NAME[,option=value…]`, such as `qwen2_5_vl,size=7b` or `module:Class`.
         output: where the verdicts are written too, one line an answer.

@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videojudge_bench import registry
+from videojudge_bench._util.charts import Bar, Plot, intervals
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.html import table_html
 from videojudge_bench._util.options import parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
@@ -27,6 +30,9 @@ from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Unparsed, Usage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class JudgingOptions:
     run: RunOptions = field(default_factory=RunOptions)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Judged:
     """Answers with what was decided of them.
 
@@ -105,6 +111,37 @@ class Judged:
     def sheets(self) -> list[Sheet]:
         """Return the tables that say what came of it."""
         return sheets_of(self.summary(), judge=self.judge, answers=self.answers, scale=self.scale)
+
+    def to_df(self) -> pd.DataFrame:
+        """Return the lines as a table, one row per answer or pair; what has no verdict is NaN."""
+        import pandas as pd
+
+        return pd.DataFrame(self.lines)
+
+    def plot(self) -> Plot:
+        """Return each system's mean score, or win rate over all its pairs, with its interval."""
+        summary = self.summary()
+        if isinstance(summary, Summary):
+            label, caption = "mean score", f"Scores of {self.judge}. Bars: 95 %, by video."
+            found = {row.system or "(not named)": row.score for row in summary.systems}
+        else:
+            label, caption = "win rate", f"Verdicts of {self.judge}. Bars: 95 %, by video."
+            found = dict(summary.overall) or {row.a: row.win_rate for row in summary.duels}
+        bars = [
+            Bar(name, metric.value, metric.low, metric.high, "judge")
+            for name, metric in found.items()
+            if metric.value is not None
+        ]
+        if not bars:
+            raise ConfigError("expected at least one verdict, got none; see `reasons`")
+        return Plot(label, caption, intervals(bars, label))
+
+    def __repr__(self) -> str:
+        units = f"{self.n_parsed:,} of {len(self.units):,}"
+        return f"<{type(self).__name__}: {self.judge} on {self.answers}; {units} with a verdict>"
+
+    def _repr_html_(self) -> str:
+        return "".join(table_html(sheet.title, sheet.head, sheet.rows) for sheet in self.sheets())
 
     def __str__(self) -> str:
         return "\n\n".join(str(sheet) for sheet in self.sheets())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
-from typing import TypeAlias, Union, cast
+from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 from pydantic import ValidationError, model_validator
 
@@ -20,6 +20,9 @@ from videojudge_bench.errors import ConfigError, DataError, UnknownNameError
 from videojudge_bench.goldsets import jsonl, schema
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, NoGold, Pair, opaque_id
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_LINE_BYTES = 64 << 20
 """A runaway answer may have megabytes; a file without line breaks is still refused."""
@@ -31,7 +34,7 @@ ALL = "all"
 
 _RULE = "no two answers may have the same id, or without ids all the same; remove one, or give ids"
 
-Source: TypeAlias = "Union[str, Path, Sequence[Mapping[str, object]]]"
+Source: TypeAlias = "Union[str, Path, Sequence[Mapping[str, object]], pd.DataFrame]"
 
 
 class AnswerRow(schema.BaseRow):
@@ -139,10 +142,10 @@ class Unit:
 
 
 def read_answers(source: Source) -> Answers:
-    """Return the answers in a JSON Lines file (`.gz`: compressed), or in a list of such objects.
+    """Return the answers in a JSON Lines file (`.gz`: compressed), a list of them or a DataFrame.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or a DataFrame lacks columns.
         DataError: with file, line and field, when a row is not what it should be, repeats an
             earlier one or is of another kind than the first, when only some rows name a system,
             or when two name different files of one video.
@@ -153,7 +156,8 @@ def read_answers(source: Source) -> Answers:
             raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of answers")
         name, found = path.name, _rows_of_file(path)
     else:
-        path, name, found = None, "answers", _rows_of_list(source)
+        rows = _rows_of_frame(source) if hasattr(source, "to_json") else source
+        path, name, found = None, "answers", _rows_of_list(rows)
     files: dict[str, str] = {}
     kept: list[AnswerRow] = []
     for line, row in found:
@@ -235,6 +239,31 @@ def _rows_of_list(source: Sequence[Mapping[str, object]]) -> Iterator[tuple[int,
             problem = f"duplicate of line {earlier} ({row.identity!r}); {_RULE}"
             raise DataError(problem, path=path, line=number, field="id")
         yield number, row
+
+
+def _rows_of_frame(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return the rows of a DataFrame; a missing value (NaN, None) is a field that is not given."""
+    named = {str(column) for column in frame.columns}
+    answer = {"response_a", "response_b"} if "response_a" in named else {"response"}
+    missing = sorted({"instruction", *answer} - named)
+    missing += [] if named & {"video_id", "video"} else ["video_id"]
+    if missing:
+        raise ConfigError(
+            f"expected a DataFrame with the columns video_id, instruction and response; "
+            f"{', '.join(missing)} missing, got {', '.join(sorted(named)) or 'no column'}. "
+            "Rename columns with `frame.rename(columns={...})`"
+        )
+    rows = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return [
+        {name: _as_text(name, cell) for name, cell in row.items() if cell is not None}
+        for row in rows
+    ]
+
+
+def _as_text(name: str, cell: object) -> object:
+    """Return a cell of a DataFrame; pandas reads a column of names such as `7` as numbers."""
+    is_name = name in ("id", "video_id", "system", "system_a", "system_b")
+    return str(cell) if is_name and isinstance(cell, int) else cell
 
 
 def _problem_of(row: AnswerRow) -> str:

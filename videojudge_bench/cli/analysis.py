@@ -80,7 +80,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     output: Path | None = arguments.output
     if output is not None:
         check_output(output)
-    run = open_run(arguments.run, what="A map is fitted for").found
+    run = open_run(arguments.run).found
     found = calibrate(run, arguments.method)
     table(
         ("on test videos", "raw", "calibrated"),

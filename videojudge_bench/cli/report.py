@@ -62,7 +62,7 @@ def _report(arguments: argparse.Namespace) -> int:
         runs = open_runs(arguments.run)
     else:
         folders = (arguments.run, arguments.other)
-        runs = [open_run(folder, what="Beside another stands") for folder in folders]
+        runs = [open_run(folder) for folder in folders]
     say(f"{run.title}: {len(run.judgements):,} items" for run in runs)
     if arguments.other is None and len(runs) > 1:
         made = making.many_page(runs)
@@ -77,7 +77,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from videojudge_bench.leaderboard.comparing import compare_runs
     from videojudge_bench.leaderboard.opening import open_run, with_distinct_names
 
-    runs = [open_run(path, what="A comparison takes") for path in (arguments.a, arguments.b)]
+    runs = [open_run(path) for path in (arguments.a, arguments.b)]
     a, b = with_distinct_names(runs)
     found = compare_runs(a, b, statistic=arguments.statistic)
     _print_test(found)

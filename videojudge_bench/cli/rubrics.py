@@ -200,7 +200,7 @@ def _import(arguments: argparse.Namespace) -> int:
 def _run_in(folder: Path) -> FoundRun:
     from videojudge_bench.leaderboard.opening import open_run
 
-    return open_run(folder, what="Rubrics are looked at in").found
+    return open_run(folder).found
 
 
 def _cells(metric: Metric) -> tuple[str, str]:

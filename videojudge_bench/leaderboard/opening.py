@@ -110,12 +110,8 @@ def open_runs(folder: Path) -> list[OpenRun]:
     )
 
 
-def open_run(folder: Path, *, what: str) -> OpenRun:
-    """Return the one run in a folder; raises as `open_runs`.
-
-    Args:
-        folder: as `open_runs` takes it.
-        what: what needs a single run, for the message.
+def open_run(folder: Path) -> OpenRun:
+    """Return the one run in a folder; takes and raises as `open_runs`.
 
     Raises:
         ConfigError: there is none, or more than one.
@@ -123,7 +119,7 @@ def open_run(folder: Path, *, what: str) -> OpenRun:
     runs = open_runs(folder)
     if len(runs) > 1:
         raise ConfigError(
-            f"{folder} holds {len(runs)} runs: {listed(runs)}. {what} one; give its folder"
+            f"{folder}: expected one run, got {len(runs)}: {listed(runs)}. Give the folder of one"
         )
     return runs[0]
 

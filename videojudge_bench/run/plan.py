@@ -43,10 +43,10 @@ class RunOptions:
     """
 
     references: References | None = None
-    videos: Path | None = None
-    journal: Path | None = None
+    videos: Union[str, Path, None] = None
+    journal: Union[str, Path, None] = None
     rank: int = 0
-    descriptions: Path | None = None
+    descriptions: Union[str, Path, None] = None
     scope: str = ""
 
 
@@ -75,11 +75,15 @@ class Plan:
         references = self.options.references
         if references is None:
             references = "all" if "references" in built.judge.requires else 0
-        self.view = view_of(gold_set, references, self.options.videos, self.options.descriptions)
+        videos, descriptions, journal = (
+            None if path is None else Path(path)
+            for path in (self.options.videos, self.options.descriptions, self.options.journal)
+        )
+        self.view = view_of(gold_set, references, videos, descriptions)
         self.refusal = self._refusal()
         scale = self.scale if built.judge.takes_scale else None
         self.identity = JudgeIdentity.of(built, scale=scale, learned=self._learned())
-        root = self.options.journal or default_journal_root()
+        root = journal or default_journal_root()
         self.folder = root / gold_set.info.name / f"{self._judge_name}-{self._state_hash()}"
 
     @property
@@ -279,7 +283,7 @@ class Plan:
         if any(example.item.description for example in self.gold_set.examples):
             return ""
         if self.options.descriptions is not None:
-            file = self.options.descriptions.name
+            file = Path(self.options.descriptions).name
             return f"descriptions of the videos; {file} has none of {self.gold_set.info.task}"
         return (
             f"descriptions of the videos; {self.gold_set.info.task} has none. Write them with "
