@@ -122,6 +122,7 @@ class Bench:
         row: dict[str, Json] = {
             "model": self.family,
             "engines": list[Json](engines),
+            "gold_set": found.gold_set,
             "asked": asked,
             "prompts": len(prompts),
             "token_counts_equal": sum(p.tokens[0] == p.tokens[1] > 0 for p in prompts),
