@@ -88,7 +88,8 @@ class GroupWorker:
         listed = ends if isinstance(ends, list) else [ends]
         known_ends = (*listed, tokenizer.eos_token_id)
         self._ends = {token for token in known_ends if token is not None}
-        self._dropped = self._ends | {tokenizer.pad_token_id}
+        padding = tokenizer.pad_token_id
+        self._dropped = self._ends | (set() if padding is None else {padding})
         known = type(model.config).model_type in VERIFIED_KINDS
         self._to_verify = max(plan.verify, 0 if known else 1) if plan.share_prefix else 0
         self._most = 1 << 30 if model.config._attn_implementation in MASKED else 1
