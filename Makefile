@@ -81,9 +81,10 @@ test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vll
 torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
 
-check: $(STAMP)  ## lint, types, layers
+check: $(STAMP)  ## lint, words, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/house_words.py
 	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .

@@ -23,7 +23,7 @@ _CHUNK_ITEMS = 512
 
 
 class Compact(Judge):
-    """How far references bear a response out, about -0.3 to 1; trained on no rating.
+    """Support of a response by its references, about -0.3 to 1; trained on no rating.
 
     Compares the response with one or more references by a sentence encoder of 23 million weights
     that travels with the package in eight bits: no download, no GPU. The more references, the

@@ -150,7 +150,7 @@ def test_an_unknown_judge_gets_the_nearest_names() -> None:
         (f"{HERE}:Overlp", f"unknown class in module {HERE} 'Overlp'. Did you mean 'Overlap'?"),
         (f"{HERE}:not_even_a_class", f"unknown class in module {HERE} 'not_even_a_class'."),
         (f"{HERE}:", f"unknown class in module {HERE} ''."),
-        (f"{HERE}:NotAJudge", "it is not a subclass of videojudge_bench.Judge"),
+        (f"{HERE}:NotAJudge", "expected a subclass of videojudge_bench.Judge"),
         (":Overlap", "cannot be imported"),
         (".relative:Overlap", "cannot be imported"),
         (f"{HERE}:Broken", "the constructor's own words"),

@@ -55,7 +55,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a reply is decoded.
+    """Decoding settings of a reply.
 
     Attributes:
         temperature: 0 is greedy.
@@ -109,7 +109,7 @@ class WrittenToken:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model wrote.
+    """Text that a model wrote.
 
     Attributes:
         text: the reply, `reply_start` included, the prompt never.
@@ -163,11 +163,11 @@ class Explanation:
 
 
 class Engine(Protocol):
-    """Where a language model runs."""
+    """Backend that runs a language model."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What the engine can take and give."""
+        """Capabilities of the engine: `video`, `logprobs`."""
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one result per continuation, each as soon as it is there, in any order."""

@@ -58,7 +58,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether a verdict can depend on what else is in the set, which `fit` looks at."""
+        """True if a verdict can depend on what else is in the set, which `fit` is given."""
         return type(self).fit is not Judge.fit or self.fits_on_dev
 
     def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:  # noqa: B027 - optional

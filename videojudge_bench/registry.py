@@ -99,7 +99,7 @@ def judge_class(name: str) -> type[Judge]:
     """
     found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
     if not issubclass(found, Judge):
-        raise ConfigError(f"judge {name!r}: it is not a subclass of videojudge_bench.Judge")
+        raise ConfigError(f"judge {name!r}: expected a subclass of videojudge_bench.Judge")
     return found
 
 

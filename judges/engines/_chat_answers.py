@@ -1,4 +1,4 @@
-"""What comes of a request: an answer, or why there is none and whether another try may help."""
+"""Outcome of a request: an answer, or the reason for none and whether to try again."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class CallFailedError(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the server does not take this request, be it the only one or every one."""
+        """True if the server refuses this request, be it the only one or every one."""
         return self.status in _REFUSED or (self.status == 200 and self.is_page)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one attempt.
+    """Outcome of one attempt.
 
     Attributes:
         status: 0 where the server gave no answer.
@@ -63,12 +63,12 @@ class Answer:
 
     @property
     def may_work_later(self) -> bool:
-        """Whether to try again."""
+        """True if the request is to be tried again."""
         return self.status in _TRY_AGAIN or self.status >= 500 or self.status == 0
 
     @property
     def reason(self) -> str:
-        """Why there is no reply, on one line."""
+        """Reason that there is no reply, on one line."""
         return f"the server answered {self.status}: {self.said}" if self.status else self.said
 
 

@@ -47,7 +47,7 @@ class Endpoint:
         found: list[str] = []
         if not self._is_address():
             found.append(
-                f"base_url={self.redacted(self.base_url)!r}: it is an address such as "
+                f"base_url={self.redacted(self.base_url)!r}: expected an address such as "
                 "http://localhost:8000/v1"
             )
         if not self.model:
@@ -83,7 +83,7 @@ class Endpoint:
 
     @property
     def is_here(self) -> bool:
-        """Whether the server runs on this machine, where no proxy is wanted."""
+        """Return whether the server runs on this machine, where no proxy is wanted."""
         host = urlsplit(self.base_url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -203,7 +203,7 @@ def _cleaned(value: Json, secrets: Sequence[str]) -> Json:
 
 
 def _message(value: object) -> str:
-    """What an error in JSON says: `{"error": {"message": …}}` and its variants."""
+    """Return the message of an error in JSON: `{"error": {"message": …}}` and its variants."""
     if isinstance(value, dict):
         for key in ("error", "message", "detail"):
             if found := value.get(key):

@@ -63,7 +63,7 @@ class NoLogprobsError(ConfigError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server refuses.
+    """Refusal of a server.
 
     Attributes:
         features: alone where there is one, else together.
@@ -289,7 +289,7 @@ def _probe_form(form: ReplyForm | None) -> ReplyForm:
 
 
 def _has(form: ReplyForm, reply: Reply) -> bool:
-    """Whether a reply to the probe has its form, as far as it goes."""
+    """Return whether a reply to the probe has its form, as far as it goes."""
     text = reply.text.strip()
     if not reply.finished:  # long reasoning before it, or white space in it
         return not text or text[0] == ("c" if isinstance(form, str) else "{")

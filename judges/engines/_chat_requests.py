@@ -73,7 +73,7 @@ class Wire:
 
     @property
     def logprobs(self) -> bool:
-        """Whether probabilities are asked for where they are wanted."""
+        """True if probabilities are requested where they are wanted."""
         return "logprobs" not in self.without
 
     def less(self, feature: Feature) -> Wire:

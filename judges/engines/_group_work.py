@@ -40,7 +40,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 @dataclass(frozen=True)
 class Plan:
-    """How groups are worked on.
+    """Settings for working on groups.
 
     Attributes:
         share_prefix: or every prompt on its own.
@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a reply: its tokens behind `reply_start` without `rest`, probabilities.
+    """Tokens of a reply behind `reply_start` without `rest`, and probabilities.
 
     `alternatives` are those of `Sampler`, where they were asked for.
     """

@@ -1,4 +1,4 @@
-"""What is read off a model's logits: probabilities of choices, and the next token."""
+"""Probabilities of choices and the next token from a model's logits."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ class ServerRecord:
 
     @property
     def said(self) -> Mapping[str, str]:
-        """What the first answer said."""
+        """Statement of the first answer."""
         return self.statements[0] if self.statements else {}
 
     def read(self, completion: Completion) -> None:

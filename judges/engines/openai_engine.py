@@ -183,7 +183,7 @@ class OpenAIEngine:
 
     def _problems(self) -> list[str]:
         found = [
-            f"{name}={value:g}: it is a whole number from {least} up"
+            f"{name}={value:g}: expected a whole number from {least} up"
             for name, value, least in (
                 ("retries", self.retries, 0),
                 ("max_concurrency", self.max_concurrency, 1),
@@ -192,13 +192,13 @@ class OpenAIEngine:
             if value < least or value != int(value)
         ]
         if not self.timeout_seconds > 0:
-            found.append(f"timeout_seconds={self.timeout_seconds:g}: it is a number above 0")
+            found.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
         if self.send not in (None, *SEND):
-            found.append(f"send={self.send!r}: it is one of {', '.join(SEND)}")
+            found.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
         if self.logprobs not in (True, False, "auto"):
-            found.append(f"logprobs={self.logprobs!r}: it is one of true, false, auto")
+            found.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            found.append(f"jpeg_quality={self.jpeg_quality}: it is a number from 1 to 100")
+            found.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
         return found
 
     @property
@@ -276,7 +276,7 @@ class OpenAIEngine:
 
     @property
     def address(self) -> str:
-        """Where the server is, without secrets."""
+        """Address of the server, without secrets."""
         return self._client.endpoint.shown
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -356,7 +356,7 @@ class OpenAIEngine:
         return self._read(group, completion, seconds, cost)
 
     def _routing(self, group: PromptGroup) -> dict[str, str]:
-        """Which replica is asked, in the header that vLLM and SGLang read."""
+        """Replica to ask, in the header that vLLM and SGLang read."""
         if self.replicas == 1:
             return {}
         shared = str(group.prefix.video or group.prefix.text)

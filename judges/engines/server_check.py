@@ -24,7 +24,7 @@ _SCALE = ("1", "2", "3", "4", "5")
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What a server can do.
+    """Capabilities of a server.
 
     Attributes:
         address: where it is, without secrets.

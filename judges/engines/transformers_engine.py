@@ -269,15 +269,15 @@ class TransformersEngine:
                 f"({THINKING}); leave the option out"
             )
         if self._verify < 0:
-            problems.append(f"verify_prefix={self._verify}: it is a number from 0 up")
+            problems.append(f"verify_prefix={self._verify}: expected a number from 0 up")
         if self._batch_tokens < 1:
-            problems.append(f"batch_tokens={self._batch_tokens}: it is a number from 1 up")
+            problems.append(f"batch_tokens={self._batch_tokens}: expected a number from 1 up")
         if problems:
             raise ConfigError.all_of("engine 'transformers'", problems)
 
 
 def _sees_all(text_config: TextConfig) -> bool:
-    """Whether every layer sees the whole prompt: no sliding window, no recurrent state."""
+    """Return whether all layers attend to the whole prompt: no sliding window or recurrence."""
     caches = importlib.import_module("transformers.cache_utils")
     layers = caches.DynamicCache(config=text_config).layers
     return all(type(layer) is caches.DynamicLayer for layer in layers)

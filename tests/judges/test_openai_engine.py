@@ -333,15 +333,15 @@ def test_bad_options_are_all_named_and_the_key_is_not() -> None:
     text = str(caught.value)
     assert text.startswith("engine 'openai', 13 problems:")
     for part in (
-        "base_url='localhost:8000': it is an address such as http://localhost:8000/v1",
+        "base_url='localhost:8000': expected an address such as http://localhost:8000/v1",
         "option 'model' is missing: give the name that the server knows it by, or pretrained=…",
         "api_key has characters that no key has: copy it again",
-        "retries=-1: it is a whole number from 0 up",
-        "max_concurrency=0: it is a whole number from 1 up",
-        "timeout_seconds=0: it is a number above 0",
-        "send='film': it is one of frames, video",
-        "logprobs='maybe': it is one of true, false, auto",
-        "jpeg_quality=0: it is a number from 1 to 100",
+        "retries=-1: expected a whole number from 0 up",
+        "max_concurrency=0: expected a whole number from 1 up",
+        "timeout_seconds=0: expected a number above 0",
+        "send='film': expected one of frames, video",
+        "logprobs='maybe': expected one of true, false, auto",
+        "jpeg_quality=0: expected a number from 1 to 100",
         "max_cost needs price_out=…, the price of a million tokens",
     ):
         assert part in text

@@ -176,8 +176,8 @@ def test_a_recorded_scheme_that_is_not_known_is_refused(make: Any, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"verify_prefix": -1}, "verify_prefix=-1: it is a number from 0 up"),
-        ({"batch_tokens": 0}, "batch_tokens=0: it is a number from 1 up"),
+        ({"verify_prefix": -1}, "verify_prefix=-1: expected a number from 0 up"),
+        ({"batch_tokens": 0}, "batch_tokens=0: expected a number from 1 up"),
         ({"thinking": True}, r"thinking=True: the model's chat template has no such choice"),
         ({"adapter": "/no/adapter"}, None),
     ],

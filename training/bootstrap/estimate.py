@@ -1,4 +1,4 @@
-"""What a bootstrap will ask for and cost, before any call is made."""
+"""Estimate of a bootstrap's calls and cost, before any call is made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FEEDBACK = "The answer names the wrong person, and leaves out what happens afte
 
 @dataclass(frozen=True)
 class Range:
-    """What is spent at the least, when every draft is accepted at once, and at the most."""
+    """Lower bound (every draft accepted at once) and upper bound of what is spent."""
 
     least: float
     most: float
@@ -48,7 +48,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one role will ask for.
+    """Estimate of one role.
 
     Attributes:
         calls: of the role.

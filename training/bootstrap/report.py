@@ -44,7 +44,7 @@ _RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What the report says of the run beside what it counts itself.
+    """Facts of the run for the report, beside its own counts.
 
     Attributes:
         title: what the data set is called.

@@ -57,7 +57,7 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """What was said of the responses to one instruction.
+    """Verdicts on the responses to one instruction.
 
     Attributes:
         blind: the responses.
@@ -72,7 +72,7 @@ class Ordered:
 
 @dataclass(frozen=True)
 class OrderCheck:
-    """How the blind orders agree with the labels.
+    """Agreement of the blind orders with the labels.
 
     Attributes:
         metrics: with 95 % intervals over resampled videos: `tau`, the mean over instructions of
@@ -216,7 +216,7 @@ class _Row(BaseModel):
 
 
 class OrderKey(BaseModel):
-    """What the responses of a sheet are labelled with.
+    """Labels of the responses of a sheet.
 
     Attributes:
         rows: by id, the video, the rating of each answer from A on, and a hash of the texts.

@@ -1,4 +1,4 @@
-"""What a training run will need, before it is begun: tokens, memory, time, money."""
+"""Estimate of a training run before it starts: tokens, memory, time, money."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _LOGIT = 12  # bytes: as the model gives it, as float32, and its gradient
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage needs.
+    """Estimate of one stage.
 
     Attributes:
         steps: of the optimiser.

@@ -1,4 +1,4 @@
-"""What a training run is to do: recipes in YAML, checked at the border, every problem at once.
+"""Options of a training run: recipes in YAML, validated with all problems reported at once.
 
 A recipe has the sections below. `stages` may list several trainings, each going on with the
 weights of the one before; what a stage does not say, the sections beside it say.
@@ -155,7 +155,7 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
             raise ConfigError(f"--override {changes[0]!r}: the recipe has no stages")
         return [{}]
     if not isinstance(listed, list) or not all(isinstance(stage, dict) for stage in listed):
-        raise ConfigError("stages: it is a list of sections with a `name`")
+        raise ConfigError("stages: expected a list of sections with a `name`")
     found = {str(stage.get("name")): stage for stage in listed}
     for change in changes:
         key, _, value = change.partition("=")
@@ -171,7 +171,7 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
 
 
 def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[str, object]:
-    """What a stage says, on top of what is said for all."""
+    """Settings of a stage, on top of those of all stages."""
     merged: dict[str, object] = {**shared, **stage}
     for name in _STAGED:
         below, above = shared.get(name), stage.get(name)

@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 
 
 class LoopFolder:
-    """Where the parts of a loop lie, as the module's docstring says."""
+    """Folders of a loop, as the module's docstring says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

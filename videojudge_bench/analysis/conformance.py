@@ -1,4 +1,4 @@
-"""Does a judge keep the contract? Asked offline, on a dozen responses and pairs made for it.
+"""Contract checks of a judge, offline, on a dozen responses and pairs made for it.
 
 `videojudge judges check module:Class,option=value` prints what `check` returns.
 """
@@ -150,7 +150,7 @@ class _Watched(Judge):
 
 
 def _raised(answers: Sequence[Judgement]) -> dict[str, str]:
-    """What the judge raised, by the item."""
+    """Return the exceptions of the judge by item id."""
     reasons = {a.item_id: a.verdict.reason for a in answers if isinstance(a.verdict, Unparsed)}
     return {
         item_id: reason.removeprefix(f"{FAILED}: ")

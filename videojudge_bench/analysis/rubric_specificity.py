@@ -39,7 +39,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Specificity:
-    """How well rubrics find the instruction that they were written for.
+    """Accuracy with which rubrics find the instruction that they were written for.
 
     Attributes:
         accuracy: share that ranks its own instance first; n candidates that tie share the credit.
@@ -81,7 +81,7 @@ class Specificity:
 
     @property
     def chance_accuracy(self) -> float:
-        """What a rubric that says nothing of its instance reaches: 1/n."""
+        """Chance level of a rubric that says nothing of its instance: 1/n."""
         return 1 / self.among
 
     @property

@@ -1,4 +1,4 @@
-"""What judging will ask a model for, before any call is made."""
+"""Estimate of the calls of judging, before any is made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a prompted judge will ask its model for.
+    """Estimate of a prompted judge's calls.
 
     Attributes:
         calls: replies that are asked for.

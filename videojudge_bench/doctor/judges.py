@@ -90,7 +90,7 @@ def _qwen(name: str, cls: type[QwenVL], host: Host) -> Finding:
 
 
 def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
-    """Which sizes fit, that in words, and what to do where it does not go well."""
+    """Return the sizes that fit, a sentence about them, and advice where none does."""
     if host.torch is None:
         return [], f"torch does not run ({host.died})", "Mend torch first"
     gpus = [gpu.free_bytes for gpu in host.gpus]

@@ -18,7 +18,7 @@ _SCALE = re.compile(r"(-?\d+)-(-?\d+)")
 
 @dataclass(frozen=True)
 class Request:
-    """What a user wants to add.
+    """Options for adding a gold set.
 
     Attributes:
         file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Added:
-    """What was added."""
+    """Result of adding a gold set."""
 
     info: GoldSetInfo
     rows: int

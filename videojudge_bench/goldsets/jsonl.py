@@ -1,4 +1,4 @@
-"""Where files come in: read line by line, checked, and every fault named with its place."""
+"""Reader of JSON Lines: validated line by line, with the place of every problem."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def _slug(name: str) -> str:
 
 
 def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
-    """What is known of the set; two places that name it must agree: tables are made from both."""
+    """Return the facts about the set; two places that name it must agree."""
     kept, half = facts.set, facts.measurement
     for field_name, found, wanted in (
         ("gold_set", facts.gold_set, kept.name),

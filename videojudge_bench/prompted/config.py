@@ -114,7 +114,7 @@ class PromptedConfig:
 
     @property
     def verdict_first(self) -> bool:
-        """Whether the reply begins with the verdict, and the probabilities there are all of it."""
+        """True if the reply begins with the verdict and only its probabilities are read."""
         return self.expected and not self.feedback and self.rubric != WRITE
 
     @property

@@ -186,7 +186,7 @@ class PromptedJudge(Judge):
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether other items matter: only where videos or rubrics are swapped between them."""
+        """True if other items matter: only where videos or rubrics are swapped between them."""
         return self._inputs.learns_from_set or type(self).fit is not PromptedJudge.fit
 
     def rate(self, item: Item) -> Rating | Unparsed:
@@ -327,7 +327,7 @@ def _sample_id(item_id: str, number: int) -> str:
 
 
 def _prefix_key(item: AnyItem) -> tuple[object, ...]:
-    """What must be equal for items to share a prompt prefix."""
+    """Return what must be equal for items to share a prompt prefix."""
     return (
         type(item), item.group, item.references, item.description, item.subtitles, item.video,
     )  # fmt: skip

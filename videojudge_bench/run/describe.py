@@ -41,7 +41,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class DescribeOptions:
-    """How descriptions are written.
+    """Options for writing descriptions.
 
     Attributes:
         engine: its name or `module:Class`.
@@ -104,7 +104,7 @@ class Describer:
 
     @property
     def made_by(self) -> str:
-        """What the descriptions depend on: engine, model, frames, prompt and decoding."""
+        """Return what the descriptions depend on: engine, model, frames, prompt and decoding."""
         sampling = self._options.sampling
         return render(
             {
