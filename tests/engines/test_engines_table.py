@@ -22,8 +22,8 @@ def test_a_row_says_what_was_equal() -> None:
     counted = {**ROW, "prompts_equal": 0, "near_ties": 0, "largest_difference": None, "asked": ""}
     *_, one, other = table_of({"parity": [ROW, counted]}).splitlines()
     assert one == (
-        "| Qwen3-VL | in process and vLLM 1 | vcg | `score=expected` | 4 of 4 | 2 of 4, 2 near-ties "
-        "| 0.0031 |"
+        "| Qwen3-VL | in process and vLLM 1 | vcg | `score=expected` | 4 of 4 "
+        "| 2 of 4, 2 near-ties | 0.0031 |"
     )
     assert other == (
         "| Qwen3-VL | in process and vLLM 1 | vcg | defaults | 4 of 4 by number of tokens | 2 of 4 "
