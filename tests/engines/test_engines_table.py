@@ -23,8 +23,7 @@ def test_a_row_says_what_was_equal() -> None:
     *_, one, other = table_of({"parity": [ROW, counted]}).splitlines()
     assert one == (
         "| Qwen3-VL | in process and vLLM 1 | vcg | `score=expected` | 4 of 4 "
-        "| 2 of 4, 2 near-ties "
-        "| 0.0031 |"
+        "| 2 of 4, 2 near-ties | 0.0031 |"
     )
     assert other == (
         "| Qwen3-VL | in process and vLLM 1 | vcg | defaults | 4 of 4 by number of tokens | 2 of 4 "
