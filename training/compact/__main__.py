@@ -46,11 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 when used wrongly."""
     arguments = _parser().parse_args(argv)
     try:
-        say(arguments.verb(arguments))
+        return int(arguments.verb(arguments))
     except VideoJudgeError as error:
         warn(f"error: {error}", program="compact")
         return 2
-    return 0
 
 
 def _parser() -> Parser:
@@ -85,7 +84,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _tune(arguments: argparse.Namespace) -> list[str]:
+def _tune(arguments: argparse.Namespace) -> int:
     groups = read_coco(arguments.captions)
     start = start_weights(arguments.model, [text for group in groups for text in group])
     made_wrong = ladders(groups)
@@ -102,10 +101,11 @@ def _tune(arguments: argparse.Namespace) -> list[str]:
     kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
     path: Path = arguments.output / "compact.safetensors"
     write_weights(balanced(made, kept), path)
-    return [f"wrote {path}"]
+    say([f"wrote {path}"])
+    return 0
 
 
-def _crossfit(arguments: argparse.Namespace) -> list[str]:
+def _crossfit(arguments: argparse.Namespace) -> int:
     start = read_weights(packaged_weights())
     options = TuneOptions(
         steps=arguments.steps,
@@ -115,11 +115,13 @@ def _crossfit(arguments: argparse.Namespace) -> list[str]:
     )
     beside = scorer_beside(arguments.beside, start) if arguments.beside else None
     path = crossfit(start, arguments.output, options, _say, beside)
-    return [f"wrote {path}"]
+    say([f"wrote {path}"])
+    return 0
 
 
-def _against(arguments: argparse.Namespace) -> list[str]:
-    return report(arguments.runs, arguments.against, arguments.part)
+def _against(arguments: argparse.Namespace) -> int:
+    say(report(arguments.runs, arguments.against, arguments.part))
+    return 0
 
 
 def _say(line: object) -> None:
