@@ -30,7 +30,7 @@ $(DEPS): pyproject.toml
 	  { echo "videojudge-bench needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version). Give another: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(QUIETLY) --upgrade pip "setuptools>=77"
-	$(QUIETLY) -e ".[dev,minilm]" --config-settings editable_mode=strict
+	$(QUIETLY) -e ".[dev,minilm,serve]" --config-settings editable_mode=strict
 	@rm -f $(VENV)/.dependencies-* && touch $@
 
 $(STAMP): $(DEPS)
@@ -81,9 +81,10 @@ test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vll
 torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
 
-check: $(STAMP)  ## lint, types, layers
+check: $(STAMP)  ## lint, words, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/house_words.py
 	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .

@@ -16,14 +16,14 @@ from videojudge_bench.judge import Judge
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.compact_form import EncodedText, References
+    from videojudge_bench.judges.compact_encoder import EncodedText, References
 
 DTYPES = ("float32", "bfloat16")
 _CHUNK_ITEMS = 512
 
 
 class Compact(Judge):
-    """How far references bear a response out, about -0.3 to 1; trained on no rating.
+    """Support of a response by its references, about -0.3 to 1; trained on no rating.
 
     Compares the response with one or more references by a sentence encoder of 23 million weights
     that travels with the package in eight bits: no download, no GPU. The more references, the
@@ -82,8 +82,7 @@ class Compact(Judge):
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the hash of the weights, the form of the score, and the library."""
-        from videojudge_bench.judges.compact_encoder import MAX_TOKENS
-        from videojudge_bench.judges.compact_form import LEAVE_ONE_OUT, NEAREST
+        from videojudge_bench.judges.compact_encoder import LEAVE_ONE_OUT, MAX_TOKENS, NEAREST
 
         return {
             "weights": self._path.name,
@@ -108,7 +107,7 @@ class Compact(Judge):
             self._texts.update(self._encoder.encode(new))
 
     def _references(self, texts: tuple[str, ...]) -> References | None:
-        from videojudge_bench.judges.compact_form import References
+        from videojudge_bench.judges.compact_encoder import References
 
         # Items of a group come one after another and share their references.
         if self._last[0] != texts:

@@ -89,7 +89,7 @@ def _read(recipe: str, folder: Path) -> dict[str, object]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"recipe {path} cannot be read: {error}") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"recipe {path}: it must hold `key: value` lines")
+        raise ConfigError(f"recipe {path}: expected `key: value` lines")
     return data
 
 
@@ -111,7 +111,7 @@ def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
 
 
 def _unknown_names(data: Mapping[str, object], allowed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What pydantic would say without a hint."""
+    """Message of pydantic without a hint."""
     problems: list[str] = []
     for place, names in allowed.items():
         found = data if not place else data.get(place)

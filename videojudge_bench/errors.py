@@ -121,7 +121,7 @@ def unknown_name(what: str, name: str, allowed: Iterable[str], *, hint: str = ""
 
     Of more than 20 names only the nearest are told, where there are such.
     """
-    names = sorted(allowed)
+    names = sorted(set(allowed))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     message = f"unknown {what} {name!r}."
     if near:

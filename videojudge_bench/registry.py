@@ -17,7 +17,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, cast
 
 from videojudge_bench._util.hashing import content_hash
-from videojudge_bench._util.options import Scalar, is_secret, meant, without_secrets
+from videojudge_bench._util.options import Scalar, is_secret, meant, resolved, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
 
@@ -44,6 +44,7 @@ _BUILT_IN = {
     "qwen3_vl": "videojudge_bench.judges.qwen_vl:Qwen3VL",
     "text_llm": "videojudge_bench.judges.text_llm:TextLLM",
     "openai": "videojudge_bench.judges.openai:OpenAI",
+    "remote": "videojudge_bench.judges.remote:Remote",
 }
 
 _ENGINES = {
@@ -98,7 +99,7 @@ def judge_class(name: str) -> type[Judge]:
     """
     found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
     if not issubclass(found, Judge):
-        raise ConfigError(f"judge {name!r}: it is not a subclass of videojudge_bench.Judge")
+        raise ConfigError(f"judge {name!r}: expected a subclass of videojudge_bench.Judge")
     return found
 
 
@@ -153,8 +154,9 @@ def _parameters(owner: type) -> dict[str, inspect.Parameter]:
     """The parameters of the constructor that a class itself has, `self` left out."""
     if "__init__" not in vars(owner):
         return {}
-    _, *parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
-    return {parameter.name: parameter for parameter in parameters}
+    constructor = vars(owner)["__init__"]
+    _, *parameters = inspect.signature(constructor).parameters.values()
+    return {parameter.name: resolved(parameter, constructor) for parameter in parameters}
 
 
 def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
@@ -169,8 +171,10 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     judge = make(f"judge {name!r}", cls, options)
     assert isinstance(judge, Judge)
     named, required = options_of(cls, options.get("engine")), inspect.Parameter.empty
-    defaults = {n: p.default for n, p in named.items() if p.default is not required}
-    return BuiltJudge(str(_without_folder(name)), judge, {**defaults, **_meant(cls, options)[0]})
+    taken = {n: p.default for n, p in named.items() if p.default is not required}
+    taken |= _meant(cls, options)[0]
+    plain = {n: str(value) if isinstance(value, Path) else value for n, value in taken.items()}
+    return BuiltJudge(judge.name or str(_without_folder(name)), judge, plain)
 
 
 def build_engine(
@@ -317,9 +321,9 @@ def make(
         raise ConfigError(f"{what} refused its options: {error}") from error
 
 
-def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], list[str]]:
+def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar | Path], list[str]]:
     """Return the options as the constructor wants them, and what is wrong with their values."""
-    named, given = options_of(cls, options.get("engine")), dict(options)
+    named, given = options_of(cls, options.get("engine")), dict[str, Scalar | Path](options)
     problems = list[str]()
     for name in options.keys() & named.keys():
         try:

@@ -33,7 +33,7 @@ _HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "rich.console", "
           "sklearn.model_selection", "sklearn.pipeline", "pycocoevalcap.bleu.bleu", "yaml",
           "videojudge_bench.analysis.calibration", "videojudge_bench.analysis.sweep",
           "videojudge_bench.goldsets.verify",
-          "videojudge_bench.leaderboard.tables", "videojudge_bench.training.bootstrap.finish",
+          "videojudge_bench.leaderboard.tables", "videojudge_bench.training.bootstrap.run",
           "videojudge_bench.training.bootstrap.run", "videojudge_bench.run.describe",
           "videojudge_bench.analysis.rubric_specificity",
           "videojudge_bench.analysis.rubric_human_eval",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.hashing import Json, file_hash
 from videojudge_bench.judges.compact_encoder import write_weights
 from videojudge_bench.training.compact.captions import BatchSizes, held_out, ladders, read_coco
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
@@ -33,7 +33,7 @@ def make_weights(
     made_wrong = ladders(groups)
     options = TuneOptions(steps=steps, sizes=BatchSizes(pairs=48, ladders=8))
     tuned = tune(start, groups, made_wrong, folder, options, keep_some=True, told=told)
-    about = {
+    about: dict[str, Json] = {
         "model": model,
         "captions": f"sha256:{file_hash(captions)[:12]}",
         "steps": steps,

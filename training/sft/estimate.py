@@ -1,4 +1,4 @@
-"""What a training run will need, before it is begun: tokens, memory, time, money."""
+"""Estimate of a training run before it starts: tokens, memory, time, money."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from videojudge_bench.training.sft.run import prepare
 
 @dataclass(frozen=True)
 class Gpu:
-    """A kind of GPU.
-
-    Attributes:
-        memory_gb: what a program can have of it.
-        bf16_tflops: dense bfloat16, as its maker states it.
-    """
+    """A kind of GPU."""
 
     memory_gb: float
     bf16_tflops: float
@@ -55,7 +50,7 @@ _LOGIT = 12  # bytes: as the model gives it, as float32, and its gradient
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage needs.
+    """Estimate of one stage.
 
     Attributes:
         steps: of the optimiser.
@@ -140,12 +135,6 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     et al., 2020, who leave out embeddings), the vision tower's by the patches that it sees once a
     packed row; and those of attention over the tokens. Memory: states by count, activations by what
     is kept of each layer. A frozen part needs no gradients of its weights.
-
-    Args:
-        plan: the rows.
-        base: the model.
-        stage: how it is trained.
-        gpu: on which.
     """
     steps = steps_of(stage, len(plan.bundles))
     epochs = steps * stage.training.batch / len(plan.bundles)

@@ -39,11 +39,6 @@ def inspect(bundles: Sequence[Bundle], base: BaseModel, pictures: Path) -> Itera
 
     In the texts, `«…»` is learnt, `⟦…⟧` in it is the verdict, and all else is only read.
 
-    Args:
-        bundles: which.
-        base: the model.
-        pictures: the folder that the pictures go to.
-
     Raises:
         VideoError: a video cannot be decoded.
     """

@@ -40,7 +40,7 @@ def check_output(path: Path, *suffixes: str) -> None:
     """
     problem = ""
     if path.is_dir():
-        problem = "it is a folder; name a file"
+        problem = "expected a file, got a folder; name a file in it"
     elif suffixes and path.suffix not in suffixes:
         problem = f"the name must end in {' or '.join(suffixes)}"
     elif not path.parent.is_dir():

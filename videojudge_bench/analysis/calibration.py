@@ -222,7 +222,6 @@ def fit(scores: Floats, gold: Floats, method: Method, scale: RatingScale) -> Sco
 
 
 def _parts(run: FoundRun, gold_set: GoldSet) -> tuple[Scored, Scored]:
-    """The parsed items of dev and of test."""
     info = gold_set.info
     if info.shape != "ratings":
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a judge does and what its options mean, read off its class and that of its engine."""
+"""Help of a judge and its options, read off its class and that of its engine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OptionHelp:
 
 @dataclass(frozen=True)
 class JudgeHelp:
-    """What a judge does, and its options: its own first, then those of what it is built on."""
+    """Summary of a judge, and its options: its own first, then those of its base classes."""
 
     summary: str
     options: tuple[OptionHelp, ...]

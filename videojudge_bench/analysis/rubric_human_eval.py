@@ -37,7 +37,7 @@ class _Side(BaseModel):
 
 
 class SheetKey(BaseModel):
-    """Which rubric of a sheet is whose: what `key.json` holds.
+    """Origin of each rubric of a sheet: the contents of `key.json`.
 
     Attributes:
         a: the first file of rubrics, by name and the first 12 digits of its hash.
@@ -77,7 +77,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Answers:
-    """What people said of two sets of rubrics.
+    """Annotators' verdicts on two sets of rubrics.
 
     Attributes:
         wins: rows in which the rubric of A is better.

@@ -31,12 +31,7 @@ _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 @dataclass(frozen=True)
 class Extracted:
-    """The rubrics that a judge wrote.
-
-    Attributes:
-        rows: one for each instruction that has one, by video and instruction.
-        n_without: instructions without a reply that holds a complete rubric.
-    """
+    """The rubrics that a judge wrote."""
 
     rows: tuple[RubricRow, ...]
     n_without: int
@@ -44,7 +39,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Specificity:
-    """How well rubrics find the instruction that they were written for.
+    """Accuracy with which rubrics find the instruction that they were written for.
 
     Attributes:
         accuracy: share that ranks its own instance first; n candidates that tie share the credit.
@@ -86,7 +81,7 @@ class Specificity:
 
     @property
     def chance_accuracy(self) -> float:
-        """What a rubric that says nothing of its instance reaches: 1/n."""
+        """Chance level of a rubric that says nothing of its instance: 1/n."""
         return 1 / self.among
 
     @property
@@ -207,7 +202,6 @@ def _mean_reciprocal(rank: int, tied: int) -> float:
 
 
 def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
-    """The text of each instance, by video and instruction."""
     examples: dict[Group, list[Example]] = {}
     for example in gold_set.examples:
         examples.setdefault(example.item.group, []).append(example)

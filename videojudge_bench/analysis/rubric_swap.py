@@ -1,4 +1,4 @@
-"""Does a judge heed its rubric? What changes in its verdicts under that of another instruction."""
+"""Rubric swap: changes of a judge's verdicts under the rubric of another instruction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIRST_SHARE = {FIRST: 1.0, TIE: 0.5, SECOND: 0.0}
 
 @dataclass(frozen=True)
 class SwapEffect:
-    """What another instruction's rubric changes in a judge's verdicts.
+    """Changes of a judge's verdicts under another instruction's rubric.
 
     Attributes:
         changes: by name; changes are verdict under the swapped rubric minus verdict under its own.

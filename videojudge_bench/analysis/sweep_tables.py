@@ -77,7 +77,7 @@ def _results(row: SweepRow) -> dict[str, str]:
 
 
 def _costs(row: SweepRow) -> dict[str, str]:
-    """What a run cost, as text; empty where it is not known."""
+    """Return the cost of a run as text; empty where it is not known."""
     used = row.usage
     return {
         "tokens in": str(used.input_tokens or ""),

@@ -11,7 +11,7 @@ from videojudge_bench.answers.judging import Judging
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be judged and asked for.
+    """Plan of what is judged and asked for.
 
     Attributes:
         facts: by their names.

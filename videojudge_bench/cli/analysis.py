@@ -158,7 +158,7 @@ def parity(
     """
     from videojudge_bench.analysis import parity_summary
     from videojudge_bench.analysis.parity import compare_judges
-    from videojudge_bench.report import page, parity_page
+    from videojudge_bench.report import making, page
     from videojudge_bench.run.runner import RunOptions
 
     with opened_output(output, ".html") as target:
@@ -173,7 +173,10 @@ def parity(
             say(f"{name}: {text}" for name, text in findings)
         if target is not None:
             rows = (parity_summary.ITEM_HEAD, parity_summary.item_rows(both))
-            page.write(parity_page.parity_page(both.gold_set, names, facts, findings, rows), target)
+            content = making.parity_page(
+                both.gold_set, names, facts, findings, rows, notes=parity_summary.NOTES
+            )
+            page.write(content, target)
     return 0 if both.is_same else EXIT_FAILED
 
 

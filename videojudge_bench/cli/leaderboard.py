@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,6 +73,13 @@ def add(
         note(f"{title} on {each.gold_set}: working out the numbers …")
         kept = importing.to_stored(each, name=title)
         note(f"wrote {stored.write_run(kept, results / 'runs')}")
+        if len(kept.served) > 1:
+            changes = ", then ".join(map(_statement, kept.served))
+            warn(f"the server behind {title} changed during the run: {changes}")
+
+
+def _statement(said: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in said.items()) or "no statement"
 
 
 @app.command

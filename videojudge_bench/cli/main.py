@@ -22,6 +22,7 @@ from videojudge_bench.cli import (
     recipes,
     report,
     rubrics,
+    serve,
     train,
 )
 from videojudge_bench.cli._options import INSPECT, MEASURE, SCORE, SET_UP, TRAIN
@@ -59,7 +60,7 @@ def tasks_path() -> None:
 
 
 for group, verbs in {
-    SCORE: (judge.judge, describe.describe),
+    SCORE: (judge.judge, describe.describe, serve.serve),
     MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, report.compare),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),

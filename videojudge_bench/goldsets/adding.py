@@ -18,7 +18,7 @@ _SCALE = re.compile(r"(-?\d+)-(-?\d+)")
 
 @dataclass(frozen=True)
 class Request:
-    """What a user wants to add.
+    """Options for adding a gold set.
 
     Attributes:
         file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
@@ -43,15 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Added:
-    """What was added.
-
-    Attributes:
-        info: what is known of the set.
-        rows: how many it has.
-        raters: of each rated response; 0 for options and pairs.
-        videos: by video id whether its file was found.
-        folder: where the set is kept.
-    """
+    """Result of adding a gold set."""
 
     info: GoldSetInfo
     rows: int

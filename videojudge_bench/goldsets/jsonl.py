@@ -1,9 +1,8 @@
-"""Where files come in: read line by line, checked, and every fault named with its place."""
+"""Reader of JSON Lines: validated line by line, with the place of every problem."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -195,7 +194,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
 def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
     number = 0
     try:
-        with _open(path) as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             while raw := file.readline(most_bytes + 1):
                 number += 1
                 if len(raw) > most_bytes:
@@ -212,10 +211,6 @@ def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from error
     if number == 0:
         raise DataError("the file is empty; it needs one JSON object per line", path=path)
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:

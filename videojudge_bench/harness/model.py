@@ -19,7 +19,7 @@ from videojudge_bench._util.options import secret_names
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.harness import launcher
 from videojudge_bench.harness.documents import Documents
-from videojudge_bench.harness.envelope import seal, seal_refusal
+from videojudge_bench.harness.scoring import seal, seal_refusal
 from videojudge_bench.run.failures import MAX_FAILURES, Failures, checked_limit
 from videojudge_bench.run.runner import Run, RunOptions
 

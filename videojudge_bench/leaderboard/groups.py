@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from videojudge_bench import metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import UnknownNameError
-from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.leaderboard.tables import columns_of, title_of
@@ -20,15 +19,7 @@ SYSTEM = "system"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """The numbers of one run on one group of items.
-
-    Attributes:
-        run: the run.
-        label: by which the items are grouped.
-        value: the group.
-        n_videos: the videos of the items that were asked.
-        card: the numbers.
-    """
+    """The numbers of one run on one group of items."""
 
     run: OpenRun
     label: str
@@ -76,11 +67,6 @@ def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
 def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) -> list[GroupRow]:
     """Return a row for each run and group, in the order of the groups, then of the runs.
 
-    Args:
-        runs: on one form of one set.
-        label: as `metrics.by_label` takes it.
-        resamples: of videos, for the 95 % intervals.
-
     Raises:
         UnknownNameError: the set has no such label.
         ConfigError: the label names items, and no groups.
@@ -93,7 +79,8 @@ def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) 
         cards = metrics.by_label(run.measurement, run.judgements, label, resamples=resamples)
         for value, card in cards.items():
             asked = groups[value] & run.judgements.keys()
-            rows.append(GroupRow(run, label, value, _videos(run.gold_set, asked), card))
+            videos = len({run.gold_set.by_id[i].item.video_id for i in asked})
+            rows.append(GroupRow(run, label, value, videos, card))
     return sorted(rows, key=lambda row: order[row.value])
 
 
@@ -149,7 +136,3 @@ def cell_of(metric: Metric) -> str:
 
 
 FEW = f"* {TOO_FEW_VIDEOS}: no interval"
-
-
-def _videos(gold_set: GoldSet, item_ids: Iterable[str]) -> int:
-    return len({gold_set.by_id[item_id].item.video_id for item_id in item_ids})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard import importing, rows, stored, tables
-from videojudge_bench.leaderboard.paired_tests import read_tests
+from videojudge_bench.leaderboard.comparing import read_tests
 from videojudge_bench.report import making, page
 
 

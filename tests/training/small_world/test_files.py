@@ -230,12 +230,12 @@ def test_all_wrong_options_are_said_at_once() -> None:
         WorldOptions(train=-1, test=-2, domains=domains)
     assert str(caught.value).splitlines() == [
         "small world, 4 problems:",
-        "  - train=-1: it is a number from 0 up",
-        "  - test=-2: it is a number from 0 up",
+        "  - train=-1: expected a number from 0 up",
+        "  - test=-2: expected a number from 0 up",
         "  - unknown domain 'sean'. Did you mean 'seen' or 'unseen'? Known: longer, seen, unseen.",
         "  - domains=seen,sean,seen: each is named once",
     ]
-    with pytest.raises(ConfigError, match="workers=0: it is a number from 1 up"):
+    with pytest.raises(ConfigError, match="workers=0: expected a number from 1 up"):
         make(Path("nowhere"), OPTIONS, workers=0)
 
 
