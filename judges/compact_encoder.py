@@ -37,7 +37,7 @@ _SCALE, _WORDS, _LEVELS = ".scale", "token_weights", 127
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file of weights holds.
+    """Contents of a file of weights.
 
     Attributes:
         config: of `transformers.BertConfig`.
@@ -232,7 +232,7 @@ class EncodedText:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How closeness and support are mixed.
+    """Weights of closeness and support.
 
     Attributes:
         closeness_of_one: share of closeness, 0 to 1, where there is one reference.

@@ -19,12 +19,15 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.command import new_app, run
 from videojudge_bench._util.hashing import Json, content_hash
-from videojudge_bench._util.terminal import Parser, say, warn
-from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
+from videojudge_bench._util.terminal import say
+from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judges import _tiny_qwen_format as form
 from videojudge_bench.judges._tiny_qwen_format import (
@@ -108,28 +111,28 @@ def build(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a tiny model and print its folder; return 0 when done, 2 when used wrongly."""
-    parser = Parser(
-        prog="python -m videojudge_bench.judges.tiny_qwen",
-        description="Make a tiny Qwen2.5-VL or Qwen3-VL with random weights, for tests.",
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the model goes")
-    parser.add_argument(
-        "--family", choices=FAMILIES, default=FAMILIES[0], help="default: %(default)s"
-    )
-    parser.number("--seed", "of the random weights", default=0)
-    for name, default in asdict(DEFAULT_SIZE).items():
-        option = f"--{name.replace('_', '-')}"
-        what = f"of TinySize; default: {default}"
-        parser.add_argument(option, type=type(default), default=default, metavar="N", help=what)
-    arguments = parser.parse_args(argv)
-    try:
-        size = TinySize(**{name: getattr(arguments, name) for name in asdict(DEFAULT_SIZE)})
-        folder = build(arguments.folder, family=arguments.family, seed=arguments.seed, size=size)
-    except VideoJudgeError as error:
-        warn(f"error: {error}", program="tiny_qwen")
-        return 2
-    say([str(folder)])
-    return 0
+    app = new_app("python -m videojudge_bench.judges.tiny_qwen", "")
+
+    @app.default
+    def make(
+        folder: Path,
+        /,
+        *,
+        family: Family = "qwen2_5_vl",
+        seed: int = 0,
+        size: Annotated[TinySize, Parameter(name="*")] = DEFAULT_SIZE,
+    ) -> None:
+        """Make a tiny Qwen2.5-VL or Qwen3-VL with random weights, for tests.
+
+        Args:
+            folder: the folder of the model
+            family: the architecture
+            seed: of the random weights
+            size: how large it is
+        """
+        say([str(build(folder, family=family, seed=seed, size=size))])
+
+    return run(app, argv, program="tiny_qwen")
 
 
 def _own_texts() -> list[str]:
@@ -214,6 +217,7 @@ def _tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: Tokenizer) -> None:
+    """Write all files of a model but its record."""
     vocabulary = tokenizer.get_vocab()
     ids = {text: vocabulary[text] for text in SPECIAL_TOKENS}
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -232,6 +236,7 @@ def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: T
 
 
 def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
+    """Write random weights for the configuration in a folder."""
     import numpy as np
     import torch
     from safetensors.torch import save_file

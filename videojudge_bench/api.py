@@ -19,8 +19,8 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Example, Gold, Item, OptionGold, PreferenceGold, RatingGold
 from videojudge_bench.leaderboard.comparing import Compared, compare_runs
 from videojudge_bench.leaderboard.opening import OpenRun, open_run
+from videojudge_bench.leaderboard.shown import number_text
 from videojudge_bench.leaderboard.stored import Number, interval_of, number_of
-from videojudge_bench.leaderboard.tables import number_text
 from videojudge_bench.report.figures import figures_of
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 

@@ -264,7 +264,7 @@ def test_rubrics_of_unknown_instructions_are_counted(tmp_path: Path) -> None:
         measured(some, GoldSet(info("other"), (elsewhere,)))
     assert str(caught.value) == (
         f"none of the 3 rubrics of {some.path} is about an instruction of videojudge_other; give "
-        "the set that they were written for by --set"
+        "the set that they were written for by --gold-set"
     )
 
 

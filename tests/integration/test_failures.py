@@ -103,9 +103,7 @@ def test_other_mistakes_end_the_run_without_a_traceback(
 
 def test_a_class_that_is_no_judge(tmp_path: Path) -> None:
     ran = _with_own_judge("NoJudge", tmp_path)
-    assert_clean_failure(
-        ran, "'own_judges:NoJudge': it is not a subclass of videojudge_bench.Judge"
-    )
+    assert_clean_failure(ran, "'own_judges:NoJudge': expected a subclass of videojudge_bench.Judge")
 
 
 def test_a_class_that_is_not_there(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_what_it_takes_and_what_not() -> None:
         return completion()
 
     (refusal,) = facts_of(script).refusals
-    assert refusal.feature == "video"
+    assert refusal.features == ("video",)
     assert str(refusal) == (
         "frames as one video with their times: the server answered 400: Start the server with "
         "--trust-request-mm-kwargs only when. Start it with --trust-request-mm-kwargs, or give "

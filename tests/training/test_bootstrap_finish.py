@@ -104,7 +104,7 @@ def test_a_small_run_loads_no_library_for_its_report(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == []
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "`--set report=full` adds them" in report
+    assert "`--override report=full` adds them" in report
     assert "## Similarity" not in report
     assert "plots/" not in report
     assert not (tmp_path / "plots").exists()

@@ -218,7 +218,7 @@ def test_roles_are_built_by_name_with_the_engines_options() -> None:
             "unknown option 'temperatur'. Did you mean 'temperature'?",
         ),
         ("prompted", {"engine": "talk:TalkEngine", "max_tokens": 0}, "at least 1"),
-        ("talk:TalkEngine", {}, "it has no method `write`"),
+        ("talk:TalkEngine", {}, "expected a method `write`"),
     ],
 )
 def test_roles_that_cannot_be_built(kind: str, options: dict[str, Any], message: str) -> None:

@@ -153,7 +153,7 @@ def test_seeds_that_cannot_be_graded_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_verb_writes_table_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ["bootstrap-experiment", "refine", "--seeds", "60", "--output", str(tmp_path)]
+    told = ["experiments", "run", "refine", "--seeds", "60", "--output", str(tmp_path)]
     assert main(told) == 0
     assert str(tmp_path / "refine" / "report.md") in capsys.readouterr().out
     rows = json.loads((tmp_path / "refine" / "rows.json").read_text(encoding="utf-8"))["rows"]

@@ -27,7 +27,7 @@ _PARTS = (
 _RELATIVE = (
     "paths are those of the seeds, relative to the folder of their videos: say which it is by "
     "`ROOT_IMAGE_DIR=VIDEOS` in the environment of ms-swift, and by `media_dir: VIDEOS` in the "
-    "options of LLaMA-Factory, or export absolute paths (`--set export.videos=VIDEOS`)."
+    "options of LLaMA-Factory, or export absolute paths (`--override export.videos=VIDEOS`)."
 )
 _ABSOLUTE = "paths of videos are absolute, as on the machine that wrote them."
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

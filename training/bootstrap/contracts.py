@@ -1,4 +1,4 @@
-"""What the loop works with: seeds, drafts, evaluations, outcomes; who writes and who rates.
+"""Types of the loop: seeds, drafts, evaluations, outcomes, generator and evaluator.
 
 Algorithm 1 of the VideoJudge paper (arXiv 2509.21451): for each rating 1 to 4 a generator writes a
 response to a seed's instruction, an evaluator rates it without knowing what it was meant to
@@ -90,7 +90,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluator says of a draft.
+    """Evaluation of a draft.
 
     Attributes:
         rating: 1 to 5; None when its reply states none.
@@ -176,7 +176,7 @@ class RubricWriter(Role, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What became of one target rating of a seed.
+    """Outcome of one target rating of a seed.
 
     Attributes:
         target: the rating aimed at.
@@ -194,7 +194,7 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one seed: with `kept`, five rated responses, the gold answer among them.
+    """Outcome of one seed: with `kept`, five rated responses, the gold answer among them.
 
     Attributes:
         seed: the seed.

@@ -1,4 +1,4 @@
-"""What a bootstrap will ask for and cost, before any call is made."""
+"""Estimate of a bootstrap's calls and cost, before any call is made."""
 
 from __future__ import annotations
 
@@ -37,15 +37,18 @@ _FEEDBACK = "The answer names the wrong person, and leaves out what happens afte
 
 @dataclass(frozen=True)
 class Range:
-    """What is spent at the least, when every draft is accepted at once, and at the most."""
+    """Lower bound (every draft accepted at once) and upper bound of what is spent."""
 
     least: float
     most: float
 
+    def __format__(self, form: str) -> str:
+        return f"{self.least:{form}} to {self.most:{form}}"
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one role will ask for.
+    """Estimate of one role.
 
     Attributes:
         calls: of the role.
@@ -58,6 +61,25 @@ class Estimate:
     input_tokens: Range
     output_tokens: Range
     cost: Range | None
+
+
+def estimate_rows(
+    seeds: Sequence[Seed], options: BootstrapOptions
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Return what each role will ask for as rows of text, and the roles without prices."""
+    rows, unpriced = list[dict[str, str]](), list[str]()
+    for role, costs in estimate(seeds, options).items():
+        row = {"": role, "calls": "no model is asked", "tokens in": "-", "tokens out": "-"}
+        if costs is None:
+            rows.append({**row, "money": "-"})
+            continue
+        row["calls"] = f"{costs.calls:,.0f}"
+        row["tokens in"] = f"{costs.input_tokens:,.0f}"
+        row["tokens out"] = f"{costs.output_tokens:,.0f}"
+        row["money"] = "no prices" if costs.cost is None else f"{costs.cost:.2f}"
+        unpriced += [role] if costs.cost is None else []
+        rows.append(row)
+    return rows, unpriced
 
 
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:

@@ -1,4 +1,4 @@
-"""Where shards are worked on: on one event loop here, or by Ray Data's workers.
+"""Executors of shards: one event loop in this process, or Ray Data's workers.
 
 Both run the same `ShardWork`; a shard comes out the same whoever works on it, beside whichever
 others.
@@ -27,7 +27,7 @@ from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 
 @dataclass
 class Tally:
-    """What has become of seeds so far.
+    """Counts of the seeds' outcomes so far.
 
     Attributes:
         seeds: that are through.

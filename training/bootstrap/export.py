@@ -17,7 +17,9 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
+
+import jsonlines
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome
@@ -61,7 +63,7 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
 class _Files:
     def __init__(self, folder: Path, videos: str | None) -> None:
         self._folder, self._videos = folder, Path(videos).absolute() if videos else None
-        self._texts: dict[str, IO[str]] = {}
+        self._texts: dict[str, jsonlines.Writer] = {}
         self._tables: dict[str, _Table] = {}
         self.counts: Counter[str] = Counter()
 
@@ -86,8 +88,8 @@ class _Files:
 
     def _line(self, name: str, data: Mapping[str, Json]) -> None:
         if name not in self._texts:
-            self._texts[name] = (self._folder / name).open("w", encoding="utf-8")
-        self._texts[name].write(json.dumps(data, ensure_ascii=False) + "\n")
+            self._texts[name] = jsonlines.open(self._folder / name, "w")
+        self._texts[name].write(data)
 
 
 class _Table:

@@ -1,4 +1,4 @@
-"""What a bootstrap is to do: recipes in YAML, checked at the border, every problem at once."""
+"""Options of a bootstrap: recipes in YAML, validated with all problems reported at once."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class BootstrapOptions(BaseModel):
 
     @property
     def rules(self) -> Rules:
-        """When a response counts."""
+        """Conditions under which a response is accepted."""
         return Rules(self.acceptance, self.alpha, self.max_rounds)
 
     @property
     def roles(self) -> dict[RoleName, RoleOptions]:
-        """Who is asked, by what for."""
+        """Roles by their task."""
         roles: dict[RoleName, RoleOptions] = {
             "generator": self.generator,
             "evaluator": self.evaluator,
@@ -81,7 +81,7 @@ class BootstrapOptions(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """When the run stops by itself."""
+        """Limits at which the run stops."""
         dearest = max(role.reply_cost for role in self.roles.values())
         return Limits(self.max_requests, self.max_cost, self.max_failures, dearest)
 
@@ -99,7 +99,7 @@ class BootstrapOptions(BaseModel):
         if self.rubric is not None and "rubric" not in self.export.kinds:
             raise ValueError(
                 f"rubric: no row needs one with export.kinds={list(self.export.kinds)}; add "
-                "`rubric` to the kinds, or leave the role out (--set rubric=null)"
+                "`rubric` to the kinds, or leave the role out (--override rubric=null)"
             )
         return self
 

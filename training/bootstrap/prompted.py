@@ -24,6 +24,7 @@ from videojudge_bench.engine import (
     PromptGroup,
     Reply,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.prompts import load_prompt
@@ -100,7 +101,7 @@ class Prompted:
             (Continuation(call_id, prompt.response),),
             sampling=self._sampling,
         )
-        (reply,) = await self._engine.complete(group)
+        (reply,) = await complete_all(self._engine, group)
         return reply
 
     def settings(self) -> Mapping[str, Scalar]:

@@ -36,14 +36,15 @@ CLASSIFIED = 4_000
 
 _BRIEF = (
     "Plots, the similarity to the gold answers and what the text alone gives away cost more than a "
-    "small run itself. `--set report=full` adds them: the same command asks for no reply again."
+    "small run itself. `--override report=full` adds them: the same command asks for no reply "
+    "again."
 )
 _RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What the report says of the run beside what it counts itself.
+    """Facts of the run for the report, beside its own counts.
 
     Attributes:
         title: what the data set is called.

@@ -47,7 +47,7 @@ _PARALLEL = "max_concurrency"
 
 
 class RoleOptions(BaseModel):
-    """Who writes, or who rates: a key of `KINDS` or `module:Class`, and its options beside it."""
+    """Generator or evaluator: a key of `KINDS` or `module:Class`, and its options beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -69,7 +69,7 @@ class RoleOptions(BaseModel):
 
     @property
     def reply_cost(self) -> float:
-        """What the longest reply may cost; 0 where no price or no length is given."""
+        """Cost of the longest reply; 0 where no price or no length is given."""
         length = self.options.get("max_tokens", 0)
         return self.prices[1] * float(str(length)) if self.prices and length else 0.0
 
@@ -78,13 +78,13 @@ class RoleOptions(BaseModel):
         plain = (str, int, float, type(None))
         wrong = [name for name, value in self.options.items() if not isinstance(value, plain)]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)}: it is a text, a number, true, false or none")
+            raise ValueError(f"{', '.join(wrong)}: expected a text, a number, true, false or none")
         return self
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who writes, who rates, and who writes rubrics where somebody does."""
+    """Generator, evaluator and, where there is one, writer of rubrics."""
 
     generator: Generator
     evaluator: Evaluator
@@ -133,7 +133,7 @@ def build_role(
     what = f"{name} {spec.kind!r}"
     cls = registry.find_class(name, spec.kind, KINDS[name])
     if not hasattr(cls, _METHODS[name]):
-        raise ConfigError(f"{what}: it has no method `{_METHODS[name]}`")
+        raise ConfigError(f"{what}: expected a method `{_METHODS[name]}`, got a class without it")
     given = {CORPUS: seeds()} if CORPUS in registry.options_of(cls) else {}
     made = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
     return cast("Role", made)

@@ -46,7 +46,7 @@ class WrittenResponse(Response):
 
 @dataclass(frozen=True)
 class RowOptions:
-    """Which rows are made.
+    """Selection of the rows that are made.
 
     Attributes:
         kinds: of rows.
@@ -77,12 +77,12 @@ class RowOptions:
 
     @property
     def rate_prompt(self) -> PromptTemplate:
-        """What rows with one response ask."""
+        """Prompt of rows with one response."""
         return _prompt(self.prompt, "rate.jinja")
 
     @property
     def prefer_prompt(self) -> PromptTemplate:
-        """What rows with two responses ask."""
+        """Prompt of rows with two responses."""
         return _prompt(self.pair_prompt, "prefer.jinja")
 
     def part(self, seed: Seed) -> str:

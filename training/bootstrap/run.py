@@ -31,7 +31,7 @@ Progress = Callable[[Tally, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended."""
+    """Result of a run."""
 
     tally: Tally
     seeds: int
@@ -142,7 +142,7 @@ class _Run:
         return Result(tally, self._seeds, budget)
 
     def _is_done(self, shard: Shard) -> bool:
-        """Whether a shard is written and nothing is left to ask for; counts its seeds if so."""
+        """Return whether a shard is complete; count its seeds if so."""
         if not self._folder.has_outcomes(shard):
             return False
         found = Tally()

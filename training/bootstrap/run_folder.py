@@ -99,7 +99,7 @@ class RunFolder:
         _write_whole(self.path / FACTS_FILE, [text])
 
     def has_seeds(self) -> bool:
-        """Whether seeds have been drawn."""
+        """True if seeds have been drawn."""
         return (self.path / COUNTS_FILE).exists()
 
     def write_seeds(self, seeds: Iterable[Seed], counts: Mapping[str, Json]) -> None:
@@ -158,7 +158,7 @@ class RunFolder:
         _write_whole(self._outcomes_path(shard.number), lines)
 
     def has_outcomes(self, shard: Shard) -> bool:
-        """Whether a shard is written."""
+        """Return whether a shard is written."""
         return self._outcomes_path(shard.number).exists()
 
     def outcomes(self) -> Iterator[Outcome]:

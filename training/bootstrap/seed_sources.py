@@ -1,4 +1,4 @@
-"""Where seeds come from: released instruction sets, our gold sets' other halves, your own file.
+"""Sources of seeds: released instruction sets, our gold sets' other halves, your own file.
 
 The schemas of VideoInstruct-100K and VideoChat2-IT are those that their training code reads;
 that of VCG-Plus-112K is the one that its loader reads. Fields that a release has beside those are

@@ -1,4 +1,4 @@
-"""Which drafts are no responses: empty ones, copies, and those that say what they deserve.
+"""Checks for unusable drafts: empty ones, copies, and those that state their own rating.
 
 And which texts are no rubrics: those without a line for each rating.
 """

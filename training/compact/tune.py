@@ -47,7 +47,7 @@ _NEAR, _FAR = 0, 1  # captions of a group whose mean places it among the others
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """How an encoder is tuned.
+    """Settings for tuning an encoder.
 
     Attributes:
         steps: batches.
@@ -74,7 +74,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where tuning stands: steps done, and the losses of the last one."""
+    """State of tuning: steps done, and the losses of the last one."""
 
     step: int
     steps: int

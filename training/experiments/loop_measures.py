@@ -191,7 +191,7 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
 
 
 def _is_wrong(rated: Rated) -> bool:
-    """Whether the accepted response to a target deserves another rating."""
+    """Return whether the accepted response to a target deserves another rating."""
     return rated.accepted and rated.attempts[-1].draft.truth != rated.target
 
 

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.analysis.annotation_sheet import filled_rows, texts_hash
-from videojudge_bench.errors import DataError
+from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.metrics.within import Within
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.rows import responses_of
+from videojudge_bench.training.bootstrap.run_folder import FACTS_FILE, RunFolder
 
 LETTERS = "ABCDE"
 RESAMPLING = Resampling()
@@ -56,7 +57,7 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """What was said of the responses to one instruction.
+    """Verdicts on the responses to one instruction.
 
     Attributes:
         blind: the responses.
@@ -71,7 +72,7 @@ class Ordered:
 
 @dataclass(frozen=True)
 class OrderCheck:
-    """How the blind orders agree with the labels.
+    """Agreement of the blind orders with the labels.
 
     Attributes:
         metrics: with 95 % intervals over resampled videos: `tau`, the mean over instructions of
@@ -104,6 +105,22 @@ def _name(key: str) -> str:
         return {TAU: "Kendall's tau with the labels", EXACT: "exactly the labels' order"}[key]
     low, high = pair.split("_")
     return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
+
+
+def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
+    """Return the responses of the folder of a bootstrap, as `blinded` draws them.
+
+    Raises:
+        ConfigError: it is no such folder, or no instruction has all five responses.
+    """
+    if limit < 1:
+        raise ConfigError(f"--limit: expected 1 or more, got {limit}")
+    if not (data / FACTS_FILE).is_file():
+        raise ConfigError(f"{data} has no {FACTS_FILE}; give the output of `videojudge bootstrap`")
+    blinds = blinded(RunFolder(data).outcomes(), limit, seed=seed)
+    if not blinds:
+        raise ConfigError(f"{data} has no instruction with all five responses to put in order")
+    return blinds
 
 
 def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
@@ -199,7 +216,7 @@ class _Row(BaseModel):
 
 
 class OrderKey(BaseModel):
-    """What the responses of a sheet are labelled with.
+    """Labels of the responses of a sheet.
 
     Attributes:
         rows: by id, the video, the rating of each answer from A on, and a hash of the texts.

@@ -108,7 +108,7 @@ def _metrics(entry: Mapping[str, Json]) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a trained model beside its recipe.
+    """Facts about a trained model beside its recipe.
 
     Attributes:
         data_hash: of the rows of all stages.

@@ -57,7 +57,7 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Shared:
-    """What rows of one video share, counted behind the video.
+    """Shared prefix of the rows of one video, counted behind the video.
 
     Attributes:
         prefix: tokens that all of them begin with.
@@ -68,7 +68,7 @@ class Shared:
     groups: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 
     def tokens(self, rows: Sequence[Encoded]) -> int:
-        """How many tokens the packed row has behind the video."""
+        """Number of tokens of the packed row behind the video."""
         inner = sum(
             len(shared) + sum(rows[n].tokens - len(self.prefix) - len(shared) for n in members)
             for members, shared in self.groups

@@ -1,4 +1,4 @@
-"""Which rows are trained on, and how they are packed: known before any video is decoded."""
+"""Selection and packing of the training rows, before any video is decoded."""
 
 from __future__ import annotations
 
@@ -58,24 +58,24 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on."""
+    """Training data of a run."""
 
     bundles: tuple[Bundle, ...]
     dropped: tuple[Dropped, ...]
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return sum(len(bundle.rows) for bundle in self.bundles)
 
     @property
     def tokens(self) -> int:
-        """How many tokens go through the model in one epoch."""
+        """Number of tokens in one epoch."""
         return sum(bundle.tokens for bundle in self.bundles)
 
     @property
     def separate_tokens(self) -> int:
-        """How many there were without packing."""
+        """Number of tokens in one epoch without packing."""
         return sum(bundle.separate_tokens for bundle in self.bundles)
 
 
@@ -167,7 +167,7 @@ def _bundles(
 
 
 def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Path]:
-    """Where each row's video lies; a row that does not say has the file `<video id>.<ext>`."""
+    """Return the video file of each row; by default `<video id>.<ext>`."""
     by_id = find_videos(folder) if folder is not None else {}
     return {
         row.id: by_id.get(row.video_id, video_path(row, folder))
@@ -178,7 +178,7 @@ def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Pat
 
 
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
-    """What is taken of each video, and why nothing can be taken of the others."""
+    """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Size] = {}
     failed: dict[Path, str] = {}

@@ -1,4 +1,4 @@
-"""What a training run is to do: recipes in YAML, checked at the border, every problem at once.
+"""Options of a training run: recipes in YAML, validated with all problems reported at once.
 
 A recipe has the sections below. `stages` may list several trainings, each going on with the
 weights of the one before; what a stage does not say, the sections beside it say.
@@ -91,6 +91,11 @@ def recipes() -> list[str]:
     return recipes_in(RECIPES_FOLDER)
 
 
+def configurations() -> list[Path]:
+    """Return our configurations of accelerate."""
+    return sorted((Path(__file__).parents[1] / "accelerate").glob("*.yaml"))
+
+
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some options changed.
 
@@ -147,10 +152,10 @@ def _together(model: ModelOptions, stages: Sequence[Stage]) -> list[str]:
 def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]]:
     if listed is None:
         if changes:
-            raise ConfigError(f"--set {changes[0]!r}: the recipe has no stages")
+            raise ConfigError(f"--override {changes[0]!r}: the recipe has no stages")
         return [{}]
     if not isinstance(listed, list) or not all(isinstance(stage, dict) for stage in listed):
-        raise ConfigError("stages: it is a list of sections with a `name`")
+        raise ConfigError("stages: expected a list of sections with a `name`")
     found = {str(stage.get("name")): stage for stage in listed}
     for change in changes:
         key, _, value = change.partition("=")
@@ -158,15 +163,15 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
         name, _, inner = rest.partition(".")
         if name not in found or not inner:
             raise ConfigError(
-                f"--set {change!r}: it is stages.NAME.SECTION.OPTION=VALUE, and the stages are "
-                f"{', '.join(found)}"
+                f"--override: expected stages.NAME.SECTION.OPTION=VALUE, got {change!r}; the "
+                f"stages are {', '.join(found)}"
             )
         make_change(found[name], f"{inner}={value}")
     return listed
 
 
 def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[str, object]:
-    """What a stage says, on top of what is said for all."""
+    """Settings of a stage, on top of those of all stages."""
     merged: dict[str, object] = {**shared, **stage}
     for name in _STAGED:
         below, above = shared.get(name), stage.get(name)

@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a stage is trained and measured on."""
+    """Training and validation data of a stage."""
 
     train: Plan
     validation: Plan | None

@@ -61,7 +61,7 @@ _ALWAYS: Mapping[str, object] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage is evaluated on."""
+    """Validation data of a stage."""
 
     dataset: BundleDataset | None
     validation: Validation | None
@@ -312,7 +312,7 @@ def rows_at_once(stage: Stage, rows: int) -> int:
 
 
 def _checkpointing() -> str:
-    """What the argument is called: transformers 5.24 has a new name for it."""
+    """Name of the argument: transformers 5.24 renamed it."""
     new = "activation_checkpointing"
     known = {field.name for field in fields(TrainingArguments)}
     return new if new in known else "gradient_checkpointing"

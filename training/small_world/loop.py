@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 
 
 class LoopFolder:
-    """Where the parts of a loop lie, as the module's docstring says."""
+    """Folders of a loop, as the module's docstring says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -86,8 +86,8 @@ def run_loop(
             with _timed(say, f"judging, {name}"):
                 _lmms_eval(loop, options)
         results = ("--results", str(loop.results))
-        _call("videojudge", "leaderboard", "add", str(loop.journal), *results, "--replace")
-        _call("videojudge", "leaderboard", *results)
+        _call("videojudge", "leaderboard", "add", str(loop.journal), *results, "--overwrite")
+        _call("videojudge", "leaderboard", "build", *results)
     return loop
 
 

@@ -1,4 +1,4 @@
-"""What is true in the small world: scenes, questions, right answers and wrong ones.
+"""Ground truth of the small world: scenes, questions, right answers and wrong ones.
 
 A video has four corners and four steps. In every corner lies one colour above one to three bars; in
 every step one thing of one colour moves in one direction. Each of four kinds of questions asks for
@@ -75,7 +75,7 @@ Words = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is true of a video.
+    """Ground truth of a video.
 
     Attributes:
         video_id: part, domain and number; nothing that was asked.

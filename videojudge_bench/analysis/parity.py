@@ -121,7 +121,8 @@ class Parity:
         if far:
             worst = max(far, key=lambda item: item.difference or 0.0)
             found.append(
-                f"{len(far)} of {count} scores differ, by up to {worst.difference:.3g} ({worst.id})"
+                f"{len(far)} of {count} scores differ too much, by up to {worst.difference:.3g} "
+                f"({worst.id})"
             )
         if len(one_sided) > len(failed):
             found.append(f"{len(one_sided)} of {count} items have a verdict from one judge alone")

@@ -1,4 +1,4 @@
-"""What the verdicts on pairs say: who wins against whom, and whether the order decided it."""
+"""Summary of verdicts on pairs: win rates, ties and order consistency."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What pairs got."""
+    """Results of pairs."""
 
     duels: tuple[Duel, ...]
     overall: Mapping[str, Metric]

@@ -1,4 +1,4 @@
-"""What the verdicts say of each system: means, intervals by video, paired tests."""
+"""Summary of verdicts by system: means, intervals by video, paired tests."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class SystemDifference:
 
 @dataclass(frozen=True)
 class Summary:
-    """What single answers got."""
+    """Results of single answers."""
 
     systems: tuple[SystemScore, ...]
     differences: tuple[SystemDifference, ...]

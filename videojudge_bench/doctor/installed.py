@@ -25,6 +25,9 @@ _OPTIONAL: Mapping[str, str] = {
     "peft": "adapter=… of judges that run a model",
     "bitsandbytes": "quantization=8bit or 4bit",
     "ray": "videojudge bootstrap --executor ray",
+    "fastapi": "videojudge serve",
+    "uvicorn": "videojudge serve",
+    "prometheus-client": "videojudge serve",
 }
 
 

@@ -10,7 +10,7 @@ from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_requests import FEATURES
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
-from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
+from videojudge_bench.judges.engines.server_check import CHECKED, ServerFacts, check_server
 
 _MODELS_SHOWN = 5
 
@@ -28,16 +28,16 @@ def _server(address: str, model: str | None) -> Finding:
     except ConfigError as error:
         shown = str(without_secrets({"address": address})["address"])
         return Finding(shown, "broken", str(error))
-    refused = {refusal.feature: refusal for refusal in facts.refusals}
+    refused = {refusal.features[0]: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
         "model": facts.model,
         "seconds": round(facts.seconds, 3),
         "logprobs": facts.logprobs,
-        **{feature: feature not in refused for feature in FEATURES},
+        **{feature: feature not in refused for feature in CHECKED},
         **facts.says,
     }
-    taken = [name for feature, name in FEATURES.items() if feature not in refused]
+    taken = [FEATURES[feature] for feature in CHECKED if feature not in refused]
     found = (
         f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}; it "
         f"takes {', '.join(taken) or 'text alone'}"

@@ -99,7 +99,7 @@ def read(name: str) -> StoredSet:
         shape=kept.shape,
         licence=kept.licence,
         source=kept.source,
-        how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --replace",
+        how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --overwrite",
         scale=RatingScale(*kept.scale),
         data=kept.data,
         systems=kept.systems,

@@ -1,4 +1,4 @@
-"""What the verbs of `videojudge data` do: each function returns what is to be printed."""
+"""Work of the verbs of `videojudge data`: each function returns what is printed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _known() -> dict[str, dict[str, dict[str, int | str]]]:
 
 
 def _expected(gold_set: GoldSet) -> Facts:
-    """What is known beforehand of a set in the form that is here; nothing of a user's own."""
+    """Return what is known of a set in the form that is here; nothing of a user's own."""
     info = gold_set.info
     known = _known()["full" if info.has_dev else "samples"]
     if info.name in known or not info.has_dev:

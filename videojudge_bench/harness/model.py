@@ -40,7 +40,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
     """Runs a judge on the tasks `videojudge_*`.
 
     Args:
-        judge: name of a judge, or `module:Class`; `videojudge judges` lists them.
+        judge: name of a judge, or `module:Class`; `videojudge judges list` lists them.
         references: how many references an item shows: 0, 1, … or `all`. By default all for a
             judge that requires references, and none for any other.
         videos: folder with the video files, `<video id>.<extension>`.

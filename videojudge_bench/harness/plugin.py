@@ -1,4 +1,4 @@
-"""What lmms-eval loads when it starts: the model manifest, and the hooks for all else that we add.
+"""Entry point of lmms-eval: the model manifest, and the hooks for all else that we add.
 
 lmms-eval finds models by entry point but has none for tasks and none for its judges of answers
 (`lmms_eval.llm_judge`), so the same entry point arranges that its `TaskManager` indexes our folder

@@ -27,7 +27,7 @@ COUNT_KEY = "n"
 
 
 class Record(TypedDict, total=False):
-    """What is logged per sample: the judgement's JSON form beside its gold.
+    """Return what is logged per sample: the judgement's JSON form beside its gold.
 
     It has no key `score`: lmms-eval would average it and print the result as a standard error.
     """

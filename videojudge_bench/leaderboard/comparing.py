@@ -16,6 +16,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import read_json
 from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.leaderboard.shown import gold_text, response_text, verdict_text
 from videojudge_bench.leaderboard.stored import StoredRun
 from videojudge_bench.metrics.asked import count_against
 from videojudge_bench.metrics.bootstrap import Resampling
@@ -44,6 +45,54 @@ class Compared:
     interval: tuple[float, float] | None
     flips: tuple[Flip, ...]
     n_both: int
+
+    def test_row(self) -> dict[str, str]:
+        """Return the test as a row of text."""
+        test, interval = self.test, "no interval: fewer than 20 videos"
+        if self.interval is not None:
+            interval = "[{:+.3f}, {:+.3f}]".format(*self.interval)
+        return {
+            "statistic": test.statistic,
+            self.a.name: f"{test.a:.3f}",
+            self.b.name: f"{test.b:.3f}",
+            "difference": f"{test.difference:+.3f}",
+            "95 %": interval,
+            "p": f"{test.p_value:.4f}",
+            "n": str(test.n),
+            "videos": str(test.n_videos),
+        }
+
+    def nearer(self) -> tuple[int, int, int]:
+        """Return on how many items each judge is nearer to gold, and on how many both alike."""
+        nearer_b = sum(flip.gain > 0 for flip in self.flips)
+        return len(self.flips) - nearer_b, nearer_b, self.n_both - len(self.flips)
+
+    def flip_rows(self, most: int) -> list[dict[str, str]]:
+        """Return the so many items that flipped most as rows of text."""
+        rows = list[dict[str, str]]()
+        for flip in self.flips[: max(0, most)]:
+            example = self.a.gold_set.by_id[flip.item_id]
+            row = {"item": flip.item_id, "gold": gold_text(example.gold)}
+            for run in (self.a, self.b):
+                row[run.name] = verdict_text(run.judgements[flip.item_id].verdict)
+            rows.append({**row, "response": response_text(example.item)})
+        return rows
+
+    def to_json(self, items: int) -> dict[str, Json]:
+        """Return the comparison, with the so many items that flipped most."""
+        low, high = self.interval or (None, None)
+        return {
+            "task": self.a.info.task,
+            "judge_a": self.a.name,
+            "judge_b": self.b.name,
+            **vars(self.test),
+            "low": low,
+            "high": high,
+            "nearer_to_gold": dict(zip(("a", "b", "alike"), self.nearer(), strict=True)),
+            "flips": [
+                {"id": flip.item_id, "gain": flip.gain} for flip in self.flips[: max(0, items)]
+            ],
+        }
 
 
 def compare_runs(

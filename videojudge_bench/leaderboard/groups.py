@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from videojudge_bench import metrics
@@ -10,6 +10,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.leaderboard.tables import columns_of, title_of
 from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
 from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
 
@@ -81,6 +82,33 @@ def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) 
             videos = len({run.gold_set.by_id[i].item.video_id for i in asked})
             rows.append(GroupRow(run, label, value, videos, card))
     return sorted(rows, key=lambda row: order[row.value])
+
+
+def text_tables(
+    runs: Sequence[OpenRun], rows: Sequence[GroupRow], resamples: int
+) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Yield title, head and cells of a table of groups, and of one of the answering systems.
+
+    Args:
+        runs: on one form of one set.
+        rows: as `group_rows` returns them for these runs.
+        resamples: of videos, for the intervals of the systems.
+    """
+    info, label = runs[0].info, rows[0].label
+    columns = [key for key in columns_of(info) if key in rows[0].card.metrics]
+    head = (label, "judge", "refs", "n", "videos", *columns, "coverage")
+    yield f"{title_of(info)}; by {label}", head, [row.cells(columns) for row in rows]
+    if label != SYSTEM or not info.systems:
+        return
+    lines = [
+        system_cells(means, run)
+        for run in runs
+        for means in metrics.by_system(
+            run.gold_set, run.judgements, part=run.found.part, resamples=resamples
+        )
+    ]
+    head = ("judge", "refs", "system", "n", "mean gold", "mean of judge", "gold rank", "judge rank")
+    yield "The answering systems, best gold first", head, lines
 
 
 def system_cells(means: SystemMeans, run: OpenRun) -> list[str]:

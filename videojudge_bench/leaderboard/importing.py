@@ -20,12 +20,14 @@ from videojudge_bench.errors import ConfigError, DataError, NoDataError, Unknown
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import STRICT, numbered_rows, read_object
 from videojudge_bench.leaderboard.stored import (
+    RUN_FILE,
     Part,
     StoredRun,
     folder_name,
     gold_set_of,
     kept_info,
     overlap_of,
+    read_run,
 )
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.run import journal
@@ -43,7 +45,8 @@ ROUNDING = 2e-6
 class FoundRun:
     """Judgements found in a folder, with what is known of how they were made.
 
-    `data` is the form of the gold set that they are about: `full`, `sample-105`, …
+    `data` is the form of the gold set that they are about: `full`, `sample-105`, …; `served` what
+    servers said of themselves, in the order heard.
     """
 
     name: str
@@ -54,6 +57,7 @@ class FoundRun:
     on_scale: bool
     judge: Mapping[str, Scalar]
     judgements: Mapping[str, Judgement]
+    served: tuple[Mapping[str, str], ...] = ()
 
     def folder_name(self, name: str) -> str:
         """Return the name of the folder that keeps this run when its judge is called `name`."""
@@ -76,6 +80,7 @@ class _JournalFile(BaseModel):
     on_scale: bool
     judge: str
     signature: dict[str, Scalar]
+    served: tuple[dict[str, str], ...] = ()
 
 
 def find_runs(folder: Path) -> list[FoundRun]:
@@ -97,6 +102,33 @@ def find_runs(folder: Path) -> list[FoundRun]:
             "of lmms-eval (run it with --log_samples --output_path DIR, and give DIR)"
         )
     return found
+
+
+def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
+    """Check that no run which was made in another way is stored under a name.
+
+    Args:
+        folder: of the stored runs.
+        run: the run that is to be stored.
+        name: of its judge in the tables.
+
+    Raises:
+        ConfigError: one is, or one with more verdicts.
+    """
+    there = folder / run.gold_set / run.folder_name(name)
+    if not (there / RUN_FILE).exists():
+        return
+    other = read_run(there)
+    problem = ""
+    if dict(other.signature.judge) != dict(run.judge):
+        problem = "a run with another signature"
+    elif len(other.verdicts) > len(run.judgements):
+        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
+    if problem:
+        raise ConfigError(
+            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
+            "that one with --overwrite"
+        )
 
 
 def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
@@ -125,6 +157,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(found.judge),
+        served=found.served,
     )
 
 
@@ -206,6 +239,7 @@ def _from_journal(folder: Path) -> FoundRun:
         on_scale=facts.on_scale,
         judge=facts.signature,
         judgements=journal.last_judgements(folder),
+        served=facts.served,
     )
 
 

@@ -55,7 +55,7 @@ class OpenRun:
 
     @property
     def info(self) -> GoldSetInfo:
-        """What is known of the gold set."""
+        """Facts about the gold set."""
         return self.gold_set.info
 
     @property
@@ -78,7 +78,7 @@ class OpenRun:
 
     @cached_property
     def signature(self) -> Signature:
-        """How the run's numbers are made."""
+        """Signature of the run's numbers."""
         return Signature(self.measurement.signature(self.judgements), self.found.judge)
 
 

@@ -72,17 +72,17 @@ class Row:
 
     @property
     def verified(self) -> bool:
-        """Whether the numbers were worked out on this machine, from verdicts or ratings."""
+        """True if the numbers were computed on this machine, from verdicts or ratings."""
         return self.role != "published" and not self.self_reported
 
     @property
     def is_sample(self) -> bool:
-        """Whether the row is about a sample: it stands apart from the others."""
+        """True if the row is about a sample: it stands apart from the others."""
         return self.table[0]
 
     @property
     def table(self) -> Table:
-        """What the rows of one table have in common; tables of samples are the last ones."""
+        """Key that the rows of one table share; tables of samples are the last ones."""
         return _table_of(self.info)
 
     @property
@@ -242,7 +242,7 @@ def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[Paired
 
 
 def _human_rows(gold_set: GoldSet) -> list[Row]:
-    """What the raters reach among themselves, where they are people and it can be worked out."""
+    """Return the agreement among human annotators, where it can be computed."""
     if gold_set.info.kind != "human":
         return []
     key = metrics.primary_key(gold_set.info)

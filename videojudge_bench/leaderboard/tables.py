@@ -14,10 +14,8 @@ from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.markdown import code, inert
 from videojudge_bench._util.tabular import csv_text
 from videojudge_bench.goldsets.base import GoldSetInfo
-from videojudge_bench.items import Gold, Item, NoGold, OptionGold, Pair, RatingGold
 from videojudge_bench.leaderboard.rows import Board, Row
 from videojudge_bench.leaderboard.stored import interval_of, number_of
-from videojudge_bench.verdicts import Rating, Unparsed, Verdict
 
 if TYPE_CHECKING:
     import pandas
@@ -142,6 +140,15 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
     return [rank, judge, shown, *(_cell(row, key) for key in columns)]
 
 
+def text_table(rows: Sequence[Row]) -> tuple[str, tuple[str, ...], list[list[str]]]:
+    """Return title, head and cells of the table of a set, for the terminal."""
+    info = rows[0].info
+    columns, title = columns_of(info), title_of(info)
+    if rows[0].is_sample:
+        title += "; a sample, gold written by a model, not ranked"
+    return title, ("rank", "judge", "refs", *columns), [cells(row, columns) for row in rows]
+
+
 def _section(rows: Sequence[Row]) -> str:
     rows = [replace(row, judge=inert(row.judge)) for row in rows]
     info = rows[0].info
@@ -194,50 +201,3 @@ def _line(parts: Iterable[str]) -> str:
 
 def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-RESPONSE_CHARACTERS = 70
-
-
-def gold_text(gold: Gold) -> str:
-    """Return the mean rating, `correct` or `wrong`, the better of a pair; "" without gold."""
-    if isinstance(gold, RatingGold):
-        return number_text(gold.mean)
-    if isinstance(gold, OptionGold):
-        return "correct" if gold.correct else "wrong"
-    return "" if isinstance(gold, NoGold) else preference_text(gold.p_first)
-
-
-def verdict_text(verdict: Verdict) -> str:
-    """Return the rating, the preferred response with its probability, or `unparsed`."""
-    if isinstance(verdict, Unparsed):
-        return "unparsed"
-    if isinstance(verdict, Rating):
-        return number_text(verdict.value)
-    return preference_text(verdict.p_first)
-
-
-def response_text(item: Item | Pair, most: int = RESPONSE_CHARACTERS) -> str:
-    """Return the response, or both of a pair, in one line of about so many characters."""
-    if isinstance(item, Item):
-        return one_line(item.response, most)
-    return f"{one_line(item.first, most // 2)} ⟷ {one_line(item.second, most // 2)}"
-
-
-def number_text(value: float) -> str:
-    """Return a number with up to three significant decimals, without zeros at the end."""
-    return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.4g}"
-
-
-def preference_text(p_first: float) -> str:
-    """Return `first`, `second` or `tie`, with the probability of the first where it is one."""
-    choice = "tie" if p_first == 0.5 else "first" if p_first > 0.5 else "second"
-    return choice if p_first in (0.0, 0.5, 1.0) else f"{choice} ({p_first:.2f})"
-
-
-def one_line(text: str, most: int) -> str:
-    """Return the text on one line, cut with an ellipsis after so many characters."""
-    # What will not be shown is not worked through: a text may have millions of characters.
-    line = " ".join(text[: 4 * most + 100].split())
-    is_cut = len(line) > most or len(text) > 4 * most + 100
-    return line[: most - 1].rstrip() + "…" if is_cut else line

@@ -36,7 +36,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How many resamples an interval is made from, and the seed of their draws."""
+    """Number of resamples of an interval, and the seed of their draws."""
 
     resamples: int = 10_000
     seed: int = 0

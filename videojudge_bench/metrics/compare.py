@@ -1,4 +1,4 @@
-"""Whether two judges differ: paired permutation tests, Holm's correction, rank clusters.
+"""Tests of differences between judges: paired permutations, Holm's correction, rank clusters.
 
 This module turns judgements into what each statistic is made of; `permutation` does the numerics.
 """
@@ -32,7 +32,7 @@ from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, V
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two judges are apart on one gold set, and whether chance explains it.
+    """Difference of two judges on one gold set, with its permutation test.
 
     Attributes:
         statistic: what was compared.
@@ -219,7 +219,7 @@ def joint_units(
 
 
 def _is_complete(unit: JointUnit) -> bool:
-    """Whether all is parsed, and there are both orders of a pair, or options to choose from."""
+    """Return whether all is parsed, with both orders of a pair, or options to choose from."""
     if any(isinstance(verdict, Unparsed) for verdict in (*unit.a, *unit.b)):
         return False
     gold = unit.examples[0].gold

@@ -1,4 +1,4 @@
-"""How far a judge is from gold on single items: what to look at first."""
+"""Distance of a judge from gold on single items."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Flip:
 
     @property
     def gain(self) -> float:
-        """How much nearer the second judge is to gold; negative where the first is nearer."""
+        """Advantage of the second judge in distance from gold; negative if the first is nearer."""
         return self.a - self.b
 
 

@@ -61,7 +61,7 @@ def difference_interval(
 
 
 def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
-    """What the statistic is among, and as little else as can be."""
+    """Smallest set of statistics that holds the wanted one."""
     if statistic.startswith("emscore_"):
         return stats.emscore(rated)[:1]
     if statistic in ("mae", "rmse"):

@@ -38,7 +38,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a prompt asks for beside the verdict, and by what.
+    """Parts that a prompt asks for beside the verdict.
 
     Attributes:
         feedback: a reasoning between `<thinking>` tags before the verdict.

@@ -214,7 +214,7 @@ def _answers(run: OpenRun) -> list[tuple[Example, Verdict]]:
 
 
 def _options_by_score(runs: Sequence[OpenRun]) -> Figure | None:
-    """How often an option is the correct one, by the tenth of the scores that it is in."""
+    """Return the share of correct options in each tenth of the scores."""
     cases: list[list[_Case]] = []
     for run in runs:
         answers = _answers(run)
@@ -308,7 +308,7 @@ def _pair_case(example: Example, verdict: Verdict) -> _Case:
 
 
 def _preference_calibration(runs: Sequence[OpenRun]) -> Figure | None:
-    """How often the first response is better, by the probability that the judge gives to it."""
+    """Return the share of better first responses by the judge's probability for them."""
     places = [0.1, 0.3, 0.5, 0.7, 0.9]
     cases: list[list[_Case]] = []
     for run in runs:

@@ -8,7 +8,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.items import Example, Item
 from videojudge_bench.leaderboard.comparing import both_disagreements
 from videojudge_bench.leaderboard.opening import OpenRun
-from videojudge_bench.leaderboard.tables import gold_text, verdict_text
+from videojudge_bench.leaderboard.shown import gold_text, verdict_text
 from videojudge_bench.metrics.disagreement import disagreements
 from videojudge_bench.verdicts import Judgement, Unparsed
 
@@ -113,7 +113,7 @@ def _cell(judgement: Judgement | None, far: float | None, most: int) -> Json:
 
 
 def _most_characters(runs: Sequence[OpenRun], order: Sequence[str]) -> int:
-    """How much of a text is shown, so that many long ones do not make the page slow."""
+    """Return the characters shown of a text, so that many long ones keep the page fast."""
     by_id = runs[0].gold_set.by_id
     total = sum(
         min(len(text), MOST_CHARACTERS)

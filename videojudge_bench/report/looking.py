@@ -1,4 +1,4 @@
-"""What only the worst disagreements are shown with: the frames of the video and the prompt."""
+"""Frames and prompts of the worst disagreements."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _number(run: StoredRun, key: str) -> str:
 
 def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str, Json]:
     if worst < 0:
-        raise ConfigError(f"--worst {worst}: it is a number from 0 up")
+        raise ConfigError(f"--worst {worst}: expected a number from 0 up")
     far = disagreements_of(runs)
     order = worst_first(runs, far)
     chosen = order[:worst]
@@ -158,7 +158,7 @@ def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str
 
 
 def _unit(runs: Sequence[OpenRun]) -> str:
-    """What a disagreement is counted in."""
+    """Return the unit of a disagreement."""
     if runs[0].info.shape == "ratings":
         return "points" if all(run.found.on_scale for run in runs) else "places, 0 to 1"
     return "0 to 1"
@@ -173,8 +173,10 @@ def parity_page(
     facts: Rows,
     findings: Rows,
     items: tuple[Sequence[str], Rows],
+    *,
+    notes: Sequence[str],
 ) -> Page:
-    """Return the page."""
+    """Return the page of a parity; the last of `findings` is its result."""
     *found, (_, result) = findings
     head, rows = items
     return Page(
@@ -183,8 +185,8 @@ def parity_page(
         runs=[f"{letter}: {name}" for letter, name in zip("AB", judges, strict=True)],
         facts=[Fact(name, values) for name, *values in facts],
         tables=[
-            Table("The comparison", ("", ""), found),
+            Table("The comparison", ("of both", "finding"), found),
             Table("Items, those that differ first", head, rows),
         ],
-        notes=[f"Made by videojudge-bench {__version__}."],
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
     )

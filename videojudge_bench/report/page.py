@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows; parts that are empty are left out.
+    """Content of a page; empty parts are left out.
 
     Attributes:
         title: of the page.
@@ -105,7 +105,7 @@ def embedded(value: Json) -> Markup:
 
 
 def _policy(style: str, script: str) -> str:
-    """What a browser may load and run: this very style and script, and pictures in the page."""
+    """Content security policy of the page: its own style and script, and inline pictures."""
     return "; ".join(
         [
             "default-src 'none'",

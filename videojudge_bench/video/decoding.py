@@ -157,7 +157,7 @@ def _written(
 
 @dataclass(frozen=True)
 class Size:
-    """What a policy takes of a video.
+    """Frames that a policy takes of a video.
 
     Attributes:
         frames: how many, those of a damaged end left out.

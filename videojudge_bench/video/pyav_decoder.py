@@ -99,7 +99,7 @@ class _Damage:
             self._keyframe_in = packet.pts
 
     def spoils(self, frame: VideoFrame) -> bool:
-        """Whether the next frame is damaged, by the decoder's word or by what it builds on."""
+        """Return whether the next frame is damaged, by the decoder's flags or by its references."""
         from av.video.frame import PictureType
 
         if frame.is_corrupt:
