@@ -113,7 +113,11 @@ def test_a_training_has_a_recipe_a_configuration_and_a_batch_that_can_be_dealt_o
 
 
 @pytest.mark.parametrize("command", EVALUATIONS, ids=lambda c: c[4].split(",")[1])
-def test_an_evaluation_names_judges_options_and_tasks_that_exist(command: list[str]) -> None:
+def test_an_evaluation_names_judges_options_and_tasks_that_exist(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gold_videos").mkdir()
+    monkeypatch.chdir(tmp_path)
     launcher.check(launcher._asked(command[1:]))
     assert {word for word in command if word[:2] == "--"} <= FLAGS_OF_THE_HOST
 

@@ -119,7 +119,7 @@ def test_a_run_without_rubrics_is_refused(tmp_path: Path) -> None:
             "option rubric: none); run a judge with rubric=write"
         )
         judged(gold_set, tmp_path, engine=DEAF, rubric="write")
-        with pytest.raises(ConfigError, match=r"got 2: .*_scenes.*; .*_scenes.*Give the fo"):
+        with pytest.raises(ConfigError, match=r"expected one run, got 2: .*_scenes.*; .*_scenes.*"):
             only_run(tmp_path)
 
 

@@ -91,7 +91,7 @@ def test_calibrate_wants_one_run(journal_root: Path, capsys: pytest.CaptureFixtu
     assert main(["calibrate", str(journal_root)]) == 2
     error = capsys.readouterr().err
     name = "random on videojudge_tinyboard, 0 references"
-    assert f"holds 2 runs: {name}; {name}. A map is fitted for one; give its folder" in error
+    assert f"expected one run, got 2: {name}; {name}. Give the folder of one" in error
     one = next(path for path in (journal_root / "tinyboard").iterdir())
     assert main(["calibrate", str(one), "--output", str(journal_root / "no" / "map.json")]) == 2
     assert "there is no folder" in capsys.readouterr().err

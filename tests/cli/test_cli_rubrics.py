@@ -118,7 +118,7 @@ def test_from_the_replies_of_one_judge_to_the_rubrics_of_another(
     assert error_of(capsys, "swapped", other, own) == (
         "the first run has swap_rubrics=true; give it second"
     )
-    assert "holds 3 runs" in error_of(capsys, "extract", tmp_path / "runs", "-o", "x")
+    assert "expected one run, got 3" in error_of(capsys, "extract", tmp_path / "runs", "-o", "x")
 
 
 def test_half_a_character_in_a_reply_spoils_no_file(

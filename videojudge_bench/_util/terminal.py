@@ -15,6 +15,9 @@ _TURNS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _AS_WRITTEN = {code: f"\\u{code:04x}" for code in (*_COMMANDS, *_TURNS)}
 
 
+_FEWEST_COLUMNS = 4
+
+
 @dataclass
 class Settings:
     """Settings of the command that runs; `quiet` leaves out progress and notes."""
@@ -58,10 +61,19 @@ def warn(text: str, *, program: str = "videojudge") -> None:
         sys.stderr.flush()
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
-    """Print a table.
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", fold: bool = False
+) -> None:
+    """Print a table, as wide as the terminal or COLUMNS.
 
-    In a pipe lines are not folded, so that grep and awk work, unless COLUMNS is set.
+    In a pipe without COLUMNS lines are not folded, so that grep and awk work.
+
+    Args:
+        head: the titles of the columns.
+        rows: their cells.
+        title: of the table.
+        fold: whether cells are folded where a table is too wide; otherwise its last columns are
+            left out first, down to four, and a line says which.
     """
     from rich import box
     from rich.console import Console
@@ -72,22 +84,32 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = ""
         return Text(printable(cell))  # of a str, rich would obey [red] and :smile:
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 400
+    console = Console(width=width, highlight=False)
+    lines = [[shown(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(cell.cell_len for cell in column) + 2 for column in zip(*lines, strict=True)]
+    kept = len(widths)
+    while not fold and kept > _FEWEST_COLUMNS and sum(widths[:kept]) + 2 > console.width:
+        kept -= 1
     heading = shown(title) if title else None
     grid = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in head:
-        grid.add_column(shown(name))
-    for row in rows:
-        grid.add_row(*map(shown, row))
-    Console(width=width, highlight=False).print(grid)
+    for cell in lines[0][:kept]:
+        grid.add_column(cell)
+    for line in lines[1:]:
+        grid.add_row(*line[:kept])
+    console.print(grid)
+    if kept < len(widths):
+        note(f"Left out, for want of room: {', '.join(head[kept:])}; COLUMNS=200 shows them.")
 
 
-def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "") -> None:
+def show(
+    rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "", fold: bool = False
+) -> None:
     """Print rows of the same keys as a table, or as JSON; a table has fractions in 3 decimals."""
     if as_json:
         say_json(list(map(dict, rows)))
         return
     cells = ([_cell(value) for value in row.values()] for row in rows)
-    table(tuple(rows[0]) if rows else (), cells, title=title)
+    table(tuple(rows[0]) if rows else (), cells, title=title, fold=fold)
 
 
 def _cell(value: object) -> str:

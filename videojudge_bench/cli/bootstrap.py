@@ -80,9 +80,8 @@ def bootstrap(
 
 
 def _run(options: BootstrapOptions, output: Path, executor: str, workers: int | None) -> int:
-    from videojudge_bench.training.bootstrap.finish import finish
     from videojudge_bench.training.bootstrap.live import progress, said_of
-    from videojudge_bench.training.bootstrap.run import run_bootstrap
+    from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
     try:

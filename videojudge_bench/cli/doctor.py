@@ -61,6 +61,6 @@ def doctor(
     if scan is not None:
         show(section_rows(sections[-1]), as_json=False, title=sections[-1].title)
         if problems := problem_rows(scan):
-            show(problems, as_json=False)
+            show(problems, as_json=False, fold=True)
     say(["Nothing is broken." if usable else "Something is BROKEN: see above."])
     return 0 if usable else EXIT_FAILED

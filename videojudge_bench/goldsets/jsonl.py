@@ -252,6 +252,8 @@ def data_error(
     errors = error.errors(include_url=False)
     # A misspelt field is both unknown and missing; only as an unknown one is it found in the file.
     near = {place: name for place, e in enumerate(errors) if (name := _nearest(e, [*known]))}
+    if len({*near.values()}) < len(near):
+        near = {}  # two for one: the row is of another kind
     place = next(iter(near), 0)
     first, more = errors[place], len(errors) - 1
     problem = _problem(first) + (f". Did you mean {near[place]!r}?" if near else "")

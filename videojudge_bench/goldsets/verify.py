@@ -188,12 +188,12 @@ def _list_row(name: str) -> dict[str, str]:
         examples, videos = str(len(gold_set.examples)), str(_count_videos(gold_set))
     return {
         "name": name,
-        "task": info.task,
+        "data here": here,
         "kind": info.kind,
         "shape": info.shape,
         "examples": examples,
         "videos": videos,
-        "data here": here,
+        "task": info.task,
         "licence": info.licence,
         "how to get": info.how_to_get,
     }
@@ -202,9 +202,9 @@ def _list_row(name: str) -> dict[str, str]:
 def _broken_row(name: str) -> dict[str, str]:
     return {
         "name": name,
-        "task": f"videojudge_{name}",
-        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
         "data here": f"broken: see videojudge data verify {name}",
+        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
+        "task": f"videojudge_{name}",
         **dict.fromkeys(("licence", "how to get"), "-"),
     }
 
