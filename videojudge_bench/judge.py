@@ -24,6 +24,8 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     the judge: `Overlap(lower=False)` is `--model_args judge=my_pkg:Overlap,lower=false`.
 
     Attributes:
+        name: in tables, journals and the signature, in place of the one it was asked for by: of a
+            judge that stands for another.
         requires: what an item must have; a gold set that cannot give it is `not applicable`.
         scale: the scale of the ratings, or None when the numbers only rank.
         abilities: `rate` for single responses, `prefer` for pairs.
@@ -38,6 +40,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         reader_version: of what reads verdicts out of replies; 0 for a judge that reads none.
     """
 
+    name: str = ""
     requires: frozenset[Need] = frozenset()
     scale: RatingScale | None = RatingScale(1, 5)
     abilities: frozenset[Ability] = frozenset({"rate", "prefer"})
@@ -55,7 +58,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether a verdict can depend on what else is in the set, which `fit` looks at."""
+        """True if a verdict can depend on what else is in the set, which `fit` is given."""
         return type(self).fit is not Judge.fit or self.fits_on_dev
 
     def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:  # noqa: B027 - optional
@@ -115,6 +118,14 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         A key that is also an argument replaces it: a file is better named by its content hash.
         """
         return {}
+
+    def server_statements(self) -> Sequence[Mapping[str, str]]:
+        """Return all that a server said of itself: name of the model, fingerprint, version.
+
+        In the order heard; two statements are a change. They are recorded with the run, and are no
+        part of its identity.
+        """
+        return ()
 
     def close(self) -> None:  # noqa: B027 - optional
         """Give back what the judge holds (a model, a connection)."""

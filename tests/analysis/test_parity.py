@@ -18,6 +18,7 @@ from videojudge_bench.analysis.prompt_difference import compare_prompts
 from videojudge_bench.cli.main import main
 from videojudge_bench.engine import (
     Capability,
+    Deliver,
     EngineError,
     Explanation,
     PromptGroup,
@@ -100,9 +101,10 @@ class Talker:
     def __init__(self, *, says: str = "four", reads: str = "plain") -> None:
         self._says, self._reads = says, reads
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         Talker.groups.append(group)
-        return REPLIES[self._says](group)
+        for number, reply in enumerate(REPLIES[self._says](group)):
+            await deliver(number, reply)
 
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         return [PROMPTS[self._reads]] * len(group.continuations)
@@ -119,8 +121,9 @@ class Mute:
 
     capabilities: frozenset[Capability] = frozenset()
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        return [Reply(FOUR, usage=Usage(12)) for _ in group.continuations]
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        for number in range(len(group.continuations)):
+            await deliver(number, Reply(FOUR, usage=Usage(12)))
 
     def settings(self) -> Mapping[str, Scalar]:
         return {}

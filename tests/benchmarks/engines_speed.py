@@ -40,6 +40,7 @@ from videojudge_bench.engine import (
     Prefix,
     PromptGroup,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.judges.tiny_qwen import TinySize, build
 
@@ -132,9 +133,9 @@ def behind_vllm(folder: str, frames: int) -> Engine:
 
 def with_engine(engine: Engine, clips: tuple[Path, Path], *, expected: bool) -> Cost:
     """Return what our engine costs on the second clip, after the first."""
-    asyncio.run(engine.complete(group_of(clips[0], expected=expected)))
+    asyncio.run(complete_all(engine, group_of(clips[0], expected=expected)))
     with _Clock() as clock:
-        replies = asyncio.run(engine.complete(group_of(clips[1], expected=expected)))
+        replies = asyncio.run(complete_all(engine, group_of(clips[1], expected=expected)))
     failed = [reply.reason for reply in replies if isinstance(reply, EngineError)]
     if failed:
         raise SystemExit(failed[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -10,10 +11,13 @@ from engine_bench import ITEMS, Bench
 from tiny_judges import VIDEOS
 
 from videojudge_bench.analysis.parity import compare_judges
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling, complete_all
+from videojudge_bench.items import Item
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.judges.tiny_qwen import SPECIAL_TOKENS, Family
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.verdicts import Rating
 
 pytest_plugins = ("engine_bench",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -118,7 +122,7 @@ def test_a_reply_can_be_begun(bench: Bench) -> None:
     here = TransformersEngine(
         pretrained=str(bench.judge), device="cpu", dtype="float32", max_frames=8
     )
-    (there,), (expected,) = (asyncio.run(e.complete(group)) for e in (engine, here))
+    (there,), (expected,) = (asyncio.run(complete_all(e, group)) for e in (engine, here))
     engine.close()
     here.close()
     assert isinstance(there, Reply), there
@@ -148,3 +152,14 @@ def _engine(bench: Bench) -> OpenAIEngine:
     return OpenAIEngine(
         pretrained=str(bench.judge), base_url=served.base_url, model=served.model, max_frames=8
     )
+
+
+def test_a_reply_is_held_to_a_form(bench: Bench) -> None:
+    """Without it, this judge writes its thinking whatever it is asked for."""
+    engine = _engine(bench)
+    judge = PromptedJudge(engine=engine, structured="regex", feedback=False, video="none")
+    (judgement,) = judge.judge([Item("a", "v", "What is it?", "a pig")])
+    engine.close()
+    assert re.fullmatch("<score>[1-5]</score>", judgement.reply)
+    assert isinstance(judgement.verdict, Rating)
+    assert judge.server_statements()[0].keys() == {"model", "system_fingerprint", "version"}

@@ -54,7 +54,7 @@ def trained_judge(folder: Path, family: Family) -> Path:
         _run("videojudge_bench.judges.tiny_qwen", str(base), "--family", family, *sizes)
         _write_rows(rows)
         own = {"model.pretrained": base, "data.rows": f"[{rows}]", "data.videos": VIDEOS}
-        changes = [w for k, v in {**_RECIPE, **own}.items() for w in ("--set", f"{k}={v}")]
+        changes = [w for k, v in {**_RECIPE, **own}.items() for w in ("--override", f"{k}={v}")]
         train = ("train", "--recipe", "smoke_cpu", "--output", str(judge), *changes)
         _run("videojudge_bench.cli", *train)
     return judge / "model"

@@ -100,6 +100,7 @@ PROMPTED: Mapping[str, Option] = {
     "pair_prompt": Option(_text("kind.jinja", KIND)),
     "pairs": Option("rate"),
     "lost_mass": Option(0.5, beside={"score": "expected"}),
+    "structured": Option("regex", beside={"engine": "openai", **SERVED}),
     "concurrency": Option(3, counts=False),
 }
 TRANSFORMERS: Mapping[str, Option] = {
@@ -180,6 +181,9 @@ JUDGES: Mapping[str, Mapping[str, Option]] = {
     "qwen3_vl": {"size": Option("2b", counts=False)},
     "text_llm": {"video": Option("none")},
     "openai": {"score": Option("expected")},
+    "remote": dict.fromkeys(
+        ("url", "token", "rows", "concurrency", "patience"), Option(1, counts=False)
+    ),
 }
 """Options that a judge has beside those of `PromptedJudge` and of its engine."""
 
@@ -221,7 +225,8 @@ def _inputs() -> Iterator[Input]:
         for name, option in options.items():
             yield _input(_ASKED[engine], name, option)
     for judge, options in JUDGES.items():
-        if judge != "scripted":  # its only option is its engine's
+        # The only option of the one is its engine's; tests/serving/ tries the other's on a server.
+        if judge not in ("scripted", "remote"):
             for name, option in options.items():
                 yield _input(judge, name, option)
 

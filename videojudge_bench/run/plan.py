@@ -29,7 +29,7 @@ AnyItem = Union[Item, Pair]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run may show and where it keeps its journal.
+    """Content that a run may show, and the folder of its journal.
 
     Attributes:
         references: how many references an item shows, or `all`; None shows all to a judge that
@@ -104,7 +104,7 @@ class Plan:
 
     @property
     def on_scale(self) -> bool:
-        """Whether the judge's ratings are on the gold set's scale."""
+        """True if the judge's ratings are on the gold set's scale."""
         return self.scale == self.gold_set.info.scale
 
     @property
@@ -147,8 +147,7 @@ class Plan:
 
         They count as failed: what is missing may be there next time.
         """
-        requires = self.built.judge.requires
-        where = f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
+        requires, where = self.built.judge.requires, self._videos_place
         found: dict[str, Judgement] = {}
         for item_id, item in items.items():
             reason = ""
@@ -173,8 +172,9 @@ class Plan:
             keys: of their judgements, by id.
             records: of the journal, by key.
         """
-        if not records.keys() >= set(keys.values()):
-            records = {**self._records_elsewhere(), **records}
+        known = records.keys() >= set(keys.values())
+        if not known and (elsewhere := self._records_elsewhere()):
+            records = {**elsewhere, **records}
         found: dict[str, Judgement] = {}
         for item_id, key in keys.items():
             if key in records:
@@ -200,6 +200,11 @@ class Plan:
         """Return a hash over the set's videos as they are now."""
         known = self._video_ids & self.view.videos.keys()
         return videos_hash({video_id: self.view.videos[video_id] for video_id in known})
+
+    @property
+    def _videos_place(self) -> str:
+        """Return where a missing video was looked for, in words."""
+        return f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
 
     @cached_property
     def _video_ids(self) -> frozenset[str]:

@@ -1,0 +1,42 @@
+"""Judges for the tests of the server: one that waits for a file, and one that breaks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from videojudge_bench import Item, Judge, Judgement, Pair, Rating
+
+
+class Gated(Judge):
+    """Rates by length, once a file is there; writes down the batches that it is given."""
+
+    scale = None
+    unsigned = frozenset({"gate", "log"})
+
+    def __init__(self, gate: str, log: str) -> None:
+        self._gate, self._log = Path(gate), Path(log)
+
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        batch = list(items)
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(" ".join(item.id for item in batch) + "\n")
+        while not self._gate.exists():
+            time.sleep(0.01)
+        for item in batch:
+            assert isinstance(item, Item)
+            yield Judgement(item.id, Rating(len(item.response)))
+
+
+class Watches(Judge):
+    """Requires a video, and says how many bytes it has."""
+
+    requires = frozenset({"video"})
+    scale = None
+
+    def rate(self, item: Item) -> Rating:
+        assert item.video is not None
+        if not item.video.stat().st_size:
+            raise ValueError(f"{item.video} is broken")
+        return Rating(item.video.stat().st_size)

@@ -1,0 +1,1 @@
+"""Judges behind a server, and judges as rewards."""

@@ -1,0 +1,103 @@
+"""Completions of a trainer as rows for a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.answers.reading import AnswerRow
+from videojudge_bench.errors import ConfigError
+
+_FIELDS = ("video_id", "video", "instruction", "references", "description")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A completion with what belongs to it.
+
+    Attributes:
+        answer: as a judge is asked about it.
+        truncated: the completion was cut off.
+        has_video: a video is named.
+    """
+
+    answer: AnswerRow
+    truncated: bool
+    has_video: bool
+
+
+def reward_row(
+    dataset: Mapping[str, object],
+    columns: Mapping[str, str],
+    index: int,
+    prompt: object,
+    completion: object,
+    *,
+    truncated: bool = False,
+) -> Row:
+    """Return the row of one completion.
+
+    Args:
+        dataset: columns of the dataset by name, each a list.
+        columns: names of columns by our fields, where they differ.
+        index: of the completion in the lists.
+        prompt: text, or messages; the instruction where no column holds it.
+        completion: text, or messages.
+        truncated: the completion was cut off.
+
+    Raises:
+        ConfigError: there is no instruction.
+        ValueError: a value is not what the field takes.
+    """
+    found = {field: _cell(dataset, columns.get(field, field), index) for field in _FIELDS}
+    videos = _cell(dataset, "videos", index)  # ms-swift: paths, of which the judge shows the first
+    if found["video_id"] is None and isinstance(videos, Sequence) and videos:
+        found["video_id"] = PurePath(str(videos[0])).stem
+    has_video = found["video_id"] is not None or found["video"] is not None
+    instruction = text_of(found["instruction"]) if found["instruction"] else last_user_text(prompt)
+    if not instruction:
+        raise ConfigError(
+            "expected an instruction for the judge: a column `instruction` (verl: in extra_info, "
+            "where `question` serves too), or a prompt with a message of the user; got none"
+        )
+    if not has_video:  # rows of one prompt are a group all the same
+        found["video_id"] = f"prompt-{content_hash(instruction)[:16]}"
+    given = found.pop("references")
+    references = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    kept = {field: str(value) for field, value in found.items() if value is not None}
+    kept["instruction"] = instruction
+    answer = AnswerRow.model_validate(
+        {
+            **kept,
+            "response": text_of(completion),
+            "references": tuple(str(each) for each in references if str(each).strip()),
+        }
+    )
+    return Row(answer, truncated, has_video)
+
+
+def text_of(content: object) -> str:
+    """Return the text of a completion, of a message's content, or of messages."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        return text_of(content.get("text") or content.get("content") or "")
+    if isinstance(content, Sequence):
+        return "\n".join(text for part in content if (text := text_of(part)))
+    return ""
+
+
+def last_user_text(prompt: object) -> str:
+    """Return the text of the last message of the user; a prompt that is text is that text."""
+    if isinstance(prompt, str) or not isinstance(prompt, Sequence):
+        return text_of(prompt)
+    said = [m for m in prompt if isinstance(m, Mapping) and m.get("role") == "user"]
+    return text_of(said[-1]) if said else ""
+
+
+def _cell(dataset: Mapping[str, object], name: str, index: int) -> object:
+    column = dataset.get(name)
+    is_list = isinstance(column, Sequence) and not isinstance(column, str)
+    return column[index] if is_list and index < len(column) else None  # type: ignore[index,arg-type]
