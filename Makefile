@@ -49,9 +49,9 @@ demo: $(STAMP) $(TINY)  ## judge real captions and real videos, and print the le
 	@echo "Judging real videos with lmms-eval's own qwen2_5_vl, weights tiny and random: it sees frames and talks nonsense ($(OUT)/qwen.log)"
 	@$(LMMS_EVAL) --model qwen2_5_vl --model_args $(TINY_ARGUMENTS) --device cpu --gen_kwargs max_new_tokens=24 --limit 4 --log_samples \
 	  --tasks $(SAMPLES) --output_path $(OUT)/qwen > $(OUT)/qwen.log 2>&1 || { tail -n 30 $(OUT)/qwen.log; exit 1; }
-	@$(BIN)/videojudge leaderboard add $(OUT)/journal --results $(OUT)/results --replace
-	@$(BIN)/videojudge leaderboard add $(OUT)/qwen --results $(OUT)/results --replace
-	@$(BIN)/videojudge leaderboard --results $(OUT)/results
+	@$(BIN)/videojudge leaderboard add $(OUT)/journal --results $(OUT)/results --overwrite
+	@$(BIN)/videojudge leaderboard add $(OUT)/qwen --results $(OUT)/results --overwrite
+	@$(BIN)/videojudge leaderboard build --results $(OUT)/results
 	@echo "lmms-eval's own results are in $(OUT)/lmms_eval and $(OUT)/qwen, the journals in $(OUT)/journal."
 
 $(TINY): $(STAMP)
@@ -81,9 +81,10 @@ test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vll
 torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
 
-check: $(STAMP)  ## lint, types, layers
+check: $(STAMP)  ## lint, words, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/house_words.py
 	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .
@@ -93,7 +94,7 @@ bench: $(STAMP)  ## measure speed; writes results/benchmarks/
 	$(BIN)/python tests/benchmarks
 
 leaderboard: $(STAMP)  ## build results/leaderboard.{md,csv,json} and index.html from results/runs/
-	$(BIN)/videojudge leaderboard
+	$(BIN)/videojudge leaderboard build
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build out *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""What a folder of Qwen2.5-VL or Qwen3-VL holds beside weights and vocabulary, in the hub's form.
+"""Configuration files of a Qwen2.5-VL or Qwen3-VL folder, in the hub's format.
 
 The hub's form of today is the one that both transformers 4.57 and 5 read (run with 4.57.1 and
 5.23.0): a folder that transformers 5 saves by itself does not load under 4.57.
@@ -88,7 +88,7 @@ def _least_pixels(family: Family) -> int:
 
 @dataclass(frozen=True)
 class TinySize:
-    """How large a tiny model is.
+    """Size of a tiny model.
 
     Attributes:
         vocabulary: tokens at most, special ones included; fewer where the texts give no more.

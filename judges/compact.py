@@ -6,27 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videojudge_bench._util.hashing import file_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
-from videojudge_bench.judges.compact_encoder import (
-    MAX_TOKENS,
-    CompactEncoder,
-    packaged_weights,
-    read_weights,
-)
-from videojudge_bench.judges.compact_form import LEAVE_ONE_OUT, NEAREST, EncodedText, References
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.compact_encoder import EncodedText, References
 
 DTYPES = ("float32", "bfloat16")
 _CHUNK_ITEMS = 512
 
 
 class Compact(Judge):
-    """How far references bear a response out, about -0.3 to 1; trained on no rating.
+    """Support of a response by its references, about -0.3 to 1; trained on no rating.
 
     Compares the response with one or more references by a sentence encoder of 23 million weights
     that travels with the package in eight bits: no download, no GPU. The more references, the
@@ -48,15 +45,17 @@ class Compact(Judge):
     def __init__(
         self, *, weights: str | None = None, dtype: str = "float32", batch_size: int = 64
     ) -> None:
+        from videojudge_bench.judges import compact_encoder as encoder  # needs numpy
+
         if dtype not in DTYPES:
             raise UnknownNameError("dtype", dtype, DTYPES)
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}: at least one text has to be encoded")
-        self._path = packaged_weights() if weights is None else Path(weights).expanduser()
-        read = read_weights(self._path)
+        self._path = encoder.packaged_weights() if weights is None else Path(weights).expanduser()
+        read = encoder.read_weights(self._path)
         self._form, self._overlap = read.form, str(read.about.get("overlap") or "")
         bfloat16 = dtype == "bfloat16"
-        self._encoder = CompactEncoder(read, batch_size=batch_size, bfloat16=bfloat16)
+        self._encoder = encoder.CompactEncoder(read, batch_size=batch_size, bfloat16=bfloat16)
         self._texts: dict[str, EncodedText | None] = {}
         self._last: tuple[tuple[str, ...], References | None] = ((), None)
 
@@ -83,6 +82,8 @@ class Compact(Judge):
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the hash of the weights, the form of the score, and the library."""
+        from videojudge_bench.judges.compact_encoder import LEAVE_ONE_OUT, MAX_TOKENS, NEAREST
+
         return {
             "weights": self._path.name,
             "revision": f"sha256:{file_hash(self._path)[:12]}",
@@ -106,6 +107,8 @@ class Compact(Judge):
             self._texts.update(self._encoder.encode(new))
 
     def _references(self, texts: tuple[str, ...]) -> References | None:
+        from videojudge_bench.judges.compact_encoder import References
+
         # Items of a group come one after another and share their references.
         if self._last[0] != texts:
             encoded = [each for text in texts if (each := self._texts[text]) is not None]

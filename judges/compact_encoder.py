@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.compact_form import EncodedText, Floats, Form
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,7 @@ _SCALE, _WORDS, _LEVELS = ".scale", "token_weights", 127
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file of weights holds.
+    """Contents of a file of weights.
 
     Attributes:
         config: of `transformers.BertConfig`.
@@ -165,13 +167,7 @@ class TextEncoder:
 
 
 class CompactEncoder(TextEncoder):
-    """The encoder of a file of weights.
-
-    Args:
-        weights: of the network, and of the words.
-        batch_size: texts that go through the network at once.
-        bfloat16: whether matrices are multiplied in bfloat16.
-    """
+    """The encoder of a file of weights."""
 
     def __init__(self, weights: Weights, *, batch_size: int = 64, bfloat16: bool = False) -> None:
         super().__init__(
@@ -205,3 +201,87 @@ def network_of(weights: Weights) -> Any:  # noqa: ANN401 - transformers has no t
     network = transformers.BertModel(config, add_pooling_layer=False)
     network.load_state_dict(dict(weights.network))
     return network.eval()
+
+
+Floats = NDArray[np.float32]
+
+LEAVE_ONE_OUT = 0.25
+"""Share of the references' agreement among themselves that is taken off."""
+
+NEAREST = 2
+"""References whose cosines count, the nearest ones."""
+
+WORST = -1.0
+"""Closeness and support of a response without a word: the least that there can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """A text as the encoder sees it.
+
+    Attributes:
+        vector: mean of the token states, of length 1; shape (hidden size,).
+        tokens: each token's state, of length 1; shape (tokens, hidden size).
+        weights: how much each token counts, 0 or more; shape (tokens,).
+    """
+
+    vector: Floats
+    tokens: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Weights of closeness and support.
+
+    Attributes:
+        closeness_of_one: share of closeness, 0 to 1, where there is one reference.
+        closeness_of_many: the same where there are several.
+    """
+
+    closeness_of_one: float
+    closeness_of_many: float
+
+
+class References:
+    """The references of one group, compared with each other once."""
+
+    def __init__(self, texts: Sequence[EncodedText], form: Form) -> None:
+        self._many = len(texts) > 1
+        self._share = form.closeness_of_many if self._many else form.closeness_of_one
+        self._vectors = np.stack([text.vector for text in texts])
+        self._tokens = np.concatenate([text.tokens for text in texts])
+        self._agreement = self._mixed(*_among(texts)) if self._many else 0.0
+
+    def score(self, response: EncodedText | None) -> float:
+        """Return the score of a response, higher is better; None is one without a word."""
+        taken = LEAVE_ONE_OUT * self._agreement
+        if response is None:
+            return WORST - taken
+        cosines = np.sort(self._vectors @ response.vector)[-NEAREST:]
+        support = _support(response, response.tokens @ self._tokens.T)
+        return self._mixed(float(cosines.mean()), support) - taken
+
+    def _mixed(self, closeness: float, support: float) -> float:
+        return self._share * closeness + (1 - self._share) * support
+
+
+def _among(texts: Sequence[EncodedText]) -> tuple[float, float]:
+    """Closeness to the nearest other reference, and support by all others, averaged."""
+    vectors = np.stack([text.vector for text in texts])
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    tokens = np.concatenate([text.tokens for text in texts])
+    owner = np.repeat(np.arange(len(texts)), [len(text.tokens) for text in texts])
+    supports = [
+        _support(text, text.tokens @ tokens[owner != number].T) for number, text in enumerate(texts)
+    ]
+    return float(cosines.max(axis=1).mean()), float(np.mean(supports))
+
+
+def _support(text: EncodedText, cosines: Floats) -> float:
+    """Weighted mean over a text's tokens (rows) of the best cosine in each row."""
+    best = cosines.max(axis=1)
+    if not text.weights.any():  # nothing but words that say nothing: all alike
+        return float(best.mean())
+    return float(best @ text.weights / text.weights.sum())

@@ -33,11 +33,9 @@ class _OverlapMetric(Judge):
         """Return the score of texts that `_prepare` returned, none of them empty."""
 
     def _prepare(self, text: str) -> str:
-        """Return the text as the metric reads it, empty when it has no word."""
         return " ".join(tokenise(text))
 
     def rate(self, item: Item) -> Rating | Unparsed:
-        """Return the score against all references; 0 when the response has no word."""
         references = [text for text in map(self._prepare, item.references) if text]
         if not references:
             return Unparsed(NO_REFERENCE)

@@ -151,7 +151,6 @@ class _Encoder:
         self.files = [] if folder is None else [*folder.glob("*.json"), *folder.glob("*.txt")]
 
     def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Return one vector (hidden size,) of length 1 per text."""
         # The width of a padded batch changes the sums over it in the 7th digit, so that it must
         # follow from the text alone, not from what else there is to encode. With this the vectors
         # were the same bits for any order, selection, batch size and number of threads on a CPU.

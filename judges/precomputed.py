@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO, cast
 
-from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import file_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench._util.tabular import as_written
@@ -48,6 +47,8 @@ class Precomputed(Judge):
     def __init__(
         self, scores: str, column: str = "score", on_scale: bool = False, overlap: str = ""
     ) -> None:
+        from videojudge_bench import goldsets  # `judges list` need not wait for pydantic
+
         if on_scale:
             self.scale = RatingScale(1, 5)
         self._overlap = overlap

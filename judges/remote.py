@@ -14,7 +14,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge, Need
-from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.serving.client import JudgeClient, ServerAwayError
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage, Verdict
@@ -93,8 +93,8 @@ class Remote(Judge):
         """Yield judgements as they come, `concurrency` requests of `rows` items at a time."""
         if self.scale != self._scale:
             raise ConfigError(f"the server rates on {self._scale}, and {self.scale} is needed here")
-        for group, answers in AsyncBatcher(self._ask, self._requests(items), self._concurrency):
-            yield from map(_judgement, group, answers)
+        for judgements in AsyncBatcher(self._deliver, self._requests(items), self._concurrency):
+            yield from judgements
 
     def visible(self, item: Item | Pair) -> Item | Pair:
         """Return an item with what the served judge uses of it."""
@@ -116,6 +116,11 @@ class Remote(Judge):
         for _, alike in groupby(items, key=type):
             while chunk := list(islice(alike, self._rows)):
                 yield chunk
+
+    async def _deliver(
+        self, items: Sequence[Item | Pair], deliver: HandOver[list[Judgement]]
+    ) -> None:
+        await deliver([*map(_judgement, items, await self._ask(items))])
 
     async def _ask(self, items: Sequence[Item | Pair]) -> Sequence[Mapping[str, Json]]:
         rows: list[Json] = [_row(item) for item in items]

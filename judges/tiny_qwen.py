@@ -9,7 +9,6 @@ Nothing is downloaded: the tokenizer is trained on texts that come with this pac
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib
 import json
@@ -20,11 +19,15 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.command import new_app, run
 from videojudge_bench._util.hashing import Json, content_hash
-from videojudge_bench.errors import ConfigError, UnknownNameError, VideoJudgeError
+from videojudge_bench._util.terminal import say
+from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.items import Item
 from videojudge_bench.judges import _tiny_qwen_format as form
 from videojudge_bench.judges._tiny_qwen_format import (
@@ -108,40 +111,28 @@ def build(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a tiny model and print its folder; return 0 when done, 2 when used wrongly."""
-    parser = argparse.ArgumentParser(
-        prog="python -m videojudge_bench.judges.tiny_qwen",
-        description="Make a tiny Qwen2.5-VL or Qwen3-VL with random weights, for tests.",
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the model goes")
-    parser.add_argument(
-        "--family", choices=FAMILIES, default=FAMILIES[0], help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the random weights; default: %(default)s"
-    )
-    _add_sizes(parser)
-    arguments = parser.parse_args(argv)
-    try:
-        size = TinySize(**{name: getattr(arguments, name) for name in asdict(DEFAULT_SIZE)})
-        folder = build(arguments.folder, family=arguments.family, seed=arguments.seed, size=size)
-    except VideoJudgeError as error:
-        sys.stderr.write(f"tiny_qwen: error: {error}\n")
-        return 2
-    sys.stdout.write(f"{folder}\n")
-    return 0
+    app = new_app("python -m videojudge_bench.judges.tiny_qwen", "")
 
+    @app.default
+    def make(
+        folder: Path,
+        /,
+        *,
+        family: Family = "qwen2_5_vl",
+        seed: int = 0,
+        size: Annotated[TinySize, Parameter(name="*")] = DEFAULT_SIZE,
+    ) -> None:
+        """Make a tiny Qwen2.5-VL or Qwen3-VL with random weights, for tests.
 
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of `TinySize`, which documents them."""
-    sizes = parser.add_argument_group("sizes, as in TinySize")
-    for name, default in asdict(DEFAULT_SIZE).items():
-        sizes.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=type(default),
-            default=default,
-            metavar="N",
-            help=f"default: {default}",
-        )
+        Args:
+            folder: the folder of the model
+            family: the architecture
+            seed: of the random weights
+            size: how large it is
+        """
+        say([str(build(folder, family=family, seed=seed, size=size))])
+
+    return run(app, argv, program="tiny_qwen")
 
 
 def _own_texts() -> list[str]:

@@ -15,7 +15,7 @@ from videojudge_bench.prompted.config import NO_RUBRIC, RATE, WRITE
 
 @dataclass(frozen=True)
 class Preset:
-    """What a trained judge expects.
+    """Settings that a trained judge expects.
 
     Attributes:
         base: the model that it was trained from.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import Capability, Deliver, EngineError, PromptGroup, Reply
 from videojudge_bench.items import Item
 from videojudge_bench.prompted import PromptedJudge
 
@@ -26,9 +26,10 @@ class FakeEngine:
         self.answer: Answer = self.same
         self.closed = 0
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         self.groups.append(group)
-        return await self.answer(group)
+        for number, reply in enumerate(await self.answer(group)):
+            await deliver(number, reply)
 
     async def same(self, group: PromptGroup) -> Replies:
         """Give the same reply to every continuation."""

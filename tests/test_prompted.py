@@ -301,8 +301,8 @@ def test_a_judge_that_looks_needs_an_engine_that_takes_video() -> None:
     ("options", "text"),
     [
         ({"concurrency": 0}, "concurrency: expected a whole number from 1 up, got 0"),
-        ({"concurrency": "many"}, "concurrency='many': it is a whole number"),
-        ({"temperature": "hot"}, "temperature='hot': it is a number"),
+        ({"concurrency": "many"}, "concurrency='many': expected a whole number"),
+        ({"temperature": "hot"}, "temperature='hot': expected a number"),
         ({"engine": "scriptd"}, "unknown engine 'scriptd'. Did you mean 'scripted'?"),
         ({"reply": 1, "replies": 2}, "unknown option 'replies'. Did you mean 'reply'?"),
     ],

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videojudge_bench import registry
-from videojudge_bench._util.derangement import others_by_hash
+from videojudge_bench._util.hashing import others_by_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Capability, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, DataError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shlex
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from videojudge_bench.cli.main import _parser, main
+from videojudge_bench.cli.main import app, main
 from videojudge_bench.harness import launcher
 from videojudge_bench.training.sft.recipe import load_recipe
 
@@ -47,7 +46,8 @@ def test_every_command_is_of_a_kind_that_is_checked() -> None:
 
 @pytest.mark.parametrize("command", commands("videojudge"), ids=lambda c: " ".join(c[1:4]))
 def test_the_options_of_a_verb_exist(command: list[str]) -> None:
-    assert isinstance(_parser().parse_args(command[1:]), argparse.Namespace)
+    verb, _, _ = app.parse_args(command[1:], exit_on_error=False, print_error=False)
+    assert verb.__name__ in command[1:]
 
 
 @pytest.mark.parametrize("command", BOOTSTRAPS, ids=lambda c: " ".join(c[2:5]))
@@ -60,7 +60,11 @@ def test_a_bootstrap_says_what_it_takes(
     _releases(tmp_path)
     monkeypatch.chdir(tmp_path)
     words = [w for w in command[1:] if w not in ("--dry-run", "seeds.videos=videos")]
-    words = [w for n, w in enumerate(words) if w != "--set" or words[n + 1 : n + 2] != ["--set"]]
+    words = [
+        w
+        for n, w in enumerate(words)
+        if w != "--override" or words[n + 1 : n + 2] != ["--override"]
+    ]
     assert main([*words, "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert "3 seeds, 4 responses each, up to 3 rounds a response." in printed
@@ -93,8 +97,9 @@ def test_a_training_has_a_recipe_a_configuration_and_a_batch_that_can_be_dealt_o
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     module = command.index("-m")
     assert command[module + 1] == "videojudge_bench.cli"
-    given = _parser().parse_args(command[module + 2 :])
-    (stage,) = load_recipe(given.recipe, given.changes).stages
+    words = command[module + 2 :]
+    _, given, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    (stage,) = load_recipe(given.arguments["recipe"], given.arguments["override"]).stages
     asked = command[:module]
     processes = int(
         asked[asked.index("--num_processes") + 1]
@@ -108,7 +113,11 @@ def test_a_training_has_a_recipe_a_configuration_and_a_batch_that_can_be_dealt_o
 
 
 @pytest.mark.parametrize("command", EVALUATIONS, ids=lambda c: c[4].split(",")[1])
-def test_an_evaluation_names_judges_options_and_tasks_that_exist(command: list[str]) -> None:
+def test_an_evaluation_names_judges_options_and_tasks_that_exist(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gold_videos").mkdir()
+    monkeypatch.chdir(tmp_path)
     launcher.check(launcher._asked(command[1:]))
     assert {word for word in command if word[:2] == "--"} <= FLAGS_OF_THE_HOST
 

@@ -9,7 +9,7 @@ import pytest
 
 from videojudge_bench import goldsets
 from videojudge_bench.leaderboard import importing, rows, stored, tables
-from videojudge_bench.leaderboard.paired_tests import read_tests
+from videojudge_bench.leaderboard.comparing import read_tests
 from videojudge_bench.leaderboard.stored import (
     MAX_VERDICTS_BYTES,
     VERDICTS_FILE,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from videojudge_bench.errors import ConfigError, JournalBusyError
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
 
 
 @contextmanager
@@ -40,6 +42,36 @@ def owned(path: Path, mark: str, whose: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_facts(path: Path) -> dict[str, Json]:
+    """Return the JSON object that a run has written.
+
+    Raises:
+        DataError: it is malformed.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"not JSON ({error})", path=path) from error
+    if not isinstance(found, dict):
+        raise DataError("it must be a JSON object", path=path)
+    return found
+
+
+def refuse_change(
+    folder: Path, earlier: Mapping[str, Json], new: Mapping[str, Json], *, part: str = ""
+) -> None:
+    """Raise ConfigError, which names what differs, where a run was begun in another way."""
+    changed = [
+        f"{part}{key} was {earlier.get(key)!r} and is {new.get(key)!r}"
+        for key in sorted({*earlier, *new})
+        if earlier.get(key) != new.get(key)
+    ]
+    if changed:
+        raise ConfigError.all_of(
+            f"{folder} was begun in another way; give its options, or another folder", changed
+        )
 
 
 def _refuse_strangers(path: Path, mark: str, whose: str) -> None:

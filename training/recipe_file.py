@@ -47,7 +47,7 @@ def make_change(data: dict[str, object], change: str) -> None:
     """
     key, equals, text = change.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {change!r} is not key=value")
+        raise ConfigError(f"--override: expected KEY=VALUE, got {change!r}")
     _put(data, key.split("."), _value(change, text))
 
 
@@ -89,7 +89,7 @@ def _read(recipe: str, folder: Path) -> dict[str, object]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"recipe {path} cannot be read: {error}") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"recipe {path}: it must hold `key: value` lines")
+        raise ConfigError(f"recipe {path}: expected `key: value` lines")
     return data
 
 
@@ -97,7 +97,7 @@ def _value(change: str, text: str) -> object:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {change!r}: the value is no YAML ({error})") from error
+        raise ConfigError(f"--override {change!r}: the value is no YAML ({error})") from error
 
 
 def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
@@ -105,13 +105,13 @@ def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
     for part in outer:
         inner = data.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {'.'.join(path)}=…: {part} holds no options")
+            raise ConfigError(f"--override {'.'.join(path)}=…: {part} holds no options")
         data = inner
     data[name] = value
 
 
 def _unknown_names(data: Mapping[str, object], allowed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What pydantic would say without a hint."""
+    """Message of pydantic without a hint."""
     problems: list[str] = []
     for place, names in allowed.items():
         found = data if not place else data.get(place)

@@ -3,19 +3,26 @@
 An engine gets the work of one group at a time: what its items share (`prefix`) and what differs
 (`continuations`). In process that is one row with a tree mask; on a server the first continuation
 goes ahead so that the rest find its prefix in the cache; with one continuation it is a plain call.
+
+A result is delivered when it is there, and not when its group is: whoever asked has it on disk
+before the call that it came from makes room for another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, Union, runtime_checkable
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.verdicts import Usage
 
-Capability = Literal["video", "logprobs"]
+Capability = Literal["video", "logprobs", "structured"]
+
+ReplyForm = Union[str, Mapping[str, Json]]
+"""What a reply is held to while it is decoded: a regular expression, or a JSON schema."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a reply is decoded.
+    """Decoding settings of a reply.
 
     Attributes:
         temperature: 0 is greedy.
@@ -73,6 +80,7 @@ class PromptGroup:
             where there is one, else after the last `<score>` or `<answer>` that the model writes.
         sampling: how to decode.
         alternatives: replies also say how close the second-best token was at each place.
+        form: the reply is held to it, by an engine with the capability `structured`; None: to none.
     """
 
     prefix: Prefix
@@ -81,6 +89,7 @@ class PromptGroup:
     choices: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     alternatives: bool = False
+    form: ReplyForm | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class WrittenToken:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model wrote.
+    """Text that a model wrote.
 
     Attributes:
         text: the reply, `reply_start` included, the prompt never.
@@ -123,6 +132,12 @@ class EngineError:
     """A call that failed, as a value: one bad call never sinks its group."""
 
     reason: str
+
+
+Result = Union[Reply, EngineError]
+
+Deliver = Callable[[int, Result], Awaitable[None]]
+"""Takes the number of a continuation, from 0, and its result; returns when that is kept."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +163,14 @@ class Explanation:
 
 
 class Engine(Protocol):
-    """Where a language model runs."""
+    """Backend that runs a language model."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What the engine can take and give."""
+        """Capabilities of the engine: `video`, `logprobs`."""
 
-    async def complete(self, group: PromptGroup) -> Sequence[Union[Reply, EngineError]]:
-        """Return one result per continuation, in their order."""
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver one result per continuation, each as soon as it is there, in any order."""
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return model, revision and decoding: what the signature must say."""
@@ -174,3 +189,41 @@ class ExplainingEngine(Engine, Protocol):
         Raises:
             VideoJudgeError: the prompt cannot be made, as when its video is broken.
         """
+
+
+@runtime_checkable
+class ServedEngine(Engine, Protocol):
+    """An engine behind which a server is, that says what it is."""
+
+    @property
+    def statements(self) -> Sequence[Mapping[str, str]]:
+        """All statements of the server about itself, in the order heard: two are a change."""
+
+
+async def complete_all(engine: Engine, group: PromptGroup) -> list[Result]:
+    """Return an engine's results, one per continuation, in their order.
+
+    Raises:
+        ValueError: the engine delivered too few.
+    """
+    found: dict[int, Result] = {}
+
+    async def keep(number: int, result: Result) -> None:
+        found[number] = result
+
+    await engine.complete(group, keep)
+    check_delivered(found, group)
+    return [found[number] for number in range(len(group.continuations))]
+
+
+def check_delivered(found: Mapping[int, Result], group: PromptGroup) -> None:
+    """Check that there is a result for each continuation.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if len(found) != len(group.continuations):
+        raise ValueError(
+            f"expected a result for each of {len(group.continuations)} prompts, got {len(found)}: "
+            "an engine delivers one per continuation"
+        )

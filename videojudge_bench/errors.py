@@ -113,13 +113,19 @@ class MissingPackageError(ConfigError):
         )
 
 
+_FEW = 20
+
+
 def unknown_name(what: str, name: str, allowed: Iterable[str], *, hint: str = "") -> str:
-    """Return the message for a name that does not exist, nearest names first."""
-    names = sorted(allowed)
+    """Return the message for a name that does not exist, nearest names first.
+
+    Of more than 20 names only the nearest are told, where there are such.
+    """
+    names = sorted(set(allowed))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     message = f"unknown {what} {name!r}."
     if near:
         message += f" Did you mean {' or '.join(repr(n) for n in near)}?"
-    if names:
+    if names and not (near and len(names) > _FEW):
         message += f" Known: {', '.join(names)}."
     return f"{message} {hint}".rstrip()

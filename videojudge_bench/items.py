@@ -1,4 +1,4 @@
-"""What a judge sees (item, pair) and what only scoring sees (example)."""
+"""Items and pairs, which a judge is shown, and examples, which only scoring is given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from videojudge_bench._util.hashing import Json, content_hash, unit_interval
 
 @dataclass(frozen=True, slots=True)
 class Subtitle:
-    """What is said in a part of a video; times in seconds from the start of the video file."""
+    """Speech in a part of a video; times in seconds from the start of the video file."""
 
     start_seconds: float
     end_seconds: float
@@ -111,7 +111,7 @@ def _shared_content(item: Item | Pair) -> dict[str, Json]:
 
 @dataclass(frozen=True, slots=True)
 class RatingGold:
-    """What raters said of one response, one number a rater, on the gold set's scale."""
+    """Ratings of one response, one number per annotator, on the gold set's scale."""
 
     ratings: tuple[float, ...]
 
@@ -130,7 +130,7 @@ class RatingGold:
 
 @dataclass(frozen=True, slots=True)
 class OptionGold:
-    """Whether the response is the correct option of its question."""
+    """Gold of an option: whether the response is the correct one of its question."""
 
     correct: bool
 
@@ -144,7 +144,7 @@ class OptionGold:
 
 @dataclass(frozen=True, slots=True)
 class PreferenceGold:
-    """Which of two responses is better: 1.0 the first, 0.0 the second, as shown in the pair."""
+    """Gold of a pair: 1.0 where the first response is better, 0.0 where the second is."""
 
     p_first: float
 

@@ -58,7 +58,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether a verdict can depend on what else is in the set, which `fit` looks at."""
+        """True if a verdict can depend on what else is in the set, which `fit` is given."""
         return type(self).fit is not Judge.fit or self.fits_on_dev
 
     def fit_dev(self, dev: Sequence[tuple[Item, float]]) -> None:  # noqa: B027 - optional
@@ -118,6 +118,14 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         A key that is also an argument replaces it: a file is better named by its content hash.
         """
         return {}
+
+    def server_statements(self) -> Sequence[Mapping[str, str]]:
+        """Return all that a server said of itself: name of the model, fingerprint, version.
+
+        In the order heard; two statements are a change. They are recorded with the run, and are no
+        part of its identity.
+        """
+        return ()
 
     def close(self) -> None:  # noqa: B027 - optional
         """Give back what the judge holds (a model, a connection)."""

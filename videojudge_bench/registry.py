@@ -17,7 +17,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, cast
 
 from videojudge_bench._util.hashing import content_hash
-from videojudge_bench._util.options import Scalar, is_secret, meant, without_secrets
+from videojudge_bench._util.options import Scalar, is_secret, meant, resolved, without_secrets
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
 
@@ -97,9 +97,9 @@ def judge_class(name: str) -> type[Judge]:
         UnknownNameError: no such judge, or no such class in the module.
         ConfigError: the module cannot be imported, or the class is no `Judge`.
     """
-    found = find_class("judge", name, names(), hint="See `videojudge judges`.")
+    found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
     if not issubclass(found, Judge):
-        raise ConfigError(f"judge {name!r}: it is not a subclass of videojudge_bench.Judge")
+        raise ConfigError(f"judge {name!r}: expected a subclass of videojudge_bench.Judge")
     return found
 
 
@@ -154,8 +154,9 @@ def _parameters(owner: type) -> dict[str, inspect.Parameter]:
     """The parameters of the constructor that a class itself has, `self` left out."""
     if "__init__" not in vars(owner):
         return {}
-    _, *parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
-    return {parameter.name: parameter for parameter in parameters}
+    constructor = vars(owner)["__init__"]
+    _, *parameters = inspect.signature(constructor).parameters.values()
+    return {parameter.name: resolved(parameter, constructor) for parameter in parameters}
 
 
 def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
@@ -170,9 +171,10 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
     judge = make(f"judge {name!r}", cls, options)
     assert isinstance(judge, Judge)
     named, required = options_of(cls, options.get("engine")), inspect.Parameter.empty
-    defaults = {n: p.default for n, p in named.items() if p.default is not required}
-    shown = judge.name or str(_without_folder(name))
-    return BuiltJudge(shown, judge, {**defaults, **_meant(cls, options)[0]})
+    taken = {n: p.default for n, p in named.items() if p.default is not required}
+    taken |= _meant(cls, options)[0]
+    plain = {n: str(value) if isinstance(value, Path) else value for n, value in taken.items()}
+    return BuiltJudge(judge.name or str(_without_folder(name)), judge, plain)
 
 
 def build_engine(
@@ -199,31 +201,60 @@ def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = ""
 
     Args:
         what: what it is, for messages.
-        name: a key of `known`, `module:Class` or `file.py:Class`.
+        name: a key of `known`, `module:Class`, `file.py:Class`, or a file with one such class.
         known: `module:Class` by name.
         hint: for the message about an unknown name.
     """
-    module_name, colon, class_name = known.get(name, name).rpartition(":")
-    if not colon:
-        raise UnknownNameError(
-            what, name, known, hint=f"{hint} A class of your own is module:Class.".strip()
-        )
-    try:
-        module = _module(module_name)
-    except (ImportError, OSError, ValueError, TypeError) as error:  # the last two: a malformed name
-        raise ConfigError(
-            f"{what} {name!r}: the module {module_name!r} cannot be imported ({error}). "
-            "Install the package it belongs to, or run where Python finds it."
-        ) from error
+    target = known.get(name, name)
+    module_name, colon, class_name = target.rpartition(":")
+    is_file = target.endswith(".py")
+    if not (colon or is_file):
+        own = "A class of your own is module:Class or ./file.py:Class."
+        raise UnknownNameError(what, name, known, hint=f"{hint} {own}".strip())
+    module = _module(target if is_file else module_name, f"{what} {name!r}")
+    classes = {
+        n: value
+        for n, value in vars(module).items()
+        if n[0] != "_" and inspect.isclass(value) and value.__module__ == module.__name__
+    }
+    if is_file:
+        of_kind = [n for n, v in classes.items() if what != "judge" or issubclass(v, Judge)]
+        if len(of_kind) != 1:
+            raise ConfigError(
+                f"{what} {name!r}: expected one {what} in the file, got "
+                f"{' and '.join(of_kind) or 'none'}. Name the class: {name}:Class"
+            )
+        class_name = of_kind[0]
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
-        public = [n for n, v in vars(module).items() if inspect.isclass(v) and n[0] != "_"]
-        raise UnknownNameError(f"class in module {module_name}", class_name, public)
+        raise UnknownNameError(f"class in module {module_name}", class_name, classes)
     return found
 
 
-def _module(name: str) -> ModuleType:
+_IN_A_FILE = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError,
+    RuntimeError, SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+"""What a module may raise while it is imported."""
+
+
+def _module(name: str, what: str) -> ModuleType:
     """Import a module by its name, or from a file."""
+    if name.endswith(".py") and not Path(name).expanduser().is_file():
+        raise ConfigError(f"{what}: expected a file of Python, got {name!r}, which does not exist")
+    try:
+        return _imported(name)
+    except _IN_A_FILE as error:
+        fix = "Install the package it belongs to, or run where Python finds it."
+        if name.endswith(".py"):
+            fix = "Correct the file: python FILE shows where it fails."
+        raise ConfigError(
+            f"{what}: the module {name!r} cannot be imported ({type(error).__name__}: {error}). "
+            f"{fix}"
+        ) from error
+
+
+def _imported(name: str) -> ModuleType:
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).expanduser().resolve()
@@ -290,9 +321,9 @@ def make(
         raise ConfigError(f"{what} refused its options: {error}") from error
 
 
-def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], list[str]]:
+def _meant(cls: type, options: Mapping[str, Scalar]) -> tuple[dict[str, Scalar | Path], list[str]]:
     """Return the options as the constructor wants them, and what is wrong with their values."""
-    named, given = options_of(cls, options.get("engine")), dict(options)
+    named, given = options_of(cls, options.get("engine")), dict[str, Scalar | Path](options)
     problems = list[str]()
     for name in options.keys() & named.keys():
         try:

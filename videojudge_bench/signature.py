@@ -15,7 +15,7 @@ from videojudge_bench._util.options import Scalar
 
 @dataclass(frozen=True)
 class Signature:
-    """How a number was made: the measurement and the judge, each as ordered key-value parts."""
+    """Provenance of a number: the measurement and the judge, each as ordered key-value parts."""
 
     measurement: Mapping[str, Scalar]
     judge: Mapping[str, Scalar]

@@ -1,4 +1,4 @@
-"""What a judge says: a verdict, and the judgement that records how it came about."""
+"""Verdicts of judges, and the judgements that record how they came about."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How much the first of two responses is preferred over the second.
+    """Preference for the first of two responses over the second.
 
     Attributes:
         p_first: 1.0 for the first, 0.0 for the second, 0.5 for a tie; a probability where the
@@ -71,7 +71,7 @@ MISSING_VIDEO = "video missing"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one judgement cost.
+    """Usage and cost of one judgement.
 
     Attributes:
         input_tokens: of the prompt.

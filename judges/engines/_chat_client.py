@@ -10,15 +10,24 @@ import asyncio
 import json
 import logging
 import random
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
+from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_answers import Answer, CallFailedError, retry_after
+from videojudge_bench.judges.engines._chat_bodies import (
+    ACCEPTED,
+    BUFFER_BYTES,
+    ERROR_BYTES,
+    MOST_BYTES,
+    BodyError,
+    BodyReader,
+)
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body
@@ -36,57 +45,8 @@ FAILURES_TO_STOP = 20
 
 _BACKOFF_SECONDS, _BACKOFF_MOST_SECONDS = 0.5, 60.0
 _CONNECT_SECONDS = 30.0
-_LIST_SECONDS = 30.0
-_TRY_AGAIN = frozenset({408, 409, 429})
-
-
-class CallFailedError(Exception):
-    """A call that gave no reply; its text is fit to be written down.
-
-    Attributes:
-        status: of the server's answer, 0 where there was none.
-    """
-
-    def __init__(self, reason: str, status: int = 0) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What came of one attempt.
-
-    Attributes:
-        status: 0 where the server gave no answer.
-        said: what the server wrote, or what went wrong.
-        completion: where all went well.
-        seconds: how long it took.
-        retry_after_seconds: what the server asks for.
-        location: where it sends us.
-        cost: what it has cost, in the unit of the prices.
-        is_page: it answered as a web site does.
-        is_unreachable: no connection came about.
-    """
-
-    status: int
-    said: str = ""
-    completion: Completion | None = None
-    seconds: float = 0.0
-    retry_after_seconds: float = 0.0
-    location: str = ""
-    cost: float = 0.0
-    is_page: bool = False
-    is_unreachable: bool = False
-
-    @property
-    def may_work_later(self) -> bool:
-        """Whether to try again."""
-        return self.status in _TRY_AGAIN or self.status >= 500 or self.status == 0
-
-    @property
-    def reason(self) -> str:
-        """Why there is no reply, on one line."""
-        return f"the server answered {self.status}: {self.said}" if self.status else self.said
+_LIST_SECONDS, _VERSION_SECONDS = 30.0, 5.0
+_TOKENISED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -94,6 +54,7 @@ class _Connections:
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
     keeper: asyncio.Task[None]
+    bodies: BodyReader = field(default_factory=BodyReader)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -126,33 +87,49 @@ class ChatClient:
     _random: random.Random = field(default_factory=random.Random, init=False)
 
     async def chat(
-        self, body: Body, *, max_tokens: int, headers: Mapping[str, str]
+        self,
+        body: Body,
+        *,
+        max_tokens: int,
+        headers: Mapping[str, str],
+        most_bytes: int = MOST_BYTES,
     ) -> tuple[Completion, float, float]:
         """Return the server's answer, how many seconds it took, and what all attempts cost.
+
+        Call it in one of the `slots`.
 
         Args:
             body: of the request.
             max_tokens: of the reply; says what the request may cost.
             headers: beside those of the client.
+            most_bytes: of the answer.
 
         Raises:
             CallFailedError: there is none, and why.
-            ConfigError: there cannot be one to any request: no such server, model or key.
+            ConfigError: there cannot be one to any request: no such server, or key.
         """
         most = self.budget.cost(body.tokens, max_tokens)
         spent = 0.0
-        async with self._here().slots:  # kept while waiting: a busy server gets fewer requests
-            for attempt in range(self.retries + 1):
-                answer = await self._attempt(body, headers, most)
-                spent += answer.cost
-                if answer.completion is not None:
-                    self._has_worked, self._failures = True, 0
-                    return answer.completion, answer.seconds, spent
-                await self._stop_if_hopeless(answer)
-                if not answer.may_work_later or attempt == self.retries:
-                    break
-                await self._wait(attempt, answer)
+        for attempt in range(self.retries + 1):
+            answer = await self._attempt(body, headers, most, most_bytes)
+            spent += answer.cost
+            if answer.completion is not None:
+                self._has_worked, self._failures = True, 0
+                return answer.completion, answer.seconds, spent
+            self._stop_if_hopeless(answer)
+            if not answer.may_work_later or attempt == self.retries:
+                break
+            await self._wait(attempt, answer)
         raise self._failure(answer, attempt + 1)
+
+    @property
+    def slots(self) -> asyncio.Semaphore:
+        """The slots for requests in flight on the running loop.
+
+        Keep one while waiting to try again, for a busy server to get fewer requests, and until a
+        reply is on disk. Take one before `starting`.
+        """
+        return self._here().slots
 
     @property
     def starting(self) -> asyncio.Lock:
@@ -165,12 +142,14 @@ class ChatClient:
             if loop.is_running():
                 loop.call_soon_threadsafe(connections.keeper.cancel)
 
-    async def _attempt(self, body: Body, headers: Mapping[str, str], most: float) -> _Answer:
+    async def _attempt(
+        self, body: Body, headers: Mapping[str, str], most: float, most_bytes: int
+    ) -> Answer:
         if refusal := self.budget.take(most):
             raise CallFailedError(refusal)
         cost = most  # of a request that breaks off, nobody tells what it has cost
         try:
-            answer = await self._send(body, headers)
+            answer = await self._send(body, headers, most_bytes)
             if answer.completion is not None and answer.completion.tokens is not None:
                 cost = self.budget.cost(*answer.completion.tokens)
             elif answer.is_unreachable or answer.status >= 300:
@@ -179,7 +158,7 @@ class ChatClient:
         finally:
             self.budget.settle(most, cost)
 
-    async def _send(self, body: Body, headers: Mapping[str, str]) -> _Answer:
+    async def _send(self, body: Body, headers: Mapping[str, str], most_bytes: int) -> Answer:
         started = time.perf_counter()
         try:
             async with self._here().session.post(
@@ -188,23 +167,29 @@ class ChatClient:
                 headers={**headers, **body.headers()},
                 allow_redirects=False,  # a POST that follows becomes a GET without its body
             ) as response:
-                answered = await response.read()
-                return self._answer(response, answered, time.perf_counter() - started)
+                if response.status == 200:
+                    answered = await self._here().bodies.read(response, most_bytes)
+                else:
+                    answered = await self._here().bodies.begin(response, ERROR_BYTES)
+                clean = self.endpoint.clean(answered)
+                return self._answer(response, clean, time.perf_counter() - started)
+        except BodyError as error:
+            return Answer(response.status, str(error))
         except asyncio.TimeoutError:
-            return _Answer(0, f"no answer within timeout_seconds={self.timeout_seconds:g}")
+            return Answer(0, f"no answer within timeout_seconds={self.timeout_seconds:g}")
         except aiohttp.ClientConnectorError as error:
-            return _Answer(0, self._trouble("no connection", error), is_unreachable=True)
+            return Answer(0, self._trouble("no connection", error), is_unreachable=True)
         except (aiohttp.ClientError, OSError) as error:
-            return _Answer(0, self._trouble("the connection broke", error))
+            return Answer(0, self._trouble("the connection broke", error))
 
-    def _answer(self, response: aiohttp.ClientResponse, body: bytes, seconds: float) -> _Answer:
+    def _answer(self, response: aiohttp.ClientResponse, body: bytes, seconds: float) -> Answer:
         said, status = "", response.status
         if status == 200:
             try:
-                return _Answer(200, completion=read_completion(body), seconds=seconds)
+                return Answer(200, completion=read_completion(body), seconds=seconds)
             except ValueError as error:
                 said, status = f"{error}: ", status_in(body) or status
-        return _Answer(
+        return Answer(
             status,
             said + self.endpoint.said(body),
             retry_after_seconds=retry_after(response.headers.get("Retry-After", "")),
@@ -216,9 +201,9 @@ class ChatClient:
         text = str(error) or type(error).__name__
         return f"{what} ({self.endpoint.said(text.encode())})"
 
-    async def _stop_if_hopeless(self, answer: _Answer) -> None:
+    def _stop_if_hopeless(self, answer: Answer) -> None:
         """Raise what is the same for every request; no use in going on."""
-        if answer.status == 401 or (answer.status == 403 and not self._has_worked):
+        if answer.status == 401:
             raise self.endpoint.key_refused(answer.status, answer.said)
         if self._has_worked:
             return
@@ -226,24 +211,41 @@ class ChatClient:
             raise self.endpoint.unreachable(answer.said)
         if 300 <= answer.status < 400:
             raise self.endpoint.moved(answer.status, answer.location)
-        if self._is_no_such_model(answer):
-            known = await self.models()
-            raise self.endpoint.no_such_model(answer.status, answer.said, list(known))
 
-    def _is_no_such_model(self, answer: _Answer) -> bool:
-        if answer.status == 404 or (answer.status == 200 and answer.is_page):
-            return True
-        return answer.status == 400 and self.endpoint.model in answer.said
+    async def no_such_model(self, refused: CallFailedError) -> ConfigError | None:
+        """Return the error for a refusal that can only mean the model or the address, else None.
 
-    def _failure(self, answer: _Answer, attempts: int) -> CallFailedError:
+        Whatever a message says, of a model that the server lists it says something else.
+        """
+        if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.said):
+            known = list(await self.models())
+            if refused.status == 404 or refused.is_page or not self._may_serve(known):
+                return self.endpoint.no_such_model(refused.status, refused.said, known)
+        return None
+
+    def _may_serve(self, known: Sequence[str]) -> bool:
+        return not known or self.endpoint.model in known
+
+    async def refuses_all(self, refused: CallFailedError) -> ConfigError:
+        """Return the error for a server that refuses a short question without any option."""
+        known = list(await self.models())
+        if refused.status == 404 or refused.is_page or not self._may_serve(known):
+            return self.endpoint.no_such_model(refused.status, refused.said, known)
+        if refused.status == 403:
+            return self.endpoint.key_refused(refused.status, refused.said)
+        return self.endpoint.refuses_all(str(refused))
+
+    def _failure(self, answer: Answer, attempts: int) -> CallFailedError:
         reason = answer.reason + (f" ({attempts} attempts)" if attempts > 1 else "")
-        if not self._has_worked or answer.is_unreachable:
+        failure = CallFailedError(reason, answer.status, answer.said, is_page=answer.is_page)
+        # A refusal may be of this request alone: the engine finds out.
+        if answer.is_unreachable or not (self._has_worked or failure.is_refusal):
             self._failures += 1
             if self._failures >= FAILURES_TO_STOP:
                 raise self.endpoint.never_works(self._failures, reason)
-        return CallFailedError(reason, answer.status)
+        return failure
 
-    async def _wait(self, attempt: int, answer: _Answer) -> None:
+    async def _wait(self, attempt: int, answer: Answer) -> None:
         asked = answer.retry_after_seconds
         if asked > self.timeout_seconds:
             raise CallFailedError(
@@ -262,16 +264,28 @@ class ChatClient:
 
         Empty where it lists none.
         """
-        timeout = aiohttp.ClientTimeout(total=_LIST_SECONDS)
         try:
-            async with self._here().session.get(
-                self.endpoint.url("models"), timeout=timeout, allow_redirects=False
-            ) as response:
-                listed = json.loads(await response.read())["data"]
-                roots = {str(model["id"]): str(model.get("root") or "") for model in listed}
-                return dict(sorted(roots.items()))
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, *_NOT_A_LIST):
+            listed = json.loads(await self._got(self.endpoint.url("models"), _LIST_SECONDS))["data"]
+            roots = {str(model["id"]): str(model.get("root") or "") for model in listed}
+            return dict(sorted(roots.items()))
+        except (*_NO_ANSWER, *_NOT_AS_EXPECTED):
             return {}
+
+    async def version(self) -> str:
+        """Return the version of the server's program, as a vLLM tells it; "" where it is unsaid."""
+        try:
+            told = await self._got(self.endpoint.beside_api("version"), _VERSION_SECONDS)
+            version = json.loads(told)["version"]
+            return version[:_VERSION_CHARACTERS] if isinstance(version, str) else ""
+        except (*_NO_ANSWER, *_NOT_AS_EXPECTED):
+            return ""
+
+    async def _got(self, address: str, seconds: float) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        async with self._here().session.get(
+            address, timeout=timeout, allow_redirects=False
+        ) as response:
+            return self.endpoint.clean(await self._here().bodies.read(response))
 
     async def tokenised(self, body: Body) -> Tokenised | None:
         """Return the tokens of a request's prompt, by vLLM's `/tokenize`; None without it."""
@@ -282,8 +296,9 @@ class ChatClient:
                 headers=body.headers(),
                 allow_redirects=False,
             ) as response:
-                return Tokenised.model_validate_json(await response.read())
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError):
+                told = await self._here().bodies.read(response, _TOKENISED_BYTES)
+                return Tokenised.model_validate_json(self.endpoint.clean(told))
+        except (*_NO_ANSWER, ValueError):
             return None
 
     def _here(self) -> _Connections:
@@ -291,7 +306,9 @@ class ChatClient:
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
             session = aiohttp.ClientSession(
-                headers=self.endpoint.headers(),
+                headers={**self.endpoint.headers(), "Accept-Encoding": ACCEPTED},
+                auto_decompress=False,  # `bodies` does it, up to a limit
+                read_bufsize=BUFFER_BYTES,
                 connector=aiohttp.TCPConnector(limit=0),  # `slots` is the limit
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS
@@ -312,22 +329,11 @@ class ChatClient:
             await session.close()
 
 
-_NOT_A_LIST = (ValueError, KeyError, TypeError, AttributeError)
-
-
-def retry_after(header: str) -> float:
-    """Return how many seconds a `Retry-After` header asks to wait, 0 when it says nothing.
-
-    It is a number of seconds or a date (RFC 9110, 10.2.3); one in the past is 0.
-    """
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        until = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
-        return 0.0
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=timezone.utc)
-    return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+_NO_ANSWER = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+_NO_MODEL = re.compile(
+    r"model_not_found|\b(?:no|no such|unknown|invalid) model\b"
+    r"|\bmodel\b.{0,200}?\b(?:not found|not exist|unknown)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_AS_EXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_VERSION_CHARACTERS = 100

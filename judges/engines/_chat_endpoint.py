@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import difflib
 import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from functools import cached_property
+from urllib.parse import unquote, urlsplit
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import HIDDEN
 from videojudge_bench._util.terminal import printable
 from videojudge_bench.errors import ConfigError, unknown_name
@@ -18,6 +21,11 @@ SAID_CHARACTERS = 300
 """How much of what a server said goes into an error."""
 
 _MODELS_SHOWN = 20
+_SECRET_CHARACTERS = 8
+"""From so many on, a key is hidden in replies: `EMPTY` and `1` are no secrets, and are words."""
+
+_ASCII_ESCAPE = b"\\u00"
+_NOT_JSON = (ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Endpoint:
         found: list[str] = []
         if not self._is_address():
             found.append(
-                f"base_url={self.redacted(self.base_url)!r}: it is an address such as "
+                f"base_url={self.redacted(self.base_url)!r}: expected an address such as "
                 "http://localhost:8000/v1"
             )
         if not self.model:
@@ -75,7 +83,7 @@ class Endpoint:
 
     @property
     def is_here(self) -> bool:
-        """Whether the server runs on this machine, where no proxy is wanted."""
+        """Return whether the server runs on this machine, where no proxy is wanted."""
         host = urlsplit(self.base_url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -89,17 +97,39 @@ class Endpoint:
 
     def redacted(self, text: str) -> str:
         """Return a text without the key, and without the address's user and query (`?key=…`)."""
+        return _without(text, self._secrets)
+
+    def clean(self, body: bytes | bytearray) -> bytes:
+        """Return what a server sent without the key: nothing behind this needs to look for it.
+
+        All texts of a JSON document are looked at, escapes undone; of any other body, its text.
+        Keys of under 8 characters stay: they are no secrets, and a verdict may hold them.
+        """
+        secrets = [secret for secret in self._secrets if len(secret) >= _SECRET_CHARACTERS]
+        written = [secret.encode() for secret in secrets]
+        may_hide = _ASCII_ESCAPE in body or any(b"/" in secret for secret in written)
+        if not any(secret in body for secret in written) and not (secrets and may_hide):
+            return bytes(body)
+        try:
+            return json.dumps(_cleaned(json.loads(body), secrets)).encode()
+        except _NOT_JSON:
+            return _without(body.decode("utf-8", "replace"), secrets).encode()
+
+    @cached_property
+    def _secrets(self) -> list[str]:
+        """All that names the key, the longest first; an address's user goes as a Basic header."""
         address, _, query = self.base_url.partition("?")
         user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
-        secrets = {self.api_key, user, user.partition(":")[2], query} - {""}
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
-        return text
+        plain = unquote(user)
+        header = base64.b64encode(plain.encode()).decode() if user else ""
+        passwords = {user.partition(":")[2], plain.partition(":")[2]}
+        secrets = {self.api_key, user, plain, header, query, *passwords} - {""}
+        return sorted(secrets, key=len, reverse=True)
 
     def said(self, body: bytes) -> str:
         """Return the message in the body of an error, on one line, cut and without secrets."""
         text = body.decode("utf-8", "replace")
-        with contextlib.suppress(ValueError):  # no JSON: the text itself is the message
+        with contextlib.suppress(*_NOT_JSON):  # no JSON: the text itself is the message
             text = _message(json.loads(text)) or text
         text = printable(" ".join(self.redacted(text).split()))
         return text[: SAID_CHARACTERS - 1] + "…" if len(text) > SAID_CHARACTERS else text
@@ -143,6 +173,13 @@ class Endpoint:
             shown, answer = near, f"It has {len(known)} models, these are the nearest. {answer}"
         return ConfigError(unknown_name("model", self.model, shown, hint=answer))
 
+    def refuses_all(self, reason: str) -> ConfigError:
+        """Return the error that says that the server takes no request at all."""
+        return ConfigError(
+            f"the server at {self.shown} refuses a short question without any option as well: "
+            f"{reason}. Do what it says, or ask another of its models (model={self.model!r})"
+        )
+
     def never_works(self, failures: int, reason: str) -> ConfigError:
         """Return the error that says that going on is of no use."""
         return ConfigError(
@@ -151,8 +188,22 @@ class Endpoint:
         )
 
 
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _cleaned(value: Json, secrets: Sequence[str]) -> Json:
+    if isinstance(value, str):
+        return _without(value, secrets)
+    if isinstance(value, Mapping):
+        return {_without(k, secrets): _cleaned(v, secrets) for k, v in value.items()}
+    return [_cleaned(v, secrets) for v in value] if isinstance(value, Sequence) else value
+
+
 def _message(value: object) -> str:
-    """What an error in JSON says: `{"error": {"message": …}}` and its variants."""
+    """Return the message of an error in JSON: `{"error": {"message": …}}` and its variants."""
     if isinstance(value, dict):
         for key in ("error", "message", "detail"):
             if found := value.get(key):

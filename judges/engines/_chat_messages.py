@@ -30,7 +30,7 @@ _BYTES_PER_TOKEN = 2  # English has twice as many: an estimate must not be too l
 
 @dataclass(frozen=True)
 class Shown:
-    """What all prompts of a group show, encoded once.
+    """Content that all prompts of a group show, encoded once.
 
     Attributes:
         parts: content parts in JSON, each followed by a comma.
@@ -67,7 +67,7 @@ class Body:
 
     @property
     def is_large(self) -> bool:
-        """Whether it goes out in slices."""
+        """True if the body is sent in slices."""
         return self.size > _SLICE_BYTES
 
     def headers(self) -> dict[str, str]:

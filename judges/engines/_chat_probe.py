@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Sampling
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._chat_client import CallFailedError
+from videojudge_bench.judges.engines._chat_answers import CallFailedError
 from videojudge_bench.judges.engines._chat_messages import NOTHING, Shown
-from videojudge_bench.judges.engines._chat_requests import FEATURES, Feature, RequestFormat
+from videojudge_bench.judges.engines._chat_requests import (
+    DISPENSABLE,
+    FEATURES,
+    TO_PROBE,
+    Feature,
+    Length,
+    RequestFormat,
+    Wire,
+)
 from videojudge_bench.video import FrameBatch
 
-Completed = Callable[[PromptGroup, Continuation, Shown], Awaitable[object]]
+if TYPE_CHECKING:
+    from videojudge_bench.engine import ReplyForm, Result
+
+logger = logging.getLogger(__name__)
+
+Completed = Callable[[PromptGroup, Continuation, Shown, Wire], Awaitable["Result"]]
 
 PROBE = PromptGroup(
     Prefix("You judge answers to questions.", "Question: what is one and one? "),
@@ -22,8 +38,23 @@ PROBE = PromptGroup(
 )
 """A question that costs little."""
 
-_REFUSED = frozenset({400, 403, 404, 405, 413, 415, 422, 501})
+_PROBE_REGEX = "checked-[0-9]{3}"
+_PROBE_SCHEMA: ReplyForm = {
+    "type": "object",
+    "properties": {"checked": {"type": "boolean"}},
+    "required": ["checked"],
+    "additionalProperties": False,
+}
+"""Forms that no model gives to the probe's reply of its own accord."""
+
+_API_TEMPERATURE = 1.0  # of OpenAI's API where a request says none
+_OTHER_LENGTH: Mapping[Length, Length] = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}
 _COUNT = re.compile(r"at most (\d+) (image|video)", re.IGNORECASE)
+_ONLY = re.compile(r"(?:only|default)\D{0,30}?(\d+(?:\.\d+)?)", re.IGNORECASE)
+_THOUGHT_TOO_LONG = re.compile(r"could not finish the message", re.IGNORECASE)
 
 
 class NoLogprobsError(ConfigError):
@@ -32,48 +63,63 @@ class NoLogprobsError(ConfigError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A feature that a server refuses.
+    """Refusal of a server.
 
     Attributes:
-        feature: which.
+        features: alone where there is one, else together.
         said: what the server answered.
         fix: the flag of the server or the option that helps.
     """
 
-    feature: Feature
+    features: tuple[Feature, ...]
     said: str
     fix: str
 
     def __str__(self) -> str:
-        name = FEATURES.get(self.feature, "log-probabilities")
-        return f"{name}: {self.said}. {self.fix}"
+        names = " with ".join(FEATURES[feature] for feature in self.features)
+        return f"{names}: {self.said.rstrip('.')}. {self.fix}"
 
 
 class ServerCheck:
     """Asks a server, before the first group, for all that the run's requests have.
 
+    What only some servers take is tried before the first group; of the rest, the first request that
+    is refused is the occasion: a short question tells whether every one would be.
+
     Args:
         requests: how they are written.
+        wire: the form in which they are sent at first.
         completed: sends one; raises CallFailedError.
         find_model: comes first, once.
+        no_such_model: gives the error for a refusal that says so plainly.
+        refuses_all: gives the error for a server that takes no request.
         address: of the server, for messages.
         images: how many a prompt may hold.
         side_pixels: of the images that are sent.
         needs_logprobs: whether replies without log-probabilities are of no use.
+
+    Attributes:
+        wire: the form of requests that the server takes, as far as known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords
         self,
         requests: RequestFormat,
+        wire: Wire,
         completed: Completed,
-        find_model: Callable[[], Awaitable[None]],
         *,
+        find_model: Callable[[], Awaitable[None]],
+        no_such_model: Callable[[CallFailedError], Awaitable[ConfigError | None]],
+        refuses_all: Callable[[CallFailedError], Awaitable[ConfigError]],
         address: str,
         images: int,
         side_pixels: int,
         needs_logprobs: bool,
     ) -> None:
-        self._requests, self._completed, self._find_model = requests, completed, find_model
+        self.wire = wire
+        self._requests, self._completed = requests, completed
+        self._find_model, self._refuses_all = find_model, refuses_all
+        self._no_such_model = no_such_model
         self._address, self._images, self._side = address, images, side_pixels
         self._needs_logprobs = needs_logprobs
         self._has_model, self._known = False, set[Feature]()
@@ -81,70 +127,178 @@ class ServerCheck:
 
     def is_done(self, group: PromptGroup) -> bool:
         """Return whether groups like this one can be asked about."""
-        return self._has_model and self._features(group) <= self._known
+        is_known = self._needed(group) & TO_PROBE <= self._known
+        return is_known and self._has_model and self._problem is None
+
+    def worked(self, group: PromptGroup) -> None:
+        """Remember that a request of such a group was taken: a refusal is one request's own."""
+        self._known |= self._features(group)
 
     async def run(self, group: PromptGroup) -> None:
-        """Check all that groups like this one need; one call at a time.
+        """Check what is to be tried before groups like this one; one call at a time.
 
         Raises:
             ConfigError: the server has another model, or refuses something, with what helps.
         """
         if self._problem is not None:
             raise self._problem
-        features = self._features(group)
         try:
             if not self._has_model:
                 await self._find_model()
                 self._has_model = True
-            if found := await self.refusals(features - self._known, group):
-                title = f"the server at {self._address} refuses what this judge sends"
-                raise ConfigError.all_of(title, list(map(str, found)))
+            if not self.is_done(group):
+                await self._examine(group)
         except ConfigError as error:
             self._problem = error
             raise
+
+    async def explain_refusal(self, refused: CallFailedError, group: PromptGroup) -> None:
+        """Find out whether a request was refused for what all of them have; one call at a time.
+
+        Where the server takes them in another form, `wire` is that form afterwards.
+
+        Raises:
+            ConfigError: it was, with what helps.
+        """
+        if self._problem is not None:
+            raise self._problem
+        if self._features(group) <= self._known:
+            return
+        try:
+            if (problem := await self._no_such_model(refused)) is not None:
+                raise problem
+            await self._examine(group)
+        except ConfigError as error:
+            self._problem = error
+            raise
+
+    async def _examine(self, group: PromptGroup) -> None:
+        features = self._features(group)
+        if found := await self.refusals(features, group):
+            title = f"the server at {self._address} refuses what this judge sends"
+            raise ConfigError.all_of(title, list(map(str, found)))
         self._known |= features
 
     def _features(self, group: PromptGroup) -> set[Feature]:
-        found = self._requests.features(group)
+        return self._requests.features(group) - self.wire.without
+
+    def _needed(self, group: PromptGroup) -> set[Feature]:
+        found = self._features(group)
         return found if self._needs_logprobs else found - {"logprobs"}
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
         """Return what the server refuses of some features.
 
         All of them are tried in one request; only where that is refused, each is tried alone. A
-        server that is busy, out of order or refuses a plain text as well is not said to refuse one.
+        server that is busy or out of order is not said to refuse one. What requests can do without
+        is left out from now on, with a warning.
+
+        Raises:
+            ConfigError: it refuses a short question without any of them as well.
         """
         wanted = frozenset(features)
         if not wanted or not await self._refusal(wanted, group):
             return []
-        if await self._refusal(frozenset(), group):
-            return []
-        said = {each: await self._refusal(frozenset({each}), group) for each in sorted(wanted)}
-        return [
-            Refusal(feature, reason, fix_for(feature, reason, images=self._images))
-            for feature, reason in said.items()
-            if reason
-        ]
+        to_try, usual = wanted & TO_PROBE, wanted - TO_PROBE
+        if await self._refusal(usual, group):
+            await self._find_length(group)
+            to_try = wanted
+        said = {each: await self._refusal(frozenset({each}), group) for each in sorted(to_try)}
+        found = []
+        for feature, reason in said.items():
+            if reason and self._can_do_without(feature, group):
+                self._leave_out(feature, reason)
+            elif reason:
+                fix = fix_for(feature, reason, images=self._images, form=group.form)
+                found.append(Refusal((feature,), reason, fix))
+        left = wanted - self.wire.without
+        if not found and (reason := await self._refusal(left, group)):
+            fixes = {fix_for(f, "", images=self._images, form=group.form) for f in left} - {""}
+            found.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
+        return found
+
+    async def _find_length(self, group: PromptGroup) -> None:
+        """Find the name under which the server takes the limit of a reply."""
+        refused = await self._failure(frozenset(), group)
+        if refused is None or not refused.is_refusal:
+            return
+        length = self.wire.length
+        self.wire = replace(self.wire, length=_OTHER_LENGTH[length])
+        if await self._failure(frozenset(), group) is not None:
+            self.wire = replace(self.wire, length=length)
+            raise await self._refuses_all(refused)
+
+    def _can_do_without(self, feature: Feature, group: PromptGroup) -> bool:
+        if feature == "temperature":
+            return group.sampling.temperature == _API_TEMPERATURE
+        return feature in DISPENSABLE or (feature == "logprobs" and not self._needs_logprobs)
+
+    def lacks_logprobs(self, why: str) -> None:
+        """Ask for no log-probabilities from now on.
+
+        Raises:
+            NoLogprobsError: replies without them are of no use.
+        """
+        if self._needs_logprobs:
+            raise NoLogprobsError(
+                f"the server at {self._address} gives no token log-probabilities ({why}); give "
+                "score=text, or logprobs=auto to go on without them"
+            )
+        self._leave_out("logprobs", why)
+
+    def _leave_out(self, feature: Feature, reason: str) -> None:
+        logger.warning("%s (%s)", _WITHOUT[feature], reason)
+        self.wire = self.wire.less(feature)
 
     async def _refusal(self, features: frozenset[Feature], group: PromptGroup) -> str:
-        """Return the refusal of a short request with these features; "" when it is taken."""
+        """Return why a short request with these features is refused; "" when it is taken."""
+        failure = await self._failure(features, group)
+        return str(failure) if failure is not None and failure.is_refusal else ""
+
+    async def _failure(
+        self, features: frozenset[Feature], group: PromptGroup
+    ) -> CallFailedError | None:
+        """Return what came of a short request with these features instead of a reply."""
         shown = NOTHING
         if features & {"frames", "video"}:
             count = self._images if "frames" in features else 2
             shown = self._requests.show(_grey_frames(count, self._side))
+        with_probabilities = "logprobs" in features
         probe = replace(
             PROBE,
             reply_start=group.reply_start if "prefill" in features else "",
-            choices=group.choices if "logprobs" in features else (),
+            choices=group.choices if with_probabilities else (),
+            alternatives=group.alternatives and with_probabilities,
             sampling=replace(PROBE.sampling, temperature=group.sampling.temperature),
+            form=_probe_form(group.form) if "structured" in features else None,
         )
+        wire = replace(self.wire, without=self.wire.without | (FEATURES.keys() - features))
         try:
-            await self._completed(probe, probe.continuations[0], shown)
+            reply = await self._completed(probe, probe.continuations[0], shown, wire)
         except CallFailedError as error:
-            return str(error) if error.status in _REFUSED else ""
+            return None if _THOUGHT_TOO_LONG.search(error.said) else error
         except NoLogprobsError:
-            return "its replies have none"
-        return ""
+            return CallFailedError("its replies have none", 400)
+        if isinstance(reply, Reply) and probe.form is not None and not _has(probe.form, reply):
+            return CallFailedError(f"it is ignored, the reply was {reply.text[:60]!r}", 400)
+        return None
+
+
+def _probe_form(form: ReplyForm | None) -> ReplyForm:
+    return _PROBE_REGEX if isinstance(form, str) else _PROBE_SCHEMA
+
+
+def _has(form: ReplyForm, reply: Reply) -> bool:
+    """Return whether a reply to the probe has its form, as far as it goes."""
+    text = reply.text.strip()
+    if not reply.finished:  # long reasoning before it, or white space in it
+        return not text or text[0] == ("c" if isinstance(form, str) else "{")
+    if isinstance(form, str):
+        return re.fullmatch(form, text) is not None
+    try:
+        return isinstance(json.loads(text)["checked"], bool)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
@@ -155,32 +309,47 @@ def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
     return FrameBatch(times, count, 1.0, float(count), "none", frames=pixels)
 
 
-def fix_for(feature: Feature, said: str, *, images: int) -> str:
+def fix_for(feature: Feature, said: str, *, images: int, form: ReplyForm | None = None) -> str:
     """Return which flag of the server or option of the judge helps where a feature is refused.
 
     Args:
         feature: that was refused.
         said: what the server answered.
         images: how many a prompt may hold.
+        form: that replies are held to.
     """
+    fix = _FIXES.get(feature, "")
     counted = _COUNT.search(said)
     if feature == "frames" and counted and counted[1] != "0":
-        return (
+        fix = (
             f"""Start it with --limit-mm-per-prompt '{{"image": {images}}}', or give """
             f"max_frames={counted[1]}"
         )
-    if feature == "video" and counted:
-        return """Start it with --limit-mm-per-prompt '{"video": 1}', or give send=frames"""
-    if feature == "video" and "--trust-request-mm-kwargs" in said:
-        return "Start it with --trust-request-mm-kwargs, or give send=frames"
-    if feature == "logprobs" and "max allowed" in said:
-        return "Start it with --max-logprobs 20, or give score=text"
-    return _FIXES[feature]
+    elif feature == "video" and counted:
+        fix = """Start it with --limit-mm-per-prompt '{"video": 1}', or give send=frames"""
+    elif feature == "video" and "--trust-request-mm-kwargs" in said:
+        fix = "Start it with --trust-request-mm-kwargs, or give send=frames"
+    elif feature == "logprobs" and "max allowed" in said:
+        fix = "Start it with --max-logprobs 20, or give score=text"
+    elif feature == "temperature" and (only := _ONLY.search(said)):
+        fix = f"Give temperature={only[1]}"
+    elif feature == "structured" and isinstance(form, str):
+        fix = "Give structured=json, which more servers take, or structured=none"
+    return fix
 
 
-_FIXES: dict[Feature, str] = {
+_FIXES: Mapping[Feature, str] = {
     "frames": "Serve a model that takes images, or give video=description or video=none",
     "video": "Serve a model that takes videos with vLLM, or give send=frames",
     "logprobs": "Give score=text",
     "prefill": "Give prefill=false",
+    "structured": "Give structured=regex, which vLLM and SGLang take, or structured=none",
+    "temperature": "Give temperature=1, or another one that it takes",
+    "thinking": "Leave thinking out",
+}
+_WITHOUT: Mapping[Feature, str] = {
+    "logprobs": "the server gives no token log-probabilities",
+    "seed": "the server takes no seed, so that another run draws other replies",
+    "decoding": "the server decodes by its own defaults",
+    "temperature": "the server decodes at a temperature of its own",
 }

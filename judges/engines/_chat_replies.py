@@ -122,12 +122,12 @@ class Completion(BaseModel):
 
     @property
     def text(self) -> str:
-        """What the model wrote; empty when it wrote nothing (all of it reasoning, say)."""
+        """Return the model's text; empty when there is none (all of it reasoning, say)."""
         return self.choices[0].message.text
 
     @property
     def stopped_by(self) -> str:
-        """Why the reply ended before the model was done (`length`, `abort`, …); "" when it was."""
+        """Return why the reply ended early (`length`, `abort`, …); "" when it did not."""
         reason = self.choices[0].finish_reason
         return "" if reason in _FINISHED or (reason or "").lower() in _FINISHED else str(reason)
 
@@ -269,7 +269,7 @@ def _verdict_start(
 
 
 def _place(written: Sequence[bytes], start: int) -> tuple[int, bytes] | None:
-    """Which token holds the first character of the verdict, and what of it stands before that."""
+    """Return the token that holds the first character of the verdict, and its part before that."""
     end = 0
     for index, raw in enumerate(written):
         begin, end = end, end + len(raw)
@@ -279,7 +279,7 @@ def _place(written: Sequence[bytes], start: int) -> tuple[int, bytes] | None:
 
 
 def _texts(position: Position, head: bytes) -> dict[str, float]:
-    """What may stand behind `head`, with its share of the tokens that begin with `head`.
+    """Return continuations of `head`, each with its share of the tokens that begin with `head`.
 
     A token that is the head alone has its share under the empty text.
     """
@@ -308,7 +308,7 @@ def _with_glued(
 
 
 def _is_torn(choices: Sequence[str], texts: Collection[str]) -> bool:
-    """Whether a choice may be the beginning of another that no token writes whole."""
+    """Return whether a choice may be the beginning of another that no token writes whole."""
     return any(
         longer.startswith(short) and longer not in texts
         for longer in choices

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -20,19 +20,34 @@ from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS
 
 if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
-    from videojudge_bench.engine import Continuation, PromptGroup
+    from videojudge_bench.engine import Continuation, PromptGroup, ReplyForm
     from videojudge_bench.judges.engines._served_model import ServedCheckpoint
     from videojudge_bench.video import FrameBatch
 
-Feature = Literal["frames", "video", "logprobs", "prefill"]
+Feature = Literal[
+    "frames", "video", "logprobs", "prefill", "structured", "temperature", "thinking",
+    "seed", "decoding",
+]  # fmt: skip
 """A part of requests that not every server takes."""
 
 FEATURES: Mapping[Feature, str] = {
     "frames": "images",
     "video": "frames as one video with their times",
+    "logprobs": "log-probabilities",
     "prefill": "replies that are begun",
+    "structured": "a form for the reply (guided decoding)",
+    "temperature": "the temperature",
+    "thinking": "whether to think (chat_template_kwargs)",
+    "seed": "a seed",
+    "decoding": "plain decoding",
 }
-"""What servers take or refuse, in words; log-probabilities are what they give."""
+"""What servers take or refuse, in words."""
+
+TO_PROBE: frozenset[Feature] = frozenset({"frames", "video", "logprobs", "prefill", "structured"})
+"""What is tried before the first group; a refusal of the others shows in its first request."""
+
+DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding"})
+"""What a request can do without, with a warning."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
 """Without it, vLLM and SGLang decode by the checkpoint's generation_config.json."""
@@ -41,13 +56,29 @@ _TOP_LOGPROBS = 20  # the most that OpenAI, and vLLM unless told otherwise, give
 _VERDICT_TOKENS = 8  # a verdict that continues `reply_start` needs no more
 
 
+Length = Literal["max_tokens", "max_completion_tokens"]
+
+
 @dataclass(frozen=True)
 class Wire:
-    """What a server wants a request to look like; found out as it refuses things."""
+    """The requests that a server takes.
 
-    length: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    logprobs: bool = True
-    plain_decoding: bool = True
+    Attributes:
+        length: the name under which it takes the limit of a reply.
+        without: what is left out.
+    """
+
+    length: Length = "max_tokens"
+    without: frozenset[Feature] = frozenset()
+
+    @property
+    def logprobs(self) -> bool:
+        """True if probabilities are requested where they are wanted."""
+        return "logprobs" not in self.without
+
+    def less(self, feature: Feature) -> Wire:
+        """Return the form without a feature."""
+        return replace(self, without=self.without | {feature})
 
 
 @dataclass(frozen=True)
@@ -79,8 +110,13 @@ class RequestFormat:
         """Return the features that the requests of a group have."""
         present: dict[Feature, bool] = {
             self.send: group.prefix.video is not None,
-            "logprobs": bool(group.choices),
+            "logprobs": bool(group.choices or group.alternatives),
             "prefill": self.prefill and bool(group.reply_start),
+            "structured": group.form is not None,
+            "temperature": True,
+            "thinking": self.thinking is not None,
+            "seed": group.sampling.temperature > 0,
+            "decoding": self.served is not None,
         }
         return {feature for feature, has in present.items() if has}
 
@@ -95,27 +131,38 @@ class RequestFormat:
         more: Mapping[str, Json] = MappingProxyType({}),
     ) -> Body:
         """Return the request of one continuation, with more fields where they are given."""
-        sampling = group.sampling
+        has = self.features(group) - wire.without
+        start = self.begun(group)
         fields: dict[str, Json] = {
             **more,
             "model": model,
-            "temperature": sampling.temperature,
             wire.length: self.max_tokens(group),
+            **self._sampled(group, tail, has),
         }
-        if sampling.temperature > 0:  # of its own per item, or all would draw the same numbers
-            fields["seed"] = int(unit_interval(str(sampling.seed), tail.id) * 2**31)
-        if self.thinking is not None:
-            fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
-        start = self.begun(group)
-        if (group.choices or group.alternatives) and wire.logprobs:
+        if "logprobs" in has:
             fields.update(logprobs=True, top_logprobs=_TOP_LOGPROBS if group.choices else 2)
             if start.choices:  # of vLLM 0.32; what does not know it gives the top ones
                 fields["logprob_token_ids"] = list(start.choices)
+        if group.form is not None and "structured" in has:
+            fields.update(form_fields(group.form))
         texts = group.prefix.system, group.prefix.text + tail.text
         marks = KNOWN_MARKS if self.served is None else self.served.marks
-        if self.served is not None and wire.plain_decoding:
-            fields.update(PLAIN_DECODING)
         return write_body(shown, texts, reply_start=start.text, fields=fields, marks=marks)
+
+    def _sampled(
+        self, group: PromptGroup, tail: Continuation, has: Collection[Feature]
+    ) -> dict[str, Json]:
+        sampling = group.sampling
+        fields: dict[str, Json] = {}
+        if "temperature" in has:
+            fields["temperature"] = sampling.temperature
+        if "seed" in has:  # of its own per item, or all would draw the same numbers
+            fields["seed"] = int(unit_interval(str(sampling.seed), tail.id) * 2**31)
+        if "thinking" in has:
+            fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
+        if "decoding" in has:
+            fields.update(PLAIN_DECODING)
+        return fields
 
     def max_tokens(self, group: PromptGroup) -> int:
         """Return how many tokens a reply may have."""
@@ -136,3 +183,15 @@ class RequestFormat:
         if self.served is not None:
             return self.served.reply_start(start, group.choices)
         return ReplyStart(start[:-1], start[-1:])
+
+
+def form_fields(form: ReplyForm) -> dict[str, Json]:
+    """Return the fields by which servers hold a reply to a form.
+
+    A JSON schema goes as OpenAI has it, which vLLM and SGLang take as well; a regular expression
+    under vLLM's name and under SGLang's.
+    """
+    if isinstance(form, str):
+        return {"structured_outputs": {"regex": form}, "regex": form}
+    schema: Json = {"name": "verdict", "strict": True, "schema": form}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}

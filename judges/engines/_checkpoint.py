@@ -38,7 +38,7 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class Checkpoint(ModelSource):
-    """Which weights, and how they are to be held.
+    """Choice of weights, and of how they are held in memory.
 
     Attributes:
         pretrained: a folder, or the name of a model on the Hugging Face hub.
@@ -322,7 +322,7 @@ def _with_adapter(model: Model, adapter: str) -> Model:
 
 
 def _plain_decoding(given: GenerationConfig) -> GenerationConfig:
-    """What the released files say about decoding (penalties, top-k) is not asked for here."""
+    """Leave out decoding settings of the released files (penalties, top-k)."""
     made: GenerationConfig = _transformers().GenerationConfig(
         eos_token_id=given.eos_token_id, pad_token_id=given.pad_token_id, do_sample=False
     )

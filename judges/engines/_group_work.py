@@ -21,7 +21,7 @@ from videojudge_bench.judges.engines._replying import (
     Sampler,
     verdict_place,
 )
-from videojudge_bench.judges.engines._text_tokens import Way, shared_token
+from videojudge_bench.judges.engines._text_tokens import Way, reply_text, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
 
@@ -40,7 +40,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 @dataclass(frozen=True)
 class Plan:
-    """How groups are worked on.
+    """Settings for working on groups.
 
     Attributes:
         share_prefix: or every prompt on its own.
@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a reply: its tokens behind `reply_start` without `rest`, probabilities.
+    """Tokens of a reply behind `reply_start` without `rest`, and probabilities.
 
     `alternatives` are those of `Sampler`, where they were asked for.
     """
@@ -88,6 +88,8 @@ class GroupWorker:
         listed = ends if isinstance(ends, list) else [ends]
         known_ends = (*listed, tokenizer.eos_token_id)
         self._ends = {token for token in known_ends if token is not None}
+        padding = tokenizer.pad_token_id
+        self._dropped = self._ends | (set() if padding is None else {padding})
         known = type(model.config).model_type in VERIFIED_KINDS
         self._to_verify = max(plan.verify, 0 if known else 1) if plan.share_prefix else 0
         self._most = 1 << 30 if model.config._attn_implementation in MASKED else 1
@@ -216,7 +218,7 @@ class GroupWorker:
         places = {
             n: place
             for n, text in texts.items()
-            if (place := verdict_place(self._tokenizer, group.choices, text.tokens))
+            if (place := self._verdict_place(group, text.tokens))
         }
         if not places:
             return {}
@@ -276,7 +278,7 @@ class GroupWorker:
             number, sampler, max_tokens=most, stopped=self._stopped, ends=self._ends
         )
         written = Written(tokens, alternatives=sampler.alternatives)
-        place = verdict_place(self._tokenizer, group.choices, tokens) if group.choices else None
+        place = self._verdict_place(group, tokens) if group.choices else None
         if place is None:
             return written
         kept, rest = place
@@ -285,6 +287,9 @@ class GroupWorker:
             way: prompts.logits(number, [*tokens[:kept], *way]) for way in ((), *choices.contexts)
         }
         return replace(written, probabilities=choices.probabilities(behind))
+
+    def _verdict_place(self, group: PromptGroup, tokens: Sequence[int]) -> tuple[int, str] | None:
+        return verdict_place(self._tokenizer, group.choices, tokens, self._dropped)
 
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
         plain = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
@@ -310,7 +315,7 @@ class GroupWorker:
         if isinstance(written, EngineError):
             return written
         tokens = list(written.tokens)
-        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        text = reply_text(self._tokenizer, tokens, self._dropped)
         at_start = bool(group.choices and group.reply_start)
         return Reply(
             group.reply_start + text.removeprefix(written.rest),
@@ -325,7 +330,7 @@ class GroupWorker:
             yield WrittenToken(self._text(token), self._text(other), margin)
 
     def _text(self, token: int) -> str:
-        return self._tokenizer.decode([token], skip_special_tokens=True)
+        return reply_text(self._tokenizer, [token], self._dropped)
 
 
 def _sampler(group: PromptGroup, number: int) -> Sampler:

@@ -1,4 +1,4 @@
-"""How Qwen's models are written on the Hugging Face hub, so that transformers 4.57 and 5 read them.
+"""Checkpoint format of Qwen's models on the Hugging Face hub, for transformers 4.57 and 5.
 
 What transformers 5 saves by itself does not load under 4.57: it names a class of tokenizers that
 4.57 does not know, writes `rope_parameters` where 4.57 looks for `rope_scaling`, and keeps image

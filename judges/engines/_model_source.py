@@ -80,7 +80,7 @@ class ModelSource(ABC):
 
     @cached_property
     def kind(self) -> Kind:
-        """What kind of model it is.
+        """Kind of model.
 
         Raises:
             ConfigError: it writes no text.
@@ -121,7 +121,7 @@ class ModelSource(ABC):
 
     @property
     def sees(self) -> bool:
-        """Whether it takes videos."""
+        """True if the model takes videos."""
         return getattr(self.processor, "video_processor", None) is not None
 
     @property

@@ -27,7 +27,7 @@ _KNOWN = 64
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model takes for one group.
+    """Model inputs of one group.
 
     Attributes:
         prompts: the tokens of each continuation's whole prompt, `reply_start` included.
@@ -257,6 +257,6 @@ def _media_types(made: Mapping[str, Tensor]) -> tuple[int, ...]:
 
 
 def _tensors(made: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What belongs to the video: all but what has one value per token."""
+    """Return the inputs of the video: all but those with one value per token."""
     skip = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
     return {k: v for k, v in made.items() if isinstance(v, Tensor) and k not in skip}

@@ -1,10 +1,10 @@
-"""What is read off a model's logits: probabilities of choices, and the next token."""
+"""Probabilities of choices and the next token from a model's logits."""
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +13,13 @@ from torch import Tensor
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines import _verdict_place
-from videojudge_bench.judges.engines._text_tokens import Way, shared_token, tokens_of, ways_of
+from videojudge_bench.judges.engines._text_tokens import (
+    Way,
+    reply_text,
+    shared_token,
+    tokens_of,
+    ways_of,
+)
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_types import Tokenizer
@@ -89,7 +95,7 @@ class Choices:
 
 
 def verdict_place(
-    tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int]
+    tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int], dropped: Collection[int]
 ) -> tuple[int, str] | None:
     """Return where in a reply its text verdict begins: behind its tag and the blanks after that.
 
@@ -97,6 +103,7 @@ def verdict_place(
         tokenizer: of the model.
         texts: the choices.
         written: the tokens of the reply.
+        dropped: as in `reply_text`.
 
     Returns:
         How many tokens stand before, and the text between them and the verdict (`rest` of
@@ -104,7 +111,7 @@ def verdict_place(
     """
 
     def shown(count: int) -> str:
-        return str(tokenizer.decode(list(written[:count]), skip_special_tokens=True))
+        return reply_text(tokenizer, written[:count], dropped)
 
     reply = shown(len(written))
     place = _verdict_place.verdict_place(reply, texts)

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 SERVED_SCHEME: Scheme = "qwen"
 """Whose M-RoPE positions a Qwen2.5-VL has on vLLM."""
 
+_SAID_CHARACTERS, _MOST_STATEMENTS = 200, 20
+
 _COMMON = re.compile(r"(?:model|checkpoint|final|best|last|latest|merged)(?:[-_]?\d+)?")
 """Names of folders that say nothing of the checkpoint, as `videojudge train` writes `model`."""
 
@@ -196,22 +198,32 @@ class ServerRecord:
 
     Attributes:
         address: where it is, without secrets.
-        said: the model and the fingerprint of the first answer, by the names of their fields.
+        version: of its program; empty where it is unsaid.
+        statements: the model, the fingerprint and the version of the first answer, by the names of
+            their fields, and every other statement since, in the order heard.
     """
 
     address: str
-    said: Mapping[str, str] = field(default_factory=dict)
-    _known: list[Mapping[str, str]] = field(default_factory=list)
+    version: str = ""
+    statements: list[Mapping[str, str]] = field(default_factory=list)
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """Statement of the first answer."""
+        return self.statements[0] if self.statements else {}
 
     def read(self, completion: Completion) -> None:
         """Remember what an answer says; warn when it is not what the first one said."""
-        found = {"model": completion.model, "system_fingerprint": completion.system_fingerprint}
-        now = {name: str(value) for name, value in found.items() if value is not None}
-        if now in self._known:
+        found = {
+            "model": completion.model,
+            "system_fingerprint": completion.system_fingerprint,
+            "version": self.version or None,
+        }
+        now = {n: str(value)[:_SAID_CHARACTERS] for n, value in found.items() if value is not None}
+        if now in self.statements or len(self.statements) == _MOST_STATEMENTS:
             return
-        self._known.append(now)
-        if len(self._known) == 1:
-            self.said = now
+        self.statements.append(now)
+        if len(self.statements) == 1:
             logger.info("the server at %s says: %s", self.address, _shown(now))
             return
         logger.warning(

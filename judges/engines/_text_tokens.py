@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError
@@ -17,6 +17,17 @@ Way = tuple[int, ...]
 def tokens_of(tokenizer: Tokenizer, text: str) -> Way:
     """Return the tokens of a text that stands alone."""
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def reply_text(tokenizer: Tokenizer, tokens: Sequence[int], dropped: Collection[int]) -> str:
+    """Return the text of a reply with its special tokens, which may mark what is reasoning.
+
+    Args:
+        tokenizer: of the model.
+        tokens: of the reply, or of its beginning.
+        dropped: the tokens that end a turn or pad it; they are no part of the text.
+    """
+    return tokenizer.decode([token for token in tokens if token not in dropped])
 
 
 def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:

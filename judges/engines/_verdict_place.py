@@ -10,15 +10,15 @@ from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Unparsed, Verdict
 
-_TAG = re.compile(r"<(?:score|answer)>\s*(?P<held>[^<]*)", re.IGNORECASE)
+_TAG = re.compile(r"<(score|answer)>\s*(?P<held>[^<]*)(?:</\1>)?", re.IGNORECASE)
 _MOST_TAGS = 16
 
 
 def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
-    """Return where the text verdict of a reply stands: behind the last tag that decides it.
+    """Return where the text verdict of a reply stands: behind the last tag that states it.
 
-    With another of the choices there, the reply would have another verdict. None: it has no
-    verdict, or not in a tag `<score>` or `<answer>`.
+    Without the other tags, the reply has the same verdict; with another of the choices in this
+    one, another. None: it has no verdict, or not in a tag `<score>` or `<answer>`.
     """
     values = [] if tuple(choices) == LABELS else [int(choice) for choice in choices]
 
@@ -29,7 +29,11 @@ def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
     verdict = read(reply)
     tags = [] if isinstance(verdict, Unparsed) else list(_TAG.finditer(reply))[-_MOST_TAGS:]
     for tag in reversed(tags):
-        before, after = reply[: tag.start("held")], reply[tag.end() :]
-        if any(read(f"{before}{other}{after}") != verdict for other in choices):
+        before, after = _TAG.sub("", reply[: tag.start()]), _TAG.sub("", reply[tag.end() :])
+        before += reply[tag.start() : tag.start("held")]
+        after = reply[tag.end("held") : tag.end()] + after
+        if read(f"{before}{tag['held']}{after}") == verdict and any(
+            read(f"{before}{other}{after}") != verdict for other in choices
+        ):
             return tag.start("held")
     return None

@@ -34,7 +34,9 @@ def weight_counts(path: Path) -> dict[str, int]:
         except ValueError:
             header = None
     if not isinstance(header, dict):
-        raise ConfigError(f"{path.name} is damaged: it has no safetensors header; get it again")
+        raise ConfigError(
+            f"{path.name} is damaged, without a safetensors header; download it again"
+        )
     return {
         name: math.prod(map(int, entry["shape"]))
         for name, entry in header.items()

@@ -80,7 +80,7 @@ def windows_attention(
 
 
 def _of_equal_length(bounds: list[int], device: torch.device) -> list[Tensor]:
-    """Where the tokens of windows are, (windows, length) each, the windows of a length together."""
+    """Token indices of windows, (windows, length) each, the windows of a length together."""
     starts: dict[int, list[int]] = {}
     for start, end in pairwise(bounds):
         if end > start:

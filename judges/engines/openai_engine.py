@@ -9,32 +9,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Union, cast
+from typing import cast
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Capability,
     Continuation,
+    Deliver,
     EngineError,
     Explanation,
     PromptGroup,
     Reply,
+    Result,
 )
 from videojudge_bench.errors import ConfigError, VideoError
+from videojudge_bench.judges.engines._chat_answers import CallFailedError
+from videojudge_bench.judges.engines._chat_bodies import BYTES_PER_TOKEN, MOST_BYTES
 from videojudge_bench.judges.engines._chat_budget import Budget
-from videojudge_bench.judges.engines._chat_client import CallFailedError, ChatClient
+from videojudge_bench.judges.engines._chat_client import ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
-from videojudge_bench.judges.engines._chat_probe import NoLogprobsError, Refusal, ServerCheck
+from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
-from videojudge_bench.judges.engines._chat_requests import (
-    PLAIN_DECODING,
-    Feature,
-    RequestFormat,
-    Wire,
-)
+from videojudge_bench.judges.engines._chat_requests import Feature, RequestFormat, Wire
 from videojudge_bench.judges.engines._served_model import ServedCheckpoint, ServerRecord
 from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.verdicts import Usage
@@ -49,7 +48,6 @@ FACTOR = 28
 """What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
 
 _FRAME_THREADS = 2
-_UNSUPPORTED = frozenset({400, 422})
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -160,13 +158,15 @@ class OpenAIEngine:
             factor=self.factor or (FACTOR if self._served is None else self._served.factor),
         )
         self._frame_threads: ThreadPoolExecutor | None = None
-        self._wire = Wire(logprobs=self.logprobs is not False)
         self._has_logprobs = False
         self._record = ServerRecord(endpoint.shown)
         self._check = ServerCheck(
             self._format,
+            Wire() if self.logprobs else Wire().less("logprobs"),
             self._completed,
-            self._find_model,
+            find_model=self._find_model,
+            no_such_model=self._client.no_such_model,
+            refuses_all=self._client.refuses_all,
             address=endpoint.shown,
             images=self.max_frames,
             side_pixels=2 * self._policy.factor,
@@ -183,7 +183,7 @@ class OpenAIEngine:
 
     def _problems(self) -> list[str]:
         found = [
-            f"{name}={value:g}: it is a whole number from {least} up"
+            f"{name}={value:g}: expected a whole number from {least} up"
             for name, value, least in (
                 ("retries", self.retries, 0),
                 ("max_concurrency", self.max_concurrency, 1),
@@ -192,47 +192,55 @@ class OpenAIEngine:
             if value < least or value != int(value)
         ]
         if not self.timeout_seconds > 0:
-            found.append(f"timeout_seconds={self.timeout_seconds:g}: it is a number above 0")
+            found.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
         if self.send not in (None, *SEND):
-            found.append(f"send={self.send!r}: it is one of {', '.join(SEND)}")
+            found.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
         if self.logprobs not in (True, False, "auto"):
-            found.append(f"logprobs={self.logprobs!r}: it is one of true, false, auto")
+            found.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            found.append(f"jpeg_quality={self.jpeg_quality}: it is a number from 1 to 100")
+            found.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
         return found
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
         is_text = self._served is not None and self._served.takes_text_alone
-        video: set[Capability] = set() if is_text else {"video"}
-        return frozenset(video | {"logprobs"} if self._wire.logprobs else video)
+        video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
+        return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
 
     @property
     def spent(self) -> float:
         """Money spent so far, in the unit of the prices; 0 without prices."""
         return self._client.budget.spent
 
-    async def complete(self, group: PromptGroup) -> Sequence[Union[Reply, EngineError]]:
-        """Return one result per continuation, in their order.
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver one result per continuation as it comes, that of the first before the others.
+
+        A request keeps its place among `max_concurrency` until its result is taken.
 
         Raises:
             ConfigError: no server, model or key, or a server without what is asked of it.
         """
         if not self._check.is_done(group):
-            async with self._client.starting:
+            async with self._client.slots, self._client.starting:
                 await self._check.run(group)
-        first, *others = group.continuations
+        numbers = range(len(group.continuations))
         try:
             shown = await self._shown(group.prefix.video)
         except VideoError as error:
-            return [EngineError(str(error)) for _ in group.continuations]
-        replies = [await self._reply(group, first, shown)]
-        if not others:
-            return replies
-        tasks = [asyncio.create_task(self._reply(group, other, shown)) for other in others]
+            for number in numbers:
+                await deliver(number, EngineError(str(error)))
+            return
+
+        async def answer(number: int) -> None:
+            async with self._client.slots:
+                tail = group.continuations[number]
+                await deliver(number, await self._result(group, tail, shown))
+
+        await answer(0)
+        tasks = [asyncio.create_task(answer(number)) for number in numbers[1:]]
         try:
-            return [*replies, *await asyncio.gather(*tasks)]
+            await asyncio.gather(*tasks)
         finally:
             for task in tasks:  # when one has ended the run, the others are of no use
                 task.cancel()
@@ -240,7 +248,7 @@ class OpenAIEngine:
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return each request without its images, with the tokens that a vLLM makes of it."""
         shown = await self._shown(group.prefix.video)
-        return await explanations(self._client, self._format, group, shown, self._wire)
+        return await explanations(self._client, self._format, group, shown, self._check.wire)
 
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
@@ -251,18 +259,24 @@ class OpenAIEngine:
 
         Args:
             features: to be tried.
-            group: gives `reply_start`, `choices` and the temperature.
+            group: gives `reply_start`, `choices`, `form` and the temperature.
         """
-        return await self._check.refusals(features, group)
+        async with self._client.slots:
+            return await self._check.refusals(features, group)
 
     @property
     def server_says(self) -> Mapping[str, str]:
-        """The server's own statement in its first answer: model and fingerprint."""
+        """The server's own statement in its first answer: model, fingerprint and version."""
         return self._record.said
 
     @property
+    def statements(self) -> Sequence[Mapping[str, str]]:
+        """All statements of the server about itself, in the order heard: two are a change."""
+        return self._record.statements
+
+    @property
     def address(self) -> str:
-        """Where the server is, without secrets."""
+        """Address of the server, without secrets."""
         return self._client.endpoint.shown
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -288,6 +302,7 @@ class OpenAIEngine:
             logger.info("%d requests so far, %.4f spent", budget.requests, budget.spent)
 
     async def _find_model(self) -> None:
+        self._record.version = await self._client.version()
         if self._served is None:
             return
         listed = await self._client.models()
@@ -310,64 +325,46 @@ class OpenAIEngine:
             logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
         return self._format.show(batch)
 
-    async def _reply(
-        self, group: PromptGroup, continuation: Continuation, shown: Shown
-    ) -> Reply | EngineError:
-        try:
-            return await self._completed(group, continuation, shown)
-        except CallFailedError as error:
-            return EngineError(str(error))
+    async def _result(self, group: PromptGroup, tail: Continuation, shown: Shown) -> Result:
+        """A refusal is this request's own, unless a short question is refused for the same."""
+        while True:
+            wire = self._check.wire
+            try:
+                result = await self._completed(group, tail, shown, wire)
+            except CallFailedError as error:
+                if error.is_refusal:
+                    async with self._client.starting:
+                        await self._check.explain_refusal(error, group)
+                    if self._check.wire != wire:
+                        continue
+                return EngineError(str(error))
+            self._check.worked(group)
+            return result
 
     async def _completed(
-        self, group: PromptGroup, continuation: Continuation, shown: Shown
-    ) -> Reply | EngineError:
-        while True:
-            wire = self._wire
-            model = self._client.endpoint.model
-            body = self._format.body(model, group, continuation, shown=shown, wire=wire)
-            try:
-                completion, seconds, cost = await self._client.chat(
-                    body, max_tokens=self._format.max_tokens(group), headers=self._routing(group)
-                )
-            except CallFailedError as error:
-                if error.status in _UNSUPPORTED and self._has_adapted(wire, str(error)):
-                    continue
-                raise
-            self._record.read(completion)
-            return self._read(group, completion, seconds, cost)
+        self, group: PromptGroup, tail: Continuation, shown: Shown, wire: Wire
+    ) -> Result:
+        model, max_tokens = self._client.endpoint.model, self._format.max_tokens(group)
+        has_logprobs = "logprobs" in self._format.features(group) - wire.without
+        completion, seconds, cost = await self._client.chat(
+            self._format.body(model, group, tail, shown=shown, wire=wire),
+            max_tokens=max_tokens,
+            headers=self._routing(group),
+            most_bytes=MOST_BYTES + (max_tokens * BYTES_PER_TOKEN if has_logprobs else 0),
+        )
+        self._record.read(completion)
+        return self._read(group, completion, seconds, cost)
 
     def _routing(self, group: PromptGroup) -> dict[str, str]:
-        """Which replica is asked, in the header that vLLM and SGLang read."""
+        """Replica to ask, in the header that vLLM and SGLang read."""
         if self.replicas == 1:
             return {}
         shared = str(group.prefix.video or group.prefix.text)
         return {"X-data-parallel-rank": str(int(unit_interval("replica", shared) * self.replicas))}
 
-    def _has_adapted(self, wire: Wire, refusal: str) -> bool:
-        """Return whether a request that was refused may be sent in another form."""
-        if wire != self._wire:  # another request found it out in the meantime
-            return True
-        if "max_completion_tokens" in refusal and wire.length == "max_tokens":
-            self._wire = replace(wire, length="max_completion_tokens")
-        elif "logprobs" in refusal and wire.logprobs and self.logprobs is not True:
-            self._without_logprobs(refusal)
-        elif any(name in refusal for name in PLAIN_DECODING) and wire.plain_decoding:
-            logger.warning("the server decodes by its own defaults (%s)", refusal)
-            self._wire = replace(self._wire, plain_decoding=False)
-        return self._wire != wire
-
-    def _without_logprobs(self, why: str) -> None:
-        if self.logprobs is True:
-            raise NoLogprobsError(
-                f"the server at {self._client.endpoint.shown} gives no token log-probabilities "
-                f"({why}); give score=text, or logprobs=auto to go on without them"
-            )
-        self._wire = replace(self._wire, logprobs=False)
-        logger.warning("the server gives no token log-probabilities (%s)", why)
-
     def _read(
         self, group: PromptGroup, completion: Completion, seconds: float, cost: float
-    ) -> Reply | EngineError:
+    ) -> Result:
         tokens_in, tokens_out = completion.tokens or (0, 0)
         stopped_by = completion.stopped_by
         if stopped_by not in ("", CUT_OFF):
@@ -382,13 +379,13 @@ class OpenAIEngine:
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
-        if not group.choices or not self._wire.logprobs:
+        if not group.choices or not self._check.wire.logprobs:
             return {}
         positions = completion.positions
         if positions is None:
             # A server may leave them out of a reply without text; one that never gave any has none.
             if completion.text and not self._has_logprobs:
-                self._without_logprobs("it leaves them out without a word")
+                self._check.lacks_logprobs("it leaves them out without a word")
             return {}
         self._has_logprobs = True
         begins_with = (

@@ -41,7 +41,7 @@ class VisionBlock:
 
     @property
     def tokens(self) -> int:
-        """How many tokens it has."""
+        """Number of tokens."""
         return self.time * self.height * self.width
 
 

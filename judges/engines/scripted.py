@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from videojudge_bench._util.hashing import file_hash
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import Capability, Deliver, EngineError, PromptGroup, Reply
 from videojudge_bench.goldsets.jsonl import STRICT, read_rows
 
 EVERY_ITEM = "*"
@@ -34,9 +34,10 @@ class ScriptedEngine:
         rows = read_rows(self._path, _Row, unique=("id",))
         self._replies = {row.id: row.reply for row in rows}
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        """Return the scripted reply of each continuation."""
-        return [self._reply(continuation.id) for continuation in group.continuations]
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver the scripted reply of each continuation."""
+        for number, continuation in enumerate(group.continuations):
+            await deliver(number, self._reply(continuation.id))
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the content hash of the script."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from videojudge_bench.engine import EngineError
+from videojudge_bench.engine import EngineError, complete_all
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_messages import SEND, Send
 from videojudge_bench.judges.engines._chat_probe import PROBE, Refusal
@@ -15,13 +15,16 @@ from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 TIMEOUT_SECONDS = 60.0
 
+CHECKED: tuple[Feature, ...] = ("frames", "video", "prefill")
+"""What is tried beside log-probabilities."""
+
 _SOME_MODEL = "default"  # servers with one model mostly take any name
 _SCALE = ("1", "2", "3", "4", "5")
 
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What a server can do.
+    """Capabilities of a server.
 
     Attributes:
         address: where it is, without secrets.
@@ -75,7 +78,7 @@ async def _check(base_url: str, model: str | None, timeout_seconds: float) -> Se
     engines = {send: engine_for(asked, send) for send in SEND}
     engine = engines["frames"]
     try:
-        (reply,) = await engine.complete(replace(PROBE, choices=_SCALE))
+        (reply,) = await complete_all(engine, replace(PROBE, choices=_SCALE))
         if isinstance(reply, EngineError):
             raise ConfigError(
                 f"the server at {engine.address} gives no reply: {reply.reason}. Look at its log, "

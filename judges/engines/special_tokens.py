@@ -8,7 +8,6 @@ still read. Chat templates are not touched: they are put around texts that are i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ KNOWN_MARKS = re.compile(
     r"|<</?SYS>>"
     rf"|\[/?(?:{'|'.join(_BRACKETED)})\]"
 )
-"""Special tokens and media marks of known model families, for texts that go to a server or into a
-file: nobody says there which tokenizer will read them."""
+"""Special tokens and media marks of known model families."""
 
 _TAGS = ("score", "answer", "thinking", "rubric", "feedback", "order")
 """Tags that our prompts ask for; some tokenizers have `<answer>` as a token of its own."""
@@ -61,7 +59,7 @@ def make_inert(text: str, marks: re.Pattern[str] = KNOWN_MARKS) -> str:
 
     Args:
         text: what a user or an answer says, or a prompt that holds it.
-        marks: the special tokens, as `marks_of` gives those of a tokenizer.
+        marks: the special tokens, as `marks_of` gives them where the tokenizer is known.
     """
     while marks.search(text):  # again, as what is left of one token may begin another
         text = marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
@@ -69,16 +67,15 @@ def make_inert(text: str, marks: re.Pattern[str] = KNOWN_MARKS) -> str:
 
 
 def marks_of(tokenizer: Tokenizer) -> re.Pattern[str]:
-    """Return a pattern of the special tokens of a tokenizer.
+    """Return a pattern of the marks of known families and of a tokenizer's other special tokens.
 
-    Some tokenizers do not call all of theirs special (DeepSeek's `<｜User｜>`, Qwen3's `<think>`):
-    of the other tokens that were added to the vocabulary, those of known families count too.
+    Those of known families count for every tokenizer, so that a model gets the same prompt in
+    process and behind a server that does not say which model it has.
     """
-    added = filter(KNOWN_MARKS.fullmatch, tokenizer.get_added_vocab())
-    return _pattern({*tokenizer.all_special_tokens, *added} - _KEPT)
-
-
-def _pattern(tokens: Iterable[str]) -> re.Pattern[str]:
-    """The longest first; a single character is no mark, and cannot be broken up."""
-    ordered = sorted((token for token in tokens if len(token) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+    own = set(tokenizer.all_special_tokens) - _KEPT
+    # A single character is no mark, and cannot be broken up.
+    other = [token for token in own if len(token) > 1 and not KNOWN_MARKS.fullmatch(token)]
+    if not other:
+        return KNOWN_MARKS
+    longest_first = map(re.escape, sorted(other, key=len, reverse=True))
+    return re.compile("|".join([*longest_first, KNOWN_MARKS.pattern]))

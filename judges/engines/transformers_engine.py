@@ -9,10 +9,17 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, Explanation, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Capability,
+    Deliver,
+    EngineError,
+    Explanation,
+    PromptGroup,
+    Result,
+)
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._model_source import THINKING, LoadedModel, ModelSource
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadedModel", "TransformersEngine"]
 
-Replies = list[Union[Reply, EngineError]]
+Replies = list[Result]
 
 BATCH_TOKENS = 8192
 """Of continuations in one row. Five of a thousand tokens fit; their mask takes little memory."""
@@ -136,8 +143,8 @@ class TransformersEngine:
         """Probabilities always; videos where the model takes them."""
         return frozenset({"video", "logprobs"} if self.source.sees else {"logprobs"})
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        """Return one reply per continuation.
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver one reply per continuation, those of a group together.
 
         With `choices` and a `reply_start`, that and one token more is the text: nothing else is
         written. With `choices` alone the model writes its reply, and the probabilities are those
@@ -149,7 +156,9 @@ class TransformersEngine:
                 prefix to give other numbers than the model alone.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._complete, group)
+        replies = await loop.run_in_executor(self._threads, self._complete, group)
+        for number, reply in enumerate(replies):
+            await deliver(number, reply)
 
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return the tokens, positions and frames of each prompt; the model is not asked."""
@@ -260,15 +269,15 @@ class TransformersEngine:
                 f"({THINKING}); leave the option out"
             )
         if self._verify < 0:
-            problems.append(f"verify_prefix={self._verify}: it is a number from 0 up")
+            problems.append(f"verify_prefix={self._verify}: expected a number from 0 up")
         if self._batch_tokens < 1:
-            problems.append(f"batch_tokens={self._batch_tokens}: it is a number from 1 up")
+            problems.append(f"batch_tokens={self._batch_tokens}: expected a number from 1 up")
         if problems:
             raise ConfigError.all_of("engine 'transformers'", problems)
 
 
 def _sees_all(text_config: TextConfig) -> bool:
-    """Whether every layer sees the whole prompt: no sliding window, no recurrent state."""
+    """Return whether all layers attend to the whole prompt: no sliding window or recurrence."""
     caches = importlib.import_module("transformers.cache_utils")
     layers = caches.DynamicCache(config=text_config).layers
     return all(type(layer) is caches.DynamicLayer for layer in layers)

@@ -51,7 +51,7 @@ def test_what_to_do_is_said() -> None:
     [
         ("table.txt", "the name must end in .csv or .json"),
         ("none/table.csv", "there is no folder"),
-        ("folder.csv", "it is a folder; name a file"),
+        ("folder.csv", "expected a file, got a folder; name a file in it"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_refused(

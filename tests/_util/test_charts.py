@@ -18,7 +18,7 @@ from videojudge_bench._util.charts import (
     heat,
     intervals,
 )
-from videojudge_bench.report.marks import mean_marks
+from videojudge_bench.report.figures import mean_marks
 
 UNIT = Axis.over("x", [0.0, 1.0])
 

@@ -281,9 +281,110 @@ def test_a_judge_that_cannot_be_built() -> None:
     assert result.detail == "judge 'bleu1': unknown option 'n'."
 
 
-def test_a_bug_of_the_judge_reaches_its_author() -> None:
-    with pytest.raises(KeyError, match="a key"):
-        run(Buggy)
+def test_a_bug_of_the_judge_is_named_with_its_item() -> None:
+    failed = only_failure(Buggy)
+    assert (failed.name, failed.detail) == (
+        "judges",
+        "'check-0/0': KeyError: 'a key'; 36 of 36 fail",
+    )
+
+
+class RaisesOnSome(Words):
+    def rate(self, item: Item) -> Rating:
+        if item.response.startswith("S"):
+            raise RuntimeError("no S, please")
+        return Rating(1.0)
+
+
+class RaisesInAGenerator(Words):
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        for item in items:
+            if item.id == "check-1/1":
+                raise OSError("no room")
+            yield from super().judge([item])
+
+
+@pytest.mark.parametrize(
+    ("judge", "detail", "verdicts"),
+    [
+        (RaisesOnSome, "'check-2/1': RuntimeError: no S, please; 6 of 36 fail", "30 verdicts"),
+        (RaisesInAGenerator, "'check-1/1': OSError: no room; 1 of 36 fail", "35 verdicts"),
+    ],
+)
+def test_the_checks_go_on_behind_items_on_which_a_judge_raises(
+    judge: type[Judge], detail: str, verdicts: str
+) -> None:
+    results = run(judge)
+    assert [name for name in results if name != "judges"] == ALL_CHECKS
+    assert results["judges"] == CheckResult("judges", False, detail)
+    assert results["every item is answered once"].detail == verdicts
+
+
+class ReturnsANumber(Words):
+    def rate(self, item: Item) -> Rating:
+        return 3.0  # type: ignore[return-value]
+
+
+class ReturnsNothing(Words):
+    def rate(self, item: Item) -> Rating:
+        return None  # type: ignore[return-value]
+
+
+class YieldsNumbers(Words):
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        for _ in items:
+            yield 3.0  # type: ignore[misc]
+
+
+class NoStream(Words):
+    def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
+        return None  # type: ignore[return-value]
+
+
+class BreaksInFit(Words):
+    def fit(self, items: Sequence[Item | Pair]) -> None:
+        raise ZeroDivisionError("no items")
+
+
+@pytest.mark.parametrize(
+    ("judge", "name", "detail"),
+    [
+        (ReturnsANumber, "verdicts are of the right kind", "'check-0/0': 3.0; Rating or Unparsed"),
+        (ReturnsNothing, "verdicts are of the right kind", "'check-0/0': None; Rating or Unpars"),
+        (ReturnsANumber, "judges", "'check-0/0-0/ab': AttributeError"),
+        (YieldsNumbers, "judges", "'check-0/0': AttributeError: 'float' object has no attribute"),
+        (NoStream, "judges", "'check-0/0': TypeError: 'NoneType' object is not iterable"),
+        (BreaksInFit, "judges", "'check-0/0': ZeroDivisionError: no items; 36 of 36 fail"),
+    ],
+)
+def test_a_wrong_type_is_named_with_its_item(judge: type[Judge], name: str, detail: str) -> None:
+    result = run(judge)[name]
+    assert not result.passed
+    assert result.detail.startswith(detail)
+
+
+class BreaksWhenBuilt(Words):
+    def __init__(self) -> None:
+        raise LookupError("no model")
+
+
+class BreaksInSettings(Words):
+    def settings(self) -> Mapping[str, Scalar]:
+        raise OSError("no file")
+
+
+@pytest.mark.parametrize(
+    ("judge", "name", "detail"),
+    [
+        (BreaksWhenBuilt, "builds", "LookupError: no model"),
+        (BreaksInSettings, "signature holds plain values", "OSError: no file"),
+    ],
+)
+def test_what_breaks_before_the_first_item_is_a_failed_check(
+    judge: type[Judge], name: str, detail: str
+) -> None:
+    failed = only_failure(judge)
+    assert (failed.name, failed.detail) == (name, detail)
 
 
 def test_a_judge_that_asks_for_pairs_is_only_measured() -> None:

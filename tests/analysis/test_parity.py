@@ -18,6 +18,7 @@ from videojudge_bench.analysis.prompt_difference import compare_prompts
 from videojudge_bench.cli.main import main
 from videojudge_bench.engine import (
     Capability,
+    Deliver,
     EngineError,
     Explanation,
     PromptGroup,
@@ -100,9 +101,10 @@ class Talker:
     def __init__(self, *, says: str = "four", reads: str = "plain") -> None:
         self._says, self._reads = says, reads
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         Talker.groups.append(group)
-        return REPLIES[self._says](group)
+        for number, reply in enumerate(REPLIES[self._says](group)):
+            await deliver(number, reply)
 
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         return [PROMPTS[self._reads]] * len(group.continuations)
@@ -119,8 +121,9 @@ class Mute:
 
     capabilities: frozenset[Capability] = frozenset()
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        return [Reply(FOUR, usage=Usage(12)) for _ in group.continuations]
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        for number in range(len(group.continuations)):
+            await deliver(number, Reply(FOUR, usage=Usage(12)))
 
     def settings(self) -> Mapping[str, Scalar]:
         return {}
@@ -184,7 +187,7 @@ def test_a_judge_has_the_verdicts_of_itself() -> None:
     assert found.problems() == []
     assert findings(found) == {
         "items": "6",
-        "prompts": "6 of 6 are the same, token by token",
+        "prompts": "6 of 6 are the same: tokens, video, and positions where shown",
         "replies": "6 of 6 are equal",
         "scores": "6 compared: mean difference 0, largest 0",
         "result": "same verdicts: the two may share a leaderboard row",
@@ -206,14 +209,14 @@ def test_other_verdicts_are_told_with_the_worst_item() -> None:
     assert not found.is_same
     assert found.problems() == [
         "3 of 3 replies differ and are no near-tie (3 without log-probabilities to tell)",
-        "3 of 3 scores differ, by up to 1 (video00/5)",
+        "3 of 3 scores differ too much, by up to 1 (video00/5)",
     ]
     assert found.settings() == {"says": ("four", "five")}
     facts = {name: pair for name, *pair in parity_summary.facts(found)}
     assert facts["tokens a prompt"] == ["10 (10 to 10)", "12 (12 to 12)"]
     assert facts["mean score"] == ["4.000", "5.000"]
     assert facts["seconds an item"] == ["0.50", "0.50"]
-    assert facts["says"] == ["four", "five"]
+    assert facts["setting says"] == ["four", "five"]
 
 
 @pytest.mark.parametrize(
@@ -263,14 +266,14 @@ def test_expected_scores_may_be_two_hundredths_apart() -> None:
     assert findings(near)["scores"] == (
         "6 compared: mean difference 0.019, largest 0.019 (video00/5)"
     )
-    assert far.problems() == ["6 of 6 scores differ, by up to 0.021 (video00/5)"]
+    assert far.problems() == ["6 of 6 scores differ too much, by up to 0.021 (video00/5)"]
 
 
 def test_a_tie_of_texts_does_not_excuse_expected_scores() -> None:
     parted = Reply(FIVE, {"4": 0.0, "5": 1.0}, written=_written("5", "4", 0.001))
     REPLIES["parted"] = _all(parted)
     found = judged("half", "parted", more=",score=expected")
-    assert found.problems() == ["6 of 6 scores differ, by up to 0.5 (video00/5)"]
+    assert found.problems() == ["6 of 6 scores differ too much, by up to 0.5 (video00/5)"]
 
 
 def test_behind_a_verdict_that_comes_first_nothing_counts() -> None:
@@ -355,7 +358,7 @@ def test_a_judge_that_always_fails_ends_the_comparison() -> None:
 def test_judges_of_no_model_are_compared_by_their_scores() -> None:
     assert compare_judges(LENGTH, f"{LENGTH},more=1e-4", "tinyboard").is_same
     found = compare_judges(LENGTH, f"{LENGTH},more=0.01", "tinyboard", limit=2)
-    assert found.problems() == ["2 of 2 scores differ, by up to 0.01 (video00/5)"]
+    assert found.problems() == ["2 of 2 scores differ too much, by up to 0.01 (video00/5)"]
     assert found.prompts == []
     assert "replies" not in findings(found)
     assert (found.a.name, found.b.name) == (LENGTH, f"{LENGTH},more=0.01")
@@ -403,6 +406,7 @@ def test_the_verb_tells_and_its_exit_status_too(
     assert "Different verdicts: 2 of 2 replies differ" in text
     assert "&lt;score&gt;5&lt;/score&gt;" in text
     assert "token 3 (A has 3, B has 4)" in text
+    assert "every score is within 0.02" in text
 
 
 def test_the_verb_writes_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ def test_a_run_without_rubrics_is_refused(tmp_path: Path) -> None:
             "option rubric: none); run a judge with rubric=write"
         )
         judged(gold_set, tmp_path, engine=DEAF, rubric="write")
-        with pytest.raises(ConfigError, match=r"holds 2 runs: .*_scenes.*; .*_scenes.*give its fo"):
+        with pytest.raises(ConfigError, match=r"expected one run, got 2: .*_scenes.*; .*_scenes.*"):
             only_run(tmp_path)
 
 
@@ -264,7 +264,7 @@ def test_rubrics_of_unknown_instructions_are_counted(tmp_path: Path) -> None:
         measured(some, GoldSet(info("other"), (elsewhere,)))
     assert str(caught.value) == (
         f"none of the 3 rubrics of {some.path} is about an instruction of videojudge_other; give "
-        "the set that they were written for by --set"
+        "the set that they were written for by --gold-set"
     )
 
 

@@ -211,7 +211,7 @@ def test_values_are_what_lmms_eval_makes_of_them() -> None:
         (SweepPlan("random", ["tinyboard"], {"seed": [1]}, {"limits": 3}), "unknown option"),
         (SweepPlan("random", ["tinyboard"], {"refferences": [1]}), "Did you mean 'references'"),
         (SweepPlan("random", ["tinyboard"], {"references": [-1]}), "allowed are 0, 1, 2"),
-        (SweepPlan("random", ["tinyboard"], {"seed": ["x"]}), "seed='x': it is a whole number"),
+        (SweepPlan("random", ["tinyboard"], {"seed": ["x"]}), "seed='x': expected a whole number"),
         (SweepPlan(FUSSY, ["tinyboard"], {"level": [1, 9]}), "level=9: at most 5"),
         (SweepPlan("random", ["tinyboard"], {"seed": [1]}, {"seed": 2}), "seed: given both"),
         (SweepPlan("random", ["tinyboard"], {}), "nothing varies"),

@@ -299,7 +299,7 @@ class Lower(Words):
 
 def test_the_answers_are_never_overwritten(tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", [GOOD])
-    with pytest.raises(ConfigError, match="it is the file of answers; give another name"):
+    with pytest.raises(ConfigError, match="expected a new file, got the file of answers"):
         judge_answers(file, "longest", output=tmp_path / "." / "a.jsonl")
     assert read(file) == [GOOD]
 

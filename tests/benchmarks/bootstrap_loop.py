@@ -22,7 +22,7 @@ from aiohttp import web
 from server_client import IN_FLIGHT, LATENCY_SECONDS, MODEL, send_all, serve_answers
 
 from videojudge_bench import goldsets
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import Continuation, Deliver, Prefix, PromptGroup, Reply, complete_all
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed
@@ -105,7 +105,7 @@ def with_engine(base_url: str, made: list[Seed]) -> tuple[float, float]:
     async def ask() -> None:
         nonlocal number
         number += 1
-        (reply,) = await engine.complete(prompts[number % len(prompts)])
+        (reply,) = await complete_all(engine, prompts[number % len(prompts)])
         assert isinstance(reply, Reply), reply
 
     cpu, wall = time.process_time(), time.perf_counter()
@@ -123,11 +123,11 @@ class _Recorder:
     def __init__(self) -> None:
         self.groups: list[PromptGroup] = []
 
-    async def complete(self, group: PromptGroup) -> list[Reply]:
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         text = group.continuations[0].text
         prefix = Prefix(group.prefix.system, group.prefix.text)
         self.groups.append(PromptGroup(prefix, (Continuation("a", text),)))
-        return [Reply("")]
+        await deliver(0, Reply(""))
 
     def settings(self) -> dict[str, str]:
         return {}

@@ -32,7 +32,14 @@ import torch
 from decode import MAX_PIXELS, clip, cpu_seconds, make_clips
 
 from videojudge_bench import tasks
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
+from videojudge_bench.engine import (
+    Continuation,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Sampling,
+    complete_all,
+)
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import PromptReader
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
@@ -115,10 +122,10 @@ def _group(path: Path) -> PromptGroup:
 
 def _ours(folder: str, path: Path, frames: int) -> dict[str, float]:
     engine = _engine(folder, frames)
-    asyncio.run(engine.complete(_group(clip("30s"))))
+    asyncio.run(complete_all(engine, _group(clip("30s"))))
     engine.watch.parts = {}
     with engine.watch.part("all"):
-        replies = asyncio.run(engine.complete(_group(path)))
+        replies = asyncio.run(complete_all(engine, _group(path)))
     failed = [reply.reason for reply in replies if isinstance(reply, EngineError)]
     if failed:
         raise SystemExit(failed[0])

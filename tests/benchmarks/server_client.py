@@ -20,7 +20,7 @@ import aiohttp
 import openai
 from aiohttp import web
 
-from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, complete_all
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 LATENCY_SECONDS, IN_FLIGHT = 0.2, 256
@@ -82,7 +82,7 @@ async def with_engine(base_url: str, requests: int) -> None:
     group = PromptGroup(Prefix(SYSTEM, PROMPT), (Continuation("a", ""),))
 
     async def ask() -> None:
-        (reply,) = await engine.complete(group)
+        (reply,) = await complete_all(engine, group)
         assert isinstance(reply, Reply), reply
 
     await send_all(ask, requests)

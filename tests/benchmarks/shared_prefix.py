@@ -21,7 +21,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Sampling
+from videojudge_bench.engine import (
+    Continuation,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Sampling,
+    complete_all,
+)
 from videojudge_bench.judges.engines.transformers_engine import TransformersEngine
 from videojudge_bench.judges.tiny_qwen import TinySize, build
 from videojudge_bench.video import FrameBatch
@@ -71,10 +78,10 @@ def _measure(folder: str, kind: str, shared: str, steps: str, responses: str) ->
     engine = _Synthetic(
         pretrained=folder, device="cpu", share_prefix=shared == "shared", keep_frames=False
     )
-    asyncio.run(engine.complete(_group(kind, 1)))
+    asyncio.run(complete_all(engine, _group(kind, 1)))
     engine.steps = int(steps)
     base, started = _peak_kib(), time.process_time()
-    replies = asyncio.run(engine.complete(_group(kind, int(responses))))
+    replies = asyncio.run(complete_all(engine, _group(kind, int(responses))))
     spent, peak = time.process_time() - started, _peak_kib() - base
     failed = [reply.reason for reply in replies if isinstance(reply, EngineError)]
     if failed:

@@ -227,7 +227,7 @@ def test_ctrl_c_writes_what_there_is_and_the_same_command_goes_on(tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "v.jsonl has 3 of 6; the same command goes on" in said
+    assert "v.jsonl has 3 of 6; the same command resumes" in said
     assert [line["video_id"] for line in read(tmp_path / "v.jsonl")] == ["v00", "v01", "v02"]
     (kept,) = (tmp_path / "j").rglob("judgements-0.jsonl")
     assert len(kept.read_text().splitlines()) == 3

@@ -79,9 +79,7 @@ def test_help_names_the_verbs_and_each_shows_an_example(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for verb in ("extract", "specificity", "swapped", "export", "import"):
-        with pytest.raises(SystemExit) as caught:
-            main(["rubrics", verb, "--help"])
-        assert caught.value.code == 0
+        assert main(["rubrics", verb, "--help"]) == 0
         assert f"\n  videojudge rubrics {verb} " in capsys.readouterr().out
 
 
@@ -101,7 +99,7 @@ def test_from_the_replies_of_one_judge_to_the_rubrics_of_another(
         f"{file}: rubrics of 19 instructions, 1 have none; by {JUDGE} on scenes\n"
     )
 
-    printed = output_of(capsys, "specificity", file, "--set", "scenes")
+    printed = output_of(capsys, "specificity", file, "--gold-set", "scenes")
     assert table_of(printed)[1][:2] == ["accuracy at 1", "1.000"]
     assert table_of(printed)[1][3] == "0.050"
     assert table_of(printed)[2][0::3] == ["mean reciprocal rank", "0.180"]
@@ -120,7 +118,7 @@ def test_from_the_replies_of_one_judge_to_the_rubrics_of_another(
     assert error_of(capsys, "swapped", other, own) == (
         "the first run has swap_rubrics=true; give it second"
     )
-    assert "holds 3 runs" in error_of(capsys, "extract", tmp_path / "runs", "-o", "x")
+    assert "expected one run, got 3" in error_of(capsys, "extract", tmp_path / "runs", "-o", "x")
 
 
 def test_half_a_character_in_a_reply_spoils_no_file(
@@ -152,10 +150,10 @@ def test_nothing_is_replaced_by_accident(
     output_of(capsys, *command)
     sheet.write_text("filled in", encoding="utf-8")
     assert error_of(capsys, *command) == (
-        f"{sheet} is there; give another name, or --force to replace it"
+        f"{sheet} is there; give another name, or --overwrite to replace it"
     )
     assert sheet.read_text(encoding="utf-8") == "filled in"
-    output_of(capsys, *command, "--force")
+    output_of(capsys, *command, "--overwrite")
     assert len(rows_of(sheet)) == 15
     assert error_of(capsys, "export", ours, theirs, "-o", "x.csv", "--key", "x.csv") == (
         "sheet and key are both x.csv; give the key another name"
@@ -171,7 +169,15 @@ def test_specificity_says_what_was_left_out(
     with ours.open("a", encoding="utf-8") as file:
         file.write('{"video_id": "v000", "instruction": "Who?", "rubric": "x"}\n')
     printed = output_of(
-        capsys, "specificity", ours, "--set", "scenes", "--among", 30, "--against", "instruction"
+        capsys,
+        "specificity",
+        ours,
+        "--gold-set",
+        "scenes",
+        "--among",
+        30,
+        "--against",
+        "instruction",
     )
     assert printed.splitlines()[-4:] == [
         (

@@ -50,14 +50,19 @@ def answers(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "redirect", "status", "said"),
     [
-        (["judges"], ">&-", 1, "standard output: it is closed"),
-        (["judges"], ">/dev/full", 1, "cannot be written (No space left on device). Make room"),
+        (["judges", "list"], ">&-", 1, "standard output: it is closed"),
+        (
+            ["judges", "list"],
+            ">/dev/full",
+            1,
+            "cannot be written (No space left on device). Make room",
+        ),
         (["judges", "--help"], ">/dev/full", 1, "No space left on device"),
         (["--version"], ">&-", 1, "standard output: it is closed"),
-        (["judges"], ">&- 2>&-", 1, ""),
+        (["judges", "list"], ">&- 2>&-", 1, ""),
         (["no-verb"], "2>&-", 2, ""),
-        (["no-verb"], "2>/dev/full", 1, ""),
-        (["judges"], "2>&-", 0, ""),
+        (["no-verb"], "2>/dev/full", 2, ""),
+        (["judges", "list"], "2>&-", 0, ""),
     ],
 )
 def test_streams(
@@ -98,7 +103,7 @@ def test_texts_that_the_terminal_lacks_are_escaped(
 def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     evaluation = ["--model", "videojudge", "--tasks", "videojudge_vatex"]
-    for words in ([*VERB, "judges"], [sys.executable, "-c", HOST, *evaluation]):
+    for words in ([*VERB, "judges", "list"], [sys.executable, "-c", HOST, *evaluation]):
         gone.mkdir()
         command = " ".join(shlex.quote(str(word)) for word in words)
         ended = ran(["sh", "-c", f"cd {gone} && rmdir {gone} && exec {command}"], "", tmp_path)

@@ -81,7 +81,7 @@ def test_half_a_video_is_damaged_and_its_header_is_believed(
     assert 0.2 < found.coverage < 0.8
     assert found.duration_seconds == pytest.approx(8.033, abs=0.1)
     assert found.found == (
-        f"{100 * found.coverage:.0f} % of the frames can be decoded: it is damaged or cut off"
+        f"{100 * found.coverage:.0f} % of the frames can be decoded; the file is damaged or cut off"
     )
     assert found.fix == "Get the file anew from its source, or leave the video out"
 
@@ -174,7 +174,7 @@ def test_a_disk_that_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist, is no folder or cannot be read"):
         check_scan(tmp_path / "nowhere", None)
-    with pytest.raises(ConfigError, match="--jobs 0: it is a number from 1 up"):
+    with pytest.raises(ConfigError, match="--jobs 0: expected a number from 1 up"):
         check_scan(None, 0)
 
 

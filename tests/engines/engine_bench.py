@@ -1,9 +1,13 @@
-"""One trained judge on every engine there is, and what is kept of each comparison."""
+"""One trained judge on every engine there is, and what is kept of each comparison.
+
+Test modules name this one in `pytest_plugins`: its fixtures are then the same ones in all of them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +20,7 @@ from tiny_judges import trained_judge
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.analysis.parity import Parity, Side, compare_judges
+from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.verdicts import Unparsed
 
@@ -102,12 +107,22 @@ class Bench:
         engines = [HERE if server is None else server.program for server in servers]
         return found, self.keep(found, engines, options)
 
+    def refusal(self, served: Served, asked: str, what: str) -> str:
+        """Return what asking a judge ends with, and keep it without addresses and folders."""
+        with pytest.raises(VideoJudgeError) as caught:
+            compare_judges(asked, asked, "vcg", limit=2)
+        said = str(caught.value)
+        named = re.sub(r"(?<=[=( ])/\S+/", "", said.replace(served.base_url, "URL"))
+        self.figures.answers[f"{self.family}: {what}"] = named
+        return said
+
     def keep(self, found: Parity, engines: list[str], asked: str) -> dict[str, Json]:
         """Keep a comparison as a row of figures, and return that."""
         prompts, apart = found.prompts, found.differences.values()
         row: dict[str, Json] = {
             "model": self.family,
             "engines": list[Json](engines),
+            "gold_set": found.gold_set,
             "asked": asked,
             "prompts": len(prompts),
             "token_counts_equal": sum(p.tokens[0] == p.tokens[1] > 0 for p in prompts),
@@ -148,18 +163,15 @@ def measured_figures() -> Iterator[Figures]:
 def bench_of_a_family(
     request: pytest.FixtureRequest, figures: Figures, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
-    """A trained judge of each family; its servers end before those of the next begin."""
+    """A trained judge of each family; its servers end before those of the next begin.
+
+    Tests share one store of frames: decoding is not what they are about.
+    """
     kept = os.environ.get(JUDGES)
     folder = Path(kept) if kept else tmp_path_factory.getbasetemp()
     judge = trained_judge(folder, request.param)
     logs = tmp_path_factory.mktemp(f"servers-{request.param}")
     with ExitStack() as stack:
+        variables = stack.enter_context(pytest.MonkeyPatch.context())
+        variables.setenv("VIDEOJUDGE_FRAMES", str(tmp_path_factory.getbasetemp() / "frames"))
         yield Bench(request.param, judge, logs, figures, stack)
-
-
-@pytest.fixture(autouse=True)
-def one_store_of_frames(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One store of frames for all tests: decoding is not what they are about."""
-    monkeypatch.setenv("VIDEOJUDGE_FRAMES", str(tmp_path_factory.getbasetemp() / "frames"))

@@ -19,7 +19,10 @@ PAGE = ROOT / "judges" / "README.md"
 BEGIN, END = "<!-- engines.json -->", "<!-- /engines.json -->"
 _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
 _MODELS = {"qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwen3-VL"}
-_HEAD = ("model", "engines", "options", "equal prompts", "equal replies", "scores apart, at most")
+_HEAD = (
+    *("model", "engines", "items", "options", "equal prompts", "equal replies"),
+    "scores apart, at most",
+)
 
 
 def table_of(figures: dict[str, Any]) -> str:
@@ -44,6 +47,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         _MODELS[row["model"]],
         " and ".join(row["engines"]),
+        row["gold_set"],
         f"`{row['asked']}`" if row["asked"] else "defaults",
         prompts,
         f"{replies}, {ties} near-tie{'s' * (ties > 1)}" if ties else replies,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-START_SECONDS, STOP_SECONDS = 600, 60
+START_SECONDS, STOP_SECONDS = 1800, 60
 NAME = "tiny"  # by which a vLLM knows its model
 
 VLLM_FLAGS: Mapping[str, str | None] = {
@@ -97,6 +101,43 @@ def transformers_serve(model: Path, log: Path) -> Iterator[Served]:
     with _served(command, {}, log) as (root, process_id):
         version = f"transformers serve {transformers.__version__}"
         yield Served(version, f"{root}/v1", str(model), process_id)
+
+
+@contextmanager
+def switching(first: Served, second: Served, *, after: int) -> Iterator[Served]:
+    """Serve at one address what the first serves, and the second from so many posted requests on.
+
+    So a server is seen from outside that is started anew in the middle of a run.
+    """
+    posted = itertools.count()
+
+    class Forward(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._forward(first, None)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._forward(first if next(posted) < after else second, body)
+
+        def _forward(self, served: Served, body: bytes | None) -> None:
+            url = served.base_url.removesuffix("/v1") + self.path
+            headers = {"Content-Type": "application/json"}
+            try:
+                answer = urllib.request.urlopen(urllib.request.Request(url, body, headers))
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
+                self.send_response(answer.status)
+                self.end_headers()
+                self.wfile.write(answer.read())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forward) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield replace(first, base_url=f"http://127.0.0.1:{server.server_port}/v1")
+        server.shutdown()
 
 
 @contextmanager

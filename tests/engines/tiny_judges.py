@@ -32,10 +32,10 @@ _RECIPE = {
     "frames.max_frames": FRAMES,
     "frames.max_pixels": PIXELS,
     "training.batch": 1,
-    "training.steps": 80,
-    "training.save_every": 80,
+    "training.steps": 120,
+    "training.save_every": 120,
     "training.log_every": 20,
-    "evaluation.every": 80,
+    "evaluation.every": 120,
     "evaluation.videos": 1,
     "evaluation.metric": "loss",
 }
@@ -45,16 +45,16 @@ def trained_judge(folder: Path, family: Family) -> Path:
     """Return the folder of a trained judge, made by the commands that a user has.
 
     What it learns is the form of a reply and little more: its verdicts differ between answers, and
-    that is enough for engines to be compared.
+    that is enough for engines to be compared, on the answers that it was trained on too.
     """
     judge = folder / family / "judge"
-    if not judge.exists():
+    if not (judge / "model").exists():
         base, rows = folder / family / "base", folder / "rows.jsonl"
         sizes = [part for name, size in _SIZES.items() for part in (f"--{name}", str(size))]
         _run("videojudge_bench.judges.tiny_qwen", str(base), "--family", family, *sizes)
         _write_rows(rows)
         own = {"model.pretrained": base, "data.rows": f"[{rows}]", "data.videos": VIDEOS}
-        changes = [w for k, v in {**_RECIPE, **own}.items() for w in ("--set", f"{k}={v}")]
+        changes = [w for k, v in {**_RECIPE, **own}.items() for w in ("--override", f"{k}={v}")]
         train = ("train", "--recipe", "smoke_cpu", "--output", str(judge), *changes)
         _run("videojudge_bench.cli", *train)
     return judge / "model"
@@ -68,8 +68,8 @@ def _run(module: str, *words: str) -> None:
 
 
 def _write_rows(path: Path) -> None:
-    """Write the sample of VideoJudgeLLaVA as training rows; its last video validates."""
-    gold_set = goldsets.load("llava")
+    """Write the sample of VCG-Bench as training rows; its last video validates."""
+    gold_set = goldsets.load("vcg")
     last = max(example.item.video_id for example in gold_set.examples)
     template = load_prompt(PROMPTS_FOLDER / "rate.jinja")
     lines = []

@@ -29,7 +29,7 @@ INFO = GoldSetInfo(
     shape="ratings",
     licence="CC BY 4.0",
     source="added from mine.jsonl",
-    how_to_get="add it again: videojudge data add FILE.jsonl --name mine --replace",
+    how_to_get="add it again: videojudge data add FILE.jsonl --name mine --overwrite",
     scale=RatingScale(0, 10),
     systems=True,
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videojudge_bench.harness.envelope import open_reply, seal, seal_refusal
+from videojudge_bench.harness.scoring import open_reply, seal, seal_refusal
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage, Verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -10,6 +11,7 @@ import pytest
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.harness import launcher
+from videojudge_bench.harness.host_names import host_models, host_options
 
 KNOWN = (
     "Known: videojudge, videojudge_llava, videojudge_longvideobench, videojudge_nextqa, "
@@ -46,7 +48,7 @@ def asked(
         asked(model="dummy", model_args="response=A"),
         asked(model="dummy", model_args=None),
         asked(
-            model_args="judge=random,seed=3,references=all,videos=DIR,journal=DIR,descriptions=FILE"
+            model_args="judge=random,seed=3,references=all,videos=.,journal=DIR,descriptions=FILE"
         ),
     ],
 )
@@ -143,3 +145,59 @@ def test_checking_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "videojudg"], "unknown model 'videojudg'. Did you mean 'videojudge'"),
+        (
+            ["--model", "videojudge", "--taks", "x"],
+            "unknown option '--taks'. Did you mean '--tasks'",
+        ),
+        (
+            ["--model", "videojudge", "--tasks", "videojudge_vatx"],
+            "unknown task 'videojudge_vatx'. Did you mean 'videojudge_vatex'",
+        ),
+        (
+            [
+                *("--model", "videojudge", "--tasks", "videojudge_vcg"),
+                *("--model_args", "judge=longest,videos=/nonexistent"),
+            ],
+            "the video folder '/nonexistent' does not exist",
+        ),
+        (
+            [
+                "--model",
+                "videojudge",
+                "--tasks",
+                "videojudge_vcg",
+                "--model_args",
+                "judge=./no.py:X",
+            ],
+            "judge './no.py:X': expected a file of Python, got './no.py'",
+        ),
+    ],
+)
+def test_a_mistake_is_answered_before_the_host_is_loaded(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {name for name in sys.modules if name.partition(".")[0] == "lmms_eval"}
+    assert launcher.main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert {name for name in sys.modules if name.partition(".")[0] == "lmms_eval"} == before
+
+
+def test_the_names_of_the_host_are_those_that_it_has() -> None:
+    import lmms_eval.__main__ as host
+    from lmms_eval.models import list_available_models
+
+    assert host_models() == {*list_available_models(include_aliases=True), launcher.MODEL}
+    printed = subprocess.run(
+        [sys.executable, "-c", f"import {host.__name__} as m; m.parse_eval_args()", "--help"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert host_options() == set(re.findall(r"(--[a-z][\w-]*)(?=[ ,\n])", printed)) & host_options()
+    assert {"--model", "--tasks", "--process_docs_parallel", "--std-b"} <= host_options()

@@ -8,7 +8,7 @@ from videojudge_bench import metrics, registry
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.harness import scoring
 from videojudge_bench.harness.documents import Documents
-from videojudge_bench.harness.envelope import seal, seal_refusal
+from videojudge_bench.harness.scoring import seal, seal_refusal
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import MISSING_VIDEO, Judgement, Rating, Unparsed
 

@@ -68,6 +68,18 @@ EARLY = {
         evaluation("judge=no_such_module:Judge"),
         ("the module 'no_such_module' cannot be imported", "Install the package"),
     ),
+    "videos": (
+        evaluation("judge=longest,videos=nowhere"),
+        ("the video folder 'nowhere' does not exist",),
+    ),
+    "misspelt model": (
+        [*evaluation("judge=longest"), "--model", "videojudg"],
+        ("unknown model 'videojudg'. Did you mean 'videojudge'",),
+    ),
+    "misspelt option": (
+        [*evaluation("judge=longest"), "--limt", "2"],
+        ("unknown option '--limt'. Did you mean '--limit'",),
+    ),
     "an option without a value": (evaluation("judge=random,seed"), ("'seed'",)),
 }
 
@@ -75,10 +87,6 @@ LATE = {
     "references": (
         evaluation("judge=longest,references=maybe"),
         ("references='maybe': allowed are 0, 1, 2, … and all",),
-    ),
-    "videos": (
-        evaluation("judge=longest,videos=nowhere"),
-        ("the video folder 'nowhere' does not exist",),
     ),
 }
 
@@ -103,9 +111,7 @@ def test_other_mistakes_end_the_run_without_a_traceback(
 
 def test_a_class_that_is_no_judge(tmp_path: Path) -> None:
     ran = _with_own_judge("NoJudge", tmp_path)
-    assert_clean_failure(
-        ran, "'own_judges:NoJudge': it is not a subclass of videojudge_bench.Judge"
-    )
+    assert_clean_failure(ran, "'own_judges:NoJudge': expected a subclass of videojudge_bench.Judge")
 
 
 def test_a_class_that_is_not_there(tmp_path: Path) -> None:

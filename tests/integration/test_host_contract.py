@@ -27,8 +27,8 @@ from videojudge_bench import goldsets
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.harness import plugin
 from videojudge_bench.harness.documents import Documents
-from videojudge_bench.harness.envelope import open_reply, seal
 from videojudge_bench.harness.model import VideoJudge
+from videojudge_bench.harness.scoring import open_reply, seal
 from videojudge_bench.harness.task import SPLIT, GoldSetTask
 from videojudge_bench.items import Item
 from videojudge_bench.verdicts import Judgement, Rating
@@ -171,7 +171,7 @@ def test_reports_copy_the_config_and_not_our_documents(
 def test_reasoning_is_cut_from_replies_and_not_from_our_judgements(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`envelope.seal` escapes `<`, or the host would cut our JSON to pieces."""
+    """`scoring.seal` escapes `<`, or the host would cut our JSON to pieces."""
     monkeypatch.setattr(sys, "argv", ["lmms-eval"])
     _, defaults = host.parse_eval_args()
     pairs = parse_reasoning_tags_config(cli_value=defaults.reasoning_tags)

@@ -140,7 +140,10 @@ def test_the_key_of_the_model_arguments_is_used(tmp_path: Path) -> None:
         ),
         (
             "base_url=127.0.0.1:{port},model=m,max_concurrency=0",
-            ("engine 'openai', 2 problems:", "max_concurrency=0: it is a whole number from 1 up"),
+            (
+                "engine 'openai', 2 problems:",
+                "max_concurrency=0: expected a whole number from 1 up",
+            ),
         ),
         ("base_url=http://127.0.0.1:{port}/v1", ("option 'model' is missing",)),
         (

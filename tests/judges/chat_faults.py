@@ -22,6 +22,7 @@ from videojudge_bench.engine import (
     PromptGroup,
     Reply,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.judges.engines._chat_probe import PROBE
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
@@ -65,6 +66,7 @@ class Seen:
         roots: what it says that each has been loaded from.
         moved: where it sends those who want its list.
         lists: how often it was asked for it.
+        version: of its program, as a vLLM tells it; empty is 404.
         tokens: what it answers to `/tokenize`; None is 404.
         tokenised: bodies of the requests to `/tokenize`.
     """
@@ -74,6 +76,7 @@ class Seen:
     roots: Mapping[str, str] = field(default_factory=dict)
     probes: list[Json] = field(default_factory=list)
     moved: str = ""
+    version: str = ""
     lists: int = 0
     tokens: Json | None = None
     tokenised: list[Json] = field(default_factory=list)
@@ -174,7 +177,7 @@ def group_of(*ids: str, **parts: Any) -> PromptGroup:
 
 def ask(engine: OpenAIEngine, *ids: str, **parts: Any) -> list[Reply | EngineError]:
     """Return what an engine makes of a group, on a loop of its own."""
-    return list(asyncio.run(engine.complete(group_of(*ids, **parts))))
+    return list(asyncio.run(complete_all(engine, group_of(*ids, **parts))))
 
 
 def one(engine: OpenAIEngine, **parts: Any) -> Reply:
@@ -206,7 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        models = self.server.seen.models
+        models, version = self.server.seen.models, self.server.seen.version
+        if self.path == "/version":
+            self._send(Answer({"version": version}) if version else failure(404))
+            return
         self.server.seen.lists += 1
         if self.server.seen.moved:
             self._send(failure(307, Location=self.server.seen.moved))

@@ -14,7 +14,14 @@ import pytest
 import torch
 
 from videojudge_bench import tasks
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Continuation,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Reply,
+    complete_all,
+)
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
@@ -119,13 +126,13 @@ def group(kind: str = "rate", video: str | None = "mdn_pig.webm", **options: Any
 
 
 def ask(engine: TransformersEngine, asked: PromptGroup) -> list[Reply]:
-    found = list(asyncio.run(engine.complete(asked)))
+    found = list(asyncio.run(complete_all(engine, asked)))
     assert all(isinstance(reply, Reply) for reply in found), found
     return [reply for reply in found if isinstance(reply, Reply)]
 
 
 def reasons(engine: TransformersEngine, asked: PromptGroup) -> set[str]:
-    found = asyncio.run(engine.complete(asked))
+    found = asyncio.run(complete_all(engine, asked))
     assert all(isinstance(reply, EngineError) for reply in found), found
     return {reply.reason for reply in found if isinstance(reply, EngineError)}
 

@@ -19,12 +19,14 @@ from videojudge_bench.judges import compact, compact_encoder
 from videojudge_bench.judges.compact import Compact
 from videojudge_bench.judges.compact_encoder import (
     CompactEncoder,
+    EncodedText,
+    Form,
+    References,
     Weights,
     packaged_weights,
     read_weights,
     write_weights,
 )
-from videojudge_bench.judges.compact_form import EncodedText, Form, References
 from videojudge_bench.leaderboard.stored import overlap_of
 from videojudge_bench.registry import build
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed

@@ -205,7 +205,7 @@ def test_a_server_tells_of_alternatives() -> None:
 
 def test_a_sampled_token_is_behind_the_best() -> None:
     drawn = position("5", {"4": 0.7, "5": 0.2})
-    with faulty_server(one_by_one(_answered(drawn))) as seen:
+    with faulty_server(one_by_one(_answered(drawn)), takes_all=False) as seen:
         engine = engine_at(seen)
         (token,) = one(engine, alternatives=True).written
         engine.close()
@@ -215,7 +215,9 @@ def test_a_sampled_token_is_behind_the_best() -> None:
 
 def test_a_server_without_probabilities_replies_all_the_same() -> None:
     refusal = Answer({"error": {"message": "logprobs are not supported"}}, 400)
-    with faulty_server(one_by_one(refusal, completion())) as seen:
+    with faulty_server(
+        lambda _, body: refusal if "logprobs" in body else completion(), takes_all=False
+    ) as seen:
         engine = engine_at(seen)
         reply = one(engine, alternatives=True)
         engine.close()

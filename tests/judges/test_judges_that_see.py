@@ -149,7 +149,7 @@ def test_signatures_say_model_frames_and_prompts_and_no_path(
 
 
 def test_a_text_model_reads_descriptions(make: Maker, tmp_path: Path) -> None:
-    assert registry.judge_class("text_llm").requires == {"description"}  # `videojudge judges`
+    assert registry.judge_class("text_llm").requires == {"description"}  # `videojudge judges list`
     reads = make("text_llm", "text", device="cpu", **AT_ONCE)
     assert reads.judge.requires == {"description"}
     blind = make("text_llm", "text", device="cpu", video="none", **AT_ONCE)

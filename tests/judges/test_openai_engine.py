@@ -18,6 +18,7 @@ from chat_faults import (
     engine_at,
     failure,
     faulty_server,
+    is_probe,
     one,
     one_by_one,
     reason,
@@ -251,7 +252,7 @@ def test_a_server_without_probabilities_is_not_asked_again(without: Answer) -> N
     def script(_: int, body: Json) -> Answer:
         return without if "logprobs" in body else completion("<score>4")
 
-    with faulty_server(script) as seen:
+    with faulty_server(script, takes_all=False) as seen:
         engine = engine_at(seen)
         assert "logprobs" in engine.capabilities
         assert one(engine, choices=SCALE).probabilities == {}
@@ -271,9 +272,10 @@ def test_a_model_that_wants_its_limit_under_another_name_gets_it() -> None:
             return failure(400, "Unsupported: 'max_tokens'. Use 'max_completion_tokens' instead.")
         return completion()
 
-    with faulty_server(script) as seen:
+    with faulty_server(script, takes_all=False) as seen:
         assert all(isinstance(reply, Reply) for reply in ask(engine_at(seen), "a", "b", "c"))
-    assert [request.get("max_completion_tokens") for request in seen.requests] == [None, 64, 64, 64]
+    asked = [request for request in seen.requests if not is_probe(request)]
+    assert [request.get("max_completion_tokens") for request in asked] == [None, 64, 64, 64]
 
 
 def test_the_settings_say_what_the_model_saw_and_not_where_it_runs() -> None:
@@ -331,15 +333,15 @@ def test_bad_options_are_all_named_and_the_key_is_not() -> None:
     text = str(caught.value)
     assert text.startswith("engine 'openai', 13 problems:")
     for part in (
-        "base_url='localhost:8000': it is an address such as http://localhost:8000/v1",
+        "base_url='localhost:8000': expected an address such as http://localhost:8000/v1",
         "option 'model' is missing: give the name that the server knows it by, or pretrained=…",
         "api_key has characters that no key has: copy it again",
-        "retries=-1: it is a whole number from 0 up",
-        "max_concurrency=0: it is a whole number from 1 up",
-        "timeout_seconds=0: it is a number above 0",
-        "send='film': it is one of frames, video",
-        "logprobs='maybe': it is one of true, false, auto",
-        "jpeg_quality=0: it is a number from 1 to 100",
+        "retries=-1: expected a whole number from 0 up",
+        "max_concurrency=0: expected a whole number from 1 up",
+        "timeout_seconds=0: expected a number above 0",
+        "send='film': expected one of frames, video",
+        "logprobs='maybe': expected one of true, false, auto",
+        "jpeg_quality=0: expected a number from 1 to 100",
         "max_cost needs price_out=…, the price of a million tokens",
     ):
         assert part in text

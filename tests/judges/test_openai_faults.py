@@ -23,9 +23,10 @@ from chat_faults import (
     reason,
 )
 
-from videojudge_bench.engine import EngineError, Reply
+from videojudge_bench.engine import EngineError, Reply, complete_all
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._chat_client import FAILURES_TO_STOP, retry_after
+from videojudge_bench.judges.engines._chat_answers import retry_after
+from videojudge_bench.judges.engines._chat_client import FAILURES_TO_STOP
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 
 pytestmark = pytest.mark.timeout(60)
@@ -166,7 +167,7 @@ def test_a_host_that_does_not_exist_ends_the_run() -> None:
     ],
 )
 def test_a_key_that_is_refused_ends_the_run(status: int, key: str, text: str) -> None:
-    with faulty_server(one_by_one(failure(status, f"bad {KEY}"))) as seen:
+    with faulty_server(one_by_one(failure(status, f"bad {KEY}")), takes_all=False) as seen:
         with pytest.raises(ConfigError) as caught:
             ask(engine_at(seen, api_key=key))
         assert str(caught.value) == f"the server at {seen.base_url} {text}"
@@ -233,8 +234,8 @@ def test_a_server_that_has_moved_is_named() -> None:
 
 
 def test_a_server_that_never_works_ends_the_run() -> None:
-    with faulty_server(one_by_one(failure(400, "unknown field"))) as seen:
-        engine = engine_at(seen)
+    with faulty_server(one_by_one(failure(500, "out of order"))) as seen:
+        engine = engine_at(seen, retries=0)
         for _ in range(FAILURES_TO_STOP - 1):
             reason(engine)
         with pytest.raises(ConfigError) as caught:
@@ -242,7 +243,7 @@ def test_a_server_that_never_works_ends_the_run() -> None:
     assert str(caught.value) == (
         f"{FAILURES_TO_STOP} requests to {seen.base_url} failed one after another, so the run "
         "stops; what was judged is kept, and the same command goes on. The last: the server "
-        "answered 400: unknown field"
+        "answered 500: out of order"
     )
 
 
@@ -301,7 +302,7 @@ def test_cancelling_ends_what_is_in_flight() -> None:
         engine = engine_at(seen)
 
         async def leave() -> None:
-            await asyncio.wait_for(engine.complete(group_of("a", "b", "c")), 0.4)
+            await asyncio.wait_for(complete_all(engine, group_of("a", "b", "c")), 0.4)
 
         with pytest.raises(asyncio.TimeoutError):
             asyncio.run(leave())

@@ -9,14 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from videojudge_bench.engine import Continuation, EngineError, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Continuation,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Reply,
+    complete_all,
+)
 from videojudge_bench.errors import DataError
 from videojudge_bench.judges.engines.scripted import ScriptedEngine
 
 
 def _complete(engine: ScriptedEngine, *ids: str) -> Sequence[Reply | EngineError]:
     tails = tuple(Continuation(item_id, "text") for item_id in ids)
-    return asyncio.run(engine.complete(PromptGroup(Prefix("system", "shared"), tails)))
+    return asyncio.run(complete_all(engine, PromptGroup(Prefix("system", "shared"), tails)))
 
 
 def _file(folder: Path, content: str | bytes) -> Path:

@@ -92,7 +92,7 @@ class Keeper:
     def __init__(self, engine: object) -> None:
         self.capabilities = cast("OpenAIEngine", engine).capabilities
 
-    async def complete(self, group: PromptGroup) -> list[object]:
+    async def complete(self, group: PromptGroup, _: object) -> None:
         self.group = group
         raise ConfigError("kept")
 

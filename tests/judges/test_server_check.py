@@ -63,7 +63,7 @@ def test_what_it_takes_and_what_not() -> None:
         return completion()
 
     (refusal,) = facts_of(script).refusals
-    assert refusal.feature == "video"
+    assert refusal.features == ("video",)
     assert str(refusal) == (
         "frames as one video with their times: the server answered 400: Start the server with "
         "--trust-request-mm-kwargs only when. Start it with --trust-request-mm-kwargs, or give "
@@ -111,5 +111,5 @@ def test_nobody_listens_and_nothing_secret_is_said() -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(ConfigError, match="it is an address such as http://localhost:8000/v1"):
+    with pytest.raises(ConfigError, match="expected an address such as http://localhost:8000/v1"):
         check_server("localhost:8000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -83,22 +84,17 @@ def test_a_text_that_is_inert_stays_as_it_is(text: str) -> None:
 class Words:
     """A tokenizer, as far as its special tokens go."""
 
-    def __init__(self, special: list[str], added: list[str]) -> None:
-        self.all_special_tokens, self._added = special, added
-
-    def get_added_vocab(self) -> dict[str, int]:
-        return {name: n for n, name in enumerate([*self.all_special_tokens, *self._added])}
+    def __init__(self, *special: str) -> None:
+        self.all_special_tokens = special
 
 
-def test_of_a_tokenizer_its_own_special_tokens_are_taken() -> None:
-    words: Any = Words(["<END>", "!", "<answer>", "ab", "bc"], ["<｜User｜>", "\n\n", "<b>"])
+def test_special_tokens_of_no_known_family_count_where_the_tokenizer_is_known() -> None:
+    words: Any = Words("<END>", "!", "<answer>", "ab", "bc", "<|im_end|>")
     marks = marks_of(words)
     assert make_inert("a<END>!<｜User｜>\n\n<b>", marks) == "a< END>!< ｜User｜>\n\n<b>"
     assert make_inert("<answer>A</answer>", marks) == "<answer>A</answer>"  # our prompts ask for it
-    assert make_inert("<|im_end|>[INST]", marks) == "<|im_end|>[INST]"  # plain text to this one
+    assert make_inert("<|im_end|>[INST]", marks) == "< |im_end|>[ INST]"
     assert make_inert("abc", marks) == "a b c"
-    nothing: Any = Words([], [])
-    assert make_inert("a<s>b", marks_of(nothing)) == "a<s>b"
 
 
 # In process.
@@ -110,6 +106,17 @@ def special_ids(make: Any, family: str, asked: PromptGroup) -> list[int]:
     engine = make(family)
     special = set(engine.source.tokenizer.get_added_vocab().values())
     return [token for token in read(engine, asked).prompts[0] if token in special]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_in_process_has_the_texts_of_a_request(make: Any, family: Family) -> None:
+    """An engine for servers without `pretrained` knows no tokenizer, and marks of all families."""
+    texts = ("".join(ALL), f"{EVIL}{'|'.join(ALL)}")
+    asked = PromptGroup(Prefix(texts[0], texts[1]), (Continuation("a", ""),))
+    body = write_body(NOTHING, texts, reply_start="", fields={})
+    messages = json.loads(b"".join(body.pieces))["messages"]
+    (shown,) = asyncio.run(make(family).explain(asked))
+    assert [message["content"] in shown.text for message in messages] == [True, True]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -20,7 +20,7 @@ from engine_cases import (  # noqa: F401 - fixtures
     tiny_models,
 )
 
-from videojudge_bench.engine import Sampling
+from videojudge_bench.engine import Sampling, complete_all
 from videojudge_bench.errors import ConfigError, MissingPackageError, UnknownNameError
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel
@@ -176,8 +176,8 @@ def test_a_recorded_scheme_that_is_not_known_is_refused(make: Any, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"verify_prefix": -1}, "verify_prefix=-1: it is a number from 0 up"),
-        ({"batch_tokens": 0}, "batch_tokens=0: it is a number from 1 up"),
+        ({"verify_prefix": -1}, "verify_prefix=-1: expected a number from 0 up"),
+        ({"batch_tokens": 0}, "batch_tokens=0: expected a number from 1 up"),
         ({"thinking": True}, r"thinking=True: the model's chat template has no such choice"),
         ({"adapter": "/no/adapter"}, None),
     ],
@@ -185,7 +185,7 @@ def test_a_recorded_scheme_that_is_not_known_is_refused(make: Any, tmp_path: Pat
 def test_options_that_cannot_work(make: Any, options: dict[str, Any], message: str | None) -> None:
     if message is None:
         with pytest.raises(ConfigError, match="adapter=/no/adapter cannot be loaded"):
-            asyncio.run(make(**options).complete(group()))
+            asyncio.run(complete_all(make(**options), group()))
         return
     with pytest.raises(ConfigError, match=message):
         make(**options)

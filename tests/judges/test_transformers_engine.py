@@ -26,7 +26,7 @@ from engine_cases import (  # noqa: F401 - fixtures
     tiny_models,
 )
 
-from videojudge_bench.engine import Prefix, PromptGroup, Sampling
+from videojudge_bench.engine import Prefix, PromptGroup, Sampling, complete_all
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item
 from videojudge_bench.judges.engines import _tree_model
@@ -151,7 +151,7 @@ def test_several_groups_at_once_do_not_mix(make: Any) -> None:
     alone = [texts(ask(engine, g)) for g in groups]
 
     async def together() -> list[Any]:
-        return list(await asyncio.gather(*(engine.complete(g) for g in groups)))
+        return list(await asyncio.gather(*(complete_all(engine, g) for g in groups)))
 
     assert [texts(replies) for replies in asyncio.run(together())] == alone
 
@@ -166,7 +166,7 @@ def test_a_wrong_rule_of_positions_is_found(
 
     monkeypatch.setattr(_tree_model, "positions", shifted)
     with pytest.raises(ConfigError, match=r"verify_prefix: behind prompt 1 of 4, .* share_prefix"):
-        asyncio.run(make(family, verify_prefix=1).complete(group()))
+        asyncio.run(complete_all(make(family, verify_prefix=1), group()))
 
 
 def test_schemes_of_positions_give_different_numbers_on_every_path(make: Any) -> None:

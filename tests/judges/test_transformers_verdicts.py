@@ -21,6 +21,7 @@ from engine_cases import (  # noqa: F401 - fixtures
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 from torch import Tensor
 
 from videojudge_bench.engine import PromptGroup, Sampling
@@ -30,6 +31,8 @@ from videojudge_bench.judges.engines._replying import Choices, verdict_place
 from videojudge_bench.judges.engines._text_tokens import Way, shared_token
 from videojudge_bench.judges.engines._tree_model import SharedPrefix
 from videojudge_bench.judges.tiny_qwen import FAMILIES, build
+from videojudge_bench.replies.reply_format import parse_rating
+from videojudge_bench.verdicts import Rating, Unparsed
 
 SCORES, LETTERS = ("1", "2", "3", "4", "5"), ("A", "B")
 
@@ -136,6 +139,8 @@ def test_what_a_start_and_a_choice_share_is_left_to_the_model(
         ("Hm.<score>4</score> <SCORE>4</SCORE>", "Hm.<score>4</score> <SCORE>", ""),
         ("<score>2</score>, no: <SCORE>4</SCORE>", None, ""),
         ("<score>\n 4</score>", "<score>\n ", ""),
+        ("<score>4</score>\nThe response adds <score>4</score>", "<score>", ""),
+        ("Good answer <score>4</score>", "Good answer <score>", ""),
         ("<answer>A</answer>", "<answer", ">"),
         ("<answer> B</answer>", "<answer", ">"),
         ("<answer> B", None, ""),
@@ -149,7 +154,7 @@ def test_where_the_verdict_begins(
 ) -> None:
     written = _ids(tokenizer, reply)
     choices = SCORES if "score" in reply.lower() else LETTERS
-    place = verdict_place(tokenizer, choices, written)
+    place = verdict_place(tokenizer, choices, written, ())
     if before is None:
         assert place is None
     else:
@@ -189,6 +194,54 @@ def test_a_free_reply_has_the_probabilities_at_its_verdict(
         assert one.probabilities == pytest.approx(single.probabilities, rel=1e-4, abs=1e-9)
         assert bool(one.probabilities) == (n in VERDICTS[kind])
         assert 0 <= sum(one.probabilities.values()) < 1
+
+
+REASONING_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<think>", "</think>")
+FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
+REASONED = (
+    f"<|channel|>analysis<|message|>So <score>1</score>?{FINAL}<score>4</score>",
+    "<think>So <score>1</score></think><score>4</score>",
+    "<think>So <score>1</score>",
+    "<|channel|>analysis<|message|><score>1</score><|end|>",
+)
+
+
+@pytest.fixture(scope="module")
+def thinker(merged: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of text whose tokenizer marks reasoning with special tokens."""
+    from transformers import AutoTokenizer
+
+    auto: Any = AutoTokenizer
+    tokenizer = auto.from_pretrained(merged["text"])
+    tokenizer.add_tokens([AddedToken(mark, special=True) for mark in REASONING_TOKENS])
+    folder = tmp_path_factory.mktemp("thinker") / "model"
+    text_model(folder, merged["qwen2_5_vl"], vocab_size=len(tokenizer))
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_reasoning_between_special_tokens_is_no_verdict(
+    make: Any, thinker: Path, monkeypatch: pytest.MonkeyPatch, share: bool
+) -> None:
+    engine = make(thinker, share_prefix=share)
+    tokenizer = engine.source.tokenizer
+    assert not tokenizer.decode(
+        _ids(tokenizer, "".join(REASONING_TOKENS)), skip_special_tokens=True
+    )
+    asked = replace(_free("rate", None), sampling=Sampling(max_tokens=200))
+    script = _script(monkeypatch, tokenizer, asked, REASONED)
+    script[0][-1:-1] = [tokenizer.pad_token_id]
+    _Scripted.tokens[asked.continuations[0].id] = script[0]
+    replies = ask(engine, asked)
+    assert texts(replies) == list(REASONED)
+    assert [parse_rating(reply.text) for reply in replies[:2]] == [Rating(4)] * 2
+    assert all(isinstance(parse_rating(reply.text), Unparsed) for reply in replies[2:])
+    assert [bool(reply.probabilities) for reply in replies] == [True, True, False, False]
+    at = script[1].index(_ids(tokenizer, "4")[0])
+    if share:
+        then = torch.softmax(_Scripted.seen[1][at].double(), -1)
+        assert replies[1].probabilities["4"] == pytest.approx(float(then[script[1][at]]), rel=1e-4)
 
 
 def test_a_reply_about_a_long_video_is_that_of_the_model_alone(

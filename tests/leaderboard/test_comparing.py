@@ -57,7 +57,7 @@ def test_from_two_folders_to_the_table(
     b = kept(gold_set, one_point_up, tmp_path)
     assert main(["compare", str(a), str(b), "--statistic", "mae", "--items", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "videojudge_tinyboard: nearly_perfect less one_point_up" in printed
+    assert "videojudge_tinyboard: nearly_perfect minus one_point_up" in printed
     (line,) = (line.split() for line in printed.splitlines() if line.strip().startswith("mae"))
     # One item of 120 is 3 points off, against 1 point on every item that is not rated 5.
     fives = sum(isinstance(v := perfect(e), Rating) and v.value == 5 for e in gold_set.examples)

@@ -110,8 +110,8 @@ def test_systems_are_ranked(journal: Path, capsys: pytest.CaptureFixture[str]) -
     ("words", "message"),
     [
         (["kinds"], "unknown label of videojudge_tinyboard 'kinds'. Did you mean 'kind'?"),
-        (["kind", "--set", "vatex"], "unknown set with a run 'vatex'. Known: tinyboard."),
-        (["kind", "--resamples", "0"], "--resamples 0: at least 1 is needed"),
+        (["kind", "--gold-set", "vatex"], "unknown set with a run 'vatex'. Known: tinyboard."),
+        (["kind", "--resamples", "0"], "--resamples: expected 1 or more, got 0"),
         (["kind", "-o", "kinds.txt"], "--output kinds.txt: the name must end in .csv or .json"),
     ],
 )

@@ -245,7 +245,7 @@ def test_samples_without_results_are_refused(gold_set: GoldSet, tmp_path: Path) 
 
 def test_a_sample_without_a_judgement_is_named(gold_set: GoldSet, tmp_path: Path) -> None:
     stock(tmp_path, [sample(gold_set.examples[0].item.id, 4.0), {"doc_id": 1}])
-    with pytest.raises(DataError, match="line 2, field 'judgement': missing"):
+    with pytest.raises(DataError, match="line 2, field 'judgement': the field is missing"):
         importing.find_runs(tmp_path)
 
 

@@ -50,7 +50,7 @@ def test_from_a_journal_to_the_tables(
 ) -> None:
     assert add(journal(gold_set, tmp_path / "journal"), results) == 0
     assert f"wrote {results / 'runs' / 'tinyboard' / 'random-0ref'}" in capsys.readouterr().out
-    assert main(["leaderboard", "--results", str(results)]) == 0
+    assert main(["leaderboard", "build", "--results", str(results)]) == 0
     printed = capsys.readouterr().out
     assert "videojudge_tinyboard" in printed
     (row,) = json.loads((results / "leaderboard.json").read_text(encoding="utf-8"))
@@ -58,16 +58,6 @@ def test_from_a_journal_to_the_tables(
     assert row["metrics"]["spearman"]["value"] == kept(results)["numbers"]["spearman"]  # type: ignore[index]
     for name in ("leaderboard.md", "leaderboard.csv", "comparisons.json", "index.html"):
         assert f"wrote {results / name}" in printed
-
-
-def test_the_results_folder_may_be_named_before_the_verb(
-    gold_set: GoldSet, tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    results = tmp_path / "elsewhere"
-    run = journal(gold_set, tmp_path / "journal")
-    assert main(["leaderboard", "--results", str(results), "add", str(run)]) == 0
-    assert kept(results)["name"] == "random"
 
 
 def test_a_run_with_another_signature_is_refused(
@@ -81,11 +71,11 @@ def test_a_run_with_another_signature_is_refused(
     error = capsys.readouterr().err
     assert "holds a run with another signature" in error
     assert "--name" in error
-    assert "--replace" in error
+    assert "--overwrite" in error
     assert kept(results) == before
     assert add(other, results, "--name", "random, seed 1") == 0
     assert kept(results, "random-seed-1")["judge"] == {"judge": "random", "seed": 1}
-    assert add(other, results, "--replace") == 0
+    assert add(other, results, "--overwrite") == 0
     assert kept(results)["judge"] == {"judge": "random", "seed": 1}
 
 
@@ -104,7 +94,7 @@ def test_a_part_does_not_replace_the_whole(
     add(journal(gold_set, tmp_path / "whole"), results)
     capsys.readouterr()
     assert add(journal(gold_set, tmp_path / "part", limit=60), results) == 2
-    assert "--replace" in capsys.readouterr().err
+    assert "--overwrite" in capsys.readouterr().err
     assert kept(results)["numbers"]["n"] == 120  # type: ignore[index]
 
 
@@ -125,7 +115,7 @@ def test_a_damaged_run_is_named(
     path = results / "runs" / "tinyboard" / "random-0ref" / RUN_FILE
     path.write_text("{", encoding="utf-8")
     capsys.readouterr()
-    assert main(["leaderboard", "--results", str(results)]) == 2
+    assert main(["leaderboard", "build", "--results", str(results)]) == 2
     assert f"videojudge: error: {path}: not a JSON object" in capsys.readouterr().err
 
 
@@ -138,6 +128,6 @@ def test_numbers_that_do_not_follow_from_the_verdicts_are_refused(
     facts["numbers"]["spearman"] = 0.99
     path.write_text(json.dumps(facts), encoding="utf-8")
     capsys.readouterr()
-    assert main(["leaderboard", "--results", str(results)]) == 2
+    assert main(["leaderboard", "build", "--results", str(results)]) == 2
     assert "field 'spearman': random says 0.99, and its verdicts give" in capsys.readouterr().err
     assert not (results / "leaderboard.json").exists()

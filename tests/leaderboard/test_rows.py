@@ -27,7 +27,7 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldKind, GoldSet
 from videojudge_bench.items import RatingGold
 from videojudge_bench.leaderboard import rows
-from videojudge_bench.leaderboard.paired_tests import read_tests
+from videojudge_bench.leaderboard.comparing import read_tests
 from videojudge_bench.leaderboard.stored import StoredRun
 
 PERMUTATIONS = 500

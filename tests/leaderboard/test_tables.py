@@ -16,7 +16,7 @@ from registered import registered
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.leaderboard import rows, tables
-from videojudge_bench.leaderboard.paired_tests import read_tests
+from videojudge_bench.leaderboard.comparing import read_tests
 from videojudge_bench.leaderboard.stored import kept_info
 
 

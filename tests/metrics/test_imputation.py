@@ -20,7 +20,7 @@ from videojudge_bench import (
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Gold
 from videojudge_bench.metrics import score
-from videojudge_bench.metrics.imputation import count_against, worst_rating
+from videojudge_bench.metrics.asked import count_against, worst_rating
 from videojudge_bench.verdicts import MISSING_VIDEO, Verdict
 
 UNREAD = Unparsed("no verdict")

@@ -13,7 +13,7 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, OptionGold, part_of
 from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys, score
 from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
-from videojudge_bench.metrics.options import question_scores
+from videojudge_bench.metrics.units import question_scores
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 INFO = GoldSetInfo("made_up", "made up", "options", "options", "none", "none", "It is made here.")

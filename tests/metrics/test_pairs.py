@@ -12,7 +12,7 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Pair, PreferenceGold, part_of
 from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys, score
 from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
-from videojudge_bench.metrics.pairs import pair_scores
+from videojudge_bench.metrics.units import pair_scores
 from videojudge_bench.verdicts import Judgement, Preference, Unparsed, Verdict
 
 INFO = GoldSetInfo("made_up", "made up", "human", "pairs", "none", "none", "It is made here.")

@@ -84,8 +84,8 @@ def test_two_runs_that_were_measured_differently(
     ("words", "message"),
     [
         (["-o", "nowhere/page.html"], "--output nowhere/page.html: there is no folder nowhere"),
-        (["-o", "."], "--output .: it is a folder; name a file"),
-        (["-o", "page.html", "--worst", "-1"], "--worst -1: it is a number from 0 up"),
+        (["-o", "."], "--output .: expected a file, got a folder; name a file in it"),
+        (["-o", "page.html", "--worst", "-1"], "--worst -1: expected a number from 0 up"),
         (["-o", "page.html", "--videos", "nowhere"], "nowhere"),
     ],
 )

@@ -39,8 +39,9 @@ class Echo:
     def __init__(self, *, tone: str = "plain") -> None:
         self.tone = tone
 
-    async def complete(self, group):
-        return [Reply("<score>3</score>") for _ in group.continuations]
+    async def complete(self, group, deliver):
+        for number in range(len(group.continuations)):
+            await deliver(number, Reply("<score>3</score>"))
 
     def settings(self):
         return {"tone": self.tone}

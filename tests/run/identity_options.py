@@ -100,6 +100,7 @@ PROMPTED: Mapping[str, Option] = {
     "pair_prompt": Option(_text("kind.jinja", KIND)),
     "pairs": Option("rate"),
     "lost_mass": Option(0.5, beside={"score": "expected"}),
+    "structured": Option("regex", beside={"engine": "openai", **SERVED}),
     "concurrency": Option(3, counts=False),
 }
 TRANSFORMERS: Mapping[str, Option] = {

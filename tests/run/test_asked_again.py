@@ -339,5 +339,5 @@ def test_what_an_older_reader_read_is_left_out_of_what_is_stored(
     new_reader()
     run, _ = _prompted(rated_set, journal_root)
     run.judge(ids[:3])
-    assert list(last_judgements(run.folder)) == ids[:3]
+    assert sorted(last_judgements(run.folder)) == sorted(ids[:3])
     assert "5 judgements left out, which an older version read" in caplog.text

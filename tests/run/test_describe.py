@@ -53,9 +53,12 @@ def folder(tmp_path: Path) -> Path:
     return found
 
 
-def describe(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Run the command with the narrator; return exit status, stdout and stderr."""
-    code = main(["describe", "--engine", f"{__name__}:Narrator", *map(str, arguments)])
+def describe(
+    capsys: pytest.CaptureFixture[str], *arguments: object, engine: str = ""
+) -> tuple[int, str, str]:
+    """Run the command with an engine, the narrator first; return exit status, stdout, stderr."""
+    name = engine if engine and engine[0] != "," else f"{__name__}:Narrator{engine}"
+    code = main(["describe", "--engine", name, *map(str, arguments)])
     return code, *capsys.readouterr()
 
 
@@ -63,12 +66,12 @@ def test_each_video_of_a_folder_is_described_once(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "new" / "d.jsonl"
-    command = ("--videos", folder, "-o", output, "reply=A cat")
-    code, out, _ = describe(capsys, *command)
+    command = ("--videos", folder, "-o", output)
+    code, out, _ = describe(capsys, *command, engine=",reply=A cat")
     assert (code, out) == (0, f"{output} describes 3 of 3 videos\n")
     assert read_descriptions(output) == {name: f"A cat in {name}.mp4" for name in "abc"}
     before = output.read_bytes()
-    assert describe(capsys, *command)[0] == 0
+    assert describe(capsys, *command, engine=",reply=A cat")[0] == 0
     assert sorted(ASKED) == ["a", "b", "c"]
     assert output.read_bytes() == before
 
@@ -109,15 +112,16 @@ def test_a_line_that_a_crash_left_unfinished_is_written_again(
 
 
 @pytest.mark.parametrize(
-    "change", [["reply=B"], ["--max-tokens", "9"], ["--temperature", "1"], ["--seed", "3"]]
+    "change", [[], ["--max-tokens", "9"], ["--temperature", "1"], ["--seed", "3"]]
 )
 def test_descriptions_made_in_two_ways_are_not_mixed(
     folder: Path, tmp_path: Path, change: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "d.jsonl"
     describe(capsys, "--videos", folder, "-o", output)
-    code, _, err = describe(capsys, "--videos", folder, "-o", output, *change)
-    if change == ["reply=B"]:  # the engine does not say that this changes anything
+    engine = "" if change else ",reply=B"
+    code, _, err = describe(capsys, "--videos", folder, "-o", output, *change, engine=engine)
+    if engine:  # the engine does not say that this changes anything
         assert code == 0
     else:
         assert code == 2
@@ -128,14 +132,14 @@ def test_descriptions_made_in_two_ways_are_not_mixed(
 def test_a_set_and_a_folder_are_the_sets_videos_alone(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ("--set", "vcg", "--videos", folder, "-o", tmp_path / "d.jsonl")
+    command = ("--gold-set", "vcg", "--videos", folder, "-o", tmp_path / "d.jsonl")
     assert describe(capsys, *command)[0] == 0
     assert sorted(ASKED) == sorted({e.item.video_id for e in goldsets.load("vcg").examples})
 
 
 def test_a_gold_sets_own_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "d.jsonl"
-    code, _, _ = describe(capsys, "--set", "vcg", "-o", output, "--limit", "2")
+    code, _, _ = describe(capsys, "--gold-set", "vcg", "-o", output, "--limit", "2")
     assert code == 0
     known = {example.item.video_id for example in goldsets.load("vcg").examples}
     assert len(ASKED) == 2
@@ -148,19 +152,20 @@ def test_a_gold_sets_own_videos(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "which videos? Give --set NAME, --videos DIR, or both"),
-        (["--set", "vatex"], "no video was found in the folder of vatex; give --videos DIR"),
+        ([], "expected videos, got none: give --gold-set NAME, --videos DIR, or both"),
+        (["--gold-set", "vatex"], "no video was found in the folder of vatex; give --videos DIR"),
         (["--videos", "nowhere"], "the video folder 'nowhere' does not exist"),
-        (["--set", "vcg", "--engine", "openay"], "unknown engine 'openay'. Did you mean 'openai'"),
-        (["--set", "vcg", "--engine", f"{TextEngine.__module__}:TextEngine"], "takes text alone"),
-        (["--set", "vcg", "--prompt", "none.jinja"], "prompt file none.jinja"),
-        (["--set", "vcg", "replay=x"], "unknown option 'replay'. Did you mean 'reply'?"),
+        (["--gold-set", "vcg", "openay"], "unknown engine 'openay'. Did you mean 'openai'"),
+        (["--gold-set", "vcg", f"{TextEngine.__module__}:TextEngine"], "takes text alone"),
+        (["--gold-set", "vcg", "--prompt", "none.jinja"], "prompt file none.jinja"),
+        (["--gold-set", "vcg", ",replay=x"], "unknown option 'replay'. Did you mean 'reply'?"),
     ],
 )
 def test_what_cannot_work_is_said(
     arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = describe(capsys, "-o", tmp_path / "d.jsonl", *arguments)
+    *options, engine = arguments if len(arguments) % 2 else [*arguments, ""]
+    code, _, err = describe(capsys, "-o", tmp_path / "d.jsonl", *options, engine=engine)
     assert code == 2
     assert text in err
 

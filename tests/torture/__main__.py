@@ -1,7 +1,8 @@
 """`make torture`: tries to break the product, and writes what was lost.
 
 `python tests/torture [NAME …] [--short] [--output DIR]` runs all parts or some of them: kills,
-replies, videos, server, troubles. The parts that are not run keep what the file says of them.
+replies, videos, server, hostile, stops, streams, troubles. The parts that are not run keep what the
+file says of them.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _HEAVY = ("numpy", "scipy.stats", "pandas", "pyarrow.parquet", "rich.console", "
           "sklearn.model_selection", "sklearn.pipeline", "pycocoevalcap.bleu.bleu", "yaml",
           "videojudge_bench.analysis.calibration", "videojudge_bench.analysis.sweep",
           "videojudge_bench.goldsets.verify",
-          "videojudge_bench.leaderboard.tables", "videojudge_bench.training.bootstrap.finish",
+          "videojudge_bench.leaderboard.tables", "videojudge_bench.training.bootstrap.run",
           "videojudge_bench.training.bootstrap.run", "videojudge_bench.run.describe",
           "videojudge_bench.analysis.rubric_specificity",
           "videojudge_bench.analysis.rubric_human_eval",
@@ -99,19 +99,19 @@ def _bootstrap_loop() -> int:
 
 
 _ADD = ("data", "add", "input/rows.jsonl", "--name", SET, "--title", "made for the fault suite")
-_SWEEP = ("sweep", "--judge", "random", "--set", SET, "--vary", "seed=1,2")
-_THERE = "there is a set 'torture'; give --replace"
-_WRITTEN = "is there; give another name, or --force to replace it"
+_SWEEP = ("sweep", "--judge", "random", "--gold-set", SET, "--vary", "seed=1,2")
+_THERE = "there is a set 'torture'; give --overwrite"
+_WRITTEN = "is there; give another name, or --overwrite to replace it"
 
 CASES = (
     Case("data add", _verb(*_ADD), done_before=_THERE),
-    Case("data add --replace", _verb(*_ADD, "--replace"), ("data add",)),
+    Case("data add --overwrite", _verb(*_ADD, "--overwrite"), ("data add",)),
     Case("data prepare", _verb("data", "prepare", "llava", "--release", "input/llava.jsonl")),
     Case("runner", _judge, ("data add",), len(LEVELS) * (2 * models.AT_ONCE + 1)),
     Case("sweep", _verb(*_SWEEP, "--journal", "swept", "-o", "sweep.csv"), ("data add",)),
     Case("calibrate", _verb("calibrate", RUNS, "-o", "map.json"), ("runner",)),
     Case("leaderboard add", _verb("leaderboard", "add", RUNS), ("runner",)),
-    Case("leaderboard", _verb("leaderboard"), ("leaderboard add",)),
+    Case("leaderboard", _verb("leaderboard", "build"), ("leaderboard add",)),
     Case(
         "describe",
         _verb("describe", "--videos", "videos", "-o", "told.jsonl", "--engine", "models:Talker"),
@@ -135,8 +135,8 @@ CASES = (
         in_flight=models.AT_ONCE,
     ),
     Case(
-        "bootstrap-experiment",
-        _verb("bootstrap-experiment", "bias", "-o", "measured", "--seeds", "40"),
+        "experiments",
+        _verb("experiments", "run", "bias", "-o", "measured", "--seeds", "40"),
     ),
 )
 BY_NAME = {case.name: case for case in CASES}

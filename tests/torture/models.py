@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
+from videojudge_bench.engine import Capability, Deliver, PromptGroup, Reply
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.verdicts import Usage
 
@@ -21,8 +21,9 @@ class Talker:
 
     capabilities: frozenset[Capability] = frozenset({"video"})
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        return [self._reply(group, tail.id, tail.text) for tail in group.continuations]
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        for number, tail in enumerate(group.continuations):
+            await deliver(number, self._reply(group, tail.id, tail.text))
 
     def _reply(self, group: PromptGroup, name: str, text: str) -> Reply:
         file = os.open(CALLS, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

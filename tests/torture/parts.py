@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import hostile
 import replies
 import servers
+import stops
+import streams
 import videos
 from trials import Ground, Tally, small_disk
 
@@ -31,6 +34,7 @@ class Amount:
         verb_kills: of each other command.
         replies: that are written and read.
         times: that each command meets each other trouble.
+        stops: moments of SIGTERM.
         is_short: leaves out what takes long.
     """
 
@@ -39,13 +43,14 @@ class Amount:
     verb_kills: int
     replies: int
     times: int
+    stops: int
     is_short: bool
 
 
-FULL = Amount(100, 100, 6, 200_000, 5, is_short=False)
-SHORT = Amount(6, 4, 1, 2_000, 1, is_short=True)
+FULL = Amount(100, 100, 6, 200_000, 5, 50, is_short=False)
+SHORT = Amount(6, 4, 1, 2_000, 1, 4, is_short=True)
 
-_SLOW = ("bootstrap", "bootstrap-experiment")
+_SLOW = ("bootstrap", "experiments")
 _QUICK = ("data add", "runner", "leaderboard add", "describe", "rubrics export")
 
 
@@ -72,7 +77,7 @@ def troubles(folder: Path, amount: Amount) -> Json:
         case
         for case in cases.CASES
         # An experiment writes at its end alone, and takes longest.
-        if case.name != "bootstrap-experiment" and (case.name in _QUICK or not amount.is_short)
+        if case.name != "experiments" and (case.name in _QUICK or not amount.is_short)
     ]
     with small_disk(folder) as disk:
         for case in wanted:
@@ -118,11 +123,36 @@ def video(folder: Path, amount: Amount) -> Json:
     return asdict(videos.look_at_all(folder, short=amount.is_short))
 
 
+def hostility(folder: Path, amount: Amount) -> Json:
+    """Servers that mean harm or speak oddly."""
+    cases.import_all()
+    kinds = hostile.QUICK if amount.is_short else hostile.KINDS
+    return hostile.attack_all(Ground(folder, SEED + 3), kinds)
+
+
+def stop(folder: Path, amount: Amount) -> Json:
+    """SIGTERM at random moments."""
+    cases.import_all()
+    tally = Tally("runner with a server")
+    stops.stop_often(Ground(folder, SEED + 4), tally, amount.stops)
+    _tell(tally)
+    return _report([tally])
+
+
+def stream(folder: Path, amount: Amount) -> Json:
+    """Closed and full streams, locales, folders."""
+    every = 5 if amount.is_short else 1
+    return streams.meet_all(folder, streams.TROUBLES[::every])
+
+
 PARTS: dict[str, Callable[[Path, Amount], Json]] = {
     "kills": kills,
     "replies": reply,
     "videos": video,
     "server": server,
+    "hostile": hostility,
+    "stops": stop,
+    "streams": stream,
     "troubles": troubles,
 }
 

@@ -44,6 +44,27 @@ A chat server on loopback fails a fifth of all requests, in each of the ways bel
 same command runs until it is through; results are compared with those from a sound server. No sound
 answer may have been asked for twice.
 """
+_HOSTILE = """\
+## A hostile server
+
+A server answers some prompts of a run in one of the ways below, all others soundly. All others must
+have their verdicts; no prompt and no key may go elsewhere or be written; no answer may take more
+than 50 MiB of memory, or hold the run up for a minute. Replies in an odd form that hold a verdict
+are read, all else is no verdict.
+"""
+_STOPS = """\
+## SIGTERM
+
+A run of 120 requests to a server, 4 in flight, is stopped by SIGTERM at a random moment. Then the
+same command runs to its end: with the verdicts of an undisturbed run, and at most 4 requests more.
+"""
+_STREAMS = """\
+## Streams, locales, folders
+
+Commands with standard output or error closed or full, in locales without most letters, in a folder
+that is gone, with a result in a folder that may not be written to: the result is whole where it can
+be written, and what could not be is said in a sentence, never by a traceback.
+"""
 _TROUBLES = """\
 ## Disks, clocks, two at once
 
@@ -62,6 +83,9 @@ def to_markdown(parts: Json, command: str) -> str:
         "replies": _replies,
         "videos": _videos,
         "server": _server,
+        "hostile": _hostile,
+        "stops": _stops,
+        "streams": _streams,
         "troubles": _troubles,
     }
     lines = [_INTRODUCTION, f"Command: `{command}`", ""]
@@ -119,6 +143,24 @@ def _server(part: Json) -> list[str]:
     faults = ", ".join(f"{name} {count}" for name, count in part["faults"].items())
     total = sum(part["faults"].values())
     return [_SERVER, *_table(head, rows), "", f"{total} failures: {faults}."]
+
+
+def _hostile(part: Json) -> list[str]:
+    head = ("answer", "prompts attacked", "MiB more", "seconds")
+    return [_HOSTILE, *_table(head, [row.values() for row in part["rows"]])]
+
+
+def _stops(part: Json) -> list[str]:
+    head = ("command", "moments", "of them before its end", "requests more, in all", "lost")
+    rows = [
+        (t["what"], t["tried"], t["kills"], t["asked_again"], len(t["lost"]))
+        for t in part["trials"]
+    ]
+    return [_STOPS, *_table(head, rows)]
+
+
+def _streams(part: Json) -> list[str]:
+    return [_STREAMS, f"{part['tried']} commands, {part['refused']} of them ended with an error."]
 
 
 def _troubles(part: Json) -> list[str]:

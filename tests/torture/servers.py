@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import socket
 import struct
 import threading
@@ -13,10 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cases
-import models
 import talk
 from cases import Case
 from children import run
@@ -25,12 +25,16 @@ from trials import Ground, Tally
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.cli.main import main
+from videojudge_bench.judges.engines._chat_probe import PROBE
 from videojudge_bench.run.runner import Run, RunOptions
 
 SHARE = 0.2
 TIMEOUT_SECONDS = 8.0
 MOST_RUNS = 12
 MODEL = "talker"
+
+Fault = Callable[["Handler", bytes], None]
+"""Answers a request in its own way, given the sound answer's body."""
 
 
 class Server(ThreadingHTTPServer):
@@ -47,7 +51,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, seed: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), Handler)
         self.share, self.draw = SHARE, random.Random(seed)
         self.lock = threading.Lock()
         self.faults: Counter[str] = Counter()
@@ -62,20 +66,22 @@ class Server(ThreadingHTTPServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def fault(self) -> str:
-        """Return how the next request fails; "" when it does not."""
+    def fault(self, prompt: str) -> Fault | None:
+        """Return what answers the next request in the place of a sound answer, if anything."""
+        del prompt
         with self.lock:
             self.requests += 1
             name = self.draw.choice(list(FAULTS)) if self.draw.random() < self.share else ""
-            if name:
-                self.faults[name] += 1
-            return name
+            self.faults.update([name] if name else [])
+            return FAULTS.get(name)
+
+
+S = TypeVar("S", bound=Server)
 
 
 @contextmanager
-def failing_server(seed: int) -> Iterator[Server]:
+def serving(server: S) -> Iterator[S]:
     """Serve until the block ends."""
-    server = Server(seed)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -86,7 +92,7 @@ def failing_server(seed: int) -> Iterator[Server]:
         server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
@@ -96,14 +102,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         prompt = "".join(_text(message["content"]) for message in json.loads(body)["messages"])
-        name = self.server.fault()
+        fault = self.server.fault(prompt)
         with suppress(OSError):  # a client that waits no longer
-            if name:
-                FAULTS[name](self, _completion(_reply(prompt)))
+            if fault is not None:
+                fault(self, _completion(_reply(prompt)))
                 return
             self.send(_completion(_reply(prompt)))
-            with self.server.lock:
-                self.server.paid[prompt] += 1
+            if PROBE.continuations[0].text not in prompt:  # a short question, not an item's
+                with self.server.lock:
+                    self.server.paid[prompt] += 1
 
     def send(self, body: bytes, status: int = 200, **headers: str) -> None:
         """Send a whole answer."""
@@ -142,12 +149,12 @@ def _completion(text: str) -> bytes:
     return json.dumps({"id": "1", "choices": [choice], "usage": usage}).encode()
 
 
-def _error(status: int, **headers: str) -> Callable[[_Handler, bytes], None]:
+def _error(status: int, **headers: str) -> Fault:
     body = json.dumps({"error": {"message": "no luck"}}).encode()
     return lambda handler, _: handler.send(body, status, **headers)
 
 
-def _reset(handler: _Handler, _: bytes) -> None:
+def _reset(handler: Handler, _: bytes) -> None:
     """Close the connection so that the client gets a reset."""
     linger = struct.pack("ii", 1, 0)
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -155,17 +162,17 @@ def _reset(handler: _Handler, _: bytes) -> None:
     handler.connection.close()
 
 
-def _hang_up(handler: _Handler, _: bytes) -> None:
+def _hang_up(handler: Handler, _: bytes) -> None:
     handler.close_connection = True
 
 
-def _half(handler: _Handler, body: bytes) -> None:
+def _half(handler: Handler, body: bytes) -> None:
     handler.begin(len(body))
     handler.wfile.write(body[: len(body) // 2])
     handler.close_connection = True
 
 
-def _stream(handler: _Handler, body: bytes) -> None:
+def _stream(handler: Handler, body: bytes) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Transfer-Encoding", "chunked")
@@ -174,12 +181,12 @@ def _stream(handler: _Handler, body: bytes) -> None:
     handler.close_connection = True  # without the last chunk
 
 
-def _slow(handler: _Handler, body: bytes) -> None:
+def _slow(handler: Handler, body: bytes) -> None:
     time.sleep(TIMEOUT_SECONDS + 1)
     handler.send(body)
 
 
-def _trickle(handler: _Handler, body: bytes) -> None:
+def _trickle(handler: Handler, body: bytes) -> None:
     handler.begin(len(body))
     for byte in body[:3]:
         handler.wfile.write(bytes([byte]))
@@ -187,11 +194,11 @@ def _trickle(handler: _Handler, body: bytes) -> None:
     handler.close_connection = True
 
 
-def _sends(body: bytes, **headers: str) -> Callable[[_Handler, bytes], None]:
+def _sends(body: bytes, **headers: str) -> Fault:
     return lambda handler, _: handler.send(body, 200, **headers)
 
 
-FAULTS: dict[str, Callable[[_Handler, bytes], None]] = {
+FAULTS: dict[str, Fault] = {
     "connection reset": _reset,
     "connection closed without an answer": _hang_up,
     "half a body": _half,
@@ -217,10 +224,13 @@ FAULTS: dict[str, Callable[[_Handler, bytes], None]] = {
 }
 
 
-def judge_case(base_url: str) -> Case:
-    """The runner with a judge behind a server."""
+def judge_case(base_url: str, *, videos: int = cases.VIDEOS, **more: Scalar) -> Case:
+    """The runner with a judge behind a server, on the first videos of the set."""
 
     def work() -> int:
+        before = (
+            int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+        )
         options: dict[str, Scalar] = {
             "engine": "openai",
             "video": "none",
@@ -228,12 +238,16 @@ def judge_case(base_url: str) -> Case:
             "model": MODEL,
             "timeout_seconds": TIMEOUT_SECONDS,
             "concurrency": 16,
+            **more,
         }
         built = registry.build("text_llm", options)
         gold_set = goldsets.load(cases.SET)
-        made = Run(built, gold_set, RunOptions(journal=Path("runs"))).judge(list(gold_set.by_id))
+        wanted = list(gold_set.by_id)[: videos * len(cases.LEVELS)]
+        made = Run(built, gold_set, RunOptions(journal=Path("runs"))).judge(wanted)
         lines = [json.dumps([j.item_id, str(j.verdict)]) + "\n" for j in made.values()]
         Path("verdicts.jsonl").write_text("".join(sorted(lines)), encoding="utf-8")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        Path("peak_kibibytes").write_text(str(peak), encoding="utf-8")
         return int(any(judgement.failed for judgement in made.values()))
 
     return Case("runner with a server", work, ("data add",))
@@ -247,7 +261,7 @@ def bootstrap_case(base_url: str) -> Case:
         for option in (f"base_url={base_url}", f"model={MODEL}",
                        f"timeout_seconds={TIMEOUT_SECONDS}")
     ]  # fmt: skip
-    words = [word for change in changes for word in ("--set", change)]
+    words = [word for change in changes for word in ("--override", change)]
     command = ("bootstrap", "--recipe", "server.yaml", "-o", "made", *words)
     return Case("bootstrap with a server", lambda: main(command))
 
@@ -258,7 +272,7 @@ def suffer(ground: Ground, make: Callable[[str], Case], tally: Tally) -> Counter
     Returns:
         How often each way to fail was taken.
     """
-    with failing_server(ground.draw.randrange(1 << 30)) as server:
+    with serving(Server(ground.draw.randrange(1 << 30))) as server:
         case = make(server.base_url)
         server.share = 0.0
         with ground.fresh(case) as folder:
@@ -293,6 +307,3 @@ def _said(folder: Path) -> dict[str, bytes]:
     """What a run has made of the replies, without what they cost in time."""
     files = [folder / "verdicts.jsonl", *folder.glob("made/data/*.jsonl")]
     return {path.name: path.read_bytes() for path in files if path.is_file()}
-
-
-__all__ = ["FAULTS", "bootstrap_case", "failing_server", "judge_case", "models", "suffer"]

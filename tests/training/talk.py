@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, EngineError, PromptGroup, Reply
-from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.jsonform import to_json
+from videojudge_bench.engine import Capability, Deliver, EngineError, PromptGroup, Reply
+from videojudge_bench.training.bootstrap.contracts import Seed, to_json
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
 from videojudge_bench.verdicts import Usage
 
@@ -75,7 +74,7 @@ class TalkEngine:
         self.ids: list[str] = []
         self.closed = 0
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         (tail,) = group.continuations
         prompt = group.prefix.system + group.prefix.text + tail.text
         self.prompts.append(prompt)
@@ -86,9 +85,11 @@ class TalkEngine:
             share = unit_interval("delay", prompt)
             await asyncio.sleep(self._delay_seconds * share)
         said = self.answer(prompt)
-        if isinstance(said, EngineError):
-            return [said]
-        return [Reply(said, usage=Usage(len(prompt) // 4, len(said) // 4, 0.0, 0.01))]
+        if isinstance(said, str):
+            usage = Usage(len(prompt) // 4, len(said) // 4, 0.0, 0.01)
+            await deliver(0, Reply(said, usage=usage))
+        else:
+            await deliver(0, said)
 
     def _note(self, call_id: str) -> None:
         if self._log:

@@ -13,11 +13,11 @@ import pytest
 from bootstrap_cases import kept, rows_in
 
 from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.training.bootstrap import finish as finishing
+from videojudge_bench.training.bootstrap import run as finishing
 from videojudge_bench.training.bootstrap.contracts import Outcome
-from videojudge_bench.training.bootstrap.finish import finish
 from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.rows import RowOptions
+from videojudge_bench.training.bootstrap.run import finish
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seed_sources import SeedLine, read_source
 
@@ -92,7 +92,7 @@ def test_a_small_run_loads_no_library_for_its_report(tmp_path: Path) -> None:
     folder_of(tmp_path, [kept(n) for n in range(8)])
     program = (
         "import sys; from pathlib import Path\n"
-        "from videojudge_bench.training.bootstrap.finish import finish\n"
+        "from videojudge_bench.training.bootstrap.run import finish\n"
         "from videojudge_bench.training.bootstrap.rows import RowOptions\n"
         "from videojudge_bench.training.bootstrap.run_folder import RunFolder\n"
         f"finish(RunFolder(Path({str(tmp_path)!r})), RowOptions())\n"
@@ -104,7 +104,7 @@ def test_a_small_run_loads_no_library_for_its_report(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == []
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "`--set report=full` adds them" in report
+    assert "`--override report=full` adds them" in report
     assert "## Similarity" not in report
     assert "plots/" not in report
     assert not (tmp_path / "plots").exists()

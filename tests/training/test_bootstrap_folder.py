@@ -22,12 +22,12 @@ from videojudge_bench.training.bootstrap.contracts import (
     Outcome,
     Rated,
     Seed,
+    from_json,
+    to_json,
 )
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
-from videojudge_bench.training.bootstrap.loop import Rules
+from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.roles import Roles
-from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.verdicts import Usage
 
@@ -153,21 +153,16 @@ class _Plain:
 
 
 def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path: Path) -> None:
+    options = load_options("embedded", ["concurrency=8"])
+
     def peak(count: int) -> int:
         folder = RunFolder(tmp_path / str(count))
         folder.write_seeds((made_seed(number) for number in range(count)), {})
         tally = Tally()
         tracemalloc.start()
         try:
-            work = ShardWork(
-                folder,
-                Roles(_Plain(), _Plain()),
-                Rules(),
-                Meter(Limits()),
-                rows=RowOptions(),
-                concurrency=8,
-                on_outcome=tally.add,
-            )
+            roles, meter = Roles(_Plain(), _Plain()), Meter(Limits())
+            work = ShardWork(folder, roles, meter, options, on_outcome=tally.add)
             work.run(folder.shards())
             return tracemalloc.get_traced_memory()[1]
         finally:

@@ -21,8 +21,8 @@ from bootstrap_cases import kept
 from test_bootstrap_finish import folder_of
 
 from videojudge_bench.judges.tiny_qwen import build
-from videojudge_bench.training.bootstrap.finish import finish
 from videojudge_bench.training.bootstrap.rows import RowOptions
+from videojudge_bench.training.bootstrap.run import finish
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow

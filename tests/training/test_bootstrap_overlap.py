@@ -16,7 +16,7 @@ from videojudge_bench import goldsets, tasks
 from videojudge_bench.errors import VideoError
 from videojudge_bench.goldsets import nextqa, vatex
 from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos, origin
-from videojudge_bench.training.bootstrap.perceptual import BITS, FRAMES, LookAlikes, fingerprint
+from videojudge_bench.training.bootstrap.seed_videos import BITS, FRAMES, LookAlikes, fingerprint
 
 SAMPLES = sorted(
     path

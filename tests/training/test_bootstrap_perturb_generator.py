@@ -135,7 +135,7 @@ def test_settings_tell_corpora_and_options_apart() -> None:
 
 
 def test_noise_is_a_share() -> None:
-    with pytest.raises(ConfigError, match=r"noise=2: it is a share of the drafts, from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"noise=2: expected a share of the drafts, from 0 to 1"):
         Perturb([], noise=2)
 
 

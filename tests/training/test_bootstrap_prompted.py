@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from talk import TalkEngine, made_seed
@@ -18,7 +19,7 @@ from videojudge_bench.training.bootstrap.prompted import (
     evaluation_of,
     last_tagged,
 )
-from videojudge_bench.training.bootstrap.roles import RoleSpec, build_evaluator, build_generator
+from videojudge_bench.training.bootstrap.roles import RoleOptions, build_role
 from videojudge_bench.verdicts import Usage
 
 SEED = made_seed(3)
@@ -193,21 +194,16 @@ def test_a_prompt_that_asks_for_what_there_is_not_is_refused(tmp_path: Path) -> 
 
 
 def test_roles_are_built_by_name_with_the_engines_options() -> None:
-    made = build_generator(
-        RoleSpec("prompted", {"engine": "talk:TalkEngine", "delay_seconds": 0.5, "max_tokens": 99}),
-        seeds=lambda: iter(()),
-        concurrency=8,
-    )
+    talk: dict[str, Any] = {"engine": "talk:TalkEngine", "delay_seconds": 0.5, "max_tokens": 99}
+    made = build_role("generator", RoleOptions(kind="prompted", **talk), lambda: iter(()), 8)
     assert made.settings()["max_tokens"] == 99
-    rates = build_evaluator(
-        RoleSpec(
-            "prompted", {"engine": "openai", "base_url": "http://localhost:1/v1", "model": "m"}
-        ),
-        concurrency=300,
-    )
+    server: dict[str, Any] = {
+        "engine": "openai", "base_url": "http://localhost:1/v1", "model": "m",
+    }  # fmt: skip
+    rates = build_role("evaluator", RoleOptions(kind="prompted", **server), lambda: iter(()), 300)
     assert isinstance(rates, PromptedEvaluator)
     # The engine alone would let 64 requests through at once.
-    assert rates._asker._engine.max_concurrency == 300  # type: ignore[attr-defined]
+    assert rates._engine.max_concurrency == 300  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -222,19 +218,18 @@ def test_roles_are_built_by_name_with_the_engines_options() -> None:
             "unknown option 'temperatur'. Did you mean 'temperature'?",
         ),
         ("prompted", {"engine": "talk:TalkEngine", "max_tokens": 0}, "at least 1"),
-        ("talk:TalkEngine", {}, "it has no method `write`"),
+        ("talk:TalkEngine", {}, "expected a method `write`"),
     ],
 )
-def test_roles_that_cannot_be_built(kind: str, options: dict[str, str], message: str) -> None:
+def test_roles_that_cannot_be_built(kind: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_generator(RoleSpec(kind, options), seeds=lambda: iter(()), concurrency=8)
+        build_role("generator", RoleOptions(kind=kind, **options), lambda: iter(()), 8)
     assert message in str(caught.value)
 
 
 def test_a_generator_that_learns_from_the_seeds_gets_them() -> None:
-    made = build_generator(
-        RoleSpec(f"{__name__}:Learner", {"extra": 2}), seeds=lambda: iter([SEED]), concurrency=1
-    )
+    learner = RoleOptions(kind=f"{__name__}:Learner", extra=2)
+    made = build_role("generator", learner, lambda: iter([SEED]), 1)
     assert made.settings() == {"learnt": 1, "extra": 2}
 
 

@@ -18,7 +18,6 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.calls import read_calls
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed, Unable
 from videojudge_bench.training.bootstrap.estimate import estimate
-from videojudge_bench.training.bootstrap.finish import finish
 from videojudge_bench.training.bootstrap.loop import Rules, with_rubric
 from videojudge_bench.training.bootstrap.options import BootstrapOptions, load_options
 from videojudge_bench.training.bootstrap.prompted import (
@@ -28,7 +27,7 @@ from videojudge_bench.training.bootstrap.prompted import (
 )
 from videojudge_bench.training.bootstrap.roles import Roles
 from videojudge_bench.training.bootstrap.rows import RowOptions, rows_of
-from videojudge_bench.training.bootstrap.run import run_bootstrap
+from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 from videojudge_bench.training.bootstrap.usable import read_rubric

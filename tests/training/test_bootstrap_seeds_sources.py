@@ -12,11 +12,10 @@ from pydantic import BaseModel
 
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets import jsonl, nextqa, vatex
-from videojudge_bench.training.bootstrap import json_stream
+from videojudge_bench.training.bootstrap import seed_sources
 from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.json_stream import stream_list
 from videojudge_bench.training.bootstrap.qa_sentences import answer_text
-from videojudge_bench.training.bootstrap.seed_sources import read_source
+from videojudge_bench.training.bootstrap.seed_sources import read_source, stream_list
 
 QA = {"q": "What is cut?", "a": "A pear is cut in two.", "video_id": "v_k_ZXmr8pmrs"}
 
@@ -248,7 +247,7 @@ TEXTS = ['two\nlines "in" a row', "[1, 2]", "}, {", "\\", "é 日本 \U0001f600"
 def test_a_list_is_read_in_chunks_of_any_size(
     chunk: int, indent: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(seed_sources, "CHUNK_BYTES", chunk)
     rows = [{"n": n, "text": text} for n, text in enumerate(TEXTS)]
     path = tmp_path / "rows.json"
     path.write_text(f"\n {json.dumps(rows, indent=indent, ensure_ascii=False)} \n", "utf-8")
@@ -273,7 +272,7 @@ def test_a_list_is_read_in_chunks_of_any_size(
 def test_a_broken_list_is_named(
     chunk: int, text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(seed_sources, "CHUNK_BYTES", chunk)
     path = tmp_path / "rows.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError) as caught:

@@ -20,8 +20,7 @@ from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets import vatex
 from videojudge_bench.items import Item, part_of
 from videojudge_bench.judges.compact import Compact
-from videojudge_bench.judges.compact_encoder import CompactEncoder, Weights, read_tokenizer
-from videojudge_bench.judges.compact_form import Form
+from videojudge_bench.judges.compact_encoder import CompactEncoder, Form, Weights, read_tokenizer
 from videojudge_bench.leaderboard.stored import read_run
 from videojudge_bench.metrics.compare import compare
 from videojudge_bench.training.compact import __main__ as command

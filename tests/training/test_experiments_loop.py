@@ -11,6 +11,7 @@ import pytest
 from bootstrap_cases import aside, kept
 
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.markdown import table
 from videojudge_bench.cli.main import main
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import Resampling
@@ -23,7 +24,7 @@ from videojudge_bench.training.bootstrap.contracts import (
 )
 from videojudge_bench.training.bootstrap.tallies import Tallies
 from videojudge_bench.training.experiments import loop_measures
-from videojudge_bench.training.experiments.experiment import Experiment, cell, run, table
+from videojudge_bench.training.experiments.experiment import Experiment, cell, run
 from videojudge_bench.training.experiments.loop import ALL, EXPERIMENTS, Errors
 from videojudge_bench.training.experiments.loop_measures import (
     Subject,
@@ -152,7 +153,7 @@ def test_seeds_that_cannot_be_graded_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_verb_writes_table_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ["bootstrap-experiment", "refine", "--seeds", "60", "--output", str(tmp_path)]
+    told = ["experiments", "run", "refine", "--seeds", "60", "--output", str(tmp_path)]
     assert main(told) == 0
     assert str(tmp_path / "refine" / "report.md") in capsys.readouterr().out
     rows = json.loads((tmp_path / "refine" / "rows.json").read_text(encoding="utf-8"))["rows"]

@@ -27,7 +27,7 @@ from videojudge_bench.training.experiments.order_run import order_of, shown_to
 
 FEW = Resampling(resamples=200)
 OUTCOMES = [*(kept(n) for n in range(30)), aside(30)]
-EXPERIMENT = ("bootstrap-experiment", "order")
+EXPERIMENT = ("experiments",)
 
 
 def test_instructions_and_letters_are_drawn_and_ratings_stay_apart() -> None:
@@ -140,7 +140,7 @@ def data(tmp_path: Path) -> Path:
 def test_minilm_finds_the_answer_that_is_nearest(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*EXPERIMENT, "run", str(data), "-o", str(tmp_path), "--limit", "5"]) == 0
+    assert main([*EXPERIMENT, "order", str(data), "-o", str(tmp_path), "--limit", "5"]) == 0
     assert str(tmp_path / "order" / "made" / "report.md") in capsys.readouterr().out
     report = (tmp_path / "order" / "made" / "report.md").read_text(encoding="utf-8")
     assert "5 of 5 instructions were put in order." in report
@@ -176,8 +176,8 @@ def test_a_model_is_asked_once_for_each_and_its_order_is_compared(
 ) -> None:
     log, broken = tmp_path / "log", tmp_path / "broken"
     broken.touch()
-    told = [*EXPERIMENT, "run", str(data), "-o", str(tmp_path), "--set", f"log={log}"]
-    told += ["--set", "engine=test_experiments_order:OrderEngine", "--set", f"broken={broken}"]
+    engine = f"test_experiments_order:OrderEngine,log={log},broken={broken}"
+    told = [*EXPERIMENT, "order", str(data), "-o", str(tmp_path), "--engine", engine]
     assert main(told) == 1
     assert "1 of 30 calls failed; the last: 503. What was said is kept" in capsys.readouterr().err
     broken.unlink()
@@ -190,7 +190,7 @@ def test_a_model_is_asked_once_for_each_and_its_order_is_compared(
     assert "- 1 were not: no <order> tags in the reply" in report
     assert "| Kendall's tau with the labels | 1.000 [1.000, 1.000] | 0.000 |" in report
     assert "| exactly the labels' order | 1.000" in report
-    assert main([*told, "--set", "temperature=0.5"]) == 2
+    assert main([*told[:-1], f"{engine},temperature=0.5"]) == 2
     assert "by: temperature was 0.0 and is 0.5" in capsys.readouterr().err
 
 
@@ -275,12 +275,12 @@ def test_what_cannot_be_put_in_order_is_said(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = ["-o", str(tmp_path)]
-    assert main([*EXPERIMENT, "run", str(tmp_path / "none"), *told]) == 2
+    assert main([*EXPERIMENT, "order", str(tmp_path / "none"), *told]) == 2
     assert "has no bootstrap.json; give the output of" in capsys.readouterr().err
-    assert main([*EXPERIMENT, "run", str(data), *told, "--limit", "0"]) == 2
-    assert "at least 1 instruction" in capsys.readouterr().err
-    assert main([*EXPERIMENT, "run", str(data), *told, "--set", "engine=opennai"]) == 2
+    assert main([*EXPERIMENT, "order", str(data), *told, "--limit", "0"]) == 2
+    assert "--limit: expected 1 or more, got 0" in capsys.readouterr().err
+    assert main([*EXPERIMENT, "order", str(data), *told, "--engine", "opennai"]) == 2
     assert "Did you mean 'openai'?" in capsys.readouterr().err
     (data / "shards" / "00000.jsonl").write_text("")
-    assert main([*EXPERIMENT, "run", str(data), *told]) == 2
+    assert main([*EXPERIMENT, "order", str(data), *told]) == 2
     assert "has no instruction with all five responses" in capsys.readouterr().err

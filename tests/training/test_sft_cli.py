@@ -12,6 +12,7 @@ from PIL import Image
 from sft_cases import VIDEOS, sample_rows, tiny_model
 
 from videojudge_bench.cli.main import main
+from videojudge_bench.training.bootstrap.options import recipes as bootstrap_recipes
 from videojudge_bench.training.sft.recipe import recipes
 
 
@@ -32,18 +33,20 @@ def command(model: Path, rows_file: Path, tmp_path: Path) -> list[str]:
         *("evaluation.metric=token_accuracy", "judge.max_tokens=4", "training.steps=1"),
         *("frames.max_frames=2", "evaluation.videos=1"),
     )
-    given = [word for change in changes for word in ("--set", change)]
+    given = [word for change in changes for word in ("--override", change)]
     return ["train", "--recipe", "smoke_cpu", "-o", str(tmp_path / "run"), *given]
 
 
 def test_recipes_and_configurations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--recipes"]) == 0
-    lines = capsys.readouterr().out.split()
-    assert lines[: len(recipes())] == recipes()
-    assert [Path(line).name for line in lines[len(recipes()) :]] == [
+    assert main(["recipes", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    by_verb = {row["for"]: [r["recipe"] for r in rows if r["for"] == row["for"]] for row in rows}
+    assert by_verb["train"] == recipes()
+    assert by_verb["bootstrap"] == bootstrap_recipes()
+    assert [Path(path).name for path in by_verb["accelerate"]] == [
         "fsdp2.yaml", "one_gpu.yaml", "several_gpus.yaml", "zero3.yaml",
     ]  # fmt: skip
-    assert all(Path(line).is_file() for line in lines[len(recipes()) :])
+    assert all(Path(path).is_file() for path in by_verb["accelerate"])
 
 
 def test_a_dry_run_prints_tokens_memory_hours_and_money(
@@ -87,15 +90,17 @@ def test_inspect_shows_what_is_learnt_and_the_frames(
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "--recipe is missing; it is one of "),
+        ([], "parameter --recipe requires an argument"),
         (["--recipe", "smoke_cpu"], "--output is missing: the folder that the run goes to"),
         (["--recipe", "smoke", "-o", "x"], "unknown recipe 'smoke'. Did you mean 'smoke_cpu'?"),
         (
-            ["--recipe", "smoke_cpu", "-o", "x", "--inspect", "0", "--gpus", "0"],
-            "2 problems:\n  - --inspect 0: it is a number of packed rows from 1 up\n  - --gpus 0",
+            ["--recipe", "smoke_cpu", "-o", "x", "--inspect", "0"],
+            "--inspect: expected 1 or more, got 0",
         ),
+        (["--recipe", "smoke_cpu", "--dry-run", "--gpus", "0"], "--gpus: expected 1 or more"),
+        (["--recipe", "smoke_cpu", "--dry-run", "--price", "-1"], "--price: expected 0 or more"),
         (["--recipe", "smoke_cpu", "--dry-run", "--gpu", "h10"], "Did you mean 'h100'"),
-        (["--recipe", "smoke_cpu", "-o", "x", "--set", "seeds=1"], "Did you mean 'seed'?"),
+        (["--recipe", "smoke_cpu", "-o", "x", "--override", "seeds=1"], "Did you mean 'seed'?"),
     ],
 )
 def test_wrong_use_ends_with_2_and_no_traceback(

@@ -32,13 +32,12 @@ from videojudge_bench.training.sft.estimate import (
 )
 from videojudge_bench.training.sft.options import (
     DataOptions,
-    EvaluationOptions,
     LoraOptions,
     TrainingOptions,
 )
 from videojudge_bench.training.sft.plan import Bundle, Plan
 from videojudge_bench.training.sft.recipe import Stage
-from videojudge_bench.video.probe import Size
+from videojudge_bench.video.decoding import Size
 
 LANGUAGE, VISION, PROJECTOR = 74_304, 58_816, 24_800
 # 4 frames are 2 steps of 2 x 2 tokens, each of 4 patches.
@@ -60,10 +59,8 @@ def embeddings(model: Path) -> int:
 
 def stage(packing: str = "none", mixed: str = "no", **training: Any) -> Stage:
     return Stage(
-        "train",
-        DataOptions(rows=(), packing=packing),  # type: ignore[arg-type]
-        TrainingOptions(learning_rate=1e-4, batch=4, mixed_precision=mixed, **training),  # type: ignore[arg-type]
-        EvaluationOptions(),
+        data=DataOptions(rows=(), packing=packing),  # type: ignore[arg-type]
+        training=TrainingOptions(learning_rate=1e-4, batch=4, mixed_precision=mixed, **training),  # type: ignore[arg-type]
     )
 
 

@@ -20,8 +20,8 @@ from videojudge_bench.leaderboard.importing import find_runs, to_stored
 from videojudge_bench.registry import build
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.sft import export as exporting
-from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.model import load_model, put_weights
+from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.run import train
 
 FACTS = Facts(

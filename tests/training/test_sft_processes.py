@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import load_file
 from sft_cases import recipe_for, sample_rows, tiny_model
 
-from videojudge_bench.training.sft.cli import configurations
+from videojudge_bench.training.sft.recipe import configurations
 from videojudge_bench.training.sft.run import train
 
 BIN = Path(sys.executable).parent

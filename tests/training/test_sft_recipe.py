@@ -198,12 +198,15 @@ def test_problems_of_all_stages_are_told_with_the_stage(tmp_path: Path) -> None:
             ("evaluation.stop_above=0.9", "evaluation.metric=loss"),
             "stop_above needs videos above 0 and another metric than loss",
         ),
-        (("judge.score=mean",), "score='mean': it is one of "),
+        (("judge.score=mean",), "score='mean': expected one of "),
         (("data.share=0",), "data.share: Input should be greater than 0"),
         (("stages.judge.data.share=1",), "the recipe has no stages"),
-        (("model",), "--set 'model' is not key=value"),
-        (("model.pretrained.name=x",), "--set model.pretrained.name=…: pretrained holds no opti"),
-        (("seed=[",), "--set 'seed=[': the value is no YAML"),
+        (("model",), "--override: expected KEY=VALUE, got 'model'"),
+        (
+            ("model.pretrained.name=x",),
+            "--override model.pretrained.name=…: pretrained holds no opti",
+        ),
+        (("seed=[",), "--override 'seed=[': the value is no YAML"),
     ],
 )
 def test_what_cannot_work_is_refused(tmp_path: Path, changes: tuple[str, ...], text: str) -> None:
@@ -232,14 +235,14 @@ def test_stages_take_what_they_do_not_say_from_beside_them(tmp_path: Path) -> No
 
 def test_a_stage_that_is_not_there_is_told(tmp_path: Path) -> None:
     told = refused(tmp_path, STAGED, "stages.judges.training.steps=10")
-    assert "it is stages.NAME.SECTION.OPTION=VALUE, and the stages are describe, judge" in told
-    assert "stages: it is a list of sections" in refused(tmp_path, f"{BASE}stages: {{a: 1}}\n")
+    assert "the stages are describe, judge" in told
+    assert "stages: expected a list of sections" in refused(tmp_path, f"{BASE}stages: {{a: 1}}\n")
 
 
 def test_recipes_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'videojudge_3b"):
         load_recipe("videojudge_3")
-    assert "it must hold `key: value` lines" in refused(tmp_path, "- a\n")
+    assert "expected `key: value` lines" in refused(tmp_path, "- a\n")
     assert "cannot be read" in refused(tmp_path, "a: [\n")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_recipe(str(tmp_path / "none.yaml"))

@@ -55,7 +55,7 @@ def test_a_folder_of_the_bootstrap_has_a_file_for_each_kind_and_part(tmp_path: P
             "responses",
             "rating 6 is outside the scale 1-5",
         ),
-        ({"responses": [{"text": "a", "rating": "good"}]}, "responses.0.rating", "valid number"),
+        ({"responses": [{"text": "a", "rating": "good"}]}, "responses[0].rating", "valid number"),
     ],
 )
 def test_a_wrong_row_is_told_with_file_line_and_field(

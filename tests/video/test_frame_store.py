@@ -161,7 +161,7 @@ def test_frames_in_use_outlive_their_entry(tmp_path: Path, clips: Maker) -> None
 
 
 def test_a_store_without_room_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="max_bytes=0: it is a number of bytes above 0"):
+    with pytest.raises(ConfigError, match="max_bytes=0: expected a number of bytes above 0"):
         FrameStore(tmp_path, max_bytes=0)
 
 
@@ -183,7 +183,9 @@ def test_the_environment_names_another_folder_and_size(
     assert (FrameStore().folder, FrameStore().max_bytes) == (tmp_path / "frames", 500_000_000)
     for wrong in ("much", "0", "-1", "inf"):
         monkeypatch.setenv("VIDEOJUDGE_FRAMES_GB", wrong)
-        with pytest.raises(ConfigError, match=f"VIDEOJUDGE_FRAMES_GB={wrong}: it is a number of"):
+        with pytest.raises(
+            ConfigError, match=f"VIDEOJUDGE_FRAMES_GB={wrong}: expected a number of"
+        ):
             FrameStore()
 
 

@@ -58,16 +58,16 @@ def test_all_problems_of_a_policy_are_said_at_once() -> None:
         FramePolicy(max_frames=0, fps=-1.0, min_pixels=500_000)
     assert str(caught.value) == (
         "frames, 3 problems:\n"
-        "  - max_frames=0: it is a number from 1 up\n"
-        "  - fps=-1.0: it is a number above 0, or none for an even spread\n"
-        "  - min_pixels=500000: it is a number from 0 to max_pixels=151200"
+        "  - max_frames=0: expected a number from 1 up\n"
+        "  - fps=-1.0: expected a number above 0, or none for an even spread\n"
+        "  - min_pixels=500000: expected a number from 0 to max_pixels=151200"
     )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"factor": 0}, "factor=0: it is a number from 1 up"),
+        ({"factor": 0}, "factor=0: expected a number from 1 up"),
         ({"max_pixels": 700, "min_pixels": 0}, r"less than one square of factor=28 \(784 pixels\)"),
         ({"total_pixels": 10}, "too little for max_frames=180 of min_pixels=100352: give at least"),
     ],
@@ -186,7 +186,7 @@ def test_the_process_is_kept(clips: Maker) -> None:
 
 
 def test_a_limit_that_is_no_limit_is_refused(clips: Maker) -> None:
-    with pytest.raises(ConfigError, match=r"timeout_seconds=0: it is above 0, or none"):
+    with pytest.raises(ConfigError, match=r"timeout_seconds=0: expected a number above 0, or none"):
         load_frames(clips("cfr.mp4"), timeout_seconds=0)
 
 

@@ -112,9 +112,9 @@ def test_a_header_that_declares_centuries_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("max_frames", "fps", "message"),
     [
-        (0, None, "max_frames=0: it is a number from 1 up"),
-        (5, 0.0, "fps=0.0: it is a number above 0, or none for an even spread"),
-        (5, float("inf"), "fps=inf: it is a number above 0"),
+        (0, None, "max_frames=0: expected a number from 1 up"),
+        (5, 0.0, "fps=0.0: expected a number above 0, or none for an even spread"),
+        (5, float("inf"), "fps=inf: expected a number above 0"),
     ],
 )
 def test_impossible_policies_are_refused(max_frames: int, fps: float | None, message: str) -> None:

@@ -25,8 +25,9 @@ from videojudge_bench.training.bootstrap.contracts import (
     RubricWriter,
     Seed,
     Unable,
+    from_json,
+    to_json,
 )
-from videojudge_bench.training.bootstrap.jsonform import from_json, to_json
 from videojudge_bench.verdicts import Usage
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ ReplyT = TypeVar("ReplyT", Draft, Evaluation)
 
 @dataclass(frozen=True)
 class Limits:
-    """When a run stops by itself.
+    """Limits at which a run stops.
 
     Attributes:
         max_requests: replies that the folder may hold in all; None is no limit.
@@ -85,7 +86,7 @@ class Meter:
 
     @property
     def stopped(self) -> bool:
-        """Whether no further call may begin."""
+        """True if no further call may begin."""
         return bool(self.budget or self.trouble)
 
     async def count(
@@ -261,7 +262,7 @@ def read_calls(path: Path) -> Iterator[Call]:
 
 @dataclass
 class Spent:
-    """How many calls there were, and what they cost."""
+    """Number of calls and their cost."""
 
     calls: int = 0
     usage: Usage = Usage()

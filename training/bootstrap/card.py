@@ -27,23 +27,14 @@ _PARTS = (
 _RELATIVE = (
     "paths are those of the seeds, relative to the folder of their videos: say which it is by "
     "`ROOT_IMAGE_DIR=VIDEOS` in the environment of ms-swift, and by `media_dir: VIDEOS` in the "
-    "options of LLaMA-Factory, or export absolute paths (`--set export.videos=VIDEOS`)."
+    "options of LLaMA-Factory, or export absolute paths (`--override export.videos=VIDEOS`)."
 )
 _ABSOLUTE = "paths of videos are absolute, as on the machine that wrote them."
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Path:
-    """Write `README.md` into a bootstrap folder, in the form of the Hugging Face hub.
-
-    Args:
-        folder: of a bootstrap that is through: `bootstrap.json` and `seeds.json` are read.
-        rows: exported rows by kind and part, as `write_rows` returns them.
-        options: which rows were made.
-
-    Returns:
-        The file.
-    """
+    """Write `README.md` into a bootstrap folder, in the form of the Hugging Face hub."""
     facts = _object(folder / _FACTS_FILE)
     counts = _object(folder / _COUNTS_FILE)
     overlaps = sorted(name for name, seeds in counts.get("overlap", {}).items() if seeds)

@@ -1,4 +1,4 @@
-"""What the loop works with: seeds, drafts, evaluations, outcomes; who writes and who rates.
+"""Types of the loop: seeds, drafts, evaluations, outcomes, generator and evaluator.
 
 Algorithm 1 of the VideoJudge paper (arXiv 2509.21451): for each rating 1 to 4 a generator writes a
 response to a seed's instruction, an evaluator rates it without knowing what it was meant to
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, Union
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar, Union
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
+from videojudge_bench.goldsets.jsonl import data_error
 from videojudge_bench.verdicts import Usage
 
 GOLD_RATING = 5
@@ -87,7 +90,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluator says of a draft.
+    """Evaluation of a draft.
 
     Attributes:
         rating: 1 to 5; None when its reply states none.
@@ -120,7 +123,17 @@ class Unable(EngineError):  # noqa: N818 - a value, as its base is, and never ra
     """
 
 
-class Generator(Protocol):
+class Role(Protocol):
+    """Somebody who is asked in the loop."""
+
+    def settings(self) -> Mapping[str, Scalar]:
+        """Return what the replies depend on: model, prompts' hashes, decoding."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Generator(Role, Protocol):
     """Writes responses that deserve a rating."""
 
     async def write(
@@ -135,14 +148,8 @@ class Generator(Protocol):
         answers `Unable`.
         """
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the drafts depend on: model, prompts' hashes, decoding."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-class Evaluator(Protocol):
+class Evaluator(Role, Protocol):
     """Rates responses, knowing the gold answer and not what was aimed at."""
 
     async def rate(
@@ -155,14 +162,8 @@ class Evaluator(Protocol):
         evaluators of known error in experiments.
         """
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the ratings depend on: model, prompts' hashes, decoding."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
-
-class RubricWriter(Protocol):
+class RubricWriter(Role, Protocol):
     """Says what a response must say to deserve each rating, for one instruction about one video."""
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
@@ -172,16 +173,10 @@ class RubricWriter(Protocol):
         in the first. Equal arguments give equal rubrics.
         """
 
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return what the rubrics depend on: model, prompt's hash, decoding."""
-
-    def close(self) -> None:
-        """Give back what it holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What became of one target rating of a seed.
+    """Outcome of one target rating of a seed.
 
     Attributes:
         target: the rating aimed at.
@@ -199,7 +194,7 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one seed: with `kept`, five rated responses, the gold answer among them.
+    """Outcome of one seed: with `kept`, five rated responses, the gold answer among them.
 
     Attributes:
         seed: the seed.
@@ -217,3 +212,28 @@ class Outcome:
     problem: str = ""
     rubric: str = ""
     rubric_problem: str = ""
+
+
+FormT = TypeVar("FormT", Seed, Draft, Evaluation, Outcome)
+
+_KINDS = (Seed, Draft, Evaluation, Outcome)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
+
+
+def to_json(value: Seed | Draft | Evaluation | Outcome) -> dict[str, Json]:
+    """Return a value as a JSON object; `from_json` gives it back."""
+    data: dict[str, Json] = _ADAPTERS[type(value)].dump_python(value, exclude_defaults=True)
+    return data
+
+
+def from_json(kind: type[FormT], data: object, *, path: Path, line: int) -> FormT:
+    """Return the value of a JSON object that `to_json` wrote.
+
+    Raises:
+        DataError: a field is missing or of the wrong type; with file, line and field.
+    """
+    try:
+        value: FormT = _ADAPTERS[kind].validate_python(data)
+    except ValidationError as error:
+        raise data_error(error, path, line) from error
+    return value

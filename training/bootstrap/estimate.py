@@ -1,4 +1,4 @@
-"""What a bootstrap will ask for and cost, before any call is made."""
+"""Estimate of a bootstrap's calls and cost, before any call is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videojudge_bench import registry
-from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
 from videojudge_bench.run._counting_engine import CHARACTERS_PER_TOKEN, CountingEngine
 from videojudge_bench.training.bootstrap.contracts import (
@@ -18,12 +17,13 @@ from videojudge_bench.training.bootstrap.contracts import (
     Evaluation,
     Seed,
 )
-from videojudge_bench.training.bootstrap.options import BootstrapOptions, RoleOptions
+from videojudge_bench.training.bootstrap.options import BootstrapOptions
 from videojudge_bench.training.bootstrap.prompted import (
     PromptedEvaluator,
     PromptedGenerator,
     PromptedRubrics,
 )
+from videojudge_bench.training.bootstrap.roles import RoleOptions
 
 _LOOKED_AT = 200
 _PROBLEM = "it has no line for the rating 3"
@@ -37,15 +37,18 @@ _FEEDBACK = "The answer names the wrong person, and leaves out what happens afte
 
 @dataclass(frozen=True)
 class Range:
-    """What is spent at the least, when every draft is accepted at once, and at the most."""
+    """Lower bound (every draft accepted at once) and upper bound of what is spent."""
 
     least: float
     most: float
 
+    def __format__(self, form: str) -> str:
+        return f"{self.least:{form}} to {self.most:{form}}"
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one role will ask for.
+    """Estimate of one role.
 
     Attributes:
         calls: of the role.
@@ -58,6 +61,25 @@ class Estimate:
     input_tokens: Range
     output_tokens: Range
     cost: Range | None
+
+
+def estimate_rows(
+    seeds: Sequence[Seed], options: BootstrapOptions
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Return what each role will ask for as rows of text, and the roles without prices."""
+    rows, unpriced = list[dict[str, str]](), list[str]()
+    for role, costs in estimate(seeds, options).items():
+        row = {"": role, "calls": "no model is asked", "tokens in": "-", "tokens out": "-"}
+        if costs is None:
+            rows.append({**row, "money": "-"})
+            continue
+        row["calls"] = f"{costs.calls:,.0f}"
+        row["tokens in"] = f"{costs.input_tokens:,.0f}"
+        row["tokens out"] = f"{costs.output_tokens:,.0f}"
+        row["money"] = "no prices" if costs.cost is None else f"{costs.cost:.2f}"
+        unpriced += [role] if costs.cost is None else []
+        rows.append(row)
+    return rows, unpriced
 
 
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
@@ -89,7 +111,8 @@ class _Lengths:
 
 
 async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Lengths:
-    options = _own_options(spec)
+    own = registry.options_of(PromptedGenerator).keys() - {"engine"}  # not those of the engine
+    options = {name: value for name, value in spec.options.items() if name in own}
     first = later = reply = 0.0
     for seed in seeds:
         attempt = Attempt(Draft(seed.gold), Evaluation(3.0, _FEEDBACK))
@@ -109,18 +132,9 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
             said = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
             reply += len(said) / CHARACTERS_PER_TOKEN
     count = len(seeds)
-    most = float(str(options.get("max_tokens", _default(role))))
+    default = registry.options_of(_PROMPTED[role])["max_tokens"].default
+    most = float(str(options.get("max_tokens", default)))
     return _Lengths(first / count, (later or first) / count, reply / count, most)
-
-
-def _own_options(spec: RoleOptions) -> dict[str, Scalar]:
-    """The options of the role, without its engine and those of its engine."""
-    own = registry.options_of(PromptedGenerator).keys() - {"engine"}
-    return {name: value for name, value in spec.options.items() if name in own}
-
-
-def _default(role: str) -> object:
-    return registry.options_of(_PROMPTED[role])["max_tokens"].default
 
 
 def _tokens(reply: Draft | Evaluation | EngineError) -> float:

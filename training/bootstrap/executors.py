@@ -1,4 +1,4 @@
-"""Where shards are worked on: on one event loop here, or by Ray Data's workers.
+"""Executors of shards: one event loop in this process, or Ray Data's workers.
 
 Both run the same `ShardWork`; a shard comes out the same whoever works on it, beside whichever
 others.
@@ -19,15 +19,15 @@ from videojudge_bench.training.bootstrap.calls import (
     Meter,
 )
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.loop import CALL_FAILED, Rules, bootstrap_seed, with_rubric
+from videojudge_bench.training.bootstrap.loop import CALL_FAILED, bootstrap_seed, with_rubric
+from videojudge_bench.training.bootstrap.options import BootstrapOptions
 from videojudge_bench.training.bootstrap.roles import Roles
-from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 
 
 @dataclass
 class Tally:
-    """What has become of seeds so far.
+    """Counts of the seeds' outcomes so far.
 
     Attributes:
         seeds: that are through.
@@ -56,8 +56,6 @@ def is_failed(outcome: Outcome) -> bool:
 
 
 class _OpenShard:
-    """A shard in work: its journal, and the outcomes that are there."""
-
     def __init__(
         self, folder: RunFolder, shard: Shard, roles: Roles, meter: Meter, disk: Executor
     ) -> None:
@@ -75,7 +73,6 @@ class _OpenShard:
         return len(self._outcomes) == self.shard.seeds
 
     def finish(self) -> None:
-        """Write the shard, and close its journal."""
         try:
             # Let go of as they are written: the next shard fills meanwhile.
             ordered = (self._outcomes.pop(number) for number in range(self.shard.seeds))
@@ -90,10 +87,8 @@ class ShardWork:
     Args:
         folder: where seeds, journals and shards are.
         roles: who writes and who rates.
-        rules: when a response counts.
         meter: counts, and stops the work.
-        rows: say which instructions need a rubric.
-        concurrency: seeds in flight, each with one call at a time.
+        options: when a response counts, which instructions need a rubric, seeds in flight.
         on_outcome: called with each seed's outcome.
     """
 
@@ -101,16 +96,13 @@ class ShardWork:
         self,
         folder: RunFolder,
         roles: Roles,
-        rules: Rules,
         meter: Meter,
+        options: BootstrapOptions,
         *,
-        rows: RowOptions,
-        concurrency: int,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
-        self._rows = rows
-        self._folder, self._roles, self._rules, self._meter = folder, roles, rules, meter
-        self._concurrency, self._on_outcome = concurrency, on_outcome
+        self._folder, self._roles, self._meter = folder, roles, meter
+        self._options, self._on_outcome = options, on_outcome
         self._open: dict[int, _OpenShard] = {}
         self._error: VideoJudgeError | None = None
 
@@ -129,7 +121,7 @@ class ShardWork:
 
     async def _run(self, shards: Iterable[Shard]) -> None:
         feed = self._feed(shards)
-        workers = [asyncio.create_task(self._work(feed)) for _ in range(self._concurrency)]
+        workers = [asyncio.create_task(self._work(feed)) for _ in range(self._options.concurrency)]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -148,11 +140,12 @@ class ShardWork:
                 yield work, place, seed
 
     async def _work(self, feed: Iterator[tuple[_OpenShard, int, Seed]]) -> None:
+        options = self._options
         try:
             for work, place, seed in feed:
-                outcome = await bootstrap_seed(seed, work.calls, self._rules)
-                if outcome.kept and self._rows.need_rubric(seed.id):
-                    outcome = await with_rubric(outcome, work.calls, self._rules)
+                outcome = await bootstrap_seed(seed, work.calls, options.rules)
+                if outcome.kept and options.export.need_rubric(seed.id):
+                    outcome = await with_rubric(outcome, work.calls, options.rules)
                 if work.put(place, outcome):
                     del self._open[work.shard.number]
                     await asyncio.wrap_future(self._disk.submit(work.finish))

@@ -17,7 +17,9 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
+
+import jsonlines
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome
@@ -34,11 +36,6 @@ _ROWS_AT_ONCE = 4096
 
 def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -> Mapping[str, int]:
     """Write the rows of all kept seeds below a folder; return their number by file name.
-
-    Args:
-        outcomes: in the order in which rows are to be written.
-        folder: `data/` in it is replaced.
-        options: which rows.
 
     Raises:
         OSError: the folder cannot be written; what was there before is left as it was.
@@ -64,11 +61,9 @@ def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -
 
 
 class _Files:
-    """The open files of an export, one set for each kind and part."""
-
     def __init__(self, folder: Path, videos: str | None) -> None:
         self._folder, self._videos = folder, Path(videos).absolute() if videos else None
-        self._texts: dict[str, IO[str]] = {}
+        self._texts: dict[str, jsonlines.Writer] = {}
         self._tables: dict[str, _Table] = {}
         self.counts: Counter[str] = Counter()
 
@@ -93,13 +88,11 @@ class _Files:
 
     def _line(self, name: str, data: Mapping[str, Json]) -> None:
         if name not in self._texts:
-            self._texts[name] = (self._folder / name).open("w", encoding="utf-8")
-        self._texts[name].write(json.dumps(data, ensure_ascii=False) + "\n")
+            self._texts[name] = jsonlines.open(self._folder / name, "w")
+        self._texts[name].write(data)
 
 
 class _Table:
-    """A parquet file that is written in pieces."""
-
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 

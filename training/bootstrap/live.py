@@ -1,4 +1,4 @@
-"""What a long run shows of itself: a live line in a terminal, a line a minute elsewhere."""
+"""Progress of a long run: a live line in a terminal, a line a minute elsewhere."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ RATE_TRIES = 3
 
 @dataclass(frozen=True)
 class Rules:
-    """When a response counts.
+    """Conditions under which a response is accepted.
 
     Attributes:
         acceptance: `response`: each response by itself, when its deviation |target - rating| is at
@@ -194,7 +194,7 @@ def _failed(role: str, target: int, error: EngineError) -> str:
 
 
 def _is_open(attempts: Sequence[Attempt], target: int, rules: Rules, *, alpha: float) -> bool:
-    """Whether a target is to be written, again or at all."""
+    """Return whether a target is to be written, again or at all."""
     if not attempts:
         return True
     rounds = sum(1 for _ in rounds_of(attempts))
@@ -239,7 +239,7 @@ def _outcome(
 
 
 def _is_to_blame(rated: Rated) -> bool:
-    """Whether an instruction fails because of this target, and not because of another one."""
+    """Return whether an instruction fails because of this target, not another one."""
     return not rated.accepted and rated.attempts[-1].evaluation.rating != rated.target
 
 

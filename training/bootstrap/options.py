@@ -1,4 +1,4 @@
-"""What a bootstrap is to do: recipes in YAML, checked at the border, every problem at once."""
+"""Options of a bootstrap: recipes in YAML, validated with all problems reported at once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from videojudge_bench._util.hashing import Json
-from videojudge_bench._util.options import Scalar, without_secrets
+from videojudge_bench._util.options import without_secrets
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.calls import Limits
 from videojudge_bench.training.bootstrap.loop import Acceptance, Rules
-from videojudge_bench.training.bootstrap.roles import RoleSpec
+from videojudge_bench.training.bootstrap.roles import RoleName, RoleOptions
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.seeds import NONE, SeedOptions
 from videojudge_bench.training.recipe_file import checked, read_recipe, recipes_in
@@ -24,52 +24,8 @@ RECIPES_FOLDER = Path(__file__).parents[1] / "recipes"
 Executor = Literal["local", "ray"]
 ReportKind = Literal["auto", "full", "brief"]
 
-PER_PRICE = 1_000_000
-"""Prices are for a million tokens, as the engines have them."""
-
 _RUN_ONLY = ("concurrency", "max_requests", "max_cost", "max_failures")
 _DATACLASSES: Mapping[str, type] = {"seeds": SeedOptions, "export": RowOptions}
-
-
-class RoleOptions(BaseModel):
-    """Who writes, or who rates: a kind, and the options of its constructor beside it."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    kind: str
-
-    @property
-    def options(self) -> dict[str, Scalar]:
-        """The options of the constructor."""
-        return dict(self.model_extra or {})
-
-    @property
-    def spec(self) -> RoleSpec:
-        """What the role is built from."""
-        return RoleSpec(self.kind, self.options)
-
-    @property
-    def prices(self) -> tuple[float, float] | None:
-        """Of a token of a prompt and of a reply; None where they are not given."""
-        given = [self.options.get(name) for name in ("price_in", "price_out")]
-        if not all(isinstance(price, (int, float)) for price in given):
-            return None
-        price_in, price_out = (float(str(price)) / PER_PRICE for price in given)
-        return price_in, price_out
-
-    @property
-    def reply_cost(self) -> float:
-        """What the longest reply may cost; 0 where no price or no length is given."""
-        length = self.options.get("max_tokens", 0)
-        return self.prices[1] * float(str(length)) if self.prices and length else 0.0
-
-    @model_validator(mode="after")
-    def _has_plain_values(self) -> RoleOptions:
-        plain = (str, int, float, type(None))
-        wrong = [name for name, value in self.options.items() if not isinstance(value, plain)]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: it is a text, a number, true, false or none")
-        return self
 
 
 class BootstrapOptions(BaseModel):
@@ -111,18 +67,21 @@ class BootstrapOptions(BaseModel):
 
     @property
     def rules(self) -> Rules:
-        """When a response counts."""
+        """Conditions under which a response is accepted."""
         return Rules(self.acceptance, self.alpha, self.max_rounds)
 
     @property
-    def roles(self) -> dict[str, RoleOptions]:
-        """Who is asked, by what for."""
-        roles = {"generator": self.generator, "evaluator": self.evaluator}
+    def roles(self) -> dict[RoleName, RoleOptions]:
+        """Roles by their task."""
+        roles: dict[RoleName, RoleOptions] = {
+            "generator": self.generator,
+            "evaluator": self.evaluator,
+        }
         return {**roles, "rubric": self.rubric} if self.rubric else roles
 
     @property
     def limits(self) -> Limits:
-        """When the run stops by itself."""
+        """Limits at which the run stops."""
         dearest = max(role.reply_cost for role in self.roles.values())
         return Limits(self.max_requests, self.max_cost, self.max_failures, dearest)
 
@@ -140,7 +99,7 @@ class BootstrapOptions(BaseModel):
         if self.rubric is not None and "rubric" not in self.export.kinds:
             raise ValueError(
                 f"rubric: no row needs one with export.kinds={list(self.export.kinds)}; add "
-                "`rubric` to the kinds, or leave the role out (--set rubric=null)"
+                "`rubric` to the kinds, or leave the role out (--override rubric=null)"
             )
         return self
 

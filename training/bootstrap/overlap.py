@@ -1,4 +1,4 @@
-"""Which gold sets hold a seed's video: found by where a video comes from, not by its file.
+"""Gold sets that hold a seed's video, matched by the video's origin, not by its file.
 
 A YouTube video is known by its id whatever the file is called and whatever part of it is shown:
 ActivityNet's `v_<id>`, VATEX's and Kinetics' `<id>_<start>_<end>`, a bare `<id>`. VidOR's videos
@@ -50,11 +50,7 @@ def whole_file(video_id: str) -> str:
 
 
 def origin(video_id: str) -> str:
-    """Return what two videos share when one is the other, a part of it, or another part.
-
-    Args:
-        video_id: as `canonical_id` gives it.
-    """
+    """Return what two videos share when one is the other, a part of it, or another part."""
     name = PurePosixPath(whole_file(video_id)).name
     found = _youtube(name)
     return name if found is None else f"youtube {found['id']}"

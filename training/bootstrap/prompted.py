@@ -24,9 +24,10 @@ from videojudge_bench.engine import (
     PromptGroup,
     Reply,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.prompts import PromptTemplate, load_prompt
+from videojudge_bench.prompts import load_prompt
 from videojudge_bench.replies.reply_format import parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Seed
@@ -41,67 +42,6 @@ NO_FEEDBACK = "the evaluator gave no rating"
 _REASONED = re.compile(r"</\s?think(?:ing)?\s?>", re.IGNORECASE)
 _FEEDBACK_KEYS = ("feedback", "reason", "reasons", "reasoning", "explanation", "rationale")
 _SCALE = RatingScale()
-
-
-class Asker:
-    """A prompt and the engine that answers it.
-
-    Args:
-        engine: its name, `module:Class`, or an engine that is made already.
-        prompt: a `.jinja` file.
-        sampling: of the replies.
-        options: for the engine's constructor.
-
-    Raises:
-        ConfigError: unknown engine or option, or a prompt that cannot be read.
-    """
-
-    def __init__(
-        self, engine: str | Engine, prompt: Path, sampling: Sampling, options: Mapping[str, Scalar]
-    ) -> None:
-        self.name = engine if isinstance(engine, str) else type(engine).__name__
-        self._template: PromptTemplate = load_prompt(prompt)
-        self._sampling = sampling
-        if sampling.max_tokens < 1 or sampling.temperature < 0:
-            raise ConfigError(
-                f"max_tokens={sampling.max_tokens} and temperature={sampling.temperature:g}: they "
-                "must be at least 1 and at least 0"
-            )
-        if isinstance(engine, str):
-            own = ("engine", "prompt", "temperature", "max_tokens", "seed")
-            engine = registry.build_engine(engine, options, also_allowed=own)
-        elif options:
-            raise ConfigError(f"an engine that is made takes no options, given {sorted(options)}")
-        self._engine = engine
-
-    async def ask(
-        self, call_id: str, values: Mapping[str, object], purpose: str
-    ) -> Reply | EngineError:
-        """Return the reply to the prompt that some values make."""
-        prompt = self._template.render_with(values, purpose=purpose)
-        group = PromptGroup(
-            Prefix(prompt.system, prompt.shared),
-            (Continuation(call_id, prompt.response),),
-            sampling=self._sampling,
-        )
-        (reply,) = await self._engine.complete(group)
-        return reply
-
-    def settings(self) -> Mapping[str, Scalar]:
-        """Return engine, model, the prompt's hash and the decoding."""
-        sampling = self._sampling
-        return {
-            "engine": self.name,
-            **self._engine.settings(),
-            "prompt": self._template.sha,
-            "temperature": float(sampling.temperature),
-            "max_tokens": sampling.max_tokens,
-            "seed": sampling.seed,
-        }
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._engine.close()
 
 
 class Prompted:
@@ -134,17 +74,50 @@ class Prompted:
         seed: int = 0,
         **engine_options: Scalar,
     ) -> None:
-        path = Path(prompt) if prompt else PROMPTS_FOLDER / self.PROMPT
-        drawn = self.TEMPERATURE if temperature is None else temperature
-        self._asker = Asker(engine, path, Sampling(drawn, max_tokens, seed), engine_options)
+        temperature = self.TEMPERATURE if temperature is None else temperature
+        if max_tokens < 1 or temperature < 0:
+            raise ConfigError(
+                f"max_tokens={max_tokens} and temperature={temperature:g}: they must be at least "
+                "1 and at least 0"
+            )
+        self._template = load_prompt(Path(prompt) if prompt else PROMPTS_FOLDER / self.PROMPT)
+        self._sampling = Sampling(temperature, max_tokens, seed)
+        self._name = engine if isinstance(engine, str) else type(engine).__name__
+        if isinstance(engine, str):
+            own = ("engine", "prompt", "temperature", "max_tokens", "seed")
+            engine = registry.build_engine(engine, engine_options, also_allowed=own)
+        elif engine_options:
+            given = sorted(engine_options)
+            raise ConfigError(f"an engine that is made takes no options, given {given}")
+        self._engine = engine
+
+    async def _reply(
+        self, call_id: str, values: Mapping[str, object], purpose: str
+    ) -> Reply | EngineError:
+        """The reply to the prompt that some values make."""
+        prompt = self._template.render_with(values, purpose=purpose)
+        group = PromptGroup(
+            Prefix(prompt.system, prompt.shared),
+            (Continuation(call_id, prompt.response),),
+            sampling=self._sampling,
+        )
+        (reply,) = await complete_all(self._engine, group)
+        return reply
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return engine, model, the prompt's hash and the decoding."""
-        return self._asker.settings()
+        return {
+            "engine": self._name,
+            **self._engine.settings(),
+            "prompt": self._template.sha,
+            "temperature": float(self._sampling.temperature),
+            "max_tokens": self._sampling.max_tokens,
+            "seed": self._sampling.seed,
+        }
 
     def close(self) -> None:
         """Close the engine."""
-        self._asker.close()
+        self._engine.close()
 
 
 class PromptedGenerator(Prompted):
@@ -174,10 +147,8 @@ class PromptedGenerator(Prompted):
             "feedback": last.evaluation.feedback if last else None,
         }
         call_id = f"{seed.id}/{target}/{len(earlier) + 1}"
-        reply = await self._asker.ask(call_id, values, "generators")
-        if isinstance(reply, EngineError):
-            return reply
-        return draft_of(reply, "answer")
+        reply = await self._reply(call_id, values, "generators")
+        return reply if isinstance(reply, EngineError) else draft_of(reply, "answer")
 
 
 class PromptedEvaluator(Prompted):
@@ -200,7 +171,7 @@ class PromptedEvaluator(Prompted):
             call_id += f"/{len(unread) + 1}"
             problem = unread[-1].feedback.removeprefix(f"{NO_FEEDBACK}: ")
         shown = {"response": draft.text, "problem": problem, "unread": len(unread)}
-        reply = await self._asker.ask(call_id, {**_shown(seed), **shown}, "evaluators")
+        reply = await self._reply(call_id, {**_shown(seed), **shown}, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
 
 
@@ -216,19 +187,12 @@ class PromptedRubrics(Prompted):
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
         """Return what the model wrote between the tags, or a draft with a problem."""
         values = {**_shown(seed), "round": number, "problem": problem}
-        reply = await self._asker.ask(f"{seed.id}/rubric/{number}", values, "rubrics")
-        if isinstance(reply, EngineError):
-            return reply
-        return draft_of(reply, "rubric")
+        reply = await self._reply(f"{seed.id}/rubric/{number}", values, "rubrics")
+        return reply if isinstance(reply, EngineError) else draft_of(reply, "rubric")
 
 
 def draft_of(reply: Reply, tag: str) -> Draft:
-    """Return what the last complete tags of a reply hold, or a draft that says what is wrong.
-
-    Args:
-        reply: of a model.
-        tag: the name of the tags, such as `answer`.
-    """
+    """Return what the last complete tags of a reply hold, or a draft that says what is wrong."""
     text = last_tagged(reply.text, tag)
     problem = "" if text else _untagged(reply, tag)
     return Draft(text, usage=reply.usage, problem=problem, raw=reply.text)
@@ -252,10 +216,6 @@ def last_tagged(reply: str, tag: str) -> str:
     """Return what the last complete tags of a reply hold, stripped; "" when there are none.
 
     Of a reply that reasons between `<think>` tags, what follows them counts.
-
-    Args:
-        reply: of a model.
-        tag: the name of the tags.
     """
     found = _tagged(tag).findall(_REASONED.split(reply)[-1])
     return str(found[-1]).strip() if found else ""

@@ -12,7 +12,7 @@ from typing import Literal
 
 Form = Literal["sentence", "question+answer"]
 
-_NUMBERS = (
+_NUMBERS = [
     "two",
     "three",
     "four",
@@ -24,7 +24,7 @@ _NUMBERS = (
     "ten",
     "eleven",
     "twelve",
-)
+]
 _OF = "colour|color|relationship|weather|atmosphere|gender|breed|material|purpose|mood"
 
 # what is the man doing in the video? + playing guitar -> the man is playing guitar in the video
@@ -43,7 +43,7 @@ _WHERE = re.compile(
 _PLACE = re.compile(
     r"(?:in|on|at|near|by|beside|under|behind|inside|outside|next) .+|outdoors?|indoors?"
 )
-_NOT_A_VERB = (
+_NOT_A_VERB = [
     "nothing",
     "something",
     "anything",
@@ -52,15 +52,11 @@ _NOT_A_VERB = (
     "evening",
     "ring",
     "swing",
-)
+]
 
 
 def answer_text(question: str, answer: str) -> tuple[str, Form]:
     """Return a text that says what a question and its answer say, and which form it has.
-
-    Args:
-        question: with or without its question mark.
-        answer: a few words.
 
     Returns:
         One declarative sentence, or the question followed by its answer; both begin with a capital

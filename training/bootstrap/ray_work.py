@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,43 +16,28 @@ from videojudge_bench.errors import (
 )
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.loop import Rules
-from videojudge_bench.training.bootstrap.roles import Roles
-from videojudge_bench.training.bootstrap.rows import RowOptions
+from videojudge_bench.training.bootstrap.options import BootstrapOptions
+from videojudge_bench.training.bootstrap.roles import build_roles
 from videojudge_bench.training.bootstrap.run_folder import SHARD_SEEDS, RunFolder, Shard
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True)
-class RayPlan:
-    """What a worker needs to know.
+class ShardWorker:
+    """Works on the shards of a batch; Ray Data makes one per worker.
 
-    Attributes:
-        folder: of the run, which every node sees under this path.
-        make_roles: makes generator and evaluator; called once per worker.
-        rules: when a response counts.
-        rows: say which instructions need a rubric.
+    Args:
+        path: of the run's folder, which every node sees there.
+        options: of the run.
         limits: of one worker.
-        concurrency: seeds in flight per worker.
     """
 
-    folder: Path
-    make_roles: Callable[[], Roles]
-    rules: Rules
-    rows: RowOptions
-    limits: Limits
-    concurrency: int
-
-
-class ShardWorker:
-    """Works on the shards of a batch; Ray Data makes one per worker."""
-
-    def __init__(self, plan: RayPlan) -> None:
-        self._plan = plan
-        self._roles = plan.make_roles()
-        self._meter = Meter(plan.limits)
+    def __init__(self, path: Path, options: BootstrapOptions, limits: Limits) -> None:
+        self._folder, self._options, self._meter = RunFolder(path), options, Meter(limits)
+        self._roles = build_roles(
+            options.roles, seeds=self._folder.seeds, concurrency=options.concurrency
+        )
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[object]]:
         """Return one row: what became of the seeds, and why the work stopped where it did."""
@@ -60,15 +45,7 @@ class ShardWorker:
         shards = [Shard(*row) for row in zip(*columns, strict=True)]
         tally, meter = Tally(), self._meter
         requests, cost = meter.requests, meter.cost
-        work = ShardWork(
-            RunFolder(self._plan.folder),
-            self._roles,
-            self._plan.rules,
-            meter,
-            rows=self._plan.rows,
-            concurrency=self._plan.concurrency,
-            on_outcome=tally.add,
-        )
+        work = ShardWork(self._folder, self._roles, meter, self._options, on_outcome=tally.add)
         try:
             work.run(shards)
         except VideoJudgeError as error:
@@ -85,20 +62,24 @@ class ShardWorker:
 
 
 def run_on_ray(
-    plan: RayPlan,
+    options: BootstrapOptions,
+    folder: RunFolder,
     shards: Sequence[Shard],
+    spent: Tally,
     *,
     workers: int | None,
     on_progress: Callable[[Tally], None],
 ) -> str:
     """Work on shards with Ray Data; return why the budget ended it, or "".
 
-    Ray is started here, or joined where RAY_ADDRESS says. The budget is dealt out to the workers
-    in equal shares.
+    Ray is started here, or joined where RAY_ADDRESS says. What is left of the budget is dealt out
+    to the workers in equal shares.
 
     Args:
-        plan: what each worker needs to know; the limits are those of all together.
+        options: of the run.
+        folder: of the run.
         shards: to work on.
+        spent: what earlier runs have spent of the budget.
         workers: how many; by default one per CPU that Ray has.
         on_progress: called with what became of each batch of shards.
 
@@ -117,30 +98,32 @@ def run_on_ray(
         ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     try:
         workers = _workers(workers, int(ray.cluster_resources().get("CPU", 1)), len(shards))
-        return _run(
-            replace(plan, limits=_share(plan.limits, workers)), shards, workers, on_progress
-        )
+        made_of = (folder.path, options, _share(options.limits, spent, workers))
+        return _run(made_of, shards, workers, on_progress)
     finally:
         if started:
             ray.shutdown()
 
 
 def _run(
-    plan: RayPlan, shards: Sequence[Shard], workers: int, on_progress: Callable[[Tally], None]
+    made_of: tuple[Path, BootstrapOptions, Limits],
+    shards: Sequence[Shard],
+    workers: int,
+    on_progress: Callable[[Tally], None],
 ) -> str:
     import ray.data
 
     # Ray Data reports every second on what we show ourselves.
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
-    rows = [{"number": s.number, "offset": s.offset, "seeds": s.seeds} for s in shards]
+    rows = [asdict(shard) for shard in shards]
     # Enough shards at once that the seeds of the next fill in while the last ones of one are slow.
-    at_once = min(-(-2 * plan.concurrency // SHARD_SEEDS), -(-len(shards) // workers))
+    at_once = min(-(-2 * made_of[1].concurrency // SHARD_SEEDS), -(-len(shards) // workers))
     done = (
         ray.data.from_items(rows, override_num_blocks=-(-len(rows) // at_once))
         .map_batches(
             ShardWorker,
-            fn_constructor_args=(plan,),
+            fn_constructor_args=made_of,
             batch_size=at_once,
             compute=ray.data.ActorPoolStrategy(size=workers),
         )
@@ -163,10 +146,11 @@ def _workers(asked: int | None, cpus: int, shards: int) -> int:
     return min(asked or cpus, shards)
 
 
-def _share(limits: Limits, workers: int) -> Limits:
+def _share(limits: Limits, spent: Tally, workers: int) -> Limits:
+    """One worker's share of what is left of a budget."""
     requests, cost = limits.max_requests, limits.max_cost
     return replace(
         limits,
-        max_requests=None if requests is None else requests // workers,
-        max_cost=None if cost is None else cost / workers,
+        max_requests=None if requests is None else max(0, requests - spent.requests) // workers,
+        max_cost=None if cost is None else max(0.0, cost - spent.cost) / workers,
     )

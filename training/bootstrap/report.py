@@ -9,7 +9,7 @@ from pathlib import Path
 from videojudge_bench._util import charts
 from videojudge_bench._util.charts import Axis, Mark
 from videojudge_bench._util.files import write_whole
-from videojudge_bench._util.markdown import inert
+from videojudge_bench._util.markdown import inert, table
 from videojudge_bench.training.bootstrap.calls import Role, Spent
 from videojudge_bench.training.bootstrap.contracts import Outcome
 from videojudge_bench.training.bootstrap.rows import responses_of
@@ -36,14 +36,15 @@ CLASSIFIED = 4_000
 
 _BRIEF = (
     "Plots, the similarity to the gold answers and what the text alone gives away cost more than a "
-    "small run itself. `--set report=full` adds them: the same command asks for no reply again."
+    "small run itself. `--override report=full` adds them: the same command asks for no reply "
+    "again."
 )
 _RATED_BY = ("1", "2", "3", "4", "5", UNRATED)
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What the report says of the run beside what it counts itself.
+    """Facts of the run for the report, beside its own counts.
 
     Attributes:
         title: what the data set is called.
@@ -63,13 +64,6 @@ class ReportFacts:
 
 @dataclass
 class _Page:
-    """Lines of Markdown.
-
-    Attributes:
-        plots: whether there are any beside it.
-        lines: so far.
-    """
-
     plots: bool = True
     lines: list[str] = field(default_factory=list)
 
@@ -81,24 +75,13 @@ class _Page:
         self.say(f"## {title}", *picture)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        line = "| {} |".format
-        self.say(
-            line(" | ".join(head)),
-            line(" | ".join("---" for _ in head)),
-            *(line(" | ".join(map(inert, row))) for row in rows),
-        )
+        self.say(*table(head, ([inert(cell) for cell in row] for row in rows)))
 
 
 def write_report(
     outcomes: Callable[[], Iterable[Outcome]], folder: Path, facts: ReportFacts
 ) -> Path:
-    """Write `report.md` and `plots/*.svg` into a folder; return the report's path.
-
-    Args:
-        outcomes: gives all outcomes of the run; called once.
-        folder: of the run.
-        facts: what to say beside.
-    """
+    """Write `report.md` and `plots/*.svg` into a folder; return the report's path."""
     tallies, compared, classified = Tallies(), Drawn(COMPARED), Drawn(CLASSIFIED)
     takers = (tallies.add, compared.add, classified.add) if facts.full else (tallies.add,)
     read_all(outcomes(), *takers)

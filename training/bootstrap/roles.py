@@ -1,10 +1,12 @@
-"""Generators and evaluators by name, and classes of one's own as `module:Class`."""
+"""Generators, evaluators and writers of rubrics by name, and classes of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
@@ -12,34 +14,77 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     Evaluator,
     Generator,
+    Role,
     RubricWriter,
     Seed,
 )
 
-GENERATORS = {
-    "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedGenerator",
-    "perturb": "videojudge_bench.training.bootstrap.perturb:Perturb",
-    "small_world": "videojudge_bench.training.small_world.generator:Degrade",
+RoleName = Literal["generator", "evaluator", "rubric"]
+
+_OURS = "videojudge_bench.training.bootstrap"
+KINDS: Mapping[RoleName, Mapping[str, str]] = {
+    "generator": {
+        "prompted": f"{_OURS}.prompted:PromptedGenerator",
+        "perturb": f"{_OURS}.perturb:Perturb",
+        "small_world": "videojudge_bench.training.small_world.generator:Degrade",
+    },
+    "evaluator": {
+        "prompted": f"{_OURS}.prompted:PromptedEvaluator",
+        "truth": f"{_OURS}.known_error:TruthEvaluator",
+        "biased": f"{_OURS}.known_error:BiasedTruthEvaluator",
+    },
+    "rubric": {"prompted": f"{_OURS}.prompted:PromptedRubrics"},
 }
-EVALUATORS = {
-    "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedEvaluator",
-    "truth": "videojudge_bench.training.bootstrap.known_error:TruthEvaluator",
-    "biased": "videojudge_bench.training.bootstrap.known_error:BiasedTruthEvaluator",
-}
-RUBRIC_WRITERS = {
-    "prompted": "videojudge_bench.training.bootstrap.prompted:PromptedRubrics",
-}
+_METHODS: Mapping[RoleName, str] = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
 
 CORPUS = "corpus"
-"""A generator whose constructor has a parameter of this name gets all seeds of the run by it."""
+"""A role whose constructor has a parameter of this name gets all seeds of the run by it."""
+
+PER_PRICE = 1_000_000
+"""Prices are for a million tokens, as the engines have them."""
 
 _PARALLEL = "max_concurrency"
-_NEEDED = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
+
+
+class RoleOptions(BaseModel):
+    """Generator or evaluator: a key of `KINDS` or `module:Class`, and its options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Scalar]:
+        """The options of the constructor."""
+        return dict(self.model_extra or {})
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """Of a token of a prompt and of a reply; None where they are not given."""
+        given = [self.options.get(name) for name in ("price_in", "price_out")]
+        if not all(isinstance(price, (int, float)) for price in given):
+            return None
+        price_in, price_out = (float(str(price)) / PER_PRICE for price in given)
+        return price_in, price_out
+
+    @property
+    def reply_cost(self) -> float:
+        """Cost of the longest reply; 0 where no price or no length is given."""
+        length = self.options.get("max_tokens", 0)
+        return self.prices[1] * float(str(length)) if self.prices and length else 0.0
+
+    @model_validator(mode="after")
+    def _has_plain_values(self) -> RoleOptions:
+        plain = (str, int, float, type(None))
+        wrong = [name for name, value in self.options.items() if not isinstance(value, plain)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: expected a text, a number, true, false or none")
+        return self
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who writes, who rates, and who writes rubrics where somebody does."""
+    """Generator, evaluator and, where there is one, writer of rubrics."""
 
     generator: Generator
     evaluator: Evaluator
@@ -47,87 +92,51 @@ class Roles:
 
     def close(self) -> None:
         """Close them."""
-        self.generator.close()
-        self.evaluator.close()
-        if self.rubrics is not None:
-            self.rubrics.close()
-
-
-@dataclass(frozen=True)
-class RoleSpec:
-    """Who writes, who rates, or who writes rubrics, by name.
-
-    Attributes:
-        kind: a key of `GENERATORS`, `EVALUATORS` or `RUBRIC_WRITERS`, or `module:Class`.
-        options: for the constructor.
-    """
-
-    kind: str
-    options: Mapping[str, Scalar]
+        for role in (self.generator, self.evaluator, self.rubrics):
+            if role is not None:
+                role.close()
 
 
 def build_roles(
-    generator: RoleSpec,
-    evaluator: RoleSpec,
-    rubric: RoleSpec | None,
+    options: Mapping[RoleName, RoleOptions],
     *,
     seeds: Callable[[], Iterator[Seed]],
     concurrency: int,
 ) -> Roles:
-    """Return them all; see `build_generator`."""
-    writes = build_generator(generator, seeds=seeds, concurrency=concurrency)
-    rates = build_evaluator(evaluator, concurrency=concurrency)
-    if rubric is None:
-        return Roles(writes, rates)
-    return Roles(writes, rates, build_rubric_writer(rubric, concurrency=concurrency))
+    """Return all roles of a run; see `build_role`."""
+    made = {name: build_role(name, options[name], seeds, concurrency) for name in options}
+    return Roles(
+        cast("Generator", made["generator"]),
+        cast("Evaluator", made["evaluator"]),
+        cast("RubricWriter | None", made.get("rubric")),
+    )
 
 
-def build_generator(
-    spec: RoleSpec, *, seeds: Callable[[], Iterator[Seed]], concurrency: int
-) -> Generator:
-    """Return a generator.
+def build_role(
+    name: RoleName,
+    spec: RoleOptions,
+    seeds: Callable[[], Iterator[Seed]],
+    concurrency: int,
+) -> Role:
+    """Return a role that is ready to be asked.
 
     Args:
-        spec: which, and its options.
-        seeds: gives the seeds of the run, for generators that learn from them (`CORPUS`).
+        name: which role.
+        spec: its kind and options.
+        seeds: gives the seeds of the run, for those that learn from them (`CORPUS`).
         concurrency: of the run; an engine with a bound of its own gets this one by default.
 
     Raises:
         UnknownNameError: no such kind.
         ConfigError: unknown or missing options, or values that are refused.
     """
-    cls = _class("generator", spec.kind, GENERATORS)
+    what = f"{name} {spec.kind!r}"
+    cls = registry.find_class(name, spec.kind, KINDS[name])
+    if not hasattr(cls, _METHODS[name]):
+        raise ConfigError(f"{what}: expected a method `{_METHODS[name]}`, got a class without it")
     given = {CORPUS: seeds()} if CORPUS in registry.options_of(cls) else {}
-    options = _in_parallel(spec.options, concurrency)
-    made = registry.make(_what("generator", spec.kind), cls, options, given=given)
-    return cast("Generator", made)
-
-
-def build_evaluator(spec: RoleSpec, *, concurrency: int) -> Evaluator:
-    """Return an evaluator; arguments and errors are those of `build_generator`."""
-    cls = _class("evaluator", spec.kind, EVALUATORS)
-    options = _in_parallel(spec.options, concurrency)
-    made = registry.make(_what("evaluator", spec.kind), cls, options)
-    return cast("Evaluator", made)
-
-
-def build_rubric_writer(spec: RoleSpec, *, concurrency: int) -> RubricWriter:
-    """Return a writer of rubrics; arguments and errors are those of `build_generator`."""
-    cls = _class("rubric", spec.kind, RUBRIC_WRITERS)
-    options = _in_parallel(spec.options, concurrency)
-    made = registry.make(_what("rubric", spec.kind), cls, options)
-    return cast("RubricWriter", made)
-
-
-def _class(role: str, kind: str, known: Mapping[str, str]) -> type:
-    cls = registry.find_class(role, kind, known)
-    if not hasattr(cls, _NEEDED[role]):
-        raise ConfigError(f"{_what(role, kind)}: it has no method `{_NEEDED[role]}`")
-    return cls
-
-
-def _what(role: str, kind: str) -> str:
-    return f"{role} {kind!r}"
+    made = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
+    return cast("Role", made)
 
 
 def _in_parallel(options: Mapping[str, Scalar], concurrency: int) -> dict[str, Scalar]:

@@ -46,7 +46,7 @@ class WrittenResponse(Response):
 
 @dataclass(frozen=True)
 class RowOptions:
-    """Which rows are made.
+    """Selection of the rows that are made.
 
     Attributes:
         kinds: of rows.
@@ -77,12 +77,12 @@ class RowOptions:
 
     @property
     def rate_prompt(self) -> PromptTemplate:
-        """What rows with one response ask."""
+        """Prompt of rows with one response."""
         return _prompt(self.prompt, "rate.jinja")
 
     @property
     def prefer_prompt(self) -> PromptTemplate:
-        """What rows with two responses ask."""
+        """Prompt of rows with two responses."""
         return _prompt(self.pair_prompt, "prefer.jinja")
 
     def part(self, seed: Seed) -> str:
@@ -183,7 +183,8 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
     What there is where no model writes it: put together from what the loop found out.
     """
     return "\n".join(
-        f"{r.rating}: as in {_quoted(r.text)}. {_one_line(r.feedback)}".rstrip() for r in responses
+        f'{r.rating}: as in "{_one_line(r.text)}". {_one_line(r.feedback)}'.rstrip()
+        for r in responses
     )
 
 
@@ -262,10 +263,6 @@ def _name(pair: Sequence[WrittenResponse]) -> str:
 def _video(seed: Seed) -> Path:
     """The prompt says that a video stands above it; where it lies, the export says."""
     return Path(seed.video or seed.video_id)
-
-
-def _quoted(text: str) -> str:
-    return f'"{_one_line(text)}"'
 
 
 def _one_line(text: str) -> str:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, RunStoppedError
-from videojudge_bench.training.bootstrap.calls import Limits, Meter, read_calls
-from videojudge_bench.training.bootstrap.contracts import (
-    Evaluator,
-    Generator,
-    Outcome,
-    RubricWriter,
-)
+from videojudge_bench.training.bootstrap.calls import Meter, read_calls, spent_on
+from videojudge_bench.training.bootstrap.card import write_card
+from videojudge_bench.training.bootstrap.contracts import Outcome, Role
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor
-from videojudge_bench.training.bootstrap.ray_work import RayPlan, run_on_ray
+from videojudge_bench.training.bootstrap.export import write_rows
+from videojudge_bench.training.bootstrap.options import BootstrapOptions, Executor, ReportKind
+from videojudge_bench.training.bootstrap.ray_work import run_on_ray
+from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.roles import Roles, build_roles
+from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
@@ -32,13 +31,7 @@ Progress = Callable[[Tally, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended.
-
-    Attributes:
-        tally: what became of the seeds that are through.
-        seeds: how many there are in all.
-        budget: why no more could be spent; "" when all seeds are through.
-    """
+    """Result of a run."""
 
     tally: Tally
     seeds: int
@@ -79,27 +72,20 @@ def run_bootstrap(
         if not folder.has_seeds():
             draw = collect_seeds(options.seeds)
             folder.write_seeds(draw.seeds, draw.counts.to_json())
-        make_roles = partial(
-            build_roles,
-            options.generator.spec,
-            options.evaluator.spec,
-            options.rubric.spec if options.rubric else None,
-            seeds=folder.seeds,
-            concurrency=options.concurrency,
+        made = roles or build_roles(
+            options.roles, seeds=folder.seeds, concurrency=options.concurrency
         )
-        with nullcontext(roles) if roles is not None else closing(make_roles()) as made:
+        with closing(made) if roles is None else nullcontext():
             folder.record("generator", _settings(made.generator))
             folder.record("evaluator", _settings(made.evaluator))
             if made.rubrics is not None or "rubric" in folder.facts():
                 folder.record("rubric", _settings(made.rubrics))
             folder.note("run", options.all_else())
             run = _Run(options, folder, on_progress, writes_rubrics=made.rubrics is not None)
-            return run.on_ray(make_roles, workers) if executor == "ray" else run.here(made)
+            return run.on_ray(workers) if executor == "ray" else run.here(made)
 
 
 class _Run:
-    """What is left to do in a folder, and doing it."""
-
     def __init__(
         self,
         options: BootstrapOptions,
@@ -122,7 +108,6 @@ class _Run:
         on_progress(self._tally, self._seeds)
 
     def here(self, roles: Roles) -> Result:
-        """Work in this process."""
         tally = self._tally
         meter = Meter(self._options.limits, requests=tally.requests, cost=tally.cost)
 
@@ -134,24 +119,15 @@ class _Run:
             spent()
             self._on_progress(tally, self._seeds)
 
-        work = ShardWork(
-            self._folder,
-            roles,
-            self._options.rules,
-            meter,
-            rows=self._options.export,
-            concurrency=self._options.concurrency,
-            on_outcome=count,
-        )
+        work = ShardWork(self._folder, roles, meter, self._options, on_outcome=count)
         work.run(self._pending)
         spent()
         if meter.trouble:
             raise RunStoppedError(_GO_ON.format(meter.trouble))
         return Result(tally, self._seeds, meter.budget)
 
-    def on_ray(self, make_roles: Callable[[], Roles], workers: int | None) -> Result:
-        """Let Ray's workers do it."""
-        options, tally = self._options, self._tally
+    def on_ray(self, workers: int | None) -> Result:
+        tally = self._tally
         if not self._pending:
             return Result(tally, self._seeds)
 
@@ -160,19 +136,13 @@ class _Run:
                 setattr(tally, name, getattr(tally, name) + getattr(more, name))
             self._on_progress(tally, self._seeds)
 
-        plan = RayPlan(
-            self._folder.path,
-            make_roles,
-            options.rules,
-            options.export,
-            _left(options.limits, tally),
-            options.concurrency,
+        budget = run_on_ray(
+            self._options, self._folder, self._pending, tally, workers=workers, on_progress=count
         )
-        budget = run_on_ray(plan, self._pending, workers=workers, on_progress=count)
         return Result(tally, self._seeds, budget)
 
     def _is_done(self, shard: Shard) -> bool:
-        """Whether a shard is written and nothing is left to ask for; counts its seeds if so."""
+        """Return whether a shard is complete; count its seeds if so."""
         if not self._folder.has_outcomes(shard):
             return False
         found = Tally()
@@ -192,17 +162,40 @@ class _Run:
         return self._writes_rubrics and needs and not asked
 
 
-def _left(limits: Limits, tally: Tally) -> Limits:
-    """What is left of a budget."""
-    requests, cost = limits.max_requests, limits.max_cost
-    return replace(
-        limits,
-        max_requests=None if requests is None else max(0, requests - tally.requests),
-        max_cost=None if cost is None else max(0.0, cost - tally.cost),
-    )
-
-
-def _settings(role: Generator | Evaluator | RubricWriter | None) -> dict[str, Scalar]:
+def _settings(role: Role | None) -> dict[str, Scalar]:
     if role is None:
         return {"kind": "none: put together from the responses"}
     return {"kind": type(role).__name__, **role.settings()}
+
+
+FULL_FROM = 10_000
+"""Seeds from which on the whole report costs little beside the run."""
+
+_BY_RULE = ("perturb", "small_world")
+
+
+def finish(folder: RunFolder, rows: RowOptions, report: ReportKind = "auto") -> list[Path]:
+    """Write `data/`, the report and the card; return what was written."""
+    rows = _with_validation(rows, folder)
+    counts = write_rows(folder.outcomes(), folder.path, rows)
+    generator = folder.facts().get("generator")
+    # By rule, a response is as far from the gold answer as its rating says.
+    by_rule = isinstance(generator, dict) and generator.get("generator") in _BY_RULE
+    spent = spent_on(call for path in folder.journals() for call in read_calls(path))
+    seeds = sum(shard.seeds for shard in folder.shards())
+    full = report == "full" or (report == "auto" and seeds >= FULL_FROM)
+    facts = ReportFacts(folder.path.name, full, independent=not by_rule, spent=spent)
+    page = write_report(folder.outcomes, folder.path, facts)
+    card = write_card(folder.path, counts, rows)
+    return [*(folder.path / "data" / f"{name}.jsonl" for name in counts), page, card]
+
+
+def _with_validation(rows: RowOptions, folder: RunFolder) -> RowOptions:
+    """The options with a share for validation that holds a video, where there are two or more."""
+    if not rows.validation or rows.part_label is not None:
+        return rows
+    videos = {outcome.seed.video_id for outcome in folder.outcomes() if outcome.kept}
+    lowest = min(map(rows.drawn, videos), default=0.0)
+    if len(videos) < 2 or lowest < rows.validation:
+        return rows
+    return replace(rows, validation=math.nextafter(lowest, 1.0))

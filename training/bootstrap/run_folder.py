@@ -17,17 +17,15 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
 from videojudge_bench._util.files import cannot_write
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.errors import ConfigError, DataError
-from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
-from videojudge_bench.training.bootstrap.jsonform import FormT, from_json, to_json
-from videojudge_bench.training.owned_folder import owned
-from videojudge_bench.version import __version__
+from videojudge_bench.errors import DataError
+from videojudge_bench.training.bootstrap.contracts import FormT, Outcome, Seed, from_json, to_json
+from videojudge_bench.training.owned_folder import owned, read_facts, refuse_change
+from videojudge_bench.version import __version__, installed_version
 
 FACTS_FILE, SEEDS_FILE, COUNTS_FILE = "bootstrap.json", "seeds.jsonl", "seeds.json"
 SHARD_SEEDS = 256
@@ -51,11 +49,7 @@ class Shard:
 
 
 class RunFolder:
-    """The files of one bootstrap.
-
-    Args:
-        path: the folder; made by the first thing that is written.
-    """
+    """The files of one bootstrap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -80,12 +74,8 @@ class RunFolder:
         facts = self.facts()
         earlier = facts.get(part)
         new = json.loads(json.dumps(values))  # as it is read again: lists for tuples
-        if isinstance(earlier, Mapping) and earlier != new:
-            keys = sorted(k for k in {*earlier, *new} if earlier.get(k) != new.get(k))
-            shown = [f"{part}: {k} was {earlier.get(k)!r} and is {new.get(k)!r}" for k in keys]
-            raise ConfigError.all_of(
-                f"{self.path} was begun in another way; give its options, or another folder", shown
-            )
+        if isinstance(earlier, Mapping):
+            refuse_change(self.path, earlier, new, part=f"{part}: ")
         if earlier is None:
             self._write_facts({**facts, part: new})
 
@@ -102,20 +92,14 @@ class RunFolder:
         path = self.path / FACTS_FILE
         if not path.exists():
             return {"versions": {"videojudge-bench": __version__, **_versions()}}
-        try:
-            found = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise DataError(f"not JSON ({error})", path=path) from error
-        if not isinstance(found, dict):
-            raise DataError("it must be a JSON object", path=path)
-        return found
+        return read_facts(path)
 
     def _write_facts(self, facts: Mapping[str, Json]) -> None:
         text = json.dumps(facts, indent=1, ensure_ascii=False)
         _write_whole(self.path / FACTS_FILE, [text])
 
     def has_seeds(self) -> bool:
-        """Whether seeds have been drawn."""
+        """True if seeds have been drawn."""
         return (self.path / COUNTS_FILE).exists()
 
     def write_seeds(self, seeds: Iterable[Seed], counts: Mapping[str, Json]) -> None:
@@ -174,7 +158,7 @@ class RunFolder:
         _write_whole(self._outcomes_path(shard.number), lines)
 
     def has_outcomes(self, shard: Shard) -> bool:
-        """Whether a shard is written."""
+        """Return whether a shard is written."""
         return self._outcomes_path(shard.number).exists()
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -230,10 +214,5 @@ def _write_whole(path: Path, lines: Iterable[str]) -> None:
 
 
 def _versions() -> dict[str, Json]:
-    found: dict[str, Json] = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: installed_version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **{n: v for n, v in found.items() if v}}

@@ -1,4 +1,4 @@
-"""Which seeds are of no use: too short, about something else, or there already."""
+"""Filters of seeds: too short, off topic, or duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where seeds come from: released instruction sets, our gold sets' other halves, your own file.
+"""Sources of seeds: released instruction sets, our gold sets' other halves, your own file.
 
 The schemas of VideoInstruct-100K and VideoChat2-IT are those that their training code reads;
 that of VCG-Plus-112K is the one that its loader reads. Fields that a release has beside those are
@@ -7,13 +7,15 @@ passed over; a field that is missing or of another kind is an error that names i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
+import ijson
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from videojudge_bench._util.hashing import content_hash, unit_interval
@@ -21,7 +23,6 @@ from videojudge_bench.errors import ConfigError, DataError, unknown_name
 from videojudge_bench.goldsets import jsonl, nextqa, vatex
 from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.training.bootstrap.contracts import Seed
-from videojudge_bench.training.bootstrap.json_stream import stream_list
 from videojudge_bench.training.bootstrap.overlap import canonical_id
 from videojudge_bench.training.bootstrap.qa_sentences import answer_text
 
@@ -69,10 +70,6 @@ def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
 
     Lists in JSON are read a row at a time, and JSON lines a line at a time: memory does not grow
     with the file. (What travels with the package is small.)
-
-    Args:
-        name: one of `SOURCES`.
-        path: of its file or folder, where it needs one.
 
     Raises:
         ConfigError: as `split_spec`.
@@ -201,17 +198,10 @@ def _vatex(_: Path) -> Iterator[Seed]:
 
 
 class SeedLine(BaseModel):
-    """One line of a JSON lines file of your own.
+    """One line of a JSON lines file of your own: a `Seed` without its id.
 
-    Attributes:
-        video_id: names the video; a YouTube id or a file name is brought into its usual form.
-        instruction: what the answerer is asked.
-        gold: the answer that deserves rating 5.
-        description: dense text description of the video.
-        references: further good answers.
-        video: the file, relative to the folder of videos.
-        source: the set that the line comes from; by default the name of the file.
-        labels: properties to stratify and to report by, text by name.
+    `video_id` may be a YouTube id or a file name, which is brought into its usual form; `source`
+    is by default the name of the file.
     """
 
     model_config = jsonl.STRICT
@@ -311,3 +301,50 @@ SOURCES: Mapping[str, Source] = {
     "jsonl": Source(_jsonl, "a .jsonl file, .gz or not, of the lines that `SeedLine` names", None),
 }
 """Sources by name. `vatex` shares all videos with the gold set, `nextqa` none."""
+
+
+CHUNK_BYTES = 1 << 16
+
+RowT = TypeVar("RowT", bound=BaseModel)
+
+
+def stream_list(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
+    """Yield the rows of a JSON file that is a list; one row and one chunk are in memory at a time.
+
+    Raises:
+        DataError: with file and place (`[17].q`), when the file cannot be read, is not UTF-8, is
+            no list or an empty one, breaks off, or when a row is not what it should be.
+    """
+    number = -1
+    try:
+        with path.open("rb") as file:
+            start = file.read(CHUNK_BYTES).lstrip()[:20]
+            if not start.startswith(b"["):
+                found = start.decode(errors="replace")
+                raise DataError(f"expected a JSON list, got a file with {found!r}", path=path)
+            file.seek(0)
+            rows = ijson.items(file, "item", buf_size=CHUNK_BYTES, use_float=True)
+            for number, row in enumerate(rows):
+                yield _checked(row, row_type, path, number)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path=path) from error
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        problem = f"not JSON in UTF-8 ({_reason(error)}); get the file again"
+        raise DataError(problem, path=path, field=f"[{number + 1}]") from error
+    if number < 0:
+        raise DataError("expected a list with at least one row, got an empty one", path=path)
+
+
+def _checked(row: object, row_type: type[RowT], path: Path, number: int) -> RowT:
+    try:
+        # From JSON, where lists may be tuples: our types take nothing else for something else.
+        return row_type.model_validate_json(json.dumps(row))
+    except ValidationError as error:
+        raise jsonl.data_error(error, path, None, within=f"[{number}]") from error
+
+
+def _reason(error: Exception) -> str:
+    """The message of yajl or of ijson's own parser, and the text beside which it was found."""
+    said = error.args[0]
+    lines = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).splitlines()
+    return ", near ".join(line.strip() for line in lines[:2] if line.strip())

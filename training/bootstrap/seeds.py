@@ -44,7 +44,7 @@ NEAR_DUPLICATE = "near-duplicate of an earlier seed"
 
 @dataclass(frozen=True)
 class SeedOptions:
-    """Which seeds a run starts from.
+    """Selection of the seeds that a run starts from.
 
     Attributes:
         sources: `name` or `name=path`, of `seed_sources.SOURCES`, in the order in which they are
@@ -86,9 +86,9 @@ class SeedOptions:
             except ConfigError as error:
                 problems.append(str(error))
         if self.n is not None and self.n < 1:
-            problems.append(f"n={self.n}: it is a number from 1 up, or none for all")
+            problems.append(f"n={self.n}: expected a number from 1 up, or none for all")
         if self.min_gold_words < 1:
-            problems.append(f"min_gold_words={self.min_gold_words}: it is a number from 1 up")
+            problems.append(f"min_gold_words={self.min_gold_words}: expected a number from 1 up")
         named = [*self.allow_overlap, *(spec.partition("=")[0] for spec in self.gold_videos)]
         known = goldsets.names()
         problems += [unknown_name("gold set", n, known) for n in sorted(named) if n not in known]
@@ -102,7 +102,7 @@ class SeedOptions:
 
 @dataclass
 class SourceCounts:
-    """What became of the seeds of a source.
+    """Counts of the seeds of a source by outcome.
 
     Attributes:
         read: from its files.
@@ -131,7 +131,7 @@ class SourceCounts:
 
 @dataclass(frozen=True)
 class SeedCounts:
-    """How a draw came about.
+    """Facts about a draw of seeds.
 
     Attributes:
         asked: how many were asked for; None: all.
@@ -238,7 +238,6 @@ class _Draw:
                 yield counts, self._videos.located(seed)
 
     def read(self) -> None:
-        """Filter the seeds of all sources."""
         for number, (counts, seed) in enumerate(self._seeds()):
             counts.read += 1
             if problem := self._problem(seed):
@@ -250,7 +249,6 @@ class _Draw:
             self._files_of.append(self._files.setdefault(seed.video, len(self._files)))
 
     def nothing_usable(self) -> DataError:
-        """What to say when no seed is left."""
         dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
         reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
         return DataError(
@@ -259,7 +257,7 @@ class _Draw:
         )
 
     def _problem(self, seed: Seed) -> str:
-        """Why a seed is of no use; "" when it is of use."""
+        """Return the reason that a seed is rejected; "" when it is accepted."""
         options = self._options
         if problem := length_problem(seed, options.min_gold_words):
             return problem
@@ -327,7 +325,6 @@ class _Draw:
         self._usable[stratum] -= 1
 
     def take_up(self, chosen: Mapping[int, int]) -> SeedDraw:
-        """The seeds that are drawn, with their texts."""
         seeds: dict[int, Seed] = {}
         strata: Counter[str] = Counter()
         overlap = Counter(dict.fromkeys(self._options.allow_overlap, 0))

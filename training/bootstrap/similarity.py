@@ -1,4 +1,4 @@
-"""How near responses are to the gold answer, by rating: does it fall from 5 to 1?
+"""Similarity of responses to the gold answer, by rating; it should fall from 5 to 1.
 
 BLEU counts shared runs of words. Token similarity is BERTScore's F1 (Zhang et al. 2020, arXiv
 1904.09675) on MiniLM's vectors: each token is matched with its most similar one of the other text.
@@ -68,7 +68,6 @@ class _TokenMatcher:
         self._known: dict[str, Tensor] = {}
 
     def scores(self, pairs: Sequence[Pair]) -> Iterator[float]:
-        """Yield the score of each pair, -1 to 1."""
         for _, text, gold in pairs:
             near = self._vectors(text) @ self._vectors(gold).T
             if not near.numel():

@@ -1,4 +1,4 @@
-"""What a bootstrap run did, counted outcome by outcome: memory does not grow with their number."""
+"""Running counts of a bootstrap's outcomes: memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Moments:
 
 @dataclass
 class Share:
-    """How many of how many."""
+    """A count and the total it is out of."""
 
     part: int = 0
     whole: int = 0
@@ -61,7 +61,7 @@ class Share:
 
 @dataclass
 class Tallies:
-    """What `add` has seen.
+    """Counts of what `add` was given.
 
     Attributes:
         seeds: kept of all.
@@ -174,11 +174,7 @@ class Tallies:
 
 
 class Drawn:
-    """Keeps `size` of a stream, each with the same chance, the same ones in every order.
-
-    Args:
-        size: how many, at most.
-    """
+    """Keeps `size` of a stream, each with the same chance, the same ones in every order."""
 
     def __init__(self, size: int) -> None:
         self._size = size

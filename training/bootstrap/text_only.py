@@ -1,4 +1,4 @@
-"""What the text alone gives away: a classifier that sees responses and no video.
+"""Text-only baseline: a classifier of responses that takes no video input.
 
 Words, pairs of words, runs of characters and length go into a logistic regression, which is tested
 on the videos that it has not been fitted on.
@@ -32,7 +32,7 @@ Row = tuple[str, int, str]
 
 @dataclass(frozen=True)
 class TextOnly:
-    """How often the classifier names the right rating.
+    """Accuracy of the classifier.
 
     Attributes:
         rows: responses that it was tested on.
@@ -53,10 +53,6 @@ class TextOnly:
 
 def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly | None:
     """Return what a text classifier finds of the ratings, cross-validated by video.
-
-    Args:
-        rows: responses with rating and video.
-        most: rows that are looked at.
 
     Returns:
         None when there are fewer than `FOLDS` videos, or only one rating.

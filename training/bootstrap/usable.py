@@ -1,4 +1,4 @@
-"""Which drafts are no responses: empty ones, copies, and those that say what they deserve.
+"""Checks for unusable drafts: empty ones, copies, and those that state their own rating.
 
 And which texts are no rubrics: those without a line for each rating.
 """
@@ -43,11 +43,6 @@ def problem_of(text: str, seed: Seed, others: Iterable[str]) -> str:
     (case, spaces and the marks at its end set aside), or when it names its own rating or quality.
     Words that the instruction, the gold answer or the description use themselves give nothing
     away.
-
-    Args:
-        text: the draft.
-        seed: what it answers.
-        others: the seed's other responses.
     """
     plain = _plain(text)
     if not plain:

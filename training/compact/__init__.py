@@ -1,1 +1,1 @@
-"""How the encoder of judge `compact` is tuned: without a rating, on captions of the same thing."""
+"""Tuning of the encoder of judge `compact`: without ratings, on captions of the same thing."""

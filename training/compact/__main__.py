@@ -2,127 +2,83 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from videojudge_bench._util.hashing import file_hash
-from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights, write_weights
+from videojudge_bench._util.command import new_app, run
+from videojudge_bench._util.terminal import say
+from videojudge_bench.judges.compact_encoder import packaged_weights, read_weights
 from videojudge_bench.judges.minilm import DEFAULT_MODEL
 from videojudge_bench.training.compact.against import report
-from videojudge_bench.training.compact.captions import (
-    BatchSizes,
-    held_out,
-    ladders,
-    read_coco,
+from videojudge_bench.training.compact.captions import BatchSizes
+from videojudge_bench.training.compact.crossfit import crossfit as judge_by_folds
+from videojudge_bench.training.compact.crossfit import scorer_beside
+from videojudge_bench.training.compact.make import make_weights
+from videojudge_bench.training.compact.tune import Progress, TuneOptions
+
+app = new_app(
+    "python -m videojudge_bench.training.compact",
+    "Tune the encoder of judge `compact` without any human rating.\n\n"
+    "Stopped, the same command resumes.",
 )
-from videojudge_bench.training.compact.crossfit import crossfit, scorer_beside
-from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
-from videojudge_bench.training.compact.weights import balanced, between, start_weights
-
-SHARE = 0.5
-"""Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""
-
-_HELP = """\
-Tunes the encoder of judge `compact` without any human rating. What was stopped
-goes on when the same command is given again.
-
-  python -m videojudge_bench.training.compact tune captions_val2017.json --output out/compact
-      the weights that travel with the package: tuned on captions of COCO's images and on the same
-      captions made wrong by degrees; no text of VATEX. The file is COCO's (CC BY 4.0), from
-      annotations_trainval2017.zip of https://cocodataset.org
-
-  python -m videojudge_bench.training.compact crossfit --output out/crossfit
-      scores of VATEX-EVAL, two folds of its videos: each is judged by an encoder that was tuned on
-      the references of the other, and with --beside by a larger one too. For the judge
-      `precomputed`, with overlap=vatex
-
-  python -m videojudge_bench.training.compact against results/runs/vatex/gas-nv-embed-9ref \\
-      results/runs/vatex/compact-9ref
-      figures on the test videos, with paired intervals of the differences
-"""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return 0 when done, 2 when used wrongly."""
-    arguments = _parser().parse_args(argv)
-    try:
-        said = _COMMANDS[arguments.command](arguments)
-    except VideoJudgeError as error:
-        sys.stderr.write(f"compact: error: {error}\n")
-        return 2
-    _say(said)
-    return 0
+@app.command
+def tune(captions: Path, /, *, output: Path, model: str = DEFAULT_MODEL, steps: int = 40) -> None:
+    r"""Make the weights that travel with the package.
+
+    Tuned on captions of COCO's images and on the same captions made wrong by degrees; no text of
+    VATEX. The file is COCO's (CC BY 4.0), from annotations_trainval2017.zip of
+    https://cocodataset.org
+
+      python -m videojudge_bench.training.compact tune captions_val2017.json \
+        --output out/compact
+
+    Args:
+        captions: captions in COCO's format
+        output: folder of the results
+        model: the encoder to begin with
+        steps: up to 100
+    """
+    _say(f"wrote {make_weights(captions, output, model, steps, _tell)}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m videojudge_bench.training.compact",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=_HELP,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    tuned = commands.add_parser("tune", help="make the packaged weights")
-    tuned.add_argument("captions", type=Path, metavar="FILE", help="captions in COCO's format")
-    tuned.add_argument(
-        "--model", default=DEFAULT_MODEL, help="the encoder to begin with; default: %(default)s"
-    )
-    crossed = commands.add_parser("crossfit", help="judge VATEX-EVAL, each half by the other's")
-    crossed.add_argument(
-        "--beside", metavar="MODEL",
-        help="a larger sentence encoder with BERT's vocabulary, a folder or a name on the hub, "
-        "whose score counts as much; default: none",
-    )  # fmt: skip
-    for command, steps, most in ((tuned, 40, "up to 100; "), (crossed, 300, "")):
-        command.add_argument("--steps", type=int, default=steps, help=f"{most}default: %(default)s")
-        command.add_argument(
-            "--output", type=Path, required=True, metavar="DIR", help="for what is made"
-        )
-    against = commands.add_parser("against", help="compare runs on the test videos")
-    against.add_argument("against", type=Path, metavar="RUN", help="folder of the run to beat")
-    against.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of others")
-    against.add_argument("--part", choices=("dev", "test"), default="test", help="of the videos")
-    return parser
+@app.command
+def crossfit(*, output: Path, beside: str | None = None, steps: int = 300) -> None:
+    """Judge VATEX-EVAL, two folds of its videos.
+
+    Each is judged by an encoder that was tuned on the references of the other, and with --beside by
+    a larger one too. The scores are for the judge `precomputed`, with overlap=vatex.
+
+      python -m videojudge_bench.training.compact crossfit --output out/crossfit
+
+    Args:
+        output: folder of the results
+        beside: a larger sentence encoder with BERT's vocabulary, a folder or a name on the hub,
+            whose score counts as much
+        steps: of the tuning
+    """
+    start, sizes = read_weights(packaged_weights()), BatchSizes(pairs=64, ladders=0)
+    options = TuneOptions(steps=steps, horizon=steps, sizes=sizes, max_tokens=32)
+    other = scorer_beside(beside, start) if beside else None
+    _say(f"wrote {judge_by_folds(start, output, options, _say, other)}")
 
 
-def _tune(arguments: argparse.Namespace) -> str:
-    groups = read_coco(arguments.captions)
-    start = start_weights(arguments.model, [text for group in groups for text in group])
-    made_wrong = ladders(groups)
-    options = TuneOptions(steps=arguments.steps, sizes=BatchSizes(pairs=48, ladders=8))
-    tuned = tune(start, groups, made_wrong, arguments.output, options, keep_some=True, told=_tell)
-    about = {
-        "model": arguments.model,
-        "captions": f"sha256:{file_hash(arguments.captions)[:12]}",
-        "steps": arguments.steps,
-        "share": SHARE,
-        "licence": "Apache-2.0",
-    }
-    made = replace(start, network=between(start.network, tuned, SHARE), about=about)
-    kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
-    path: Path = arguments.output / "compact.safetensors"
-    write_weights(balanced(made, kept), path)
-    return f"wrote {path}"
+@app.command
+def against(to_beat: Path, /, *runs: Path, part: Literal["dev", "test"] = "test") -> None:
+    r"""Compare runs on the test videos, with paired intervals of the differences.
 
+      python -m videojudge_bench.training.compact against \
+        results/runs/vatex/gas-nv-embed-9ref results/runs/vatex/compact-9ref
 
-def _crossfit(arguments: argparse.Namespace) -> str:
-    start = read_weights(packaged_weights())
-    options = TuneOptions(
-        steps=arguments.steps,
-        horizon=arguments.steps,
-        sizes=BatchSizes(pairs=64, ladders=0),
-        max_tokens=32,
-    )
-    beside = scorer_beside(arguments.beside, start) if arguments.beside else None
-    path = crossfit(start, arguments.output, options, _say, beside)
-    return f"wrote {path}"
-
-
-def _against(arguments: argparse.Namespace) -> str:
-    return "\n".join(report(arguments.runs, arguments.against, arguments.part))
+    Args:
+        to_beat: folder of the run to beat
+        runs: folders of others
+        part: of the videos
+    """
+    say(report(runs, to_beat, part))
 
 
 def _tell(progress: Progress) -> None:
@@ -133,11 +89,12 @@ def _tell(progress: Progress) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    say([text])
 
 
-_COMMANDS = {"tune": _tune, "crossfit": _crossfit, "against": _against}
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; return 0 when done, 1 when stopped, 2 when used wrongly."""
+    return run(app, argv, program="compact")
 
 
 if __name__ == "__main__":

@@ -37,14 +37,7 @@ class Difference:
 def differences(
     one: StoredRun, other: StoredRun, *, part: str = "test", resamples: int = 2_000
 ) -> list[Difference]:
-    """Return the figures of two runs on what both judged and parsed.
-
-    Args:
-        one: the first run.
-        other: the second, on the same set.
-        part: `dev` or `test`.
-        resamples: of videos.
-    """
+    """Return the figures of two runs on what both judged and parsed."""
     gold_set = goldsets.load(one.gold_set, one.info.data)
     both = [_statistics(gold_set, run, (one, other), part) for run in (one, other)]
     (first, n_videos), (second, _) = both

@@ -1,4 +1,4 @@
-"""What the encoder is tuned on: captions of one image or video, and captions made wrong by degrees.
+"""Tuning data: captions of one image or video, and captions made wrong by degrees.
 
 A batch holds pairs of captions of one thing, many of them next to a pair of something alike, and
 ladders: a caption, then the same caption made wrong more and more by `perturb`, beside another
@@ -65,7 +65,7 @@ class Ladder:
 
 @dataclass(frozen=True)
 class BatchSizes:
-    """How many pairs and ladders are in a batch."""
+    """Numbers of pairs and ladders in a batch."""
 
     pairs: int = 64
     ladders: int = 12
@@ -101,7 +101,7 @@ def vatex_groups(fold: int) -> list[Group]:
 
 
 def held_out(group: int) -> bool:
-    """Whether a group is kept out of the tuning, to see how well it goes."""
+    """Return whether a group is held out of the tuning, for validation."""
     return group % _HELD_OUT == 0
 
 

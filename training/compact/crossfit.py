@@ -25,14 +25,15 @@ from videojudge_bench.items import Item, part_of
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
+    Form,
+    References,
     TextEncoder,
     Weights,
     read_tokenizer,
 )
-from videojudge_bench.judges.compact_form import Form, References
 from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_groups
-from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
+from videojudge_bench.training.compact.tune import TuneOptions, tune
 from videojudge_bench.training.compact.weights import weights_hash
 
 REFERENCES = (1, 9)
@@ -83,7 +84,7 @@ def crossfit(
     rows: list[tuple[str, list[float]]] = []
     for fold in range(FOLDS):
         items, kept = items_of(fold), folder / f"fold{fold}"
-        network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(_line(p)))
+        network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(str(p)))
         tuned = replace(start, network=network)
         encoders = [_compact("start", start), _compact("tuned", tuned)]
         by_encoder = [
@@ -183,7 +184,3 @@ def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
     ranked = [np.searchsorted(np.sort(column[dev]), column) for column in np.asarray(total).T]
     found: Scores = np.stack(ranked, axis=1) / dev.sum()
     return found
-
-
-def _line(progress: Progress) -> str:
-    return f"step {progress.step} of {progress.steps}: loss {progress.pairs:.3f}"

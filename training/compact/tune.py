@@ -47,7 +47,7 @@ _NEAR, _FAR = 0, 1  # captions of a group whose mean places it among the others
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """How an encoder is tuned.
+    """Settings for tuning an encoder.
 
     Attributes:
         steps: batches.
@@ -74,12 +74,16 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where tuning stands: steps done, and the losses of the last one."""
+    """State of tuning: steps done, and the losses of the last one."""
 
     step: int
     steps: int
     pairs: float
     ladders: float
+
+    def __str__(self) -> str:
+        losses = f"loss {self.pairs:.3f} on pairs, {self.ladders:.3f} on ladders"
+        return f"step {self.step} of {self.steps}: {losses}"
 
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
@@ -138,8 +142,6 @@ def tune(
 
 
 class _Work:
-    """A network in training, with all that a checkpoint needs."""
-
     def __init__(
         self, start: Weights, options: TuneOptions, batches: Batches, made_from: str
     ) -> None:
@@ -159,7 +161,6 @@ class _Work:
         self._done = 0
 
     def step(self) -> tuple[float, float]:
-        """Take one step; return the losses on pairs and on ladders."""
         import torch
 
         texts, pairs, ladders = self._batches.draw()

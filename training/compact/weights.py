@@ -13,11 +13,13 @@ from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
+    EncodedText,
+    Form,
+    References,
     Weights,
     read_tokenizer,
     readable,
 )
-from videojudge_bench.judges.compact_form import EncodedText, Form, References
 from videojudge_bench.judges.minilm import load_minilm
 from videojudge_bench.training.compact.captions import Ladder
 

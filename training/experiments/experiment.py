@@ -67,15 +67,6 @@ def run(
     return found
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, rule: str = " --- ") -> list[str]:
-    """Return the lines of a table in Markdown."""
-    return [
-        "|" + "".join(f" {name} |" if name else " |" for name in head),
-        f"|{'|'.join(rule for _ in head)}|",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-
-
 def cell(
     figure: Figure, form: str = ".3f", *, factor: int = 1, undefined: str = "undefined"
 ) -> str:

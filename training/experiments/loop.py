@@ -13,13 +13,8 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from videojudge_bench.training.experiments.experiment import (
-    Experiment,
-    Figure,
-    Figures,
-    cell,
-    table,
-)
+from videojudge_bench._util.markdown import table
+from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell
 
 if TYPE_CHECKING:
     from videojudge_bench._util.options import Scalar
@@ -100,12 +95,7 @@ def _whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
 
 
 def table_of(rows: Mapping[str, Figures], shares: Mapping[str, str]) -> list[str]:
-    """Return a table with a row for each arm: its setting, shares in percent, calls.
-
-    Args:
-        rows: figures by arm, one at least; see `loop_measures.figures_of`.
-        shares: title of a column by the metric that it shows.
-    """
+    """Return a table with a row for each arm: its setting, shares in percent, calls."""
     settings = [name for name in next(iter(rows.values())) if name not in COUNTED]
     lines: list[list[str]] = []
     for row in rows.values():

@@ -65,13 +65,7 @@ _RECIPE = "embedded"
 
 @dataclass
 class Subject:
-    """Seeds of VATEX, and generators whose drafts are made once and shown to all evaluators.
-
-    Attributes:
-        n: how many seeds are drawn.
-        folder: where results go.
-        resampling: of the videos.
-    """
+    """Seeds of VATEX, and generators whose drafts are made once and shown to all evaluators."""
 
     n: int
     folder: Path
@@ -97,8 +91,6 @@ class Subject:
 
 
 class _Calls:
-    """Makes the calls of the loop, and notes the seeds that the generator cannot serve."""
-
     def __init__(self, subject: Subject, arm: Errors) -> None:
         self._subject, self._noise = subject, arm.noise
         self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
@@ -166,10 +158,6 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
     apart, that truly deserve another rating; `calls_per_kept_seed`, drafts and evaluations of all
     seeds over the seeds kept; `accepted_T` and `label_noise_T`, the share of the seeds whose
     response to target T was accepted, and of those responses that deserve another rating.
-
-    Args:
-        outcomes: of one seed at least.
-        resampling: of the videos.
     """
     one = np.ones(len(outcomes))
     kept = np.array([outcome.kept for outcome in outcomes], dtype=np.float64)
@@ -203,7 +191,7 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
 
 
 def _is_wrong(rated: Rated) -> bool:
-    """Whether the accepted response to a target deserves another rating."""
+    """Return whether the accepted response to a target deserves another rating."""
     return rated.accepted and rated.attempts[-1].draft.truth != rated.target
 
 
@@ -230,11 +218,6 @@ def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
     """Run one of `loop.EXPERIMENTS`; return the files that hold its results.
 
     Stopped, the same call goes on with the arms that are left.
-
-    Args:
-        name: of the experiment.
-        n: seeds.
-        folder: where `report.md` and the figures go.
     """
     experiment, subject = EXPERIMENTS[name], Subject(n, folder)
     folder.mkdir(parents=True, exist_ok=True)

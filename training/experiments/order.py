@@ -5,18 +5,24 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.analysis.annotation_sheet import filled_rows, texts_hash
+from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.metrics.bootstrap import Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, measure
 from videojudge_bench.metrics.within import Within
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.rows import responses_of
+from videojudge_bench.training.bootstrap.run_folder import FACTS_FILE, RunFolder
 
 LETTERS = "ABCDE"
 RESAMPLING = Resampling()
@@ -51,7 +57,7 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """What was said of the responses to one instruction.
+    """Verdicts on the responses to one instruction.
 
     Attributes:
         blind: the responses.
@@ -66,7 +72,7 @@ class Ordered:
 
 @dataclass(frozen=True)
 class OrderCheck:
-    """How the blind orders agree with the labels.
+    """Agreement of the blind orders with the labels.
 
     Attributes:
         metrics: with 95 % intervals over resampled videos: `tau`, the mean over instructions of
@@ -101,14 +107,24 @@ def _name(key: str) -> str:
     return f"{low} put before {high}" if what == "swapped" else f"{low} and {high} equal"
 
 
-def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
-    """Return kept instructions with their five responses, instructions and order drawn by hash.
+def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
+    """Return the responses of the folder of a bootstrap, as `blinded` draws them.
 
-    Args:
-        outcomes: of a bootstrap.
-        most: so many of them, or all where there are fewer.
-        seed: of the draw.
+    Raises:
+        ConfigError: it is no such folder, or no instruction has all five responses.
     """
+    if limit < 1:
+        raise ConfigError(f"--limit: expected 1 or more, got {limit}")
+    if not (data / FACTS_FILE).is_file():
+        raise ConfigError(f"{data} has no {FACTS_FILE}; give the output of `videojudge bootstrap`")
+    blinds = blinded(RunFolder(data).outcomes(), limit, seed=seed)
+    if not blinds:
+        raise ConfigError(f"{data} has no instruction with all five responses to put in order")
+    return blinds
+
+
+def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]:
+    """Return kept instructions with their five responses, instructions and order drawn by hash."""
     kept = (outcome for outcome in outcomes if outcome.kept)
     drawn = heapq.nsmallest(
         most, kept, key=lambda outcome: unit_interval(f"order-{seed}", outcome.seed.id)
@@ -148,12 +164,7 @@ def read_order(said: str, n: int) -> tuple[float, ...] | str:
 
 
 def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING) -> OrderCheck:
-    """Return how orders agree with the labels.
-
-    Args:
-        ordered: what was said of each instruction.
-        resampling: of the videos.
-    """
+    """Return how orders agree with the labels."""
     found = [(each.blind, each.scores) for each in ordered if each.scores is not None]
     problems = tuple(each.problem for each in ordered if each.scores is None)
     if not found:
@@ -167,7 +178,8 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
         groups,
         videos[groups],
     )
-    values = {TAU: within.tau_b(), EXACT: np.array([_is_exact(s) for s in by_rating], dtype=float)}
+    exact = [all(a < b for a, b in pairwise(scores.values())) for scores in by_rating]
+    values = {TAU: within.tau_b(), EXACT: np.array(exact, dtype=float)}
     chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(found)}
     for low, high in pairwise(range(1, len(LETTERS) + 1)):
         gaps = np.array([s.get(high, np.nan) - s.get(low, np.nan) for s in by_rating])
@@ -187,5 +199,89 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
     return OrderCheck(metrics, chance, len(found), problems)
 
 
-def _is_exact(by_rating: dict[int, float]) -> bool:
-    return all(worse < better for worse, better in pairwise(by_rating.values()))
+COLUMNS = (
+    *("id", "video", "description", "references", "instruction"),
+    *(f"answer_{letter}" for letter in LETTERS),
+    "order",
+)
+_TEXTS = COLUMNS[4:-1]
+
+
+class _Row(BaseModel):
+    model_config = STRICT
+
+    video_id: str
+    ratings: tuple[int, ...]
+    texts: str
+
+
+class OrderKey(BaseModel):
+    """Labels of the responses of a sheet.
+
+    Attributes:
+        rows: by id, the video, the rating of each answer from A on, and a hash of the texts.
+    """
+
+    model_config = STRICT
+
+    rows: dict[str, _Row]
+
+
+def rows_for(blinds: Sequence[Blind]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each row, in the order of `COLUMNS`; `order` is empty."""
+    for row_id, blind in _numbered(blinds):
+        seed = blind.seed
+        known = (seed.video or seed.video_id, seed.description or "", "\n".join(seed.references))
+        yield (row_id, *known, seed.instruction, *blind.texts, "")
+
+
+def key_of(blinds: Sequence[Blind]) -> OrderKey:
+    """Return the key to the sheet of `rows_for`."""
+    return OrderKey(
+        rows={
+            row_id: _Row(
+                video_id=blind.seed.video_id,
+                ratings=blind.ratings,
+                texts=texts_hash([blind.seed.instruction, *blind.texts]),
+            )
+            for row_id, blind in _numbered(blinds)
+        }
+    )
+
+
+def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
+    """Return what a filled sheet says, one entry a row of the key.
+
+    Rows may be sorted, left empty or taken out, and columns added.
+
+    Raises:
+        DataError: with file, line and field: a column is missing, an id is unknown or stands there
+            twice, a text is not the one that was exported under its id, an order does not name
+            each letter once, or no row has an order.
+    """
+    key = read_object(key_file, OrderKey)
+    texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
+    rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
+    blinds = {row_id: _blind_of_row(row) for row_id, row in key.rows.items()}
+    found = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
+    for line, row_id, row in rows:
+        if not row["order"].strip():
+            continue
+        said = read_order(row["order"].lstrip("'"), len(LETTERS))
+        if isinstance(said, str):
+            problem = f"{said}; write them from the best to the worst, = between equal ones: CA=EBD"
+            raise DataError(problem, path=sheet, line=line, field="order")
+        found[row_id] = Ordered(blinds[row_id], said)
+    if all(each.scores is None for each in found.values()):
+        problem = f"none of the {len(rows)} rows has an order; write one like CA=EBD"
+        raise DataError(problem, path=sheet, field="order")
+    return list(found.values())
+
+
+def _numbered(blinds: Sequence[Blind]) -> Iterator[tuple[str, Blind]]:
+    return ((f"r{number:03}", blind) for number, blind in enumerate(blinds, start=1))
+
+
+def _blind_of_row(row: _Row) -> Blind:
+    """Ratings and video are all that is compared."""
+    return Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)

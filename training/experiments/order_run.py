@@ -15,6 +15,7 @@ from typing import cast
 from videojudge_bench import registry
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json, content_hash
+from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import RunStoppedError
@@ -30,7 +31,6 @@ from videojudge_bench.training.bootstrap.calls import (
 from videojudge_bench.training.bootstrap.contracts import Draft
 from videojudge_bench.training.bootstrap.prompted import Prompted, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
-from videojudge_bench.training.experiments.experiment import table
 from videojudge_bench.training.experiments.order import (
     LETTERS,
     Blind,
@@ -149,7 +149,7 @@ class PromptedOrderer(Prompted):
             "answers": list(zip(LETTERS, blind.texts, strict=False)),
         }
         call_id = f"{seed.id}/order/{content_hash(list(blind.texts))[:12]}"
-        reply = await self._asker.ask(call_id, values, "orders")
+        reply = await self._reply(call_id, values, "orders")
         return reply if isinstance(reply, EngineError) else Draft(reply.text, usage=reply.usage)
 
 

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
-from videojudge_bench.training.experiments.experiment import table as lines_of_table
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,
@@ -74,13 +74,7 @@ _ROWS_A_STEP = 160
 
 @dataclass(frozen=True)
 class Training:
-    """A judge that is trained for an experiment.
-
-    Attributes:
-        bootstrap: changes of the bootstrap's recipe, beside those of the loop.
-        recipe: changes of the training's recipe.
-        kinds: rows that are exported.
-    """
+    """A judge that is trained for an experiment."""
 
     bootstrap: tuple[str, ...] = ()
     recipe: tuple[str, ...] = ()
@@ -132,12 +126,7 @@ TRAININGS: Mapping[str, Training] = {
 
 
 class Judges:
-    """The judges of a loop, and those that go on from its model that tells right from wrong.
-
-    Args:
-        loop: a finished loop.
-        say: told what is done.
-    """
+    """The judges of a loop, and those that go on from its model that tells right from wrong."""
 
     def __init__(self, loop: LoopFolder, say: Say = print) -> None:
         self._loop, self._say = loop, say
@@ -178,7 +167,8 @@ def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
     model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
-    return replace(recipe, model=model, seed=seed, stages=recipe.stages[2:])
+    changed = {"model": model, "seed": seed, "stages": recipe.stages[2:]}
+    return recipe.model_copy(update=changed)
 
 
 METRICS: Mapping[str, str] = {
@@ -220,7 +210,7 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
             if (found := cast("Mapping[str, Figure]", row.get(metric)))
         ]
         if cells:
-            yield from (f"{title}:", "", *lines_of_table(("", *columns), cells, rule="---"), "")
+            yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
 
 
 def _frames(frames: int) -> Mapping[str, Scalar]:
@@ -308,12 +298,6 @@ def run_experiments(
 
     Beside it stands `tables.md`, with the same numbers to read.
 
-    Args:
-        folders: of the loops.
-        names: of `EXPERIMENTS`; none: all of them.
-        output: the folder that the numbers go to.
-        say: told what is done.
-
     Raises:
         UnknownNameError: no such experiment.
         ConfigError: a folder holds no finished loop.
@@ -342,11 +326,7 @@ def run_experiments(
 
 
 def page_of(found: Mapping[str, Json]) -> str:
-    """Return a page of Markdown with the tables of all experiments.
-
-    Args:
-        found: what `numbers.json` holds: figures by `experiment/loop`, then by view.
-    """
+    """Return a page of Markdown with the tables of all experiments."""
     lines = [
         "# Experiments in the small world",
         "",

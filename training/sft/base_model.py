@@ -1,4 +1,4 @@
-"""What is known of the model that training begins with, before its weights are loaded."""
+"""Facts about the base model, before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ TRAINED_KINDS = ("qwen2_5_vl", "qwen3_vl")
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A model to train, by its files alone.
-
-    Attributes:
-        options: which one, and how it is trained.
-        frames: what it sees of a video.
-    """
+    """A model to train, by its files alone."""
 
     options: ModelOptions
     frames: FrameOptions
@@ -52,13 +47,13 @@ class BaseModel:
         if kind not in TRAINED_KINDS:
             sight = "a model of text, which sees no videos" if kind == "text" else "not known here"
             raise ConfigError(
-                f"model.pretrained={name}: it is a {self.checkpoint.model_type}, {sight}; a "
-                "Qwen2.5-VL or a Qwen3-VL can be trained"
+                f"model.pretrained={name}: expected a Qwen2.5-VL or a Qwen3-VL, got a "
+                f"{self.checkpoint.model_type}, {sight}"
             )
         if not self.checkpoint.sees or not hasattr(self.checkpoint.config, "vision_config"):
             raise ConfigError(
-                f"model.pretrained={name}: it has no video processor or no vision tower, so it "
-                "cannot see what it is to judge; give the whole model, processor files included"
+                f"model.pretrained={name}: expected a video processor and a vision tower, got a "
+                "folder without one of them; give the whole model, processor files included"
             )
 
     @cached_property
@@ -68,7 +63,7 @@ class BaseModel:
 
     @cached_property
     def policy(self) -> FramePolicy:
-        """Which frames it sees."""
+        """Selection of frames."""
         return self.frames.policy(self.side)
 
     @property
@@ -100,5 +95,5 @@ class BaseModel:
 
     @property
     def context(self) -> int:
-        """How many tokens it takes."""
+        """Number of tokens."""
         return int(self.checkpoint.text_config.max_position_embeddings)

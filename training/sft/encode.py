@@ -41,7 +41,7 @@ class Encoded:
 
     @property
     def tokens(self) -> int:
-        """How many there are behind the video."""
+        """Number of tokens behind the video."""
         return len(self.prompt) + len(self.reply)
 
 
@@ -88,13 +88,7 @@ class RowEncoder:
         )
 
     def _answer_tokens(self, text: str, row: TrainingRow, tokens: int) -> dict[int, int]:
-        """The right answer's tokens by place behind the video, where a response has as many.
-
-        Args:
-            text: of the prompt behind the video.
-            row: which one it is.
-            tokens: of that text.
-        """
+        """The right answer's tokens by place behind the video, where a response has as many."""
         found: dict[int, int] = {}
         end = len(text)
         for response in reversed(row.responses if row.gold else ()):  # as they stand in a prompt
@@ -109,14 +103,14 @@ class RowEncoder:
         return found
 
     def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
-        """Which tokens of a text hold some of its characters."""
+        """Return the tokens of a text that hold some of its characters."""
         offsets = self._reader.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True
         )["offset_mapping"]
         return tuple(n for n, (a, b) in enumerate(offsets) if a < end and b > begin)
 
     def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
-        """Which tokens of a reply hold what its last tag says.
+        """Return the tokens of a reply that hold the content of its last tag.
 
         A token may hold the end of the tag too: `>A` is one of Qwen's.
         """

@@ -1,4 +1,4 @@
-"""What a training run will need, before it is begun: tokens, memory, time, money."""
+"""Estimate of a training run before it starts: tokens, memory, time, money."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from videojudge_bench.errors import UnknownNameError
+from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import parts_of
 from videojudge_bench.training.sft.options import PARTS, LoraOptions
 from videojudge_bench.training.sft.plan import Bundle, Plan, seen_tokens
-from videojudge_bench.training.sft.recipe import Stage, steps_of
+from videojudge_bench.training.sft.recipe import Recipe, Stage, steps_of
+from videojudge_bench.training.sft.run import prepare
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A kind of GPU.
-
-    Attributes:
-        memory_gb: what a program can have of it.
-        bf16_tflops: dense bfloat16, as its maker states it.
-    """
+    """A kind of GPU."""
 
     memory_gb: float
     bf16_tflops: float
@@ -54,7 +50,7 @@ _LOGIT = 12  # bytes: as the model gives it, as float32, and its gradient
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage needs.
+    """Estimate of one stage.
 
     Attributes:
         steps: of the optimiser.
@@ -82,6 +78,56 @@ def gpu_named(name: str) -> Gpu:
     return GPUS[name]
 
 
+def estimate_rows(
+    recipe: Recipe, gpu_name: str, gpus: int, price: float | None
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Return what each stage of a recipe needs as rows of text, and lines about all of it.
+
+    Args:
+        recipe: what is trained, and how.
+        gpu_name: a kind of GPU.
+        gpus: how many, from 1.
+        price: of one GPU and hour, from 0.
+
+    Raises:
+        ConfigError: a number is out of its range; else as `gpu_named` and `prepare`.
+    """
+    if gpus < 1:
+        raise ConfigError(f"--gpus: expected 1 or more, got {gpus}")
+    if price is not None and price < 0:
+        raise ConfigError(f"--price: expected 0 or more, got {price:g}")
+    gpu, base = gpu_named(gpu_name), BaseModel(recipe.model, recipe.frames)
+    base.check()
+    rows, hours, most = list[dict[str, str]](), 0.0, 0.0
+    for stage in recipe.stages:
+        plan = prepare(recipe, stage, base).train
+        needs = estimate(plan, base, stage, gpu)
+        hours += needs.hours
+        most = max(most, needs.state_gb / gpus + needs.activations_gb)
+        rows.append(
+            {
+                "stage": stage.name,
+                "rows": f"{plan.rows:,}",
+                "left out": f"{len(plan.dropped):,}",
+                "steps": f"{needs.steps:,}",
+                "tokens": f"{needs.tokens:,}",
+                "fewer by trees": f"{plan.separate_tokens / plan.tokens:.1f} x",
+                "state GB": f"{needs.state_gb:.1f}",
+                "activations GB": f"{needs.activations_gb:.1f}",
+                "GPU hours": f"{needs.hours:.2f}",
+            }
+        )
+    shared = "the state dealt out evenly" if gpus > 1 else "all of it"
+    fits = "fits" if most < gpu.memory_gb else "does not fit"
+    time = f"{hours:.2f} GPU hours, {hours / gpus:.2f} h on {gpus} x {gpu_name}"
+    memory = f"{most:.1f} GB a GPU ({shared}), and there are {gpu.memory_gb:g}: it {fits}"
+    lines = [f"{time}; {memory}"]
+    if price is not None:
+        lines.append(f"{hours * price:.2f} at {price:g} for a GPU and hour")
+    lines.append(f"Estimates: {EFFICIENCY:.0%} of the GPU's stated bf16 throughput is assumed.")
+    return rows, lines
+
+
 def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     """Return what a stage needs.
 
@@ -89,12 +135,6 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
     et al., 2020, who leave out embeddings), the vision tower's by the patches that it sees once a
     packed row; and those of attention over the tokens. Memory: states by count, activations by what
     is kept of each layer. A frozen part needs no gradients of its weights.
-
-    Args:
-        plan: the rows.
-        base: the model.
-        stage: how it is trained.
-        gpu: on which.
     """
     steps = steps_of(stage, len(plan.bundles))
     epochs = steps * stage.training.batch / len(plan.bundles)

@@ -35,12 +35,7 @@ _INSTRUCTION = "instruction"
 
 @dataclass(frozen=True)
 class Validation:
-    """Rows to measure the judge on.
-
-    Attributes:
-        gold_set: their responses and ratings, or their pairs.
-        metric: what is reported of them: `spearman` or `accuracy`.
-    """
+    """Rows to measure the judge on."""
 
     gold_set: GoldSet
     metric: Literal["spearman", "accuracy"]
@@ -68,7 +63,8 @@ def validation_of(rows: Sequence[TrainingRow], videos: Path | None) -> Validatio
     rated = [row for row in rows if _is_rated(row)]
     pairs = [row for row in rows if _is_pair(row)]
     if rated:
-        examples = tuple(_rated(row) for row in {_response_key(row): row for row in rated}.values())
+        once = {(r.video_id, r.instruction or "", r.responses[0].text): r for r in rated}
+        examples = tuple(map(_rated, once.values()))
     elif pairs:
         examples = tuple(example for row in pairs for example in _pair(row))
     else:
@@ -84,10 +80,6 @@ def _is_rated(row: TrainingRow) -> bool:
 
 def _is_pair(row: TrainingRow) -> bool:
     return row.kind == _PAIRS and len(row.responses) == 2 and bool(row.instruction)
-
-
-def _response_key(row: TrainingRow) -> tuple[str, str, str]:
-    return row.video_id, row.instruction or "", row.responses[0].text
 
 
 def _rated(row: TrainingRow) -> Example:

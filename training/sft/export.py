@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,10 +19,10 @@ from videojudge_bench.judges.engines._hub_format import (
     processors_for_both,
     tokenizer_for_both,
 )
+from videojudge_bench.training.owned_folder import read_facts
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.facts import Facts
 from videojudge_bench.training.sft.model import load_model, ties_words
-from videojudge_bench.training.sft.model_card import model_card
+from videojudge_bench.training.sft.model_card import Facts, model_card
 from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json
@@ -50,13 +49,6 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
     The files beside the weights are those of the model that training began with, adapters are
     merged into the weights, and the weights have the dtype that they had there. The folder
     appears whole or not at all.
-
-    Args:
-        base: the model that training began with.
-        recipe: how it was trained.
-        weights: the checkpoint.
-        folder: where the model goes.
-        facts: of the rows.
 
     Raises:
         ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.
@@ -130,10 +122,7 @@ def _json_files(base: BaseModel, *, tied: bool) -> Iterator[tuple[str, dict[str,
 
 def _read(base: BaseModel, name: str) -> dict[str, Json] | None:
     path = _file(base, name)
-    if path is None:
-        return None
-    found: dict[str, Json] = json.loads(path.read_bytes())
-    return found
+    return None if path is None else read_facts(path)
 
 
 def _file(base: BaseModel, name: str) -> Path | None:

@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.packing import IGNORED, PackedRows, pack
 from videojudge_bench.training.sft.plan import Bundle
+from videojudge_bench.training.sft.recipe import Recipe
+from videojudge_bench.training.sft.run import prepare
 from videojudge_bench.video import load_frames
 
 _SHOWN_FRAMES, _THUMBNAIL = 12, 112
 _LEARNT, _VERDICT, _END = "«", "⟦", "⟧"
 
 
+def inspect_recipe(recipe: Recipe, number: int, folder: Path) -> Iterator[str]:
+    """Yield lines about the first packed rows of each stage, as `inspect` writes them.
+
+    Raises:
+        ConfigError: the number is below 1.
+    """
+    if number < 1:
+        raise ConfigError(f"--inspect: expected 1 or more, got {number}")
+    base = BaseModel(recipe.model, recipe.frames)
+    base.check()
+    for stage in recipe.stages:
+        plan = prepare(recipe, stage, base).train
+        yield f"stage {stage.name}: {plan.rows:,} rows"
+        yield from inspect(plan.bundles[:number], base, folder / stage.name)
+        yield from (f"left out: {d.row}: {d.reason}" for d in plan.dropped[:number])
+
+
 def inspect(bundles: Sequence[Bundle], base: BaseModel, pictures: Path) -> Iterator[str]:
     """Yield lines about bundles, and write a picture of the frames of each.
 
     In the texts, `«…»` is learnt, `⟦…⟧` in it is the verdict, and all else is only read.
-
-    Args:
-        bundles: which.
-        base: the model.
-        pictures: the folder that the pictures go to.
 
     Raises:
         VideoError: a video cannot be decoded.

@@ -22,7 +22,7 @@ _OWN = ("labels", "weights", "until", "mm_token_type_ids")
 
 @dataclass(frozen=True)
 class Scored:
-    """What a model says of a batch.
+    """Model outputs for a batch.
 
     Attributes:
         loss: weighted negative log likelihoods of all labelled tokens, summed.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 
 import yaml
 
 from videojudge_bench._util.hashing import Json
-from videojudge_bench._util.markdown import code, inert
-from videojudge_bench.training.sft.facts import Facts
+from videojudge_bench._util.markdown import code, inert, table
+from videojudge_bench.errors import DataError
+from videojudge_bench.training.bootstrap.run_folder import COUNTS_FILE, FACTS_FILE
 from videojudge_bench.training.sft.recipe import Recipe
 
 _WHAT = (
@@ -24,13 +28,7 @@ _COMMAND = (
 
 
 def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
-    """Return the card in Markdown, in the form of the Hugging Face hub.
-
-    Args:
-        recipe: how the model was trained.
-        facts: of the rows.
-        asked: how it is to be asked.
-    """
+    """Return the card in Markdown, in the form of the Hugging Face hub."""
     front: dict[str, object] = {
         "base_model": recipe.model.pretrained,
         "library_name": "transformers",
@@ -49,19 +47,14 @@ def model_card(recipe: Recipe, facts: Facts, asked: Mapping[str, Json]) -> str:
         *_asking(asked),
         *_data(facts),
         *_results(facts),
-        *_recipe(recipe),
+        *("## Recipe", "", "```json", json.dumps(recipe.to_json(), indent=1), "```"),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
+    yield from ("## Ask it as it was trained", "", "```", _COMMAND, "```", "")
     yield from (
-        "## Ask it as it was trained",
-        "",
-        "```",
-        _COMMAND,
-        "```",
-        "",
         "How it was trained to be asked is in `videojudge.json`, and the judge heeds it:",
         "",
         *(f"- {code(f'{name}={value}')}" for name, value in asked.items()),
@@ -71,11 +64,11 @@ def _asking(asked: Mapping[str, Json]) -> Iterator[str]:
 
 def _data(facts: Facts) -> Iterator[str]:
     yield from ("## Data", "", f"Hash of all rows: `{facts.data_hash}`.", "")
-    yield from ("| stage | rows | left out | steps |", "| --- | --- | --- | --- |")
-    for name, done in facts.stages.items():
-        counts = " | ".join(str(done.get(key)) for key in ("rows", "dropped", "steps"))
-        yield f"| {inert(name)} | {counts} |"
-    yield ""
+    rows = (
+        [inert(name), *(str(done.get(key)) for key in ("rows", "dropped", "steps"))]
+        for name, done in facts.stages.items()
+    )
+    yield from (*table(("stage", "rows", "left out", "steps"), rows), "")
     if not facts.overlap:
         yield "No gold set is known to overlap with them."
     for name in facts.overlap:
@@ -91,12 +84,7 @@ def _data(facts: Facts) -> Iterator[str]:
 
 
 def _results(facts: Facts) -> Iterator[str]:
-    yield from (
-        "## Evaluations while training",
-        "",
-        "| stage | step | result |",
-        "| --- | --- | --- |",
-    )
+    yield from ("## Evaluations while training", "", *table(("stage", "step", "result"), ()))
     for name, done in facts.stages.items():
         log = done.get("log")
         for entry in log if isinstance(log, list) else ():
@@ -118,5 +106,63 @@ def _metrics(entry: Mapping[str, Json]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
 
 
-def _recipe(recipe: Recipe) -> Iterator[str]:
-    yield from ("## Recipe", "", "```json", json.dumps(recipe.to_json(), indent=1), "```")
+@dataclass(frozen=True)
+class Facts:
+    """Facts about a trained model beside its recipe.
+
+    Attributes:
+        data_hash: of the rows of all stages.
+        overlap: gold sets whose videos or texts are among the rows.
+        stages: what `done.json` says, by stage.
+        made_by: the models that wrote and rated the rows' responses, where that is known.
+    """
+
+    data_hash: str
+    overlap: tuple[str, ...] = ()
+    stages: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    made_by: tuple[str, ...] = ()
+
+
+def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the gold sets that rows overlap with, as their bootstrap has noted it.
+
+    A file of rows that lies in a bootstrap's folder, or in `data/` there, counts like the folder.
+    Of other files nothing is known.
+
+    Raises:
+        DataError: what the bootstrap wrote cannot be read.
+    """
+    found: set[str] = set()
+    for counts in _noted(sources, COUNTS_FILE):
+        try:
+            named = json.loads(counts.read_bytes()).get("overlap", {})
+            found |= {name for name, seeds in named.items() if seeds}
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"it is not what a bootstrap writes ({error})", path=counts) from error
+    return tuple(sorted(found))
+
+
+def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the generators and evaluators of rows, by the names of their models.
+
+    Known as `overlaps_of` knows overlaps; a role that asks no model has no name.
+
+    Raises:
+        DataError: what the bootstrap wrote cannot be read.
+    """
+    found: set[str] = set()
+    for facts in _noted(sources, FACTS_FILE):
+        try:
+            noted = json.loads(facts.read_bytes())
+            models = [noted.get(role, {}).get("model") for role in ("generator", "evaluator")]
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"it is not what a bootstrap writes ({error})", path=facts) from error
+        found |= {str(model) for model in models if model}
+    return tuple(sorted(found))
+
+
+def _noted(sources: Iterable[str], file: str) -> Iterator[Path]:
+    for source in sources:
+        path = Path(source)
+        folders = (path, path.parent, path.parent.parent)
+        yield from islice((f / file for f in folders if (f / file).is_file()), 1)

@@ -29,14 +29,7 @@ class Strict(BaseModel):
 
 
 class LoraOptions(Strict):
-    """Low-rank adapters in place of the full weights (Hu et al., 2021), by PEFT.
-
-    Attributes:
-        rank: of the two matrices.
-        alpha: their product counts alpha / rank.
-        dropout: before them, in training.
-        targets: names of the layers that get them.
-    """
+    """Low-rank adapters in place of the full weights (Hu et al., 2021), by PEFT."""
 
     rank: _Whole = 64
     alpha: _Whole = 128
@@ -93,7 +86,7 @@ class ModelOptions(Strict):
 
 
 class FrameOptions(Strict):
-    """Which frames of a video are shown; see `FramePolicy`. The judge has to see the same."""
+    """Frames of a video that are shown; see `FramePolicy`. The judge has to be shown the same."""
 
     max_frames: _Whole = 60
     fps: float | None = Field(default=1.0, gt=0)
@@ -111,7 +104,7 @@ class FrameOptions(Strict):
 
 
 class JudgeOptions(Strict):
-    """How the judge that is trained will be asked: as `PromptedJudge` has it.
+    """Prompting of the trained judge, as `PromptedJudge` does it.
 
     The rows must have been written with the same prompts; that is checked before training. A prompt
     of this package is named from `training/`: `small_world/prompts/rate.jinja`.
@@ -127,7 +120,7 @@ class JudgeOptions(Strict):
     @model_validator(mode="after")
     def _is_known(self) -> JudgeOptions:
         if self.score not in SCORES:
-            raise ValueError(f"score={self.score!r}: it is one of {', '.join(SCORES)}")
+            raise ValueError(f"score={self.score!r}: expected one of {', '.join(SCORES)}")
         return self
 
 

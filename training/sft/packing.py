@@ -57,7 +57,7 @@ class PackedRows:
 
 @dataclass(frozen=True)
 class Shared:
-    """What rows of one video share, counted behind the video.
+    """Shared prefix of the rows of one video, counted behind the video.
 
     Attributes:
         prefix: tokens that all of them begin with.
@@ -68,7 +68,7 @@ class Shared:
     groups: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 
     def tokens(self, rows: Sequence[Encoded]) -> int:
-        """How many tokens the packed row has behind the video."""
+        """Number of tokens of the packed row behind the video."""
         inner = sum(
             len(shared) + sum(rows[n].tokens - len(self.prefix) - len(shared) for n in members)
             for members, shared in self.groups
@@ -97,14 +97,7 @@ def shared_by(rows: Sequence[Encoded]) -> Shared:
 def pack(
     rows: Sequence[Encoded], video: Inputs, *, scheme: Scheme, tokens_per_second: float
 ) -> PackedRows:
-    """Return rows of one video as one.
-
-    Args:
-        rows: of the same video and system message.
-        video: what all of them begin with, as `PromptReader.video_part` gives it.
-        scheme: whose positions.
-        tokens_per_second: of the model.
-    """
+    """Return rows of one video as one."""
     shared = shared_by(rows)
     begin = (*video.prompts[0], *shared.prefix)
     placed = positions(len(begin), video.blocks, scheme=scheme, tokens_per_second=tokens_per_second)

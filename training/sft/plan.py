@@ -1,4 +1,4 @@
-"""Which rows are trained on, and how they are packed: known before any video is decoded."""
+"""Selection and packing of the training rows, before any video is decoded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from videojudge_bench.training.sft.packing import bundles, shared_by
 from videojudge_bench.training.sft.rows import video_path
 from videojudge_bench.training.training_row import TrainingRow
 from videojudge_bench.video import FramePolicy
-from videojudge_bench.video.probe import Size, probe
+from videojudge_bench.video.decoding import Size, probe
 
 _THREADS = 8
 _QWEN3_STEP_TOKENS = 10
@@ -58,29 +58,24 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on.
-
-    Attributes:
-        bundles: in the order of their rows.
-        dropped: rows that are left out.
-    """
+    """Training data of a run."""
 
     bundles: tuple[Bundle, ...]
     dropped: tuple[Dropped, ...]
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return sum(len(bundle.rows) for bundle in self.bundles)
 
     @property
     def tokens(self) -> int:
-        """How many tokens go through the model in one epoch."""
+        """Number of tokens in one epoch."""
         return sum(bundle.tokens for bundle in self.bundles)
 
     @property
     def separate_tokens(self) -> int:
-        """How many there were without packing."""
+        """Number of tokens in one epoch without packing."""
         return sum(bundle.separate_tokens for bundle in self.bundles)
 
 
@@ -92,12 +87,6 @@ def make_plan(
     on_row: Callable[[], object] = lambda: None,
 ) -> Plan:
     """Return how rows are trained on; what does not fit or has no video is left out and listed.
-
-    Args:
-        rows: all of one part.
-        base: the model.
-        data: how they are packed.
-        on_row: called after each row.
 
     Raises:
         ConfigError: there is no folder of videos, or no row is left.
@@ -178,7 +167,7 @@ def _bundles(
 
 
 def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Path]:
-    """Where each row's video lies; a row that does not say has the file `<video id>.<ext>`."""
+    """Return the video file of each row; by default `<video id>.<ext>`."""
     by_id = find_videos(folder) if folder is not None else {}
     return {
         row.id: by_id.get(row.video_id, video_path(row, folder))
@@ -189,7 +178,7 @@ def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Pat
 
 
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
-    """What is taken of each video, and why nothing can be taken of the others."""
+    """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
     found: dict[Path, Size] = {}
     failed: dict[Path, str] = {}

@@ -1,4 +1,4 @@
-"""What a training run is to do: recipes in YAML, checked at the border, every problem at once.
+"""Options of a training run: recipes in YAML, validated with all problems reported at once.
 
 A recipe has the sections below. `stages` may list several trainings, each going on with the
 weights of the one before; what a stage does not say, the sections beside it say.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +36,9 @@ LOST_BELOW = 1e-5
 _Section = TypeVar("_Section", bound=BaseModel)
 
 
-class _Stage(Strict):
+class Stage(Strict):
+    """One training: rows, optimisation, evaluation."""
+
     name: str = Field(default="train", pattern=r"^[a-z0-9_]+$")
     data: DataOptions
     training: TrainingOptions
@@ -51,53 +52,18 @@ class _Beside(Strict):
     seed: int = Field(default=0, ge=0)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One training: rows, optimisation, evaluation."""
+class Recipe(_Beside):
+    """A training run: the sections, the recipe's name, and its stages, one after another.
 
-    name: str
-    data: DataOptions
-    training: TrainingOptions
-    evaluation: EvaluationOptions
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A training run.
-
-    Attributes:
-        name: of the recipe that it comes from.
-        model: where it begins.
-        frames: what is seen of a video.
-        judge: how the result is asked.
-        seed: of the order of rows, of new weights and of dropout.
-        stages: one after another.
+    `seed` is that of the order of rows, of new weights and of dropout.
     """
 
     name: str
-    model: ModelOptions
-    frames: FrameOptions
-    judge: JudgeOptions
-    seed: int
     stages: tuple[Stage, ...]
 
     def to_json(self) -> dict[str, Json]:
         """Return all options."""
-        sections = {"model": self.model, "frames": self.frames, "judge": self.judge}
-        return {
-            "recipe": self.name,
-            **{name: section.model_dump(mode="json") for name, section in sections.items()},
-            "seed": self.seed,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "data": stage.data.model_dump(mode="json"),
-                    "training": stage.training.model_dump(mode="json"),
-                    "evaluation": stage.evaluation.model_dump(mode="json"),
-                }
-                for stage in self.stages
-            ],
-        }
+        return {"recipe": self.name, **self.model_dump(mode="json", exclude={"name"})}
 
 
 def steps_of(stage: Stage, rows: int) -> int:
@@ -125,6 +91,11 @@ def recipes() -> list[str]:
     return recipes_in(RECIPES_FOLDER)
 
 
+def configurations() -> list[Path]:
+    """Return our configurations of accelerate."""
+    return sorted((Path(__file__).parents[1] / "accelerate").glob("*.yaml"))
+
+
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     """Return a recipe with some options changed.
 
@@ -146,7 +117,7 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     problems: list[str] = []
     whole = _section(_Beside, data, _BESIDE, problems, where="")
     made = [
-        _section(_Stage, _merged(shared, stage), _STAGED, problems, where=_place(listed, stage))
+        _section(Stage, _merged(shared, stage), _STAGED, problems, where=_place(listed, stage))
         for stage in stages
     ]
     names = Counter(str(stage.get("name", "train")) for stage in stages)
@@ -156,17 +127,11 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     if problems:
         raise ConfigError.all_of(f"recipe {recipe}", list(dict.fromkeys(problems)))
     assert whole is not None
-    return Recipe(
-        name=Path(recipe).stem,
-        model=whole.model,
-        frames=whole.frames,
-        judge=whole.judge,
-        seed=whole.seed,
-        stages=tuple(Stage(s.name, s.data, s.training, s.evaluation) for s in made if s),
-    )
+    stages_made = tuple(stage for stage in made if stage is not None)
+    return Recipe(name=Path(recipe).stem, stages=stages_made, **dict(whole))
 
 
-def _together(model: ModelOptions, stages: Sequence[_Stage]) -> list[str]:
+def _together(model: ModelOptions, stages: Sequence[Stage]) -> list[str]:
     problems: list[str] = []
     for stage in stages:
         rate = stage.training.learning_rate
@@ -187,10 +152,10 @@ def _together(model: ModelOptions, stages: Sequence[_Stage]) -> list[str]:
 def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]]:
     if listed is None:
         if changes:
-            raise ConfigError(f"--set {changes[0]!r}: the recipe has no stages")
+            raise ConfigError(f"--override {changes[0]!r}: the recipe has no stages")
         return [{}]
     if not isinstance(listed, list) or not all(isinstance(stage, dict) for stage in listed):
-        raise ConfigError("stages: it is a list of sections with a `name`")
+        raise ConfigError("stages: expected a list of sections with a `name`")
     found = {str(stage.get("name")): stage for stage in listed}
     for change in changes:
         key, _, value = change.partition("=")
@@ -198,15 +163,15 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
         name, _, inner = rest.partition(".")
         if name not in found or not inner:
             raise ConfigError(
-                f"--set {change!r}: it is stages.NAME.SECTION.OPTION=VALUE, and the stages are "
-                f"{', '.join(found)}"
+                f"--override: expected stages.NAME.SECTION.OPTION=VALUE, got {change!r}; the "
+                f"stages are {', '.join(found)}"
             )
         make_change(found[name], f"{inner}={value}")
     return listed
 
 
 def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[str, object]:
-    """What a stage says, on top of what is said for all."""
+    """Settings of a stage, on top of those of all stages."""
     merged: dict[str, object] = {**shared, **stage}
     for name in _STAGED:
         below, above = shared.get(name), stage.get(name)

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-import jsonlines
-from pydantic import ValidationError
-
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError, DataError
+from videojudge_bench.goldsets.jsonl import numbered_rows
 from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.export import DATA_FOLDER
@@ -103,29 +101,12 @@ def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
 
 
 def _read(path: Path, seen: set[str]) -> Iterator[TrainingRow]:
-    try:
-        with jsonlines.open(path) as file:
-            for number, data in enumerate(file.iter(type=dict, skip_empty=True), start=1):
-                yield _checked(data, path, number, seen)
-    except jsonlines.InvalidLineError as error:
-        raise DataError("not a JSON object", path=path, line=error.lineno) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", path=path) from error
-
-
-def _checked(data: dict[str, object], path: Path, line: int, seen: set[str]) -> TrainingRow:
-    try:
-        row = TrainingRow.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise DataError(said, path=path, line=line, field=place) from error
-    problem = _problem(row, seen)
-    if problem:
-        raise DataError(problem[1], path=path, line=line, field=problem[0])
-    seen.add(row.id)
-    return row
+    for line, row in numbered_rows(path, TrainingRow, unique=()):
+        problem = _problem(row, seen)
+        if problem:
+            raise DataError(problem[1], path=path, line=line, field=problem[0])
+        seen.add(row.id)
+        yield row
 
 
 def _problem(row: TrainingRow, seen: set[str]) -> tuple[str, str] | None:

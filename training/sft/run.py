@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.labels import MOST_GROUPS
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.facts import Facts, makers_of, overlaps_of
+from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
@@ -47,15 +47,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a stage is trained and measured on.
-
-    Attributes:
-        train: packed rows.
-        validation: packed rows; None without evaluation.
-        judged: the same for the judge; None where no row holds a judgement.
-        warnings: what the user should know.
-        data_hash: of the rows that are trained on.
-    """
+    """Training and validation data of a stage."""
 
     train: Plan
     validation: Plan | None
@@ -68,11 +60,6 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """Train by a recipe in a folder, going on where an earlier run stopped; return the model.
 
     Started by torchrun or `accelerate launch`, all processes call this with the same arguments.
-
-    Args:
-        recipe: what to do.
-        output: the folder; see `run_folder`.
-        say: told what is done, a line each.
 
     Raises:
         ConfigError: options that cannot work, or not those that the folder was begun with.
@@ -88,19 +75,12 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
         return _Training(recipe, base, folder, say).run()
 
 
-def _silent(_line: str) -> None:
-    """Of the processes that train together, one speaks."""
-
-
 class _Training:
-    """The stages of one run."""
-
     def __init__(self, recipe: Recipe, base: BaseModel, folder: SftFolder, say: Say) -> None:
         self._recipe, self._base, self._folder = recipe, base, folder
-        self._say = say if folder.main else _silent
+        self._say: Say = say if folder.main else lambda _line: None  # of many processes one speaks
 
     def run(self) -> Path:
-        """Go through the stages that are not through yet; return the exported model."""
         from videojudge_bench.training.sft.export import export
 
         weights: Path | None = None
@@ -258,7 +238,8 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
         _check_metric(stage, judged)
         validation = make_plan(held, base, data)
     plan = make_plan(rows, base, data)
-    return Prepared(plan, validation, judged, tuple(warnings), _hash(rows))
+    read = [[row.id, row.video_id, row.system, row.user, row.reply] for row in rows]
+    return Prepared(plan, validation, judged, tuple(warnings), content_hash(read))
 
 
 def _check_metric(stage: Stage, judged: Validation | None) -> None:
@@ -288,7 +269,3 @@ def _rows(stage: Stage, part: str) -> list[TrainingRow]:
     if data.verdicts is None:
         return rows
     return [row for row in rows if row.verdict is None or row.verdict in data.verdicts]
-
-
-def _hash(rows: Sequence[TrainingRow]) -> str:
-    return content_hash([[row.id, row.video_id, row.system, row.user, row.reply] for row in rows])

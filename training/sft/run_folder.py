@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.errors import ConfigError, DataError, RunStoppedError
-from videojudge_bench.training.owned_folder import owned
+from videojudge_bench.errors import ConfigError, RunStoppedError
+from videojudge_bench.training.owned_folder import owned, read_facts, refuse_change
 from videojudge_bench.training.sft.recipe import Recipe
 
 RECIPE_FILE, ROWS_FILE, DONE_FILE, MODEL_FOLDER = "recipe.json", "rows.json", "done.json", "model"
@@ -67,21 +67,7 @@ class SftFolder:
         path = self.path / RECIPE_FILE
         new = recipe.to_json()
         if path.exists():
-            try:
-                earlier = json.loads(path.read_bytes())
-            except ValueError as error:
-                raise DataError(f"not JSON ({error})", path=path) from error
-            one, other = _flat(earlier), _flat(new)
-            differing = [
-                f"{key} was {one.get(key)!r} and is {other.get(key)!r}"
-                for key in sorted({*one, *other})
-                if one.get(key) != other.get(key) and key.split(".")[-1] not in _MAY_DIFFER
-            ]
-            if differing:
-                raise ConfigError.all_of(
-                    f"{self.path} was begun in another way; give its options, or another folder",
-                    differing,
-                )
+            refuse_change(self.path, _fixed(read_facts(path)), _fixed(new))
         write_json(path, new)
 
     def begin_stage(self, name: str, data_hash: str) -> None:
@@ -107,10 +93,7 @@ class SftFolder:
     def done(self, name: str) -> dict[str, Json] | None:
         """Return what is written of a stage that is through, else None."""
         path = self.stage(name) / DONE_FILE
-        if not path.exists():
-            return None
-        found: dict[str, Json] = json.loads(path.read_bytes())
-        return found
+        return read_facts(path) if path.exists() else None
 
 
 @contextmanager
@@ -146,6 +129,11 @@ def write_json(path: Path, value: Mapping[str, Json]) -> None:
     """Write a JSON file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", sync=True)
+
+
+def _fixed(recipe: Json) -> dict[str, Json]:
+    flat = _flat(recipe).items()
+    return {key: value for key, value in flat if key.split(".")[-1] not in _MAY_DIFFER}
 
 
 def _flat(value: Json, place: str = "") -> dict[str, Json]:

@@ -61,13 +61,7 @@ _ALWAYS: Mapping[str, object] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What a stage is evaluated on.
-
-    Attributes:
-        dataset: validation rows, for the loss; None without any.
-        validation: the same for the judge; None where no row holds a judgement.
-        journals: the folder that verdicts go to.
-    """
+    """Validation data of a stage."""
 
     dataset: BundleDataset | None
     validation: Validation | None
@@ -75,17 +69,7 @@ class Measured:
 
 
 class JudgeTrainer(Trainer):
-    """Trains a judge.
-
-    Args:
-        model: as `load_model` gives it.
-        base: what is known of it.
-        stage: how it is trained.
-        judge: how it is asked.
-        train: the rows.
-        measured: what it is evaluated on.
-        arguments: of the Trainer.
-    """
+    """Trains a judge."""
 
     def __init__(
         self,
@@ -235,12 +219,7 @@ class JudgeTrainer(Trainer):
 
 
 class StopAbove(TrainerCallback):
-    """Ends a training when a metric is high enough.
-
-    Args:
-        metric: which.
-        above: the value.
-    """
+    """Ends a training when a metric is high enough."""
 
     def __init__(self, metric: str, above: float) -> None:
         self._metric, self._above = f"eval_{metric}", above
@@ -263,13 +242,6 @@ def trainer_arguments(
     stage: Stage, base: BaseModel, folder: Path, *, rows: int, seed: int
 ) -> TrainingArguments:
     """Return the Trainer's arguments.
-
-    Args:
-        stage: how it is trained.
-        base: the model.
-        folder: that checkpoints go to.
-        rows: packed rows in an epoch.
-        seed: of the order of rows.
 
     Raises:
         ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
@@ -318,10 +290,6 @@ def trainer_arguments(
 def rows_at_once(stage: Stage, rows: int) -> int:
     """Return how many rows all processes take at once.
 
-    Args:
-        stage: how it is trained.
-        rows: packed rows in an epoch.
-
     Raises:
         ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
             there are too few rows.
@@ -344,7 +312,7 @@ def rows_at_once(stage: Stage, rows: int) -> int:
 
 
 def _checkpointing() -> str:
-    """What the argument is called: transformers 5.24 has a new name for it."""
+    """Name of the argument: transformers 5.24 renamed it."""
     new = "activation_checkpointing"
     known = {field.name for field in fields(TrainingArguments)}
     return new if new in known else "gradient_checkpointing"

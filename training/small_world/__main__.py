@@ -2,117 +2,135 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
-from videojudge_bench._util.files import cannot_write
-from videojudge_bench._util.terminal import Parser, Verbs, say, warn
-from videojudge_bench.errors import RunStoppedError, VideoJudgeError
+from cyclopts import Parameter
+
+from videojudge_bench._util.command import new_app, run
+from videojudge_bench._util.terminal import say
 from videojudge_bench.training.small_world.base import build_base
-from videojudge_bench.training.small_world.files import WorldOptions, make
+from videojudge_bench.training.small_world.files import WorldOptions
+from videojudge_bench.training.small_world.files import make as make_world
 from videojudge_bench.training.small_world.world import DOMAINS, Domain
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+Folder = Annotated[Path, Parameter(help="the folder, new or begun")]
+Seed = Annotated[int, Parameter(help="of the weights and of the order of rows")]
 
-_HELP = """\
-Makes a small world: procedural videos whose truth is exact, questions about them, and responses
-that deserve a rating from 1 to 5 by construction. It is a working scale model that a tiny model
-learns on a CPU, and no claim about real video.
-
-  python -m videojudge_bench.training.small_world make out/small_world --workers 2
-      videos, seeds, rows that teach to look, and held-out gold sets of three domains
-  videojudge bootstrap --recipe small_world --output out/small_world_rows \\
-      --set 'seeds.sources=[jsonl=out/small_world/seeds.jsonl]'
-      five rated responses a question, as rows to train on
-  videojudge data add out/small_world/gold.jsonl --name small_world \\
-      --videos out/small_world/videos --kind constructed
-      the task videojudge_small_world, to judge held-out videos with lmms_eval
-
-Stopped by Ctrl-C or kill -9, the same command goes on: videos that are there are not made again.
-A folder holds one world: other options need another folder.
-"""
+app = new_app(
+    "python -m videojudge_bench.training.small_world",
+    "Make a small world: procedural videos whose truth is exact.",
+)
+_DEFAULT = WorldOptions()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
-    arguments = _parser().parse_args(argv)
-    try:
-        arguments.verb(arguments)
-    except OSError as error:
-        problem: VideoJudgeError = cannot_write(error.filename or "a file", error)
-    except VideoJudgeError as error:
-        problem = error
-    else:
-        return 0
-    warn(f"error: {problem}", program="small_world")
-    return EXIT_FAILED if isinstance(problem, RunStoppedError) else EXIT_USAGE
+@app.command
+def make(
+    folder: Folder,
+    /,
+    *,
+    train: int = _DEFAULT.train,
+    lessons: int = _DEFAULT.lessons,
+    validation: int = _DEFAULT.validation,
+    test: int = _DEFAULT.test,
+    seed: int = _DEFAULT.seed,
+    domains: str = ",".join(DOMAINS),
+    workers: int = os.cpu_count() or 1,
+) -> None:
+    r"""Write a world into a folder.
 
+    Procedural videos whose truth is exact, questions about them, and responses that deserve a
+    rating from 1 to 5 by construction. It is a working scale model that a tiny model learns on a
+    CPU, and no claim about real video.
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m videojudge_bench.training.small_world",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    _add_make(verbs)
-    _add_model(verbs)
-    _add_loop(verbs)
-    _add_experiments(verbs)
-    return parser
+    Videos, seeds, rows that teach to look, and held-out gold sets of three domains:
+      python -m videojudge_bench.training.small_world make out/small_world --workers 2
 
+    Five rated responses a question, as rows to train on:
+      videojudge bootstrap --recipe small_world --output out/small_world_rows \
+        --override 'seeds.sources=[jsonl=out/small_world/seeds.jsonl]'
 
-def _add_make(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "make",
-        help="write a world into a folder",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verb.set_defaults(verb=_make)
-    default = WorldOptions()
-    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
-    for name, what in (
-        ("train", "videos to train on"),
-        ("lessons", "easier videos beside those, to learn to look by"),
-        ("validation", "videos like those, to watch the training by"),
-        ("test", "held-out videos of each domain, whose properties go together as in no other"),
-        ("seed", "other seeds give other videos"),
-    ):
-        verb.add_argument(
-            f"--{name}", type=int, default=getattr(default, name), metavar="N",
-            help=f"{what}; default: %(default)s",
-        )  # fmt: skip
-    verb.add_argument(
-        "--domains", default=",".join(DOMAINS), metavar="D,D",
-        help="of the held-out videos: seen (as in training), unseen (other shapes, background and "
-        "speeds), longer (24 frames); default: %(default)s",
-    )  # fmt: skip
-    verb.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N",
-        help="processes that render; default: one per CPU, here %(default)s",
-    )  # fmt: skip
+    The task videojudge_small_world, to judge held-out videos with lmms_eval:
+      videojudge data add out/small_world/gold.jsonl --name small_world \
+        --videos out/small_world/videos --kind constructed
 
+    Stopped by Ctrl-C or kill -9, the same command resumes: videos that are there are not made
+    again. A folder holds one world: other options need another folder.
 
-def _make(arguments: argparse.Namespace) -> None:
-    options = WorldOptions(
-        arguments.train,
-        arguments.lessons,
-        arguments.validation,
-        arguments.test,
-        cast("tuple[Domain, ...]", tuple(arguments.domains.split(","))),
-        arguments.seed,
-    )
-    made = make(arguments.folder, options, workers=arguments.workers, on_progress=_progress)
-    if made.was_there:
-        say([f"{arguments.folder}: this world is there already, nothing to do"])
+    Args:
+        train: videos to train on
+        lessons: easier videos beside those, to learn to look by
+        validation: videos like those, to watch the training by
+        test: held-out videos of each domain, whose properties go together as in no other
+        seed: other seeds give other videos
+        domains: of the held-out videos: seen (as in training), unseen (other shapes, background
+            and speeds), longer (24 frames)
+        workers: processes that render; default: one per CPU
+    """
+    names = cast("tuple[Domain, ...]", tuple(domains.split(",")))
+    options = WorldOptions(train, lessons, validation, test, names, seed)
+    world = make_world(folder, options, workers=workers, on_progress=_progress)
+    if world.was_there:
+        say([f"{folder}: this world is there already, nothing to do"])
         return
-    files = ", ".join(f"{name} {n}" for name, n in made.counts.items())
-    say([f"{arguments.folder}: {made.rendered} videos rendered; in all {files}"])
+    files = ", ".join(f"{name} {n}" for name, n in world.counts.items())
+    say([f"{folder}: {world.rendered} videos rendered; in all {files}"])
+
+
+@app.command
+def model(folder: Folder, /, *, seed: Seed = 0) -> None:
+    """Write a tiny Qwen2.5-VL with random weights, for this world.
+
+    Of 0.8 million weights, with a tokenizer that knows the words of this world: what `videojudge
+    train --recipe small_world` begins with.
+    """
+    say([str(build_base(folder, seed))])
+
+
+@app.command
+def loop(folder: Folder, /, *, seed: Seed = 0, results: Path | None = None) -> None:
+    """Run it all: world, bootstrap, training, lmms_eval, leaderboard.
+
+    Makes a world, rated rows of it and a judge from nothing, runs the judge by lmms_eval on
+    held-out videos beside the same judge without the video, with another video, and untrained, and
+    writes a leaderboard and a summary by kind of question. About half an hour on two cores.
+    Stopped, the same command resumes.
+
+    Args:
+        results: folder of the summary; default: FOLDER/results/small_world
+    """
+    from videojudge_bench.training.experiments.world_measures import summarise
+    from videojudge_bench.training.small_world.loop import run_loop
+
+    finished = run_loop(folder, seed=seed, say=_say)
+    page = summarise(finished, results or finished.results / "small_world")
+    say(page.read_text(encoding="utf-8").splitlines())
+    say([f"wrote {page}", f"the leaderboard: {finished.results / 'leaderboard.md'}"])
+
+
+@app.command
+def experiments(
+    *loops: Path,
+    results: Path,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+) -> None:
+    """Measure what of the paper holds here: frames, pairs, rubrics, evaluators.
+
+    Runs experiments on finished loops, one for each seed, and writes RESULTS/numbers.json and
+    tables.md. Trainings and verdicts are kept in the loops' folders: stopped, the same command
+    resumes.
+
+    Args:
+        loops: folders of `loop`
+        results: folder of the numbers
+        only: some experiments, in place of all
+    """
+    from videojudge_bench.training.experiments import world
+
+    say([f"wrote {world.run_experiments(loops, only or [], results, say=_say)}"])
 
 
 def _progress(done: int, total: int) -> None:
@@ -121,82 +139,13 @@ def _progress(done: int, total: int) -> None:
         sys.stderr.write(f"\r{done} of {total} videos{end}")
 
 
-def _add_model(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "model",
-        help="write a tiny Qwen2.5-VL with random weights, for this world",
-        description="Writes a Qwen2.5-VL of 0.8 million random weights, whose tokenizer knows the "
-        "words of this world: what `videojudge train --recipe small_world` begins with.",
-    )
-    verb.set_defaults(verb=_model)
-    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or empty")
-    verb.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the weights; default: %(default)s"
-    )
-
-
-def _model(arguments: argparse.Namespace) -> None:
-    say([str(build_base(arguments.folder, arguments.seed))])
-
-
-def _add_loop(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "loop",
-        help="the whole circle: world, bootstrap, training, lmms_eval, leaderboard",
-        description="Makes a world, rated rows of it and a judge from nothing, runs the judge by "
-        "lmms_eval on held-out videos beside the same judge without the video, with another "
-        "video, and untrained, and writes a leaderboard and a summary by kind of question. About "
-        "half an hour on two cores. Stopped, the same command goes on.",
-    )
-    verb.set_defaults(verb=_loop)
-    verb.add_argument("folder", type=Path, metavar="OUT", help="the folder, new or begun")
-    verb.add_argument(
-        "--seed", type=int, default=0, metavar="N",
-        help="of the weights and of the order of rows; default: %(default)s",
-    )  # fmt: skip
-    verb.add_argument(
-        "--results", type=Path, metavar="DIR",
-        help="where the summary goes; default: OUT/results/small_world",
-    )  # fmt: skip
-
-
-def _loop(arguments: argparse.Namespace) -> None:
-    from videojudge_bench.training.experiments.summary import summarise
-    from videojudge_bench.training.small_world.loop import run_loop
-
-    loop = run_loop(arguments.folder, seed=arguments.seed, say=_say)
-    page = summarise(loop, arguments.results or loop.results / "small_world")
-    say(page.read_text(encoding="utf-8").splitlines())
-    say([f"wrote {page}", f"the leaderboard: {loop.results / 'leaderboard.md'}"])
-
-
-def _add_experiments(verbs: Verbs) -> None:
-    verb = verbs.add_parser(
-        "experiments",
-        help="what of the paper holds here: frames, pairs, rubrics, biased evaluators …",
-        description="Runs experiments on finished loops, one for each seed, and writes "
-        "RESULTS/numbers.json and tables.md. Trainings and verdicts are kept in the loops' "
-        "folders: stopped, the same command goes on.",
-    )
-    verb.set_defaults(verb=_experiments)
-    verb.add_argument("loops", type=Path, nargs="+", metavar="LOOP", help="folders of `loop`")
-    verb.add_argument(
-        "--only", nargs="*", default=[], metavar="NAME", help="some of them; by default all"
-    )
-    verb.add_argument(
-        "--results", type=Path, required=True, metavar="RESULTS", help="where the numbers go"
-    )
-
-
-def _experiments(arguments: argparse.Namespace) -> None:
-    from videojudge_bench.training.experiments import world
-
-    path = world.run_experiments(arguments.loops, arguments.only, arguments.results, say=_say)
-    say([f"wrote {path}"])
-
-
 def _say(line: str) -> None:
     say([line])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; return its exit status: 0 done, 1 stopped (run it again), 2 used wrongly."""
+    return run(app, argv, program="small_world")
 
 
 if __name__ == "__main__":

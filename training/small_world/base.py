@@ -26,10 +26,5 @@ SIZE = TinySize(
 
 
 def build_base(folder: Path, seed: int = 0) -> Path:
-    """Write the model into a folder and return it; raises as `tiny_qwen.build`.
-
-    Args:
-        folder: new or empty.
-        seed: of the weights.
-    """
+    """Write the model into a folder and return it; raises as `tiny_qwen.build`."""
     return build(folder, seed=seed, size=SIZE, texts=texts())

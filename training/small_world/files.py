@@ -55,7 +55,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """How large a world is.
+    """Size of a world.
 
     Attributes:
         train: videos to train on.
@@ -78,7 +78,7 @@ class WorldOptions:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name}={value}: it is a number from 0 up"
+            f"{name}={value}: expected a number from 0 up"
             for name in ("train", "lessons", "validation", "test")
             if (value := getattr(self, name)) < 0
         ]
@@ -99,13 +99,7 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class Made:
-    """What a folder holds now.
-
-    Attributes:
-        rendered: videos that were not there before.
-        counts: videos in all, and lines by file.
-        was_there: whether nothing was left to do.
-    """
+    """Contents of a folder."""
 
     rendered: int
     counts: Mapping[str, int]
@@ -121,19 +115,13 @@ def make(
 ) -> Made:
     """Write a world into a folder; go on where an earlier call with the same options stopped.
 
-    Args:
-        folder: made when missing.
-        options: how large the world is.
-        workers: processes that render.
-        on_progress: called now and then while videos are rendered.
-
     Raises:
         ConfigError: the folder holds a world of other options, or something else.
         DataError: its record cannot be read.
         OSError: it cannot be written; what is there is whole, and the same call goes on.
     """
     if workers < 1:
-        raise ConfigError(f"workers={workers}: it is a number from 1 up")
+        raise ConfigError(f"workers={workers}: expected a number from 1 up")
     was_whole = _begin(folder, options)
     videos = folder / VIDEOS
     videos.mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ class Degrade:
 
     def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
         if not 0 <= noise <= 1:
-            raise ConfigError(f"noise={noise}: it is a share of the drafts, from 0 to 1")
+            raise ConfigError(f"noise={noise}: expected a share of the drafts, from 0 to 1")
         self._noise, self._seed = noise, seed
 
     async def write(

@@ -1,4 +1,4 @@
-"""What the small world says: its prompts, rows that teach a model to look, and all of its texts."""
+"""Texts of the small world: prompts, rows that teach a model to look, and answers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _judging(outcome: Outcome) -> Sequence[str]:
 
 
 def _outcome(scene: Scene, kind: Kind) -> Outcome:
-    """What the bootstrap makes of a question when nobody errs."""
+    """Return the responses of a bootstrap without errors."""
     seed, generator = seed_of(scene, kind), Degrade()
     rated: list[Rated] = []
     for target in TARGETS:

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from videojudge_bench import goldsets
@@ -48,51 +47,16 @@ WORLD = WorldOptions(train=4_000, lessons=1_200, validation=100, test=150)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
 class LoopFolder:
-    """Where the parts of a loop lie."""
+    """Folders of a loop, as the module's docstring says."""
 
-    path: Path
-
-    @property
-    def world(self) -> Path:
-        """Videos and what is said of them."""
-        return self.path / "world"
-
-    @property
-    def videos(self) -> Path:
-        """The videos."""
-        return self.world / VIDEOS
-
-    @property
-    def base(self) -> Path:
-        """The model that training begins with."""
-        return self.path / "base"
-
-    @property
-    def rows(self) -> Path:
-        """The bootstrap."""
-        return self.path / "rows"
-
-    @property
-    def judge(self) -> Path:
-        """The training."""
-        return self.path / "judge"
-
-    @property
-    def model(self) -> Path:
-        """The trained judge."""
-        return self.judge / "model"
-
-    @property
-    def journal(self) -> Path:
-        """All verdicts."""
-        return self.path / "journal"
-
-    @property
-    def results(self) -> Path:
-        """The leaderboard."""
-        return self.path / "results"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.world, self.base, self.rows = path / "world", path / "base", path / "rows"
+        self.videos = self.world / VIDEOS
+        self.judge = path / "judge"
+        self.model = self.judge / "model"
+        self.journal, self.results = path / "journal", path / "results"
 
 
 def run_loop(
@@ -104,13 +68,6 @@ def run_loop(
     say: Say = print,
 ) -> LoopFolder:
     """Go through the whole circle; return its folder.
-
-    Args:
-        folder: where everything goes.
-        world: how large the world is; None: `WORLD`.
-        seed: of the model's weights and of the order in which it learns.
-        changes: of the training's recipe, as `--set` takes them.
-        say: told what is done, a line each.
 
     Raises:
         VideoJudgeError: as the steps raise.
@@ -128,20 +85,14 @@ def run_loop(
         for name, options in judges_of(loop).items():
             with _timed(say, f"judging, {name}"):
                 _lmms_eval(loop, options)
-        _videojudge(
-            "leaderboard", "add", str(loop.journal), "--results", str(loop.results), "--replace"
-        )
-        _videojudge("leaderboard", "--results", str(loop.results))
+        results = ("--results", str(loop.results))
+        _call("videojudge", "leaderboard", "add", str(loop.journal), *results, "--overwrite")
+        _call("videojudge", "leaderboard", "build", *results)
     return loop
 
 
 def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
     """Make rated rows of a world's seeds, with a card; without the report, which takes minutes.
-
-    Args:
-        output: the folder of the bootstrap.
-        world: the folder of the world.
-        changes: of recipe `small_world`, as `--set` takes them.
 
     Raises:
         RunStoppedError: it did not come to an end.
@@ -160,14 +111,7 @@ def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
 def train_judge(
     loop: LoopFolder, *, seed: int = 0, changes: Sequence[str] = (), say: Say = print
 ) -> Path:
-    """Train by recipe `small_world` on the rows of a loop; return the model.
-
-    Args:
-        loop: whose world, base and rows; the training goes to its folder `judge/`.
-        seed: of the order of rows.
-        changes: of the recipe, as `--set` takes them.
-        say: told what is done.
-    """
+    """Train by recipe `small_world` on the rows of a loop; return the model."""
     own = [
         f"model.pretrained={loop.base}",
         f"seed={seed}",
@@ -247,22 +191,14 @@ def add_gold_set(loop: LoopFolder, file: str = "gold.jsonl", name: str = GOLD_SE
         )
 
 
-def model_arguments(options: Mapping[str, Scalar]) -> str:
-    """Return options as `--model_args` takes them."""
-    return ",".join(f"{name}={value}" for name, value in options.items())
-
-
 def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
-    arguments = model_arguments({**options, "journal": str(loop.journal)})
+    given = {**options, "journal": str(loop.journal)}
+    arguments = ",".join(f"{name}={value}" for name, value in given.items())
     _call(
         "lmms_eval",
         *("--model", "videojudge", "--model_args", arguments),
         *("--tasks", f"videojudge_{GOLD_SET}", "--output_path", str(loop.path / "lmms_eval")),
     )
-
-
-def _videojudge(*arguments: str) -> None:
-    _call("videojudge", *arguments)
 
 
 def _call(program: str, *arguments: str) -> None:

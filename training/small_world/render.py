@@ -1,4 +1,4 @@
-"""What the small world looks like: a scene in, real frames out, a real mp4 on disk."""
+"""Renderer of the small world: a scene in, real frames out, a real mp4 on disk."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Look:
-    """How a domain looks.
+    """Appearance of a domain.
 
     Attributes:
         shapes: masks of the three shapes, from pixels' distances to the centre; areas differ.
@@ -124,7 +124,7 @@ def frames_of(scene: Scene) -> Pixels:
 
 
 def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
-    """Where the thing of a step is in each of its frames; it crosses the centre."""
+    """Return the position of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
     shape = look.shapes[scene.shapes[step]]

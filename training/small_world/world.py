@@ -1,4 +1,4 @@
-"""What is true in the small world: scenes, questions, right answers and wrong ones.
+"""Ground truth of the small world: scenes, questions, right answers and wrong ones.
 
 A video has four corners and four steps. In every corner lies one colour above one to three bars; in
 every step one thing of one colour moves in one direction. Each of four kinds of questions asks for
@@ -75,7 +75,7 @@ Words = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is true of a video.
+    """Ground truth of a video.
 
     Attributes:
         video_id: part, domain and number; nothing that was asked.
@@ -108,10 +108,6 @@ def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
 
 def scene_of(video: str, seed: int = 0) -> Scene:
     """Return what is true of a video.
-
-    Args:
-        video: its id.
-        seed: of the world.
 
     Raises:
         ConfigError: it is no id of this world.
@@ -183,13 +179,7 @@ def drawn_wrong(gold: Sequence[int], values: int, wrong: int, rng: np.random.Gen
 
 
 def n_wrong(slots: int, values: int, wrong: int) -> int:
-    """Return how many answers have so many wrong words.
-
-    Args:
-        slots: words of an answer.
-        values: how many values a word can have.
-        wrong: how many words are wrong.
-    """
+    """Return how many answers have so many wrong words."""
     others: int = (values - 1) ** wrong
     return comb(slots, wrong) * others
 

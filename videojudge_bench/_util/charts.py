@@ -81,15 +81,7 @@ class Bar:
 
 
 def bubbles(marks: Sequence[Mark], x: Axis, y: Axis, *, kind: str, diagonal: bool) -> Markup:
-    """Return points whose areas are as the numbers of their items.
-
-    Args:
-        marks: the points.
-        x: horizontal axis.
-        y: vertical axis.
-        kind: class of the marks, one of `KINDS`.
-        diagonal: whether to draw the line of equal x and y.
-    """
+    """Return points whose areas are as the numbers of their items."""
     plot = _Plot(x, y)
     most = max((mark.n for mark in marks), default=1)
     circles = [
@@ -140,15 +132,7 @@ def heat(
     labels: tuple[str, str],
     kind: str = "a",
 ) -> Markup:
-    """Return a table of counts, shaded by the share of each in its row.
-
-    Args:
-        cells: counts by row and column.
-        rows: names of the rows.
-        columns: names of the columns.
-        labels: of the rows and of the columns.
-        kind: class of the shade.
-    """
+    """Return a table of counts, shaded by the share of each in its row."""
     x0, y0 = 64, 30
     side = min(52, 300 // max(1, len(rows), len(columns)))
     middle, width, height = side / 2, side * len(columns), side * len(rows)
@@ -325,7 +309,6 @@ def _cut(name: str, most: int = 30) -> str:
 
 
 def _round_step(rough: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
     power: float = 10.0 ** floor(log10(rough))
     return next(k * power for k in (1, 2, 5, 10) if k * power >= rough * 0.999)
 

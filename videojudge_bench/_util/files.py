@@ -39,12 +39,12 @@ def check_output(path: Path, *suffixes: str) -> None:
             it is a folder itself.
     """
     problem = ""
-    if suffixes and path.suffix not in suffixes:
+    if path.is_dir():
+        problem = "expected a file, got a folder; name a file in it"
+    elif suffixes and path.suffix not in suffixes:
         problem = f"the name must end in {' or '.join(suffixes)}"
     elif not path.parent.is_dir():
         problem = f"there is no folder {path.parent}; make it first"
-    elif path.is_dir():
-        problem = "it is a folder; name a file"
     elif not os.access(path.parent, os.W_OK):
         problem = "you may not write there; name another folder, or make this one writable"
     if problem:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Union
 
+from videojudge_bench.errors import ConfigError
+
 Json = Union[str, int, float, bool, None, Mapping[str, "Json"], Sequence["Json"]]
 
 
@@ -35,3 +37,20 @@ def unit_interval(*parts: str) -> float:
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).digest()
     # 53 bits are what a float holds: more of them could round up to 1.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+def others_by_hash(names: Sequence[str], *, what: str, of: str) -> dict[str, str]:
+    """Return for each name another one: a derangement that is a bijection, by hash of the names.
+
+    Args:
+        names: distinct; their order does not matter.
+        what: the option that asks for it, for the error.
+        of: what the names name, in the plural.
+
+    Raises:
+        ConfigError: there are fewer than two.
+    """
+    if len(names) < 2:
+        raise ConfigError(f"{what} needs at least two {of}, and there are {len(names)} here")
+    drawn = sorted(names, key=lambda name: (unit_interval("shuffled", name), name))
+    return dict(zip(drawn, [*drawn[1:], drawn[0]], strict=True))

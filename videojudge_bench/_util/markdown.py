@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from videojudge_bench._util.terminal import printable
 
@@ -23,3 +24,12 @@ def code(text: str) -> str:
     fence = "`" * next(n for n in range(1, len(runs) + 2) if n not in runs)
     space = " " if "`" in line else ""
     return f"{fence}{space}{line}{space}{fence}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, rule: str = " --- ") -> list[str]:
+    """Return the lines of a table; the cells are Markdown already."""
+    return [
+        "|" + "".join(f" {name} |" if name else " |" for name in head),
+        f"|{'|'.join(rule for _ in head)}|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]

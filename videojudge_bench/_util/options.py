@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Union, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from videojudge_bench.errors import ConfigError
 
@@ -17,12 +20,13 @@ HIDDEN = "…"
 
 # A comma separates only where a new key follows: a value may hold commas (JSON, a list).
 _SEPARATOR = re.compile(r",(?=\s*[A-Za-z_]\w*\s*(?:=|,|$))")
-_KINDS = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-    "None": "none",
+_KINDS: Mapping[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    NoneType: "none",
 }
 _SECRET_WORDS = {"key", "keys", "apikey", "token", "secret", "secrets", "password", "auth"}
 _URL_USER = re.compile(r"(?<=://)[^/@\s]*@")
@@ -38,24 +42,20 @@ def parse_options(text: str) -> dict[str, str]:
     return _read(_SEPARATOR.split(text) if text.strip() else ())
 
 
-def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
-    """Return name and options of the judge in `NAME,option=value,…`, or `judge=NAME,…`.
+def parse_named(kind: str, text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options in `NAME,option=value,…`, or `kind=NAME,…`.
 
     Raises:
         ConfigError: as `parse_options`.
     """
-    options = parse_options(f"judge={text.removeprefix('judge=')}")
-    name = options.pop("judge")
+    options = parse_options(f"{kind}={text.removeprefix(f'{kind}=')}")
+    name = options.pop(kind)
     return name, {key: scalar(value) for key, value in options.items()}
 
 
-def options_of_words(words: Iterable[str]) -> dict[str, Scalar]:
-    """Return the options that the words `option=value` of a command line give.
-
-    Raises:
-        ConfigError: as `parse_options`.
-    """
-    return {key: scalar(value) for key, value in _read(words).items()}
+def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options of the judge in `NAME,option=value,…`; raises as `parse_named`."""
+    return parse_named("judge", text)
 
 
 def _read(parts: Iterable[str]) -> dict[str, str]:
@@ -87,41 +87,71 @@ def scalar(text: str) -> Scalar:
     return text
 
 
-def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar:
+def resolved(parameter: inspect.Parameter, function: Callable[..., object]) -> inspect.Parameter:
+    """Return a parameter with the type that its annotation means where it was written.
+
+    A postponed annotation that names what only type checkers import stays a text.
+    """
+    annotations = {parameter.name: parameter.annotation}
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    with suppress(NameError, AttributeError, TypeError, SyntaxError):
+        annotations = get_type_hints(SimpleNamespace(__annotations__=annotations), names)
+    return parameter.replace(annotation=annotations[parameter.name])
+
+
+def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar | Path:
     """Return the value that a constructor wants of what a command line gave.
 
-    `none` is None where None is allowed and no text is; a number is text where text alone is
-    wanted (a folder called 2024), and `1` and `1.0` are the same number.
+    `none` is None where None is allowed and no text is; a number is text where text or a path
+    alone is wanted (a folder called 2024), and `1` and `1.0` are the same number.
+
+    Args:
+        parameter: of the constructor, as `resolved` gives it.
+        value: from the user.
 
     Raises:
-        ConfigError: the value is of a kind that the annotation does not allow. Annotations of
-            other types than numbers, texts, booleans and None are not looked at.
+        ConfigError: the type of the parameter does not allow the value. Types other than numbers,
+            texts, paths, booleans, None, `Literal` and unions of these are not looked at.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{parameter.name}={value!r}: expected a finite number")
-    kinds = _kinds_of(parameter.annotation)
+    kinds, literals = _kinds_of(parameter.annotation)
     if not kinds <= _KINDS.keys():
         return value
-    if str(value).lower() == "none" and "None" in kinds and "str" not in kinds:
-        return None
-    if type(value).__name__ in kinds or (value is None and "None" in kinds):
-        return value
-    if type(value) is int and "float" in kinds:
-        return float(value)
-    if type(value) is float and value.is_integer() and "int" in kinds:
-        return int(value)  # lmms-eval reads -1 as -1.0
-    if "str" in kinds and not isinstance(value, bool) and value is not None:
-        return str(value)
-    allowed = " or ".join(_KINDS[kind] for kind in sorted(kinds, key=list(_KINDS).index))
-    raise ConfigError(f"{parameter.name}={value!r}: it is {allowed}")
+    for reading in _readings(value, kinds, literals):
+        return reading
+    allowed = [repr(literal) if isinstance(literal, str) else str(literal) for literal in literals]
+    allowed += [_KINDS[kind] for kind in _KINDS if kind in kinds]
+    raise ConfigError(f"{parameter.name}={value!r}: expected {' or '.join(allowed)}")
 
 
-def _kinds_of(annotation: object) -> set[str]:
-    """The names of the types of an annotation, which is a text where annotations are postponed."""
-    if isinstance(annotation, str):
-        return {part.strip() for part in annotation.split("|")}
-    parts = get_args(annotation) or (annotation,)
-    return {"None" if part is type(None) else getattr(part, "__name__", "") for part in parts}
+def _readings(
+    value: Scalar, kinds: set[object], literals: Sequence[Scalar]
+) -> Iterator[Scalar | Path]:
+    """Yield what a value can be read as, the likeliest first."""
+    yield from (n for n in literals if n == value or (isinstance(n, str) and n == str(value)))
+    if str(value).lower() == "none" and NoneType in kinds and str not in kinds:
+        yield None
+    if type(value) in kinds:
+        yield value
+    if type(value) is int and float in kinds:
+        yield float(value)
+    if isinstance(value, float) and value.is_integer() and int in kinds:
+        yield int(value)  # lmms-eval reads -1 as -1.0
+    if {str, Path} & kinds and not isinstance(value, bool) and value is not None:
+        yield Path(str(value)) if Path in kinds else str(value)
+
+
+def _kinds_of(annotation: object) -> tuple[set[object], list[Scalar]]:
+    """The types that an annotation allows, and the values of its `Literal`s."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return set(), list(get_args(annotation))
+    if origin not in (Union, UnionType):
+        return {annotation}, []
+    parts = [_kinds_of(part) for part in get_args(annotation)]
+    kinds = {kind for some, _ in parts for kind in some}
+    return kinds, [literal for _, some in parts for literal in some]
 
 
 def without_secrets(options: Mapping[str, Scalar]) -> dict[str, Scalar]:

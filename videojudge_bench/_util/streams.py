@@ -61,19 +61,21 @@ def is_open(stream: object) -> bool:
     return not isinstance(stream, _Closed)
 
 
-def check_current_folder() -> None:
-    """Check that there is a current folder.
+def use_current_folder() -> None:
+    """Find modules in the current folder too, after all installed ones.
 
     Raises:
-        ConfigError: it was removed; libraries would die of that in many ways.
+        ConfigError: the folder was removed; libraries would die of that in many ways.
     """
     try:
-        Path.cwd()
+        folder = str(Path.cwd())
     except FileNotFoundError as error:
         raise ConfigError(
             "the current folder does not exist any more; change to another one (cd), and run the "
             "command again"
         ) from error
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

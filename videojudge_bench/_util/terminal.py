@@ -1,18 +1,13 @@
-"""What the commands of this package have in common: how they are parsed and what they print."""
+"""Text for the terminal: lines, warnings, tables and JSON."""
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import NoReturn, TypeAlias
-
-from videojudge_bench.errors import unknown_name
-
-Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
-Verb: TypeAlias = Callable[[argparse.Namespace], int]
+from dataclasses import dataclass
 
 # C0 and C1 but tab and line feed, then what turns the direction of writing.
 _COMMANDS = (*range(9), *range(11, 32), *range(127, 160))
@@ -20,67 +15,17 @@ _TURNS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _AS_WRITTEN = {code: f"\\u{code:04x}" for code in (*_COMMANDS, *_TURNS)}
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that says what was meant, with the kinds of options that verbs have."""
-
-    def path(self, names: str, metavar: str, what: str, *, required: bool = False) -> None:
-        """Add an option that is a path; `names` are separated by a space."""
-        self.add_argument(*names.split(), type=Path, metavar=metavar, help=what, required=required)
-
-    def number(self, name: str, what: str, *, default: int | None = None) -> None:
-        """Add an option that is a whole number; the help says its default where it has one."""
-        shown = what if default is None else f"{what}; default: {default}"
-        self.add_argument(name, type=int, default=default, metavar="N", help=shown)
-
-    def flag(self, name: str, what: str) -> None:
-        """Add an option without a value."""
-        self.add_argument(name, action="store_true", help=what)
-
-    def words(self, metavar: str, what: str, *, name: str = "options") -> None:
-        """Add positional words, any number of them."""
-        self.add_argument(name, nargs="*", metavar=metavar, help=what)
-
-    def error(self, message: str) -> NoReturn:
-        """End the command: exit status 2, usage and message on stderr."""
-        action = next((a for a in self._actions if isinstance(a.choices, dict)), None)
-        if action is not None and f"argument {action.metavar}: invalid choice: " in message:
-            name = message.partition("invalid choice: '")[2].partition("'")[0]
-            what = {"SET": "gold set"}.get(str(action.metavar), "verb")
-            message = unknown_name(what, name, list(action.choices or ()))
-        super().error(message)
-
-    def _print_message(self, message: str, file: object = None) -> None:
-        """Print help, version or usage; argparse would keep silent about a write that fails."""
-        is_error = file is sys.stderr
-        if is_error:
-            sys.stderr.write(message)
-            sys.stderr.flush()
-        else:
-            say([message.removesuffix("\n")])
+_FEWEST_COLUMNS = 4
 
 
-def add_verb(verbs: Verbs, name: str, run: Verb, what: str, description: str) -> Parser:
-    """Add a verb and return its parser.
+@dataclass
+class Settings:
+    """Settings of the command that runs; `quiet` leaves out progress and notes."""
 
-    Args:
-        verbs: where to.
-        name: of the verb.
-        run: what it does.
-        what: its line in the list of verbs.
-        description: shown by `--help`, as it is written if it has several lines.
-    """
-    form = argparse.HelpFormatter
-    if "\n" in description:
-        form = argparse.RawDescriptionHelpFormatter
-    verb = verbs.add_parser(name, help=what, description=description, formatter_class=form)
-    verb.set_defaults(verb=run)
-    return verb
+    quiet: bool = False
 
 
-def add_group(verbs: Verbs, name: str, what: str, description: str) -> Verbs:
-    """Add a verb that has verbs of its own, and return these."""
-    group = verbs.add_parser(name, help=what, description=description)
-    return group.add_subparsers(title="verbs", required=True, metavar="VERB")
+settings = Settings()
 
 
 def printable(text: str) -> str:
@@ -98,6 +43,17 @@ def say(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
+def note(*lines: str) -> None:
+    """Print lines that are no results, unless the command is quiet."""
+    if not settings.quiet:
+        say(lines)
+
+
+def say_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    say([json.dumps(value, indent=1, ensure_ascii=False)])
+
+
 def warn(text: str, *, program: str = "videojudge") -> None:
     """Print a line on stderr, if it can be written to."""
     with suppress(OSError):
@@ -105,8 +61,20 @@ def warn(text: str, *, program: str = "videojudge") -> None:
         sys.stderr.flush()
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
-    """Print a table; lines are not folded in a pipe, so that grep and awk work."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", fold: bool = False
+) -> None:
+    """Print a table, as wide as the terminal or COLUMNS.
+
+    In a pipe without COLUMNS lines are not folded, so that grep and awk work.
+
+    Args:
+        head: the titles of the columns.
+        rows: their cells.
+        title: of the table.
+        fold: whether cells are folded where a table is too wide; otherwise its last columns are
+            left out first, down to four, and a line says which.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -115,11 +83,36 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = ""
     def shown(cell: str) -> Text:
         return Text(printable(cell))  # of a str, rich would obey [red] and :smile:
 
-    width = None if sys.stdout.isatty() else 400
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 400
+    console = Console(width=width, highlight=False)
+    lines = [[shown(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(cell.cell_len for cell in column) + 2 for column in zip(*lines, strict=True)]
+    kept = len(widths)
+    while not fold and kept > _FEWEST_COLUMNS and sum(widths[:kept]) + 2 > console.width:
+        kept -= 1
     heading = shown(title) if title else None
-    made = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in head:
-        made.add_column(shown(name))
-    for row in rows:
-        made.add_row(*map(shown, row))
-    Console(width=width, highlight=False).print(made)
+    grid = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
+    for cell in lines[0][:kept]:
+        grid.add_column(cell)
+    for line in lines[1:]:
+        grid.add_row(*line[:kept])
+    console.print(grid)
+    if kept < len(widths):
+        note(f"Left out, for want of room: {', '.join(head[kept:])}; COLUMNS=200 shows them.")
+
+
+def show(
+    rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "", fold: bool = False
+) -> None:
+    """Print rows of the same keys as a table, or as JSON; a table has fractions in 3 decimals."""
+    if as_json:
+        say_json(list(map(dict, rows)))
+        return
+    cells = ([_cell(value) for value in row.values()] for row in rows)
+    table(tuple(rows[0]) if rows else (), cells, title=title, fold=fold)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else str(value)

@@ -21,30 +21,30 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return tabular.csv_text(columns, rows, line_end="\r\n")
 
 
-def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, force: bool) -> None:
+def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, overwrite: bool) -> None:
     """Write a sheet and the key that those who fill it in are not shown.
 
     Raises:
-        ConfigError: both have one name, or one of them is there and `force` is not given.
+        ConfigError: both have one name, or one of them is there and `overwrite` is not given.
         DataError: a file cannot be written.
     """
     if sheet.resolve() == key.resolve():
         raise ConfigError(f"sheet and key are both {key}; give the key another name")
-    write_new({sheet: _MARK + text, key: key_text}, force=force)
+    write_new({sheet: _MARK + text, key: key_text}, overwrite=overwrite)
 
 
-def write_new(texts: Mapping[Path, str], *, force: bool) -> None:
+def write_new(texts: Mapping[Path, str], *, overwrite: bool) -> None:
     """Write files that are not there; a sheet that people have filled is not replaced by accident.
 
     What is there with this very content, from a run that was cut short, is in nobody's way.
 
     Raises:
-        ConfigError: one of them is there, and `force` is not given.
+        ConfigError: one of them is there, and `overwrite` is not given.
         DataError: a file cannot be written.
     """
     for path, text in texts.items():
-        if not force and path.exists() and path.read_bytes() != text.encode():
-            raise ConfigError(f"{path} is there; give another name, or --force to replace it")
+        if not overwrite and path.exists() and path.read_bytes() != text.encode():
+            raise ConfigError(f"{path} is there; give another name, or --overwrite to replace it")
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

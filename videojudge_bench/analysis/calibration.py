@@ -152,6 +152,17 @@ class Calibration:
             "videojudge_bench": __version__,
         }
 
+    def measures(self) -> list[dict[str, Json]]:
+        """Return the errors of raw and mapped scores, a row for each name in `MEASURED`."""
+        return [
+            {
+                "metric": key,
+                **{f"raw_{name}": value for name, value in vars(raw).items()},
+                **{f"calibrated_{name}": v for name, v in vars(self.calibrated[key]).items()},
+            }
+            for key, raw in self.raw.items()
+        ]
+
     def write(self, path: Path) -> None:
         """Write the map as JSON; an older file is replaced."""
         text = json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n"
@@ -211,7 +222,6 @@ def fit(scores: Floats, gold: Floats, method: Method, scale: RatingScale) -> Sco
 
 
 def _parts(run: FoundRun, gold_set: GoldSet) -> tuple[Scored, Scored]:
-    """The parsed items of dev and of test."""
     info = gold_set.info
     if info.shape != "ratings":
         raise ConfigError(

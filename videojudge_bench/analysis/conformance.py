@@ -1,6 +1,6 @@
-"""Does a judge keep the contract? Asked offline, on a dozen responses and pairs made for it.
+"""Contract checks of a judge, offline, on a dozen responses and pairs made for it.
 
-`videojudge judges --check module:Class option=value` prints what `check` returns.
+`videojudge judges check module:Class,option=value` prints what `check` returns.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Union
 
@@ -17,9 +17,16 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Judge
+from videojudge_bench.run.runner import FAILED, NO_VERDICT, answers_of
 from videojudge_bench.verdicts import FIRST, SECOND, TIE, Judgement, Preference, Rating, Unparsed
 
 AnyItem = Union[Item, Pair]
+
+FAULTS: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
+    *(OSError, RuntimeError, TypeError, ValueError, VideoJudgeError),
+)
+"""What a constructor or `settings` may raise; the item boundary of a run takes the rest."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,11 @@ class CheckResult:
 
 
 def check(name: str, options: Mapping[str, Scalar]) -> list[CheckResult]:
-    """Return one result per check; the list ends early when the judge cannot be built or run.
+    """Return one result per check; the list ends early when the judge cannot be built.
 
     The judge is built twice, fitted on all items and asked three times. A judge that requires
-    video is built and not asked. What a judge raises on purpose (this package's errors,
-    `ValueError`, `NotImplementedError`) becomes a failed check; any other exception is a bug of
-    the judge and reaches the caller with its traceback.
+    video is built and not asked. What a judge raises becomes a failed check that names the first
+    item at fault; the other items are still asked and checked.
 
     Args:
         name: of the judge, or its `module:Class`.
@@ -51,18 +57,22 @@ def check(name: str, options: Mapping[str, Scalar]) -> list[CheckResult]:
     """
     try:
         built, again = registry.build(name, options), registry.build(name, options)
-    except VideoJudgeError as error:
-        return [CheckResult("builds", False, str(error))]
+    except FAULTS as error:
+        return [CheckResult("builds", False, _words(error))]
     try:
         return [
             CheckResult("builds", True, type(built.judge).__name__),
             _refuses_unknown_options(name, options),
             _settings_are_scalars(built),
-            *_behaviour(built.judge, again.judge),
+            *_behaviour(built, again),
         ]
     finally:
         built.judge.close()
         again.judge.close()
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, VideoJudgeError) else f"{type(error).__name__}: {error}"
 
 
 def _refuses_unknown_options(name: str, options: Mapping[str, Scalar]) -> CheckResult:
@@ -79,58 +89,100 @@ def _refuses_unknown_options(name: str, options: Mapping[str, Scalar]) -> CheckR
 
 def _settings_are_scalars(built: registry.BuiltJudge) -> CheckResult:
     what = "signature holds plain values"
-    for key, value in built.signature().items():
+    try:
+        signature = built.signature()
+    except FAULTS as error:
+        return CheckResult(what, False, _words(error))
+    for key, value in signature.items():
         infinite = isinstance(value, float) and not math.isfinite(value)
         if infinite or not isinstance(value, (str, int, float, type(None))):
             return CheckResult(
                 what, False, f"{key!r} is {value!r}; text, finite number, bool or None is allowed"
             )
-    return CheckResult(what, True, f"{len(built.signature())} entries")
+    return CheckResult(what, True, f"{len(signature)} entries")
 
 
-def _behaviour(judge: Judge, again: Judge) -> list[CheckResult]:
+def _behaviour(built: registry.BuiltJudge, again: registry.BuiltJudge) -> list[CheckResult]:
+    judge = built.judge
     if "video" in judge.requires:
         return [CheckResult("judges", True, "skipped: it requires video, and the check has none")]
     items = [item for item in _items() + _pairs() if _ability(item) in judge.abilities]
+    first, same = _Watched(judge, items), _Watched(again.judge, items)
     try:
-        first = _ask(judge, items)
-        same = _ask(again, items)
-        reverse = _ask(again, items[::-1], fit=False)
-    except (VideoJudgeError, ValueError, NotImplementedError) as error:
+        answers, others = first.answers(items), same.answers(items)
+        reverse = same.answers(items[::-1])
+    except VideoJudgeError as error:  # it says that no item can be judged
         return [CheckResult("judges", False, f"{type(error).__name__}: {error}")]
-    answered = _each_answered_once(items, first)
-    if not answered.passed:
-        return [answered]
     return [
-        answered,
-        _verdicts_are_valid(judge, items, first),
-        _verdicts_agree("two instances agree", first, same),
-        _verdicts_agree("the order of the items changes nothing", same, reverse),
-        _survives_json(first),
-        _swap_names_the_same_response(judge, items, first),
+        *_raises_nothing(answers),
+        _each_answered_once(items, answers, first.counts),
+        _verdicts_are_valid(judge, items, answers),
+        _verdicts_agree("two instances agree", answers, others),
+        _verdicts_agree("the order of the items changes nothing", others, reverse),
+        _survives_json(answers),
+        _swap_names_the_same_response(judge, items, answers),
     ]
 
 
-def _ask(judge: Judge, items: Sequence[AnyItem], *, fit: bool = True) -> list[Judgement]:
-    if fit:
-        judge.fit(items)
-        if judge.fits_on_dev:
-            judge.fit_dev([(item, _GOLD[item.id]) for item in items if isinstance(item, Item)])
-    return list(judge.judge(iter(items)))
+class _Watched(Judge):
+    """A judge that is fitted before its first item and whose answers are counted."""
+
+    def __init__(self, judge: Judge, items: Sequence[AnyItem]) -> None:
+        self._judge, self._to_fit = judge, items
+        self.counts: Counter[str] = Counter()
+
+    def answers(self, items: Sequence[AnyItem]) -> list[Judgement]:
+        """Return one answer per item, as a run gets them: also where the judge raises."""
+        self.counts.clear()
+        return list(answers_of(registry.BuiltJudge("", self, {}), items))
+
+    def judge(self, items: Iterable[AnyItem]) -> Iterator[Judgement]:
+        """Yield the answers of the judge."""
+        if self._to_fit:
+            self._judge.fit(self._to_fit)
+            if self._judge.fits_on_dev:
+                rated = [item for item in self._to_fit if isinstance(item, Item)]
+                self._judge.fit_dev([(item, _GOLD[item.id]) for item in rated])
+            self._to_fit = ()
+        for judgement in self._judge.judge(items):
+            self.counts[judgement.item_id] += 1
+            yield judgement
 
 
-def _each_answered_once(items: Sequence[AnyItem], answers: Sequence[Judgement]) -> CheckResult:
-    what = "every item is answered once"
-    counts = Counter(answer.item_id for answer in answers)
+def _raised(answers: Sequence[Judgement]) -> dict[str, str]:
+    """Return the exceptions of the judge by item id."""
+    reasons = {a.item_id: a.verdict.reason for a in answers if isinstance(a.verdict, Unparsed)}
+    return {
+        item_id: reason.removeprefix(f"{FAILED}: ")
+        for item_id, reason in reasons.items()
+        if reason.startswith(FAILED) and reason != NO_VERDICT
+    }
+
+
+def _raises_nothing(answers: Sequence[Judgement]) -> list[CheckResult]:
+    """Return a failed check where the judge raised, no check where it did not."""
+    raised = _raised(answers)
+    return [
+        CheckResult("judges", False, f"{item_id!r}: {words}; {len(raised)} of {len(answers)} fail")
+        for item_id, words in list(raised.items())[:1]
+    ]
+
+
+def _each_answered_once(
+    items: Sequence[AnyItem], answers: Sequence[Judgement], counts: Mapping[str, int]
+) -> CheckResult:
+    what, raised = "every item is answered once", _raised(answers)
     for item in items:
-        if counts[item.id] != 1:
-            return CheckResult(what, False, f"{item.id!r} was answered {counts[item.id]} times")
+        times = counts.get(item.id, 0)
+        if times != 1 and item.id not in raised:
+            return CheckResult(what, False, f"{item.id!r} was answered {times} times")
     extra = counts.keys() - {item.id for item in items}
     if extra:
         return CheckResult(what, False, f"nobody asked for {sorted(extra)[0]!r}")
-    unparsed = [a.verdict.reason for a in answers if isinstance(a.verdict, Unparsed)]
+    given = [answer.verdict for answer in answers if answer.item_id not in raised]
+    unparsed = [verdict.reason for verdict in given if isinstance(verdict, Unparsed)]
     rest = f", {len(unparsed)} of them Unparsed: {unparsed[0]}" if unparsed else ""
-    return CheckResult(what, True, f"{len(answers)} verdicts{rest}")
+    return CheckResult(what, True, f"{len(given)} verdicts{rest}")
 
 
 def _verdicts_are_valid(
@@ -162,7 +214,7 @@ def _survives_json(answers: Sequence[Judgement]) -> CheckResult:
     for answer in answers:
         try:
             back = Judgement.from_json(json.loads(json.dumps(answer.to_json())))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             return CheckResult(what, False, f"{answer.item_id!r}: {error}")
         if back != answer:
             return CheckResult(what, False, f"{answer.item_id!r}: {answer} came back as {back}")

@@ -54,16 +54,7 @@ class ItemParity:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two judges.
-
-    Attributes:
-        name: for tables.
-        signature: how it judges.
-        references: that it was shown.
-        judgements: by item id.
-        records: by prompt id; empty for a judge that asks no model.
-        is_on_scale: its scores are ratings on a scale.
-    """
+    """One of the two judges."""
 
     name: str
     signature: Mapping[str, Scalar]
@@ -75,14 +66,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Parity:
-    """Two judges on the same items.
-
-    Attributes:
-        gold_set: name of the set.
-        a: the first judge.
-        b: the second.
-        items: in the order of the set.
-    """
+    """Two judges on the same items."""
 
     gold_set: str
     a: Side
@@ -137,7 +121,8 @@ class Parity:
         if far:
             worst = max(far, key=lambda item: item.difference or 0.0)
             found.append(
-                f"{len(far)} of {count} scores differ, by up to {worst.difference:.3g} ({worst.id})"
+                f"{len(far)} of {count} scores differ too much, by up to {worst.difference:.3g} "
+                f"({worst.id})"
             )
         if len(one_sided) > len(failed):
             found.append(f"{len(one_sided)} of {count} items have a verdict from one judge alone")
@@ -234,7 +219,6 @@ def _names(specs: Sequence[tuple[str, Mapping[str, Scalar]]]) -> list[str]:
 
 
 def _prompts(a: Side, b: Side) -> dict[str, list[PromptParity]]:
-    """Return by item id the prompts that both judges sent."""
     found: dict[str, list[PromptParity]] = {}
     for prompt_id in a.records:
         if prompt_id in b.records:

@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
-from videojudge_bench.analysis.parity import Parity, Side
+from videojudge_bench.analysis.parity import SCORE_TOLERANCE, Parity, Side
 from videojudge_bench.analysis.prompt_difference import NEAR_TIE
 from videojudge_bench.verdicts import Preference, Rating, Unparsed, Verdict
 
 Row = tuple[str, ...]
 
-ITEM_HEAD = ("item", "A", "B", "score apart", "tokens", "reply of A", "reply of B", "prompts")
+ITEM_HEAD = (
+    *("item", "verdict of A", "verdict of B", "difference", "prompt tokens, A / B"),
+    *("reply of A", "reply of B", "where the prompts first differ"),
+)
+
+NOTES = (
+    (
+        "Same verdicts: every reply is equal or parts at a near-tie, and every score is within "
+        f"{SCORE_TOLERANCE:g}."
+    ),
+    (
+        "A near-tie: where two replies part, both judges hold the two best tokens for equally "
+        f"likely (within {NEAR_TIE:g} in log-probability), so that rounding decides."
+    ),
+    (
+        "Prompts are compared as far as engines show them: a model in process and a vLLM show "
+        "every token, other servers only how many there are, and no server its positions (M-RoPE)."
+    ),
+)
 
 SAME = "same verdicts: the two may share a leaderboard row"
 DIFFERENT = "different verdicts"
@@ -33,7 +51,9 @@ def facts(parity: Parity) -> list[Row]:
     ]
     rows = [row for row in rows if set(row[1:]) != {_UNKNOWN}]
     settings = parity.settings().items()
-    return rows + [(name, *("" if v is None else str(v) for v in pair)) for name, pair in settings]
+    return rows + [
+        (f"setting {name}", *("" if v is None else str(v) for v in pair)) for name, pair in settings
+    ]
 
 
 def findings(parity: Parity) -> list[Row]:
@@ -108,7 +128,7 @@ def _prompts(parity: Parity) -> str:
     counted = [prompt for prompt in prompts if all(prompt.tokens)]
     if known:
         same = sum(not prompt.difference for prompt in known)
-        return f"{same} of {len(known)} are the same, token by token"
+        return f"{same} of {len(known)} are the same: tokens, video, and positions where shown"
     if counted:
         same = sum(a == b for a, b in (prompt.tokens for prompt in counted))
         return f"{same} of {len(counted)} have as many tokens; an engine does not show which"

@@ -37,7 +37,7 @@ class _Side(BaseModel):
 
 
 class SheetKey(BaseModel):
-    """Which rubric of a sheet is whose: what `key.json` holds.
+    """Origin of each rubric of a sheet: the contents of `key.json`.
 
     Attributes:
         a: the first file of rubrics, by name and the first 12 digits of its hash.
@@ -77,7 +77,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Answers:
-    """What people said of two sets of rubrics.
+    """Annotators' verdicts on two sets of rubrics.
 
     Attributes:
         wins: rows in which the rubric of A is better.
@@ -98,6 +98,19 @@ class Answers:
     low: float
     high: float
     p_value: float | None
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the counts as rows of text."""
+        p_value = "undefined (only ties)" if self.p_value is None else f"{self.p_value:.4f}"
+        texts = {
+            "A is better": str(self.wins),
+            "tie": str(self.ties),
+            "B is better": str(self.losses),
+            "no answer": str(self.n_empty),
+            "prefer A, ties half": f"{self.share:.3f} [{self.low:.3f}, {self.high:.3f}]",
+            "p, sign test": p_value,
+        }
+        return [{"rows": name, "": text} for name, text in texts.items()]
 
 
 def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:

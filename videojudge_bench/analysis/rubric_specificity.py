@@ -31,12 +31,7 @@ _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 @dataclass(frozen=True)
 class Extracted:
-    """The rubrics that a judge wrote.
-
-    Attributes:
-        rows: one for each instruction that has one, by video and instruction.
-        n_without: instructions without a reply that holds a complete rubric.
-    """
+    """The rubrics that a judge wrote."""
 
     rows: tuple[RubricRow, ...]
     n_without: int
@@ -44,7 +39,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Specificity:
-    """How well rubrics find the instruction that they were written for.
+    """Accuracy with which rubrics find the instruction that they were written for.
 
     Attributes:
         accuracy: share that ranks its own instance first; n candidates that tie share the credit.
@@ -64,9 +59,29 @@ class Specificity:
     n_tied: int
     n_unknown: int
 
+    def rows(self) -> list[dict[str, str | float]]:
+        """Return a row for each measure, beside what chance gives."""
+        accuracy = {**self.accuracy.cells(), "chance": self.chance_accuracy}
+        rank = {**self.mrr.cells(), "chance": self.chance_mrr}
+        return [
+            {"specificity": "accuracy at 1", **accuracy},
+            {"specificity": "mean reciprocal rank", **rank},
+        ]
+
+    def notes(self, asked: int) -> list[str]:
+        """Return what to know of the numbers, where `asked` candidates were asked for."""
+        notes = [f"{self.n} rubrics on {self.n_videos} videos, each among {self.among}"]
+        if self.among < asked:
+            notes.append(f"among {self.among}, not {asked}: the set has no more videos")
+        if self.n_tied:
+            notes.append(f"{self.n_tied} rubrics tie with another candidate; ties share the credit")
+        if self.n_unknown:
+            notes.append(f"{self.n_unknown} rubrics left out: the set lacks their instructions")
+        return notes
+
     @property
     def chance_accuracy(self) -> float:
-        """What a rubric that says nothing of its instance reaches: 1/n."""
+        """Chance level of a rubric that says nothing of its instance: 1/n."""
         return 1 / self.among
 
     @property
@@ -144,7 +159,7 @@ def specificity(
     if not known:
         raise ConfigError(
             f"none of the {len(book.groups)} rubrics of {book.path} is about an instruction of "
-            f"{gold_set.info.task}; give the set that they were written for by --set"
+            f"{gold_set.info.task}; give the set that they were written for by --gold-set"
         )
     if among < 2:
         raise ConfigError(f"among={among}: a rubric's own instance and others are at least 2")
@@ -187,7 +202,6 @@ def _mean_reciprocal(rank: int, tied: int) -> float:
 
 
 def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
-    """The text of each instance, by video and instruction."""
     examples: dict[Group, list[Example]] = {}
     for example in gold_set.examples:
         examples.setdefault(example.item.group, []).append(example)

@@ -1,4 +1,4 @@
-"""Does a judge heed its rubric? What changes in its verdicts under that of another instruction."""
+"""Rubric swap: changes of a judge's verdicts under the rubric of another instruction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIRST_SHARE = {FIRST: 1.0, TIE: 0.5, SECOND: 0.0}
 
 @dataclass(frozen=True)
 class SwapEffect:
-    """What another instruction's rubric changes in a judge's verdicts.
+    """Changes of a judge's verdicts under another instruction's rubric.
 
     Attributes:
         changes: by name; changes are verdict under the swapped rubric minus verdict under its own.
@@ -49,6 +49,18 @@ class SwapEffect:
     n: int
     n_judged: int
     n_videos: int
+
+    def rows(self) -> list[dict[str, str | float]]:
+        """Return a row for each change, then the statistic with both kinds of rubrics."""
+        measured = {
+            **self.changes,
+            f"{self.statistic}, own rubrics": self.own,
+            f"{self.statistic}, swapped rubrics": self.swapped,
+        }
+        return [
+            {"own against swapped rubrics": name, **metric.cells()}
+            for name, metric in measured.items()
+        ]
 
 
 def swap_effect(run: FoundRun, swapped: FoundRun, resampling: Resampling) -> SwapEffect:

@@ -31,7 +31,7 @@ Settings = Mapping[str, Scalar]
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep is asked to do.
+    """Options of a sweep.
 
     Attributes:
         judge: a name or `module:Class`.
@@ -52,13 +52,7 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep, checked and ready.
-
-    Attributes:
-        settings: what varies, with this run's values.
-        run: the judge on the set.
-        item_ids: what it will be asked.
-    """
+    """One run of a sweep, checked and ready."""
 
     settings: Settings
     run: Run
@@ -71,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class SweepRow:
-    """What one run gave.
+    """Result of one run.
 
     Attributes:
         cell: the run.
@@ -90,7 +84,7 @@ class SweepRow:
 
     @property
     def info(self) -> GoldSetInfo:
-        """What is known of the gold set."""
+        """Facts about the gold set."""
         return self.cell.run.gold_set.info
 
     def to_json(self) -> dict[str, Json]:
@@ -164,11 +158,6 @@ def run_sweep(
     """Judge, and return a row for each run, in the order of `cells`.
 
     A run that fails becomes a row that says why; the others go on.
-
-    Args:
-        cells: from `prepare`.
-        resamples: of videos, for the 95 % intervals.
-        told: called with each row as soon as it is there.
     """
     judges = {id(cell.run.built): cell.run.built for cell in cells}
     rows: dict[int, SweepRow] = {}
@@ -201,7 +190,7 @@ def _check(plan: SweepPlan) -> None:
     if REFERENCES in plan.options:
         raise ConfigError("references is no option of a judge here; give --references N")
     if len(set(plan.sets)) < len(plan.sets):
-        raise ConfigError(f"--set {','.join(plan.sets)}: a set is named twice")
+        raise ConfigError(f"--gold-set {','.join(plan.sets)}: a set is named twice")
     given = [name for name in (*plan.options, *plan.vary) if name != REFERENCES]
     registry.check_options(
         plan.judge, given, engine=plan.options.get("engine"), also_allowed=[REFERENCES]

@@ -1,4 +1,4 @@
-"""What judging will ask a model for, before any call is made."""
+"""Estimate of the calls of judging, before any is made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a prompted judge will ask its model for.
+    """Estimate of a prompted judge's calls.
 
     Attributes:
         calls: replies that are asked for.
@@ -45,10 +45,6 @@ def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None
     """Return what a judge will ask for; None for one that asks no model.
 
     Prompts are made for up to 200 groups, spread evenly, and counted.
-
-    Args:
-        built: the judge.
-        items: that it will be asked about, the items of a group one after another.
     """
     judge = built.judge
     if not isinstance(judge, PromptedJudge) or not items:
@@ -60,7 +56,7 @@ def estimate(built: BuiltJudge, items: Sequence[Item | Pair]) -> Estimate | None
     engine, judge.engine = judge.engine, counting
     try:
         for group in some:
-            asyncio.run(judge.ask(group))
+            asyncio.run(judge.ask(group, _ignore))
     finally:
         judge.engine = engine
     share = len(items) / sum(len(group) for group in some)
@@ -81,6 +77,10 @@ def _estimate(counted: CountingEngine, options: Mapping[str, Scalar], share: flo
     if price_in is not None and price_out is not None:
         cost = ((text + seen) * price_in + replies * price_out) / PRICES_ARE_FOR
     return Estimate(round(counted.calls * share), round(text), round(seen), round(replies), cost)
+
+
+async def _ignore(_: object) -> None:
+    """Take an answer that nobody reads: the engine has counted the question."""
 
 
 def _number(value: Scalar) -> float | None:

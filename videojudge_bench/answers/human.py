@@ -20,7 +20,7 @@ _RULE = "an answer has one line with the ratings of all its raters; remove one"
 
 
 class HumanRow(BaseModel):
-    """What people said of one answer, named by its id or by all of its content.
+    """Human ratings of one answer, named by its id or by all of its content.
 
     What else a row of answers has may stay in it: it is not looked at.
     """
@@ -53,7 +53,7 @@ class HumanRow(BaseModel):
 
     @property
     def name(self) -> tuple[str | None, ...]:
-        """What no other row may have."""
+        """Key that must be unique among rows."""
         return (self.id,) if self.id is not None else (*(self.content or ()), self.system)
 
 
@@ -69,11 +69,6 @@ def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRa
     """Return the ratings in a JSON Lines file that are about the given answers.
 
     A row without `system` is about that answer of every system: it is the same text.
-
-    Args:
-        path: of the file.
-        units: the answers.
-        scale: of the ratings.
 
     Raises:
         ConfigError: no such file, or the units are pairs.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgingOptions:
-    """How answers are judged.
+    """Options for judging answers.
 
     Attributes:
         versus: a system that all others are compared with, or `all`; None rates single answers.
@@ -60,14 +60,6 @@ class Judged:
     """Answers with what was decided of them.
 
     `print` it for the tables.
-
-    Attributes:
-        judge: its name.
-        answers: the file's name.
-        scale: of the judge's scores; "" when they only rank.
-        units: in the order of the answers.
-        judgements: by item id; of a run that was interrupted, not all.
-        human: ratings of some of the answers, where given.
     """
 
     judge: str
@@ -85,12 +77,12 @@ class Judged:
 
     @property
     def usage(self) -> Usage:
-        """What all judgements cost, those from the journal too."""
+        """Usage of all judgements, those from the journal too."""
         return sum((judgement.usage for judgement in self.judgements.values()), Usage())
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Why units have no verdict, and how many for each reason, the most frequent first."""
+        """Reasons that units have no verdict, with counts, the most frequent first."""
         verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
         reasons = Counter(v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
         return dict(reasons.most_common())
@@ -150,17 +142,6 @@ class Judged:
 class Judging:
     """A judge and answers, checked and ready.
 
-    Args:
-        source: a JSON Lines file, or a list of its objects.
-        judge: `NAME[,option=value…]`, as in `--model_args judge=NAME,option=value`.
-        options: how.
-
-    Attributes:
-        answers: as they were read.
-        units: what is judged, cut to the limit.
-        run: the judge on all of them.
-        human: ratings of some of the answers, where given.
-
     Raises:
         UnknownNameError: no such judge, or no such system.
         ConfigError: options that cannot work, or a judge that does not suit the answers.
@@ -190,7 +171,7 @@ class Judging:
 
     @property
     def item_ids(self) -> list[str]:
-        """What the judge is asked, the journal aside; a pair in both orders."""
+        """Ids of the items that the judge is asked, the journal aside; a pair in both orders."""
         return [item_id for unit in self.units for item_id in unit.item_ids]
 
     @property

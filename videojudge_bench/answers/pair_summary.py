@@ -1,4 +1,4 @@
-"""What the verdicts on pairs say: who wins against whom, and whether the order decided it."""
+"""Summary of verdicts on pairs: win rates, ties and order consistency."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videojudge_bench.metrics.asked import is_missing_video
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, codes, means
 from videojudge_bench.metrics.card import Metric, coverage, measure
 from videojudge_bench.metrics.compare import holm
-from videojudge_bench.metrics.pairs import pair_scores
+from videojudge_bench.metrics.units import pair_scores
 from videojudge_bench.verdicts import Judgement, Preference, Verdict
 
 WIN, CONSISTENT, FIRST_RATE = "accuracy", "order_consistency", "first_position_rate"
@@ -58,12 +58,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """What pairs got.
-
-    Attributes:
-        duels: of every two systems that met.
-        overall: win rate of each system over all its pairs, best first; empty for one duel.
-    """
+    """Results of pairs."""
 
     duels: tuple[Duel, ...]
     overall: Mapping[str, Metric]

@@ -43,7 +43,7 @@ class Rated:
 
     @property
     def is_rated(self) -> Bools:
-        """Which answers people have rated."""
+        """Selection of the answers with human ratings."""
         return ~np.isnan(self.human)
 
     def sums(self, n_clusters: int) -> Floats:

@@ -65,12 +65,12 @@ class AnswerRow(schema.BaseRow):
 
     @property
     def is_pair(self) -> bool:
-        """Whether it holds two answers."""
+        """True if the row holds two answers."""
         return self.response is None
 
     @property
     def systems(self) -> tuple[str | None, ...]:
-        """Who gave each of `texts`."""
+        """System of each of `texts`."""
         return (self.system_a, self.system_b) if self.is_pair else (self.system,)
 
     def _judged(self) -> list[str]:
@@ -79,7 +79,7 @@ class AnswerRow(schema.BaseRow):
 
 @dataclass(frozen=True)
 class Answers:
-    """What a user wants to have judged.
+    """Answers to be judged.
 
     Attributes:
         name: of the file.
@@ -93,7 +93,7 @@ class Answers:
 
     @property
     def are_pairs(self) -> bool:
-        """Whether every row holds two answers."""
+        """True if every row holds two answers."""
         return self.rows[0].is_pair
 
     @property
@@ -104,7 +104,7 @@ class Answers:
 
     @property
     def folder(self) -> Path | None:
-        """Where the files that rows name in `video` lie, unless a folder is given."""
+        """Folder of the files that rows name in `video`, unless a folder is given."""
         named = any(row.video for row in self.rows)
         return self.path.parent if named and self.path is not None else None
 
@@ -131,12 +131,12 @@ class Unit:
 
     @property
     def item(self) -> Item | Pair:
-        """What is judged; of a pair in the order a, b."""
+        """Item that is judged; of a pair in the order a, b."""
         return self.examples[0].item
 
     @property
     def item_ids(self) -> tuple[str, ...]:
-        """What the judge is to be asked."""
+        """Ids of the items that the judge is to be asked."""
         asked = not self.refused and not self.identical
         return tuple(example.item.id for example in self.examples) if asked else ()
 
@@ -267,7 +267,7 @@ def _as_text(name: str, cell: object) -> object:
 
 
 def _problem_of(row: AnswerRow) -> str:
-    """What is wrong with a row in itself, "" when nothing is."""
+    """Return the problem of a row in itself; "" without one."""
     pair = (row.response_a, row.response_b)
     if not row.video_id and not row.video:
         return "which video? Give video_id, or in video the path of its file"

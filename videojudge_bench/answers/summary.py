@@ -1,4 +1,4 @@
-"""What the verdicts say of each system: means, intervals by video, paired tests."""
+"""Summary of verdicts by system: means, intervals by video, paired tests."""
 
 from __future__ import annotations
 
@@ -101,12 +101,7 @@ class SystemDifference:
 
 @dataclass(frozen=True)
 class Summary:
-    """What single answers got.
-
-    Attributes:
-        systems: in the order of their first answer.
-        differences: of every two of them.
-    """
+    """Results of single answers."""
 
     systems: tuple[SystemScore, ...]
     differences: tuple[SystemDifference, ...]
@@ -179,15 +174,7 @@ def with_holm(found: Sequence[SystemDifference]) -> list[SystemDifference]:
 
 @dataclass(frozen=True)
 class _Table:
-    """Units with their verdicts as columns.
-
-    Attributes:
-        units: one a row.
-        verdicts: of the units.
-        scores: NaN where there is none.
-        human: NaN where nobody has rated.
-        clusters: the video of each unit, from 0.
-    """
+    """Units with their verdicts as columns."""
 
     units: Sequence[Unit]
     verdicts: Sequence[Verdict]

@@ -24,14 +24,7 @@ INTERVALS = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table.
-
-    Attributes:
-        title: what it shows.
-        head: names of the columns.
-        rows: cells.
-        notes: what a reader must know of it.
-    """
+    """One table."""
 
     title: str
     head: tuple[str, ...]
@@ -51,14 +44,7 @@ class Sheet:
 def sheets_of(
     summary: Summary | PairSummary, *, judge: str, answers: str, scale: str
 ) -> list[Sheet]:
-    """Return the tables of a summary.
-
-    Args:
-        summary: the numbers.
-        judge: its name.
-        answers: the file's name.
-        scale: of the scores; "" when they only rank.
-    """
+    """Return the tables of a summary."""
     if isinstance(summary, PairSummary):
         return _pair_sheets(summary, f"{judge} on {answers}: wins of A against B, not human wins")
     corrected = any(system.human is not None for system in summary.systems)

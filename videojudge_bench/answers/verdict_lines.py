@@ -71,7 +71,7 @@ def check_output(output: Path, answers: Path | None) -> None:
     """
     files.check_output(output)
     if answers is not None and output.resolve() == answers.resolve():
-        raise ConfigError(f"--output {output}: it is the file of answers; give another name")
+        raise ConfigError(f"--output {output}: expected a new file, got the file of answers")
 
 
 def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:

@@ -1,229 +1,212 @@
-"""The verbs `videojudge calibrate` and `videojudge sweep`."""
+"""The verbs `videojudge calibrate`, `videojudge sweep` and `videojudge parity`."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from videojudge_bench._util.files import check_output
-from videojudge_bench._util.options import options_of_words, without_secrets
-from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
-from videojudge_bench.cli._run_options import add_run_options, run_options
+from cyclopts import Parameter
+
+from videojudge_bench._util.command import Flag, opened_output
+from videojudge_bench._util.options import parse_judge
+from videojudge_bench._util.terminal import note, say, say_json, show, table, warn
+from videojudge_bench.cli._options import (
+    EXIT_FAILED,
+    GoldSetName,
+    Json,
+    JudgeText,
+    Output,
+    RunArguments,
+    read_references,
+)
 
 if TYPE_CHECKING:
     from videojudge_bench.analysis.calibration import Calibration
-    from videojudge_bench.analysis.sweep import Cell, SweepPlan, SweepRow
+    from videojudge_bench.analysis.sweep import SweepRow
     from videojudge_bench.metrics import Metric
 
-EXIT_FAILED = 1
 
-_CALIBRATE = """\
-Fits a map from a run's scores to gold ratings on the dev half of the videos, and shows the errors
-of raw and mapped scores on the test half, with 95 % intervals by resampling videos. Scores on no
-scale (ROUGE, a cosine) get one. Judge a whole rated set first; samples have no dev half:
+def calibrate(
+    run: Path,
+    /,
+    *,
+    method: Literal["isotonic", "affine"] = "isotonic",
+    output: Output | None = None,
+    json: Json = False,
+) -> None:
+    r"""Fit a judge's scores to the rating scale, on dev videos alone.
 
-  lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \\
-    --tasks videojudge_vatex
-  videojudge calibrate runs/vatex --output map.json"""
+    Fits a map from a run's scores to gold ratings on the dev half of the videos, and shows the
+    errors of raw and mapped scores on the test half, with 95 % intervals by resampling videos.
+    Scores on no scale (ROUGE, a cosine) get one. Judge a whole rated set first; samples have no dev
+    half:
 
-_SWEEP = """\
-Runs every combination of the values, each with a journal of its own: the same command goes on where
-it was stopped. All options and values are checked before the first run.
+      lmms_eval --model videojudge --model_args judge=rouge_l,journal=runs \
+        --tasks videojudge_vatex
+      videojudge calibrate runs/vatex --output map.json
 
-  videojudge sweep --judge qwen2_5_vl --set llava,vcg pretrained=DIR \\
-    --vary max_frames=30,60,120,180 --vary score=text,expected --output frames.csv
-  videojudge sweep --judge rouge_l --set vatex --vary references=1,3,9 --dry-run"""
-
-
-def add_measure(verbs: Verbs) -> None:
-    """Add `calibrate` and `sweep` to a parser's verbs."""
-    calibrate = add_verb(
-        verbs,
-        "calibrate",
-        _calibrate,
-        "fit a judge's scores to the rating scale, on dev videos alone",
-        _CALIBRATE,
-    )
-    calibrate.add_argument("run", type=Path, metavar="RUN", help="folder with one run's journal")
-    calibrate.add_argument(
-        "--method",
-        choices=("isotonic", "affine"),
-        default="isotonic",
-        help="any map that never falls, or a straight line clipped to the scale; "
-        "default: %(default)s",
-    )
-    calibrate.path("-o --output", "FILE", "write the map as JSON")
-    what = "run a judge under a grid of settings, and compare them in one table"
-    sweep = add_verb(verbs, "sweep", _sweep, what, _SWEEP)
-    sweep.add_argument("--judge", required=True, help="a name or module:Class")
-    sweep.add_argument("--set", required=True, metavar="NAME[,NAME]", help="gold sets")
-    sweep.add_argument(
-        "--vary",
-        action="append",
-        required=True,
-        metavar="option=value,value",
-        help="an option of the judge, or references; may be given several times",
-    )
-    add_run_options(sweep, references="0, 1, … or all, for every run")
-    sweep.number("--limit", "the first N items of every set")
-    sweep.path("-o --output", "FILE", "all numbers, as .csv or .json")
-    sweep.flag("--dry-run", "print the runs, and judge nothing")
-    sweep.words("option=value", "options of the judge that stay the same; write them together")
-
-
-def _calibrate(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.analysis.calibration import MEASURED, calibrate
+    Args:
+        run: folder with one run's journal
+        method: any map that never falls, or a straight line clipped to the scale
+        output: write the map as JSON; - for standard output
+    """
+    from videojudge_bench.analysis import calibration
     from videojudge_bench.leaderboard.opening import open_run
 
-    output: Path | None = arguments.output
-    if output is not None:
-        check_output(output)
-    run = open_run(arguments.run).found
-    found = calibrate(run, arguments.method)
-    table(
-        ("on test videos", "raw", "calibrated"),
-        [(key, _metric(found.raw[key]), _metric(found.calibrated[key])) for key in MEASURED],
-        title=_title_of(found),
-    )
-    say(_notes(found))
-    if output is not None:
-        found.write(output)
-        say([f"wrote {output}"])
-    return 0
+    with opened_output(output, ".json") as target:
+        fitted = calibration.calibrate(open_run(run).found, method)
+        if json:
+            say_json(fitted.measures())
+        else:
+            _print_calibration(fitted)
+        if target is not None:
+            fitted.write(target)
+            note(f"wrote {output}")
 
 
-def _title_of(found: Calibration) -> str:
-    run = found.run
-    shown = f"{run.references} reference{'' if run.references == 1 else 's'}"
-    return f"{run.name} on videojudge_{run.gold_set}, {shown}"
+def sweep(
+    *,
+    judge: JudgeText,
+    gold_set: GoldSetName,
+    vary: list[str],
+    run: RunArguments = RunArguments(),
+    limit: int | None = None,
+    output: Output | None = None,
+    dry_run: Flag = False,
+    json: Json = False,
+) -> int:
+    r"""Run a judge under a grid of settings, and compare them in one table.
+
+    Runs every combination of the values, each with a journal of its own: the same command resumes.
+    All options and values are checked before the first run.
+
+      videojudge sweep --judge qwen2_5_vl,pretrained=DIR --gold-set llava,vcg \
+        --vary max_frames=30,60,120,180 --vary score=text,expected -o frames.csv
+      videojudge sweep --judge rouge_l --gold-set vatex --vary references=1,3,9 \
+        --dry-run
+
+    Args:
+        gold_set: NAME[,NAME…]: the gold sets
+        vary: option=value,value: an option of the judge, or references; repeatable
+        limit: the first N items of every set
+        output: all numbers, as .csv or .json; - for CSV on standard output
+        dry_run: print the runs, and judge nothing
+    """
+    from videojudge_bench._util import tabular
+    from videojudge_bench.analysis import sweep as sweeping
+    from videojudge_bench.analysis import sweep_tables
+
+    name, options = parse_judge(judge)
+    sets = [part.strip() for part in gold_set.split(",")]
+    values = sweeping.read_vary(vary)
+    with opened_output(output, *tabular.OUTPUTS) as target:
+        plan = sweeping.SweepPlan(name, sets, values, options, run.options(), limit)
+        cells = sweeping.prepare(plan)
+        title = sweep_tables.title_of(plan)
+        if dry_run:
+            planned, calls = sweep_tables.plan_rows(cells)
+            show(planned, as_json=json, title=title)
+            if not json:
+                say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
+            return 0
+        rows = sweeping.run_sweep(cells, told=_warn_of)
+        if json:
+            say_json([row.to_json() for row in rows])
+        else:
+            show(sweep_tables.result_rows(rows), as_json=False, title=title)
+            note(
+                "Brackets hold 95 % intervals from resamples of videos.", "All numbers: -o FILE.csv"
+            )
+        if target is not None:
+            sweeping.write(rows, target)
+            note(f"wrote {output}")
+    return EXIT_FAILED if any(row.failed for row in rows) else 0
 
 
-def _notes(found: Calibration) -> list[str]:
+def parity(
+    judge_a: Annotated[str, Parameter(help="NAME[,option=value…]")],
+    judge_b: Annotated[str, Parameter(help="another one")],
+    /,
+    *,
+    gold_set: GoldSetName,
+    limit: int = 100,
+    videos: Path | None = None,
+    references: str | None = None,
+    output: Output | None = None,
+    json: Json = False,
+) -> int:
+    r"""Compare the verdicts of two judges, such as one model on two engines.
+
+    Before a server is trusted to run a judge that was measured in process, say. Shows tokens a
+    prompt, equal replies, how far scores are apart, and the first place where prompts or positions
+    differ.
+
+      videojudge parity videojudge,pretrained=DIR \
+        videojudge,pretrained=DIR,engine=openai,base_url=URL,model=NAME \
+        --gold-set llava --limit 30
+
+    "Same verdicts": every reply is equal or parts where two tokens are equally likely (0.01 in
+    log-probability), and every score is within 0.02. No journal is read or kept. Exit status: 0
+    same verdicts, 1 different verdicts, 2 used wrongly.
+
+    Args:
+        gold_set: the set whose items are judged
+        limit: the first N items
+        videos: folder with the video files
+        references: shown to both judges: 0, 1, … or all
+        output: write a page, .html; - for standard output
+    """
+    from videojudge_bench.analysis import parity_summary
+    from videojudge_bench.analysis.parity import compare_judges
+    from videojudge_bench.report import making, page
+    from videojudge_bench.run.runner import RunOptions
+
+    with opened_output(output, ".html") as target:
+        options = RunOptions(references=read_references(references), videos=videos)
+        both = compare_judges(judge_a, judge_b, gold_set, limit=limit, options=options)
+        facts, findings = parity_summary.facts(both), parity_summary.findings(both)
+        names = (both.a.name, both.b.name)
+        if json:
+            say_json(both.to_json())
+        else:
+            table(("", *(f"{k}: {name}" for k, name in zip("AB", names, strict=True))), facts)
+            say(f"{name}: {text}" for name, text in findings)
+        if target is not None:
+            rows = (parity_summary.ITEM_HEAD, parity_summary.item_rows(both))
+            content = making.parity_page(
+                both.gold_set, names, facts, findings, rows, notes=parity_summary.NOTES
+            )
+            page.write(content, target)
+    return 0 if both.is_same else EXIT_FAILED
+
+
+def _print_calibration(fitted: Calibration) -> None:
+    run = fitted.run
+    count = f"{run.references} reference{'' if run.references == 1 else 's'}"
+    rows = [
+        {"on test videos": key, "raw": _metric(raw), "calibrated": _metric(fitted.calibrated[key])}
+        for key, raw in fitted.raw.items()
+    ]
+    show(rows, as_json=False, title=f"{run.name} on videojudge_{run.gold_set}, {count}")
     dev, test = (
-        f"{len(part.examples)} items of {part.n_videos} videos" for part in (found.dev, found.test)
+        f"{len(part.examples)} items of {part.n_videos} videos"
+        for part in (fitted.dev, fitted.test)
     )
-    return [
-        f"{found.score_map}",
+    note(
+        f"{fitted.score_map}",
         f"Fitted on dev ({dev}), measured on test ({test}).",
         "Brackets hold 95 % intervals from resamples of videos.",
         "Rank statistics (tau, rho, pairwise accuracies) stay those of the raw scores.",
-    ]
+    )
 
 
 def _metric(metric: Metric) -> str:
     return f"{metric} (no interval: {metric.no_interval})" if metric.no_interval else str(metric)
 
 
-def _sweep(arguments: argparse.Namespace) -> int:
-    from videojudge_bench._util import tabular
-    from videojudge_bench.analysis import sweep
+def _warn_of(row: SweepRow) -> None:
+    """Warn at once of a run without numbers: the table comes at the end of hours."""
+    from videojudge_bench.analysis.sweep_tables import problem_of
 
-    output: Path | None = arguments.output
-    if output is not None:
-        check_output(output, *tabular.OUTPUTS)
-    plan = _plan(arguments)
-    cells = sweep.prepare(plan)
-    title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"
-    if plan.limit is not None:
-        title += f", the first {plan.limit} items of each set"
-    if arguments.dry_run:
-        _print_plan(cells, title)
-        return 0
-    rows = sweep.run_sweep(cells, told=_tell)
-    _print_rows(rows, title)
-    if output is not None:
-        sweep.write(rows, output)
-        say([f"wrote {output}"])
-    return EXIT_FAILED if any(row.failed for row in rows) else 0
-
-
-def _plan(arguments: argparse.Namespace) -> SweepPlan:
-    from videojudge_bench.analysis.sweep import SweepPlan, read_vary
-
-    return SweepPlan(
-        judge=arguments.judge,
-        sets=[name.strip() for name in arguments.set.split(",")],
-        vary=read_vary(arguments.vary),
-        options=options_of_words(arguments.options),
-        run=run_options(arguments),
-        limit=arguments.limit,
-    )
-
-
-def _print_plan(cells: Sequence[Cell], title: str) -> None:
-    waiting = [cell.waiting() for cell in cells]
-    table(
-        ("set", *cells[0].settings, "items", "judge calls", ""),
-        [
-            (
-                cell.run.gold_set.info.name,
-                *_values(cell),
-                str(len(cell.item_ids)),
-                str(calls),
-                f"not applicable: {cell.run.refusal}" if cell.run.refusal else "",
-            )
-            for cell, calls in zip(cells, waiting, strict=True)
-        ],
-        title=title,
-    )
-    say([f"{len(cells)} runs, {sum(waiting)} judge calls; what the journals have is not asked."])
-
-
-def _tell(row: SweepRow) -> None:
-    """Say at once why a run has no numbers: the table comes at the end of hours."""
     if row.problem:
-        settings = ",".join(f"{k}={v}" for k, v in without_secrets(row.cell.settings).items())
-        warn(f"{row.info.task}, {settings}: {row.problem}")
-
-
-def _print_rows(rows: Sequence[SweepRow], title: str) -> None:
-    costs = [_costs(row) for row in rows]
-    shown = [name for name in costs[0] if any(cost[name] for cost in costs)]
-    table(
-        ("set", *rows[0].cell.settings, "statistic", "value", "coverage", "n", *shown),
-        [
-            (row.info.name, *_values(row.cell), *_results(row), *(cost[name] for name in shown))
-            for row, cost in zip(rows, costs, strict=True)
-        ],
-        title=title,
-    )
-    say(["Brackets hold 95 % intervals from resamples of videos; all numbers: --output FILE.csv"])
-
-
-def _results(row: SweepRow) -> tuple[str, str, str, str]:
-    from videojudge_bench import metrics
-
-    key = metrics.primary_key(row.info)
-    if row.problem:
-        what = "failed" if row.failed else "not applicable"
-        return key, f"{what}: {row.problem.removeprefix('not applicable: ')}", "", ""
-    value, low, high, coverage = (
-        row.numbers[name] for name in (key, f"{key}_low", f"{key}_high", "coverage")
-    )
-    text = _three_places(value)
-    if isinstance(low, float) and isinstance(high, float):
-        text += f" [{low:.3f}, {high:.3f}]"
-    elif isinstance(value, float):
-        text += f" (interval {low})"
-    return key, text, _three_places(coverage), str(row.numbers["n"])
-
-
-def _costs(row: SweepRow) -> dict[str, str]:
-    """What a run cost, as text; empty where it is not known."""
-    used = row.usage
-    return {
-        "tokens in": str(used.input_tokens or ""),
-        "tokens out": str(used.output_tokens or ""),
-        "seconds": f"{used.seconds:.1f}" if used.seconds else "",
-        "cost": f"{used.cost:.4f}" if used.cost else "",
-    }
-
-
-def _values(cell: Cell) -> list[str]:
-    return [str(value) for value in without_secrets(cell.settings).values()]
-
-
-def _three_places(value: float | int | str | None) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+        warn(problem_of(row))

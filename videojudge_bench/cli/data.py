@@ -2,161 +2,159 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated, Literal
 
-from videojudge_bench._util.terminal import Verbs, add_group, add_verb, say, table
+from cyclopts import Parameter
 
-EXIT_FAILED = 1
+from videojudge_bench._util.command import Flag, new_app, opened_input
+from videojudge_bench._util.terminal import say, say_json, show
+from videojudge_bench.cli._options import EXIT_FAILED, GoldSetName, Json, Overwrite
+from videojudge_bench.errors import ConfigError
 
-_PREPARED = {
-    "llava": "VideoJudgeLLaVA, from a file in our schema (ratings)",
-    "vcg": "VideoJudgeVCG, from a file in our schema (ratings)",
-    "longvideobench": "from lvb_val.json",
-    "videoautoarena": "from videoautobench.latest.json",
-    "pairwise": "VideoJudge-Pairwise, from a file in our schema (pairs)",
-    "pairwise_h": "VideoJudge-Pairwise-H, from a file in our schema (pairs)",
-}
+app = new_app("data", "List, verify, prepare and add gold sets.")
 
-_ADD = """\
-Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one thing with gold:
-
-  ratings      {"video_id": "v", "instruction": "…", "response": "…", "ratings": [4, 5]}
-  options      {"video_id": "v", "instruction": "…", "options": ["…", "…"], "correct": 0}
-  preferences  {"video_id": "v", "instruction": "…", "response_a": "…", "response_b": "…",
-                "preferences": ["a", "tie"]}
-
-Optional in every row: id, video (path inside the folder of videos), references, description,
-subtitles, labels; in ratings also system (who answered)."""
+Released = Literal["llava", "longvideobench", "pairwise", "pairwise_h", "vcg", "videoautoarena"]
 
 
-def add_data(verbs: Verbs) -> None:
-    """Add `data` and its verbs to a parser's verbs."""
-    parts = add_group(
-        verbs,
-        "data",
-        "list, verify, prepare and add gold sets",
-        "Gold sets: what there is, what is on this machine, how to get the rest, and how to bring "
-        "your own.",
-    )
-    add_verb(parts, "list", _list, "list the gold sets", "")
-    verify = add_verb(parts, "verify", _verify, "count and hash a gold set, and compare", "")
-    verify.add_argument("name", nargs="?", help="a gold set; all of them by default")
-    ids = add_verb(
-        parts,
-        "ids",
-        _ids,
-        "print item ids beside the public keys of a set, as CSV",
-        "Joins your own scores to our item ids: the file that judge=precomputed reads has a column "
-        "`id`.",
-    )
-    ids.add_argument("name", help="a gold set")
-    _add_add(parts)
-    remove = add_verb(parts, "remove", _remove, "remove a set that was added or prepared", "")
-    remove.add_argument("name", help="the set; its videos stay where they are")
-    _add_prepare(parts)
+@app.command(name="list")
+def list_sets(*, json: Json = False) -> None:
+    """List the gold sets, and how to get those that are not here."""
+    from videojudge_bench.goldsets import verify
+
+    show(verify.list_sets(), as_json=json)
 
 
-def _add_add(parts: Verbs) -> None:
-    add = add_verb(
-        parts, "add", _add, "make a task of your own ratings, options or preferences", _ADD
-    )
-    add.add_argument("file", type=Path, metavar="FILE", help="JSON Lines; .gz is read too")
-    add.add_argument("--name", required=True, help="of the set; the task is videojudge_NAME")
-    add.path("--videos", "DIR", "folder of the videos")
-    add.add_argument(
-        "--scale",
-        default="1-5",
-        metavar="LOW-HIGH",
-        help="of the ratings; default: %(default)s. Below 0 with an equals sign: --scale=-2-2",
-    )
-    add.add_argument(
-        "--kind",
-        choices=("human", "model", "constructed", "options"),
-        help="where the gold comes from; default: human, and options for options. Judges are not "
-        "ranked by labels of a model",
-    )
-    add.add_argument("--title", help="one line for tables; default: the file's name")
-    add.add_argument("--licence", default="not stated", help="of the data; default: %(default)s")
-    add.flag("--replace", "replace a set of that name")
+@app.command(name="verify")
+def verify_sets(name: GoldSetName | None = None, /, *, json: Json = False) -> int:
+    """Count and hash a gold set, and compare with its release.
 
+    Exit status: 0 as released, 1 one of all is broken, 2 used wrongly or broken.
 
-def _add_prepare(parts: Verbs) -> None:
-    prepare = parts.add_parser(
-        "prepare",
-        help="make a set of ours from its public release",
-        description="The task then serves the full set in the place of the sample.",
-    )
-    sets = prepare.add_subparsers(title="gold sets", required=True, metavar="SET")
-    for name, what in _PREPARED.items():
-        one = add_verb(sets, name, _prepare, what, "")
-        one.path("--release", "FILE", "its file", required=True)
-        one.path("--videos", "DIR", "folder of the videos")
-        one.set_defaults(name=name, subtitles=None)
-        if name == "longvideobench":
-            group = one.add_mutually_exclusive_group(required=True)
-            group.add_argument(
-                "--subtitles", type=Path, metavar="DIR", help="folder of the subtitle files"
-            )
-            group.add_argument(
-                "--no-subtitles",
-                action="store_true",
-                help="leave them out, though a third of the questions quote them",
-            )
+    Args:
+        name: a gold set; default: all of them
+    """
+    from videojudge_bench.goldsets import verify
 
-
-def _list(_: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.verify import list_sets
-
-    rows = list_sets()
-    table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-    return 0
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.verify import verify, verify_all
-
-    if arguments.name:
-        say(verify(arguments.name))
-        return 0
-    lines, broken = verify_all()
-    say(lines)
+    lines, broken = verify.verify_all() if name is None else (verify.verify(name), False)
+    if json:
+        say_json({"broken": broken, "findings": lines})
+    else:
+        say(lines)
     return EXIT_FAILED if broken else 0
 
 
-def _ids(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.verify import ids
+@app.command
+def ids(name: GoldSetName, /) -> None:
+    """Print item ids beside the public keys of a set, as CSV.
 
-    say(ids(arguments.name))
-    return 0
+    Joins your own scores to our item ids: the file that judge=precomputed reads has a column `id`.
 
+    Args:
+        name: a gold set
+    """
+    from videojudge_bench.goldsets import verify
 
-def _add(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.adding import Request, add, read_scale
-
-    request = Request(
-        file=arguments.file,
-        name=arguments.name,
-        videos=arguments.videos,
-        scale=read_scale(arguments.scale),
-        kind=arguments.kind,
-        title=arguments.title,
-        licence=arguments.licence,
-        replace=arguments.replace,
-    )
-    say(add(request).lines())
-    return 0
+    say(verify.ids(name))
 
 
-def _remove(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.goldsets.adding import remove
+@app.command
+def add(
+    file: Path,
+    /,
+    *,
+    name: str,
+    videos: Path | None = None,
+    scale: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1-5",
+    kind: Literal["human", "model", "constructed", "options"] | None = None,
+    title: str | None = None,
+    licence: str = "not stated",
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a task of your own ratings, options or preferences.
 
-    say([remove(arguments.name)])
-    return 0
+    Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one thing with gold:
+
+      ratings      {"video_id": "v", "instruction": "…", "response": "…",
+                    "ratings": [4, 5]}
+      options      {"video_id": "v", "instruction": "…", "options": ["…", "…"],
+                    "correct": 0}
+      preferences  {"video_id": "v", "instruction": "…", "response_a": "…",
+                    "response_b": "…", "preferences": ["a", "tie"]}
+
+    Optional in every row: id, video (path inside the folder of videos), references, description,
+    subtitles, labels; in ratings also system (who answered).
+
+    Args:
+        file: JSON Lines, .jsonl.gz, or - for standard input
+        name: of the set; the task is videojudge_NAME
+        videos: folder of the videos
+        scale: LOW-HIGH of the ratings
+        kind: where the gold comes from; default: human, and options for options. Judges are not
+            ranked by labels of a model
+        title: one line for tables; default: the file's name
+        licence: of the data
+    """
+    from videojudge_bench.goldsets import adding
+
+    with opened_input(file) as source:
+        request = adding.Request(
+            file=source,
+            name=name,
+            videos=videos,
+            scale=adding.read_scale(scale),
+            kind=kind,
+            title=title,
+            licence=licence,
+            overwrite=overwrite,
+        )
+        say(adding.add(request).lines())
 
 
-def _prepare(arguments: argparse.Namespace) -> int:
+@app.command
+def remove(name: GoldSetName, /) -> None:
+    """Remove a set that was added or prepared.
+
+    Args:
+        name: the set; its videos stay where they are
+    """
+    from videojudge_bench.goldsets import adding
+
+    say([adding.remove(name)])
+
+
+@app.command
+def prepare(
+    name: Released,
+    /,
+    *,
+    release: Path,
+    videos: Path | None = None,
+    subtitles: Path | None = None,
+    no_subtitles: Flag = False,
+) -> None:
+    """Make one of our sets from its public release.
+
+    The task then serves the full set in the place of the sample.
+
+      llava, vcg            VideoJudgeLLaVA and VCG: a file in our schema (ratings)
+      pairwise, pairwise_h  VideoJudge-Pairwise(-H): a file in our schema (pairs)
+      longvideobench        lvb_val.json
+      videoautoarena        videoautobench.latest.json
+
+    Args:
+        name: the set
+        release: its file
+        videos: folder of the videos
+        subtitles: of longvideobench: folder of the subtitle files
+        no_subtitles: of longvideobench: leave them out, though a third of the questions quote them
+    """
     from videojudge_bench.goldsets.verify import prepare_released
 
-    say(prepare_released(arguments.name, arguments.release, arguments.videos, arguments.subtitles))
-    return 0
+    is_long = name == "longvideobench"
+    if (subtitles is not None) + no_subtitles != is_long:
+        wanted = (
+            "one of --subtitles DIR and --no-subtitles" if is_long else "no option of subtitles"
+        )
+        raise ConfigError(f"data prepare {name}: expected {wanted}")
+    say(prepare_released(name, release, videos, subtitles))

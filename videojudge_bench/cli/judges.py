@@ -1,74 +1,83 @@
-"""The verb `videojudge judges`."""
+"""The verbs of `videojudge judges`."""
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
 
 from videojudge_bench import registry
-from videojudge_bench._util.options import options_of_words
-from videojudge_bench._util.terminal import Verbs, add_verb, say, table
+from videojudge_bench._util.command import Flag, new_app
+from videojudge_bench._util.options import parse_judge
+from videojudge_bench._util.terminal import note, say, say_json, show
+from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, completed, judge_words
 from videojudge_bench.errors import ConfigError
 
-EXIT_FAILED = 1
+app = new_app("judges", "List the judges, explain one, or check one of your own.")
 
 
-def add_judges(verbs: Verbs) -> None:
-    """Add `judges` to a parser's verbs."""
-    judges = add_verb(
-        verbs,
-        "judges",
-        _judges,
-        "list the judges, explain one, or check one of your own",
-        "Without arguments: what judges there are and what each requires. With a "
-        "name: what that judge does and what its options mean. With --check: run the contract of "
-        "a judge on a few built-in items, without any data: verdict types, determinism, "
-        "independence of order, A/B swap.",
-    )
-    judges.add_argument("--check", metavar="JUDGE", help="a name or module:Class")
-    what = "the judge to explain; with --check, options of the judge to check"
-    judges.words("JUDGE | option=value", what, name="words")
+@app.command(name="list")
+def list_judges(*, json: Json = False) -> None:
+    """List the judges and what each requires."""
+    show([_row(name) for name in registry.names()], as_json=json)
+    if not json:
+        note("More options, and what they mean: videojudge judges show NAME")
 
 
-def _judges(arguments: argparse.Namespace) -> int:
-    if arguments.check is not None:
-        return _check(arguments.check, arguments.words)
-    if arguments.words:
-        for name in arguments.words:
-            _explain(name)
-        return 0
-    rows = [_row(name) for name in registry.names()]
-    table(("judge", "requires", "ratings", "own options"), rows)
-    say(["More options, and what they mean: videojudge judges NAME"])
-    return 0
+@app.command(name="show")
+def show_judge(
+    name: Annotated[str, completed(judge_words)], /, *, advanced: Flag = False, json: Json = False
+) -> None:
+    """Explain a judge and its options.
+
+    Args:
+        name: of the judge, module:Class or ./file.py:Class
+        advanced: the options that few need, too
+    """
+    from videojudge_bench.analysis.judge_help import help_of
+
+    text = help_of(name)
+    if json:
+        options = [vars(option) for option in text.options]
+        say_json({"name": name, "summary": text.summary, "options": options})
+        return
+    say([f"{name}: {text.summary}"])
+    options = [option for option in text.options if advanced or not option.advanced]
+    rows = [{"option": o.name, "default": o.default, "meaning": o.meaning} for o in options]
+    show(rows or [{"option": "none"}], as_json=False)
+    if len(options) < len(text.options):
+        note(f"{len(text.options) - len(options)} more: videojudge judges show {name} --advanced")
 
 
-def _check(name: str, words: list[str]) -> int:
-    from videojudge_bench.analysis.conformance import check
+@app.command
+def check(judge: JudgeText, /, *, json: Json = False) -> int:
+    """Check a judge of your own on a few built-in items, without any data.
 
-    results = check(name, options_of_words(words))
-    table(
-        ("", "check", "detail"),
-        [("ok" if r.passed else "FAILED", r.name, r.detail) for r in results],
-    )
+    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all passed, 1 one
+    failed.
+
+      videojudge judges check my_pkg:Overlap,lower=false
+    """
+    from videojudge_bench.analysis import conformance
+
+    results = conformance.check(*parse_judge(judge))
+    rows = [
+        {"": "ok" if r.passed else "FAILED", "check": r.name, "detail": r.detail} for r in results
+    ]
+    show(rows, as_json=json)
     return 0 if all(result.passed for result in results) else EXIT_FAILED
 
 
-def _explain(name: str) -> None:
-    from videojudge_bench.cli._judge_help import help_of
-
-    found = help_of(name)
-    say([f"{name}: {found.summary}"])
-    table(("option", "default", "meaning"), [(o.name, o.default, o.meaning) for o in found.options])
-
-
-def _row(name: str) -> tuple[str, str, str, str]:
-    from videojudge_bench.cli._judge_help import own_options, written
+def _row(name: str) -> dict[str, str]:
+    from videojudge_bench.analysis.judge_help import own_parameters, written
 
     try:
         cls = registry.judge_class(name)
     except ConfigError as error:
-        return (name, "", "", f"cannot be loaded: {error}")
-    parameters = registry.options_of(cls)
-    shown = [f"{option}={written(parameters[option])}" for option in own_options(cls)]
-    scale = f"{cls.scale}" if cls.scale is not None else "only rank"
-    return (name, " ".join(sorted(cls.requires)) or "nothing", scale, " ".join(shown))
+        problem = f"cannot be loaded: {error}"
+        return {"judge": name, "requires": "", "ratings": "", "own options": problem}
+    own = own_parameters(cls).items()
+    return {
+        "judge": name,
+        "requires": " ".join(sorted(cls.requires)) or "nothing",
+        "ratings": f"{cls.scale}" if cls.scale is not None else "ordinal",
+        "own options": " ".join(f"{option}={written(parameter)}" for option, parameter in own),
+    }

@@ -2,213 +2,143 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from videojudge_bench._util.files import check_output
-from videojudge_bench._util.terminal import Verbs, add_verb, say, table, warn
+from cyclopts import Parameter
+
+from videojudge_bench._util.command import new_app, opened_output
+from videojudge_bench._util.terminal import note, say_json, table, warn
+from videojudge_bench.cli._options import GoldSetName, Json, Output, Overwrite
 from videojudge_bench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from videojudge_bench.leaderboard.groups import GroupRow
-    from videojudge_bench.leaderboard.importing import FoundRun
     from videojudge_bench.leaderboard.opening import OpenRun
-    from videojudge_bench.leaderboard.rows import Row
 
+app = new_app("leaderboard", "Build the leaderboard, add runs to it, or group its numbers.")
+
+Results = Annotated[Path, Parameter(help="folder of the results")]
 RESULTS = Path("results")
 
-_BY = """\
-Shows every run once per value of a label, with intervals. A label is any of the gold set's own (the
-field 'labels' of its rows), or one of these, which mean the same on every set:
 
-  temporal   order: questions that need the order of events; other: the rest
-  topic, duration, source, system (who answered: also means and ranks)
+@app.command
+def build(*, results: Results = RESULTS, json: Json = False) -> None:
+    """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
+    from videojudge_bench.leaderboard import tables
+    from videojudge_bench.report.building import build_pages
 
-  videojudge leaderboard by temporal
-  videojudge leaderboard by kind runs/mine --output kinds.csv"""
-
-
-def add_leaderboard(verbs: Verbs) -> None:
-    """Add `leaderboard` and its verbs to a parser's verbs."""
-    board = add_verb(
-        verbs,
-        "leaderboard",
-        _leaderboard,
-        "build the leaderboard, or add a run to it",
-        "Without a verb: builds leaderboard.md, .csv and .json from the stored runs, and "
-        "index.html, a page to look at.",
-    )
-    what = f"folder of the results; default: {RESULTS}"
-    board.add_argument("--results", type=Path, default=RESULTS, help=what)
-    parts = board.add_subparsers(title="verbs", metavar="VERB")
-    add = add_verb(
-        parts,
-        "add",
-        _leaderboard_add,
-        "add a run: a journal, or what lmms_eval --log_samples wrote",
-        "Works out every number anew from the verdicts, and keeps run.json and the "
-        "gzipped ids and verdicts (no texts) under RESULTS/runs/<set>/<judge>/.",
-    )
-    add.add_argument("run", type=Path, metavar="RUN", help="a folder; all runs in it are added")
-    add.add_argument("--name", help="name of the judge in the tables; needs a folder with one run")
-    add.flag("--replace", "replace runs of the same name")
-    what = "the same numbers per group of items: by question type, topic, duration, system"
-    by = add_verb(parts, "by", _by, what, _BY)
-    by.add_argument("label", metavar="LABEL", help="what to group by")
-    what = "journals or other folders with runs; default: those of the leaderboard"
-    by.add_argument("runs", nargs="*", type=Path, metavar="RUN", help=what)
-    by.add_argument("--set", metavar="NAME", help="only runs on this gold set")
-    by.number("--resamples", "of videos, for the intervals", default=1000)
-    by.path("-o --output", "FILE", "all numbers, as .csv or .json")
-    for part in (add, by):
-        # No default of its own: it would replace what was given before the verb.
-        shown = f"default: {RESULTS}"
-        part.add_argument("--results", type=Path, default=argparse.SUPPRESS, help=shown)
+    built = build_pages(results)
+    for warning in built.warnings:
+        warn(f"warning: {warning}")
+    if json:
+        say_json([row.to_json() for row in built.board.rows])
+        return
+    for group in tables.by_table(built.board.rows):
+        title, head, cells = tables.text_table(group)
+        table(head, cells, title=title)
+    note(*(f"wrote {path}" for path in built.written))
 
 
-def _leaderboard(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.leaderboard import importing, rows, stored, tables
-    from videojudge_bench.leaderboard.paired_tests import read_tests
-    from videojudge_bench.report import making, page
+@app.command
+def add(
+    run: Path,
+    /,
+    *,
+    name: str | None = None,
+    overwrite: Overwrite = False,
+    results: Results = RESULTS,
+) -> None:
+    """Add a run: a journal, or the folder of lmms_eval --log_samples.
 
-    results: Path = arguments.results
-    runs = stored.read_all(results / "runs")
-    if not runs:
-        raise ConfigError(
-            f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
-        )
-    for run in [run for run in runs if not importing.check_numbers(run)]:
-        warn(
-            f"warning: {run.gold_set}/{run.folder_name} is self-reported: the set "
-            f"{run.gold_set} (data: {run.info.data}) is not on this machine, so its numbers were "
-            "not worked out again and it has no rank"
-        )
-    board = rows.build(
-        runs,
-        published=rows.read_published(results / "published" / "figures.json"),
-        known_tests=read_tests(results / tables.TESTS),
-    )
-    written = [*tables.write_tables(board, results), results / making.INDEX]
-    page.write(making.board_page(board), written[-1])
-    for group in tables.by_table(board.rows):
-        _print_table(group)
-    say(f"wrote {path}" for path in written)
-    return 0
+    Works out every number anew from the verdicts, and keeps run.json and the gzipped ids and
+    verdicts (no texts) under RESULTS/runs/<set>/<judge>/.
 
-
-def _print_table(rows: Sequence[Row]) -> None:
-    from videojudge_bench.leaderboard.tables import cells, columns_of, title_of
-
-    columns, title = columns_of(rows[0].info), title_of(rows[0].info)
-    if rows[0].is_sample:
-        title += "; a sample, gold written by a model, not ranked"
-    table(("rank", "judge", "refs", *columns), [cells(r, columns) for r in rows], title=title)
-
-
-def _leaderboard_add(arguments: argparse.Namespace) -> int:
+    Args:
+        run: a folder; all runs in it are added
+        name: of the judge in the tables; needs a folder with one run
+    """
     from videojudge_bench.leaderboard import importing, stored
 
-    found = importing.find_runs(arguments.run)
-    if arguments.name and len(found) > 1:
-        names = ", ".join(f"{run.name} on {run.gold_set}" for run in found)
-        raise ConfigError(f"--name needs a folder with one run; {arguments.run} holds {names}")
-    folder = arguments.results / "runs"
-    for run in found:
-        name = arguments.name or run.name
-        _refuse_another(folder, run, name, replace=arguments.replace)
-        say([f"{name} on {run.gold_set}: working out the numbers …"])
-        kept = importing.to_stored(run, name=name)
-        say([f"wrote {stored.write_run(kept, folder)}"])
-    return 0
+    found = importing.find_runs(run)
+    if name and len(found) > 1:
+        names = ", ".join(f"{each.name} on {each.gold_set}" for each in found)
+        raise ConfigError(f"--name needs a folder with one run; {run} holds {names}")
+    for each in found:
+        title = name or each.name
+        if not overwrite:
+            importing.check_no_other(results / "runs", each, title)
+        note(f"{title} on {each.gold_set}: working out the numbers …")
+        kept = importing.to_stored(each, name=title)
+        note(f"wrote {stored.write_run(kept, results / 'runs')}")
+        if len(kept.served) > 1:
+            changes = ", then ".join(map(_statement, kept.served))
+            warn(f"the server behind {title} changed during the run: {changes}")
 
 
-def _refuse_another(folder: Path, run: FoundRun, name: str, *, replace: bool) -> None:
-    """Refuse to replace a run that was made in another way under the same name."""
-    from videojudge_bench.leaderboard import stored
-
-    there = folder / run.gold_set / run.folder_name(name)
-    if replace or not (there / stored.RUN_FILE).exists():
-        return
-    other = stored.read_run(there)
-    problem = ""
-    if dict(other.signature.judge) != dict(run.judge):
-        problem = "a run with another signature"
-    elif len(other.verdicts) > len(run.judgements):
-        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
-    if problem:
-        raise ConfigError(
-            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
-            "that one with --replace"
-        )
+def _statement(said: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in said.items()) or "no statement"
 
 
-def _by(arguments: argparse.Namespace) -> int:
+@app.command
+def by(
+    label: str,
+    /,
+    *runs: Path,
+    gold_set: GoldSetName | None = None,
+    resamples: int = 1000,
+    output: Output | None = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Show the numbers per group of items, such as question type or system.
+
+    Shows every run once per value of a label, with intervals. A label is any of the gold set's own
+    (the field 'labels' of its rows), or one of these, which mean the same on every set:
+
+      temporal   order: questions that need the order of events; other: the rest
+      topic, duration, source, system (who answered: also means and ranks)
+
+      videojudge leaderboard by temporal
+      videojudge leaderboard by kind runs/mine --output kinds.csv
+
+    Args:
+        label: the label to group by
+        runs: journals or other folders with runs; default: those of the leaderboard
+        gold_set: only runs on this gold set
+        resamples: of videos, for the intervals
+        output: all numbers, as .csv or .json; - for CSV on standard output
+    """
     from videojudge_bench._util import tabular
-    from videojudge_bench.leaderboard.groups import SYSTEM, group_rows, with_label
+    from videojudge_bench.leaderboard.groups import FEW, group_rows, text_tables, with_label
 
-    output: Path | None = arguments.output
-    if output is not None:
-        check_output(output, *tabular.OUTPUTS)
-    runs = with_label(_runs(arguments), arguments.label)
+    if resamples < 1:
+        raise ConfigError(f"--resamples: expected 1 or more, got {resamples}")
     rows: list[GroupRow] = []
-    for _, members in groupby(runs, key=lambda run: (run.info.name, run.info.data)):
-        group = list(members)
-        found = group_rows(group, arguments.label, resamples=arguments.resamples)
-        _print_groups(found, arguments.label)
-        if arguments.label == SYSTEM and group[0].info.systems:
-            _print_systems(group, arguments.resamples)
-        rows += found
-    say([f"Brackets hold 95 % intervals from {arguments.resamples:,} resamples of videos."])
-    if output is not None:
-        tabular.write_rows([row.to_json() for row in rows], output)
-        say([f"wrote {output}"])
-    return 0
+    with opened_output(output, *tabular.OUTPUTS) as target:
+        opened = with_label(_opened(runs or (results / "runs",), gold_set), label)
+        for _, members in groupby(opened, key=lambda run: (run.info.name, run.info.data)):
+            group = list(members)
+            of_group = group_rows(group, label, resamples=resamples)
+            rows += of_group
+            for title, head, cells in () if json else text_tables(group, of_group, resamples):
+                table(head, cells, title=title)
+        if json:
+            say_json([row.to_json() for row in rows])
+        else:
+            note(f"Brackets hold 95 % intervals from {resamples:,} resamples of videos.", FEW)
+        if target is not None:
+            tabular.write_rows([row.to_json() for row in rows], target)
+            note(f"wrote {output}")
 
 
-def _runs(arguments: argparse.Namespace) -> list[OpenRun]:
+def _opened(folders: Sequence[Path], gold_set: str | None) -> list[OpenRun]:
     from videojudge_bench.leaderboard.opening import open_runs
 
-    if arguments.resamples < 1:
-        raise ConfigError(f"--resamples {arguments.resamples}: at least 1 is needed")
-    folders = arguments.runs or [arguments.results / "runs"]
     runs = [run for folder in folders for run in open_runs(folder)]
-    if arguments.set is None:
-        return runs
-    kept = [run for run in runs if run.info.name == arguments.set]
+    kept = [run for run in runs if gold_set in (None, run.info.name)]
     if not kept:
-        raise UnknownNameError("set with a run", arguments.set, {run.info.name for run in runs})
+        raise UnknownNameError("set with a run", str(gold_set), {run.info.name for run in runs})
     return kept
-
-
-def _print_groups(rows: Sequence[GroupRow], label: str) -> None:
-    from videojudge_bench.leaderboard.groups import FEW
-    from videojudge_bench.leaderboard.tables import columns_of, title_of
-
-    info = rows[0].run.info
-    columns = [key for key in columns_of(info) if key in rows[0].card.metrics]
-    cells = [row.cells(columns) for row in rows]
-    table(
-        (label, "judge", "refs", "n", "videos", *columns, "coverage"),
-        cells,
-        title=f"{title_of(info)}; by {label}",
-    )
-    if any(cell.endswith(" *") for line in cells for cell in line):
-        say([FEW])
-
-
-def _print_systems(runs: Sequence[OpenRun], resamples: int) -> None:
-    from videojudge_bench import metrics
-    from videojudge_bench.leaderboard.groups import system_cells
-
-    lines = [
-        system_cells(means, run)
-        for run in runs
-        for means in metrics.by_system(
-            run.gold_set, run.judgements, part=run.found.part, resamples=resamples
-        )
-    ]
-    head = ("judge", "refs", "system", "n", "mean gold", "mean of judge", "gold rank", "judge rank")
-    table(head, lines, title="The answering systems, best gold first")

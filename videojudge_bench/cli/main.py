@@ -2,93 +2,83 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from typing import Annotated
 
-from videojudge_bench._util.files import NO_ROOM, cannot_write, system_error
-from videojudge_bench._util.streams import check_current_folder, prepare_streams, settle_streams
-from videojudge_bench._util.terminal import Parser, Verb, add_verb, say, warn
-from videojudge_bench.cli.analysis import add_measure
-from videojudge_bench.cli.data import add_data
-from videojudge_bench.cli.describe import add_describe
-from videojudge_bench.cli.doctor import add_doctor
-from videojudge_bench.cli.judge import add_judge
-from videojudge_bench.cli.judges import add_judges
-from videojudge_bench.cli.leaderboard import add_leaderboard
-from videojudge_bench.cli.parity import add_parity
-from videojudge_bench.cli.report import add_look
-from videojudge_bench.cli.rubrics import add_rubrics
-from videojudge_bench.cli.serve import add_serve
-from videojudge_bench.errors import RunStoppedError, VideoJudgeError
-from videojudge_bench.training.bootstrap.cli import add_bootstrap
-from videojudge_bench.training.experiments.cli import add_experiments
-from videojudge_bench.training.sft.cli import add_train
+from cyclopts import Parameter
+
+from videojudge_bench._util.command import Flag, call, new_app, run
+from videojudge_bench._util.terminal import say, settings
+from videojudge_bench.cli import (
+    analysis,
+    bootstrap,
+    data,
+    describe,
+    doctor,
+    experiments,
+    judge,
+    judges,
+    leaderboard,
+    recipes,
+    report,
+    rubrics,
+    serve,
+    train,
+)
+from videojudge_bench.cli._options import INSPECT, MEASURE, SCORE, SET_UP, TRAIN
 from videojudge_bench.version import __version__
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+app = new_app(
+    "videojudge",
+    "Measure, compare and train judges of video understanding.\n\n"
+    "To score answers:\n"
+    "  videojudge judge answers.jsonl --judge NAME -o verdicts.jsonl\n"
+    "To run a judge on gold sets:\n"
+    "  lmms_eval --model videojudge --model_args judge=NAME --tasks 'videojudge_*'",
+    version=f"videojudge-bench {__version__}",
+)
+
+
+@app.meta.default
+def _with_settings(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[Flag, Parameter(help="print results, warnings and errors only")] = False,
+) -> int:
+    settings.quiet = quiet
+    return call(app, words)
+
+
+@app.command(group=SET_UP)
+def tasks_path() -> None:
+    """Print the folder of our task files.
+
+    For hosts that need it: lmms_eval --include_path "$(videojudge tasks-path)"
+    """
+    from videojudge_bench.harness.plugin import task_folders
+
+    say(str(folder) for folder in task_folders())
+
+
+for group, verbs in {
+    SCORE: (judge.judge, describe.describe, serve.serve),
+    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, report.compare),
+    INSPECT: (report.report,),
+    TRAIN: (bootstrap.bootstrap, train.train),
+    SET_UP: (doctor.doctor,),
+}.items():
+    for verb in verbs:
+        app.command(verb, group=group)
+for group, apps in {
+    MEASURE: (leaderboard.app, rubrics.app),
+    INSPECT: (judges.app, data.app),
+    TRAIN: (recipes.app, experiments.app),
+}.items():
+    for verbs_of in apps:
+        verbs_of.group = group
+        app.command(verbs_of)
+app.register_install_completion_command(group=SET_UP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return its exit status: 0 done, 1 found a failure, 2 used wrongly."""
-    prepare_streams()
-    try:
-        check_current_folder()
-        arguments = _parser().parse_args(argv)
-        verb: Verb = arguments.verb
-        return verb(arguments)
-    except RunStoppedError as error:
-        warn(f"error: {error}")
-        return EXIT_FAILED
-    except VideoJudgeError as error:
-        warn(f"error: {error}")
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        warn("interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
-        return 0
-    except OSError as error:
-        is_full = error.errno in NO_ROOM
-        problem = cannot_write(error.filename or "a file", error) if is_full else None
-        warn(f"error: {problem or system_error(error)}")
-        return EXIT_FAILED
-    finally:
-        settle_streams()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="videojudge",
-        description="Measure, compare and train judges of video understanding. "
-        "To score answers: videojudge judge answers.jsonl --judge NAME -o verdicts.jsonl. "
-        "To run a judge on gold sets: lmms_eval --model videojudge "
-        "--model_args judge=NAME --tasks 'videojudge_*'",
-    )
-    parser.add_argument("--version", action="version", version=f"videojudge-bench {__version__}")
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    add_judge(verbs)
-    add_serve(verbs)
-    add_doctor(verbs)
-    add_judges(verbs)
-    add_data(verbs)
-    add_describe(verbs)
-    add_rubrics(verbs)
-    add_measure(verbs)
-    add_parity(verbs)
-    add_bootstrap(verbs)
-    add_experiments(verbs)
-    add_train(verbs)
-    add_leaderboard(verbs)
-    add_look(verbs)
-    what = 'For hosts that need it: lmms_eval --include_path "$(videojudge tasks-path)"'
-    add_verb(verbs, "tasks-path", _tasks_path, "print the folder of our task files", what)
-    return parser
-
-
-def _tasks_path(_: argparse.Namespace) -> int:
-    from videojudge_bench.harness.plugin import task_folders
-
-    say(str(folder) for folder in task_folders())
-    return 0
+    return run(app.meta, argv)

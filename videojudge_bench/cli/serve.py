@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import argparse
+from pathlib import Path
+from typing import Annotated
 
-from videojudge_bench._util.terminal import Verbs, add_verb, say
+from cyclopts import Parameter
 
-_DESCRIPTION = """\
-Answers POST /v1/score and /v1/prefer: rows as in the file of `videojudge judge`, verdicts as it
-writes them. The page of all routes is /docs. Clients: judge=remote,url=URL, and the reward
-functions of videojudge_bench.serving.rewards. Videos are read from DIR alone.
-
-The environment variable VIDEOJUDGE_TOKEN holds the token that clients must give; it is required
-when HOST is reached by other machines. Ctrl-C or SIGTERM answers what was taken, and stops."""
+from videojudge_bench._util.terminal import say
+from videojudge_bench.cli._options import JUDGE, completed, judge_words
 
 
-def add_serve(verbs: Verbs) -> None:
-    """Add `serve` to a parser's verbs."""
-    serve = add_verb(verbs, "serve", _serve, "answer requests with a judge", _DESCRIPTION)
-    serve.add_argument("judge", metavar="NAME[,option=value…]", help="as in judge=NAME")
-    serve.path("--videos", "DIR", "folder with the video files")
-    serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    serve.number("--port", "0 takes a free one", default=8080)
-    serve.path("--journal", "DIR", "keep verdicts there; a row that is there is not judged again")
+def serve(
+    judge: Annotated[str, completed(judge_words, help=JUDGE)],
+    /,
+    *,
+    videos: Path | None = None,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(help="0 takes a free one")] = 8080,
+    journal: Path | None = None,
+) -> None:
+    """Serve a judge over HTTP, as a grader or as a reward.
 
+    Answers POST /v1/score and /v1/prefer: rows as in the file of `videojudge judge`,
+    verdicts as it writes them. The page of all routes is /docs. Clients:
+    judge=remote,url=URL, and the reward functions of videojudge_bench.serving.rewards.
 
-def _serve(arguments: argparse.Namespace) -> int:
-    from videojudge_bench.serving.serve import ServeOptions, serve
+      videojudge serve compact --journal verdicts
 
-    options = ServeOptions(arguments.videos, arguments.host, arguments.port, arguments.journal)
-    serve(arguments.judge, options, lambda url: say([f"serving {arguments.judge} at {url}"]))
-    return 0
+    The environment variable VIDEOJUDGE_TOKEN holds the token that clients must give;
+    it is required when HOST is reached by other machines. Ctrl-C or SIGTERM answers
+    the requests that were taken, and stops.
+
+    Args:
+        videos: folder with the video files; no other file is read
+        host: address to listen on
+        journal: keep verdicts there; a row that is there is not judged again
+    """
+    from videojudge_bench.serving.serve import ServeOptions
+    from videojudge_bench.serving.serve import serve as serve_judge
+
+    options = ServeOptions(videos, host, port, journal)
+    serve_judge(judge, options, lambda url: say([f"serving {judge} at {url}"]))

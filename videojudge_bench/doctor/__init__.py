@@ -1,1 +1,1 @@
-"""What `videojudge doctor` looks at: each module has one section of the examination."""
+"""Checks of `videojudge doctor`: each module has one section."""

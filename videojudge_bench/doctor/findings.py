@@ -1,4 +1,4 @@
-"""What an examination finds: plain values that a terminal and a machine can read."""
+"""Findings of a check: plain values for a terminal and for machines."""
 
 from __future__ import annotations
 
@@ -33,13 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """Findings that belong together.
-
-    Attributes:
-        name: a word, the key in JSON.
-        title: for people.
-        findings: in the order in which they are shown.
-    """
+    """Findings that belong together."""
 
     name: str
     title: str
@@ -47,7 +41,7 @@ class Section:
 
     @property
     def is_usable(self) -> bool:
-        """Whether nothing in it is broken."""
+        """True if nothing is broken."""
         return all(finding.status != "broken" for finding in self.findings)
 
 

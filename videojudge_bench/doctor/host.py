@@ -1,4 +1,4 @@
-"""What the probe reports: torch, GPUs, lmms-eval with our plug-in, judges that need no options."""
+"""Report of the probe: torch, GPUs, lmms-eval with our plug-in, judges that need no options."""
 
 from __future__ import annotations
 
@@ -23,14 +23,7 @@ class Gpu(BaseModel):
 
 
 class Torch(BaseModel):
-    """What torch says of itself.
-
-    Attributes:
-        version: its own.
-        cuda: the version of CUDA that it was built for; None: for none.
-        gpus: those that it can use.
-        mps: whether it can use an Apple GPU.
-    """
+    """Facts about the installed torch."""
 
     version: str
     cuda: str | None
@@ -39,14 +32,14 @@ class Torch(BaseModel):
 
 
 class Plugin(BaseModel):
-    """Whether lmms-eval has our model, and whether its task manager is hooked."""
+    """State of our plug-in in lmms-eval: model registered, task manager hooked."""
 
     model: bool
     tasks: bool
 
 
 class Host(BaseModel):
-    """What the probe found.
+    """Result of the probe.
 
     Attributes:
         torch: None where it cannot be imported.

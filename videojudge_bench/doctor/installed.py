@@ -6,14 +6,14 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
 
 from packaging.requirements import Requirement
 
 from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.doctor.host import Host
 from videojudge_bench.harness.plugin import SWITCH_OFF
-from videojudge_bench.version import __version__
+from videojudge_bench.version import __version__, installed_version
 
 OURS = "videojudge-bench"
 
@@ -42,14 +42,6 @@ def installed(host: Host) -> Section:
         *_plugin(host),
     ]
     return Section("installed", "Installed", found)
-
-
-def installed_version(package: str) -> str | None:
-    """Return the version of a package, None where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def packages(required: Iterable[str]) -> Iterator[Finding]:

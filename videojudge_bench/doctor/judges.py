@@ -18,7 +18,7 @@ from videojudge_bench.prompted import PromptedJudge
 BYTES_A_WEIGHT = 2  # bfloat16
 
 _A_SERVER = "or let a server run the model: judge=openai,base_url=…,model=…"
-_EXPLAIN = "Its options: videojudge judges"
+_EXPLAIN = "Its options: videojudge judges show"
 
 
 AskedJudge = tuple[str, Mapping[str, Scalar]]
@@ -56,7 +56,6 @@ def _judge(name: str, host: Host) -> Finding:
 
 
 def _how(name: str, cls: type[Judge]) -> str:
-    """How to give a judge what it needs."""
     engine = registry.engine_name(cls)
     if engine == "openai":
         return "Look at a server with: videojudge doctor --server URL"
@@ -91,7 +90,7 @@ def _qwen(name: str, cls: type[QwenVL], host: Host) -> Finding:
 
 
 def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
-    """Which sizes fit, that in words, and what to do where it does not go well."""
+    """Return the sizes that fit, a sentence about them, and advice where none does."""
     if host.torch is None:
         return [], f"torch does not run ({host.died})", "Mend torch first"
     gpus = [gpu.free_bytes for gpu in host.gpus]
@@ -110,7 +109,6 @@ def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
 
 
 def _is_kept(model: str) -> bool:
-    """Whether a model of the hub is on this machine."""
     folder = hub_folder() / f"models--{model.replace('/', '--')}" / "snapshots"
     return any(folder.glob("*/*.safetensors"))
 

@@ -69,7 +69,7 @@ def _gpus(host: Host) -> Iterator[Finding]:
 
 
 def _seen_by_driver() -> str:
-    """What NVIDIA's driver shows; empty without one."""
+    """Return the GPUs that NVIDIA's driver reports; empty without a driver."""
     program = shutil.which(_NVIDIA_SMI[0])
     if program is None:
         return ""

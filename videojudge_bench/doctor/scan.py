@@ -31,7 +31,7 @@ _ACCESS = "Give yourself the right to read it (chmod u+rx), or leave it out"
 
 @dataclass(frozen=True)
 class ScannedVideo:
-    """What came of one file.
+    """Result of one file.
 
     Attributes:
         file: its path inside the folder.
@@ -54,13 +54,7 @@ class ScannedVideo:
 
 @dataclass(frozen=True)
 class Scan:
-    """What came of a folder.
-
-    Attributes:
-        folder: that was scanned.
-        videos: files with an extension of videos, by path.
-        others: how many other files there are.
-    """
+    """Result of a folder."""
 
     folder: Path
     videos: Sequence[ScannedVideo] = field(default_factory=tuple)
@@ -99,7 +93,7 @@ def check_scan(folder: Path | None, jobs: int | None) -> None:
         ConfigError: there is no such folder, it cannot be read, or `jobs` is below 1.
     """
     if jobs is not None and jobs < 1:
-        raise ConfigError(f"--jobs {jobs}: it is a number from 1 up")
+        raise ConfigError(f"--jobs {jobs}: expected a number from 1 up")
     if folder is not None and not (folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)):
         raise ConfigError(
             f"the folder of videos {str(folder)!r} does not exist, is no folder or cannot be "
@@ -134,7 +128,7 @@ def scan_folder(folder: Path, jobs: int | None = None) -> Scan:
 
 
 def _files(folder: Path) -> tuple[list[Path], int, list[ScannedVideo]]:
-    """What has an extension of videos, the number of other files, and folders without access."""
+    """Return files with an extension of videos, the number of others, and unreadable folders."""
     found: list[Path] = []
     unread: list[ScannedVideo] = []
     others = 0
@@ -169,5 +163,5 @@ def _scanned(folder: Path, path: Path) -> ScannedVideo:
         return ScannedVideo(file, "broken", error.found, error.fix, 0.0, codec, duration)
     if coverage == 1:
         return ScannedVideo(file, "sound", "", "", coverage, codec, duration)
-    found = f"{100 * coverage:.0f} % of the frames can be decoded: it is damaged or cut off"
+    found = f"{100 * coverage:.0f} % of the frames can be decoded; the file is damaged or cut off"
     return ScannedVideo(file, "damaged", found, GET_ANOTHER, coverage, codec, duration)

@@ -10,7 +10,7 @@ from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_requests import FEATURES
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
-from videojudge_bench.judges.engines.server_check import ServerFacts, check_server
+from videojudge_bench.judges.engines.server_check import CHECKED, ServerFacts, check_server
 
 _MODELS_SHOWN = 5
 
@@ -26,17 +26,18 @@ def _server(address: str, model: str | None) -> Finding:
     try:
         facts = check_server(address, model)
     except ConfigError as error:
-        return Finding(_shown(address), "broken", str(error))
-    refused = {refusal.feature: refusal for refusal in facts.refusals}
+        shown = str(without_secrets({"address": address})["address"])
+        return Finding(shown, "broken", str(error))
+    refused = {refusal.features[0]: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
         "model": facts.model,
         "seconds": round(facts.seconds, 3),
         "logprobs": facts.logprobs,
-        **{feature: feature not in refused for feature in FEATURES},
+        **{feature: feature not in refused for feature in CHECKED},
         **facts.says,
     }
-    taken = [name for feature, name in FEATURES.items() if feature not in refused]
+    taken = [FEATURES[feature] for feature in CHECKED if feature not in refused]
     found = (
         f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}; it "
         f"takes {', '.join(taken) or 'text alone'}"
@@ -45,10 +46,6 @@ def _server(address: str, model: str | None) -> Finding:
     if facts.logprobs is False:
         fixes.insert(0, "Take score=text there, not score=expected")
     return Finding(facts.address, "ok", found, "; ".join(fixes), values)
-
-
-def _shown(address: str) -> str:
-    return str(without_secrets({"address": address})["address"])
 
 
 def _listed(facts: ServerFacts) -> str:

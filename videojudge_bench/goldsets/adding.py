@@ -18,7 +18,7 @@ _SCALE = re.compile(r"(-?\d+)-(-?\d+)")
 
 @dataclass(frozen=True)
 class Request:
-    """What a user wants to add.
+    """Options for adding a gold set.
 
     Attributes:
         file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
@@ -28,7 +28,7 @@ class Request:
         kind: where the gold comes from; by default people, and `options` for options.
         title: one line for tables; by default the name of the file.
         licence: of the data.
-        replace: whether a set of that name may be replaced.
+        overwrite: whether a set of that name may be replaced.
     """
 
     file: Path
@@ -38,20 +38,12 @@ class Request:
     kind: GoldKind | None = None
     title: str | None = None
     licence: str = "not stated"
-    replace: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class Added:
-    """What was added.
-
-    Attributes:
-        info: what is known of the set.
-        rows: how many it has.
-        raters: of each rated response; 0 for options and pairs.
-        videos: by video id whether its file was found.
-        folder: where the set is kept.
-    """
+    """Result of adding a gold set."""
 
     info: GoldSetInfo
     rows: int
@@ -86,7 +78,7 @@ def add(request: Request) -> Added:
         ConfigError: when the name cannot be taken, or the folder of videos does not exist.
         DataError: with file, line and field, when a row is not what it should be.
     """
-    _check_name(request.name, replace=request.replace)
+    _check_name(request.name, overwrite=request.overwrite)
     if not request.file.is_file():
         raise ConfigError(f"no file {str(request.file)!r}; give a JSON Lines file of your ratings")
     shape = schema.shape_of(request.file)
@@ -144,15 +136,15 @@ def read_scale(text: str) -> RatingScale:
     return RatingScale(int(found[1]), int(found[2]))
 
 
-def _check_name(name: str, *, replace: bool) -> None:
+def _check_name(name: str, *, overwrite: bool) -> None:
     if not store.NAME.fullmatch(name):
         raise ConfigError(
             f"the name {name!r} cannot be that of a task: it needs a lower-case letter first, then "
             "lower-case letters, digits and _, 64 at most"
         )
     if store.contains(name) and name in goldsets.extra_names():
-        if not replace:
-            raise ConfigError(f"there is a set {name!r}; give --replace, or another --name")
+        if not overwrite:
+            raise ConfigError(f"there is a set {name!r}; give --overwrite, or another --name")
     elif name in goldsets.names():
         raise ConfigError(
             f"the name {name!r} is taken by the task videojudge_{name}; choose another --name"

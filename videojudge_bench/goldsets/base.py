@@ -1,4 +1,4 @@
-"""What a gold set is. A set is one module in this folder and one YAML in `tasks/`."""
+"""Gold sets. A set is one module in this folder and one YAML in `tasks/`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ITEM = {"ratings": Item, "options": Item, "pairs": Pair}
 
 @dataclass(frozen=True)
 class GoldSetInfo:
-    """What can be said of a gold set without its data.
+    """Facts about a gold set that need none of its data.
 
     Attributes:
         name: short name; the lmms-eval task is `videojudge_<name>`.
@@ -73,7 +73,7 @@ class GoldSetInfo:
 
     @property
     def has_dev(self) -> bool:
-        """Whether the set is split into a dev and a test part."""
+        """True if the set is split into a dev and a test part."""
         return self.kind != "none" and not self.data.startswith("sample")
 
 

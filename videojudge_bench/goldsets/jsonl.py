@@ -1,11 +1,11 @@
-"""Where files come in: read line by line, checked, and every fault named with its place."""
+"""Reader of JSON Lines: validated line by line, with the place of every problem."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -194,7 +194,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
 def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
     number = 0
     try:
-        with _open(path) as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             while raw := file.readline(most_bytes + 1):
                 number += 1
                 if len(raw) > most_bytes:
@@ -211,10 +211,6 @@ def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from error
     if number == 0:
         raise DataError("the file is empty; it needs one JSON object per line", path=path)
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:
@@ -241,6 +237,7 @@ def data_error(
     names: Mapping[str, str] = MappingProxyType({}),
     *,
     within: str = "",
+    known: Iterable[str] = (),
 ) -> DataError:
     """Return what pydantic found as an error with file, line and field.
 
@@ -249,10 +246,17 @@ def data_error(
         path: the file.
         line: of the row, from 1.
         names: the file's names of fields that are called otherwise in our types.
+        known: the fields of a row, to find what a misspelt one stands for.
         within: put before the field: where the row stands, in a file whose lines do not tell.
     """
-    first = error.errors(include_url=False)[0]
-    problem, more = _problem(first), error.error_count() - 1
+    errors = error.errors(include_url=False)
+    # A misspelt field is both unknown and missing; only as an unknown one is it found in the file.
+    near = {place: name for place, e in enumerate(errors) if (name := _nearest(e, [*known]))}
+    if len({*near.values()}) < len(near):
+        near = {}  # two for one: the row is of another kind
+    place = next(iter(near), 0)
+    first, more = errors[place], len(errors) - 1
+    problem = _problem(first) + (f". Did you mean {near[place]!r}?" if near else "")
     if more:
         problem += f" (and {more} more in this {'line' if line is not None else 'file'})"
     field = _field(first)
@@ -268,7 +272,14 @@ def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> R
     try:
         return row_type.model_validate_json(line)
     except ValidationError as error:
-        raise data_error(error, path, number) from error
+        raise data_error(error, path, number, known=row_type.model_fields) from error
+
+
+def _nearest(error: ErrorDetails, known: Sequence[str]) -> str:
+    """Return the field that an unknown one of a row stands for; empty where there is none."""
+    if error["type"] != "extra_forbidden" or len(error["loc"]) != 1:
+        return ""
+    return next(iter(get_close_matches(str(error["loc"][0]), known, n=1, cutoff=0.7)), "")
 
 
 def _problem(error: ErrorDetails) -> str:

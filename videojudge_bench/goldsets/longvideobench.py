@@ -101,7 +101,6 @@ class _Clocked(BaseModel):
 
     @property
     def text(self) -> str:
-        """What is said."""
         return self.line
 
     def span(self, video_ends: float) -> tuple[float, float]:
@@ -164,7 +163,6 @@ _CLOCKED = TypeAdapter(tuple[_Clocked, ...])
 
 
 def _subtitles(question: LvbQuestion, folder: Path) -> tuple[schema.SubtitleRow, ...]:
-    """The subtitles that fall into the video, with times from its start."""
     offset, duration = question.starting_timestamp_for_subtitles, question.duration
     spoken: list[schema.SubtitleRow] = []
     for subtitle in _subtitle_file(folder / question.subtitle_path):

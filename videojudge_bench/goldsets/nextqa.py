@@ -79,9 +79,6 @@ class NextQaRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return the gold half of a file, by default of the one in the package.
 
-    Returns:
-        Questions in the file's order, the options of one ordered by id.
-
     Raises:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be.

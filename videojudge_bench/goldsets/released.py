@@ -78,11 +78,6 @@ class ReleasedSet:
     def prepare(self, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
         """Put the release into the store and return the set.
 
-        Args:
-            release: its file.
-            videos: the folder of its videos.
-            subtitles: the folder of its subtitle files.
-
         Raises:
             ConfigError: when the folder of videos does not exist.
             DataError: when the release is not what it should be.

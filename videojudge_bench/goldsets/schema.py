@@ -55,7 +55,7 @@ _P_A = {"a": 1.0, "tie": 0.5, "b": 0.0}
 
 
 class SubtitleRow(BaseModel):
-    """What is said in a part of a video; times in seconds from the start of the file."""
+    """Speech in a part of a video; times in seconds from the start of the file."""
 
     model_config = jsonl.STRICT
 
@@ -65,7 +65,7 @@ class SubtitleRow(BaseModel):
 
 
 class BaseRow(BaseModel, ABC):
-    """What rows of all kinds have."""
+    """Fields that rows of all kinds have."""
 
     model_config = jsonl.STRICT
 
@@ -93,7 +93,7 @@ class BaseRow(BaseModel, ABC):
 
     @property
     def identity(self) -> str:
-        """What no other row of a file may have: the id, or what is judged without one."""
+        """Key that must be unique in a file: the id, or the judged content without one."""
         return self.id or content_hash([self.video_id, self.instruction, *self._judged()])[:16]
 
     @abstractmethod
@@ -216,7 +216,7 @@ _NEEDED = {
 
 
 class Shared(TypedDict):
-    """What an item or a pair takes over from its row as it is."""
+    """Return the fields that an item or a pair takes over from its row unchanged."""
 
     video_id: str
     instruction: str
@@ -251,11 +251,6 @@ def shape_of(path: Path) -> Shape:
 def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
     """Yield the rows of a file (`.gz`: compressed), one in memory at a time.
 
-    Args:
-        path: the file.
-        shape: what its rows are.
-        scale: of its ratings.
-
     Raises:
         DataError: with file, line and field, when a row is not what it should be, repeats an
             earlier one, has a rating off the scale, or another number of raters than the first,
@@ -276,11 +271,6 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
 
 def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
     """Return the gold set that rows make.
-
-    Args:
-        found: its rows, checked.
-        info: what is known of the set.
-        videos: the folder of its videos.
 
     Raises:
         DataError: when two rows name different files of one video, and as `GoldSet`.

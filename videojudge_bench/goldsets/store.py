@@ -57,12 +57,7 @@ class _InfoFile(BaseModel):
 
 @dataclass(frozen=True)
 class StoredSet:
-    """A set in the store.
-
-    Attributes:
-        info: what is known of it.
-        videos: the folder of its videos, if it was given one.
-    """
+    """A set in the store."""
 
     info: GoldSetInfo
     videos: Path | None
@@ -104,7 +99,7 @@ def read(name: str) -> StoredSet:
         shape=kept.shape,
         licence=kept.licence,
         source=kept.source,
-        how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --replace",
+        how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --overwrite",
         scale=RatingScale(*kept.scale),
         data=kept.data,
         systems=kept.systems,
@@ -125,11 +120,6 @@ def load(name: str) -> GoldSet:
 
 def write(info: GoldSetInfo, found: Iterable[schema.Row], videos: Path | None) -> Path:
     """Write a set, all of it or nothing, in the place of one of the same name; return its folder.
-
-    Args:
-        info: what is known of it.
-        found: its rows; they are read once, as a stream.
-        videos: the folder of its videos.
 
     Raises:
         ConfigError: when the folder of videos does not exist.

@@ -90,9 +90,6 @@ class VatexRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return VATEX-EVAL from a file, by default from the one in the package: 18,000 examples.
 
-    Returns:
-        Videos in the file's order, the candidates of one ordered by id.
-
     Raises:
         NoDataError: when the package's data file is missing.
         DataError: when the file is not what it should be.

@@ -1,4 +1,4 @@
-"""What the verbs of `videojudge data` do: each function returns what is to be printed."""
+"""Work of the verbs of `videojudge data`: each function returns what is printed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _known() -> dict[str, dict[str, dict[str, int | str]]]:
 
 
 def _expected(gold_set: GoldSet) -> Facts:
-    """What is known beforehand of a set in the form that is here; nothing of a user's own."""
+    """Return what is known of a set in the form that is here; nothing of a user's own."""
     info = gold_set.info
     known = _known()["full" if info.has_dev else "samples"]
     if info.name in known or not info.has_dev:
@@ -188,12 +188,12 @@ def _list_row(name: str) -> dict[str, str]:
         examples, videos = str(len(gold_set.examples)), str(_count_videos(gold_set))
     return {
         "name": name,
-        "task": info.task,
+        "data here": here,
         "kind": info.kind,
         "shape": info.shape,
         "examples": examples,
         "videos": videos,
-        "data here": here,
+        "task": info.task,
         "licence": info.licence,
         "how to get": info.how_to_get,
     }
@@ -202,9 +202,9 @@ def _list_row(name: str) -> dict[str, str]:
 def _broken_row(name: str) -> dict[str, str]:
     return {
         "name": name,
-        "task": f"videojudge_{name}",
-        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
         "data here": f"broken: see videojudge data verify {name}",
+        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
+        "task": f"videojudge_{name}",
         **dict.fromkeys(("licence", "how to get"), "-"),
     }
 

@@ -38,8 +38,6 @@ _STARS = re.compile(r"^\s*\*\*\s*\n|\n\s*\*\*\s*$")
 
 
 class _Question(BaseModel):
-    """One question of the release."""
-
     model_config = ConfigDict(**{**jsonl.STRICT, "extra": "ignore"})
 
     qid: str = ""
@@ -87,7 +85,6 @@ _QUESTIONS = TypeAdapter(Annotated[dict[str, _Question], Field(min_length=1)])
 
 
 def _questions(release: Path) -> Iterator[tuple[int | None, str, _Question]]:
-    """The line of each question where a line is one, its id and the question."""
     if release.suffix in (".jsonl", ".gz"):
         for line, row in jsonl.numbered_rows(release, _Question, unique=("qid",)):
             yield line, row.qid, row

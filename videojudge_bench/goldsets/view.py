@@ -22,13 +22,7 @@ References = Union[int, Literal["all"]]
 
 
 class DescriptionRow(BaseModel):
-    """One line of a file of descriptions.
-
-    Attributes:
-        video_id: names the video.
-        description: what it shows, in words.
-        made_by: prompt, model and frames that made it, as a signature; empty when unknown.
-    """
+    """One line of a file of descriptions."""
 
     model_config = STRICT
 
@@ -53,14 +47,7 @@ def read_descriptions(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ItemView:
-    """The items of a gold set, without gold, as a judge sees them.
-
-    Attributes:
-        gold_set: the set.
-        references: how many references an item shows: the first n.
-        videos: video files by video id.
-        descriptions: descriptions by video id, in place of the set's own.
-    """
+    """The items of a gold set, without gold, as a judge sees them."""
 
     gold_set: GoldSet
     references: int

@@ -62,7 +62,7 @@ class Documents(Sequence[Document]):
 
 @dataclass(frozen=True)
 class StockSettings:
-    """What the prompts for stock lmms-eval models show.
+    """Content of the prompts for stock lmms-eval models.
 
     A stock model has no options of ours, so these come from the environment:
     `VIDEOJUDGE_REFERENCES` (0, 1, … or all; default 0) and `VIDEOJUDGE_VIDEOS` (a folder).

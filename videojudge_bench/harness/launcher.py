@@ -25,10 +25,12 @@ from types import ModuleType
 
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
-from videojudge_bench._util.streams import check_current_folder, is_open, prepare_streams
+from videojudge_bench._util.streams import is_open, prepare_streams, use_current_folder
 from videojudge_bench._util.terminal import warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
+from videojudge_bench.goldsets.jsonl import find_videos
 from videojudge_bench.harness import plugin
+from videojudge_bench.harness.host_names import check_names
 
 MODEL = "videojudge"
 OWN_MODEL_ARGUMENTS = frozenset(
@@ -61,13 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     prepare_streams()
     try:
-        check_current_folder()
+        use_current_folder()
         if not is_open(sys.stdout):
             raise ConfigError(
                 "standard output is closed, and the results go there; redirect it, for example to "
                 "/dev/null, and give --output_path"
             )
         asked = _asked(arguments)
+        check_names(arguments, asked.model)
         check(asked)
         return _run(arguments, asked)
     except VideoJudgeError as error:
@@ -85,7 +88,8 @@ def check(asked: argparse.Namespace) -> None:
         UnknownNameError: a task `videojudge…` or a judge that does not exist.
         NoDataError: no task is asked for but such as have no data on this machine.
         DataError: a gold set that is asked for by its name is damaged.
-        ConfigError: model arguments that the judge does not have.
+        ConfigError: model arguments that the judge does not have, or a folder of videos that is
+            not there.
     """
     if asked.model and not (asked.tasks or asked.config):
         raise ConfigError("--tasks is missing: give for example --tasks 'videojudge_*'")
@@ -145,6 +149,8 @@ def _check_model_arguments(text: str) -> None:
             "--model videojudge needs --model_args judge=NAME[,option=value…]; "
             f"judges: {', '.join(registry.names())}, or module:Class for your own"
         )
+    if "videos" in given:
+        find_videos(Path(given["videos"]).expanduser())
     registry.check_options(
         given["judge"],
         [key for key in given if key not in OWN_MODEL_ARGUMENTS],

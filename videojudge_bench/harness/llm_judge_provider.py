@@ -260,7 +260,7 @@ def _moved(
 
 
 def _told(response: Response) -> dict[str, object]:
-    """What every answer of lmms-eval's interface has beside its result."""
+    """Fields of every answer of lmms-eval's interface beside its result."""
     return {
         "raw_response": response.content,
         "model": response.model_used,

@@ -19,7 +19,7 @@ from videojudge_bench._util.options import secret_names
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.harness import launcher
 from videojudge_bench.harness.documents import Documents
-from videojudge_bench.harness.envelope import seal, seal_refusal
+from videojudge_bench.harness.scoring import seal, seal_refusal
 from videojudge_bench.run.failures import MAX_FAILURES, Failures, checked_limit
 from videojudge_bench.run.runner import Run, RunOptions
 
@@ -40,7 +40,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
     """Runs a judge on the tasks `videojudge_*`.
 
     Args:
-        judge: name of a judge, or `module:Class`; `videojudge judges` lists them.
+        judge: name of a judge, or `module:Class`; `videojudge judges list` lists them.
         references: how many references an item shows: 0, 1, … or `all`. By default all for a
             judge that requires references, and none for any other.
         videos: folder with the video files, `<video id>.<extension>`.

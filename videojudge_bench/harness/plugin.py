@@ -1,4 +1,4 @@
-"""What lmms-eval loads when it starts: the model manifest, and the hooks for all else that we add.
+"""Entry point of lmms-eval: the model manifest, and the hooks for all else that we add.
 
 lmms-eval finds models by entry point but has none for tasks and none for its judges of answers
 (`lmms_eval.llm_judge`), so the same entry point arranges that its `TaskManager` indexes our folder
@@ -101,7 +101,6 @@ def write_extra_tasks(folder: Path) -> list[Path]:
 
 @functools.cache
 def _extra_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process, removed at its end."""
     return tempfile.TemporaryDirectory(prefix="videojudge-tasks-")
 
 
@@ -146,9 +145,6 @@ def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
 
 def add_our_judges(host_judges: ModuleType) -> None:
     """Put our judges into lmms-eval's registry of judges, as the provider `videojudge`.
-
-    Args:
-        host_judges: the module `lmms_eval.llm_judge.factory`.
 
     Raises:
         HostChangedError: the registry is gone, or takes no providers of others.

@@ -33,11 +33,7 @@ Message = dict[str, Union[str, list[Content]]]
 
 
 class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
-    """Serves one gold set to any model of lmms-eval.
-
-    Args:
-        config: the YAML's content: `task` and `gold_set`.
-    """
+    """Serves one gold set to any model of lmms-eval."""
 
     def __init__(self, config: dict[str, object]) -> None:
         name = str(config["gold_set"])
@@ -113,7 +109,6 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
 
     @property
     def _shown(self) -> int:
-        """How many references the items showed."""
         if self.documents.run is not None:
             return self.documents.run.view.references
         return self._stock_view.references if self.documents.gold_set is not None else 0

@@ -1,16 +1,29 @@
-"""Two runs against each other: a statistic, its difference, and the items that flipped."""
+"""Runs against each other: two in detail, and the paired tests of all ranked runs of a set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from videojudge_bench import metrics
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.goldsets.jsonl import read_json
 from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.leaderboard.shown import gold_text, response_text, verdict_text
+from videojudge_bench.leaderboard.stored import StoredRun
+from videojudge_bench.metrics.asked import count_against
 from videojudge_bench.metrics.bootstrap import Resampling
-from videojudge_bench.metrics.compare import Comparison, compare
+from videojudge_bench.metrics.compare import Comparison, compare, holm
 from videojudge_bench.metrics.disagreement import Flip, disagreements, flips
 from videojudge_bench.metrics.paired import difference_interval
+from videojudge_bench.verdicts import Unparsed
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,54 @@ class Compared:
     interval: tuple[float, float] | None
     flips: tuple[Flip, ...]
     n_both: int
+
+    def test_row(self) -> dict[str, str]:
+        """Return the test as a row of text."""
+        test, interval = self.test, "no interval: fewer than 20 videos"
+        if self.interval is not None:
+            interval = "[{:+.3f}, {:+.3f}]".format(*self.interval)
+        return {
+            "statistic": test.statistic,
+            self.a.name: f"{test.a:.3f}",
+            self.b.name: f"{test.b:.3f}",
+            "difference": f"{test.difference:+.3f}",
+            "95 %": interval,
+            "p": f"{test.p_value:.4f}",
+            "n": str(test.n),
+            "videos": str(test.n_videos),
+        }
+
+    def nearer(self) -> tuple[int, int, int]:
+        """Return on how many items each judge is nearer to gold, and on how many both alike."""
+        nearer_b = sum(flip.gain > 0 for flip in self.flips)
+        return len(self.flips) - nearer_b, nearer_b, self.n_both - len(self.flips)
+
+    def flip_rows(self, most: int) -> list[dict[str, str]]:
+        """Return the so many items that flipped most as rows of text."""
+        rows = list[dict[str, str]]()
+        for flip in self.flips[: max(0, most)]:
+            example = self.a.gold_set.by_id[flip.item_id]
+            row = {"item": flip.item_id, "gold": gold_text(example.gold)}
+            for run in (self.a, self.b):
+                row[run.name] = verdict_text(run.judgements[flip.item_id].verdict)
+            rows.append({**row, "response": response_text(example.item)})
+        return rows
+
+    def to_json(self, items: int) -> dict[str, Json]:
+        """Return the comparison, with the so many items that flipped most."""
+        low, high = self.interval or (None, None)
+        return {
+            "task": self.a.info.task,
+            "judge_a": self.a.name,
+            "judge_b": self.b.name,
+            **vars(self.test),
+            "low": low,
+            "high": high,
+            "nearer_to_gold": dict(zip(("a", "b", "alike"), self.nearer(), strict=True)),
+            "flips": [
+                {"id": flip.item_id, "gain": flip.gain} for flip in self.flips[: max(0, items)]
+            ],
+        }
 
 
 def compare_runs(
@@ -106,4 +167,129 @@ def check_same_measurement(a: OpenRun, b: OpenRun) -> None:
         f"{a.title} and {b.title} were measured differently and cannot be compared:"
         + "".join(f"\n  - {problem}" for problem in problems)
         + "\nRun both judges on the same items of the same set, with the same references"
+    )
+
+
+PERMUTATIONS, SEED = 10_000, 0
+
+Made = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A paired permutation test between two runs, with Holm's correction over its gold set.
+
+    It holds all that its p-values depend on, so that it is made again when any of that changes.
+
+    Attributes:
+        p_value: on the items that both judged and parsed.
+        p_holm: corrected for the number of tests of the set; ranks are made from it.
+        measurement: the half of the signatures that both runs share: set, items with their gold,
+            part, version of the metrics.
+        verdicts: hashes of both runs' verdicts.
+        on_scale: whether the ratings of each are on the set's scale.
+        permutations: how many were drawn.
+        seed: of the draw.
+        p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
+            judges parsed everything.
+    """
+
+    gold_set: str
+    references: int
+    a: str
+    b: str
+    statistic: str
+    difference: float
+    p_value: float
+    p_holm: float
+    p_value_all: float
+    n: int
+    measurement: str
+    verdicts: tuple[str, str]
+    on_scale: tuple[bool, bool]
+    permutations: int
+    seed: int
+
+    @property
+    def made_from(self) -> Made:
+        """All that the p-values depend on."""
+        return (
+            self.verdicts, self.statistic, self.measurement, self.on_scale, self.permutations,
+            self.seed,
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the test as it stands in `comparisons.json`."""
+        return {**vars(self), "verdicts": list(self.verdicts), "on_scale": list(self.on_scale)}
+
+
+def read_tests(path: Path) -> list[PairedTest]:
+    """Return the tests that were written with the tables; none when there is no such file.
+
+    Raises:
+        DataError: the file is not what was written; without it the tests are made again.
+    """
+    found = read_json(path, TypeAdapter(tuple[PairedTest, ...])) if path.exists() else ()
+    return list(found)
+
+
+def paired_tests(
+    gold_set: GoldSet, runs: Sequence[StoredRun], known: Sequence[PairedTest], permutations: int
+) -> list[PairedTest]:
+    """Return the tests of all pairs that can be compared, one family for Holm's correction.
+
+    Args:
+        gold_set: of the runs.
+        runs: those that are ranked.
+        known: tests made before; one that was made from the same is used again.
+        permutations: of each test.
+    """
+    cached = {test.made_from: test for test in known}
+    pairs = [
+        (a, b)
+        for a, b in combinations(runs, 2)
+        if a.signature.measurement_text == b.signature.measurement_text
+    ]
+    made = [_test(gold_set, pair, cached, permutations) for pair in pairs]
+    corrected = holm([test.p_value for test in made])
+    return [replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True)]
+
+
+def _test(
+    gold_set: GoldSet,
+    runs: tuple[StoredRun, StoredRun],
+    cached: Mapping[Made, PairedTest],
+    permutations: int,
+) -> PairedTest:
+    a, b = runs
+    statistic = metrics.primary_key(gold_set.info)
+    measurement = a.signature.measurement_text
+    verdicts, on_scale = (a.verdicts_hash, b.verdicts_hash), (a.on_scale, b.on_scale)
+    key = (verdicts, statistic, measurement, on_scale, permutations, SEED)
+    if key in cached:
+        return replace(cached[key], a=a.name, b=b.name)
+    judged = [run.judgements for run in runs]
+    test = partial(
+        compare, gold_set, statistic=statistic, part=a.part, permutations=permutations, seed=SEED
+    )
+    found = everything = test(*judged)
+    if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
+        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
+        everything = test(*worst)
+    return PairedTest(
+        gold_set=a.gold_set,
+        references=a.references,
+        a=a.name,
+        b=b.name,
+        statistic=statistic,
+        difference=found.difference,
+        p_value=found.p_value,
+        p_holm=found.p_value,
+        p_value_all=everything.p_value,
+        n=found.n,
+        measurement=measurement,
+        verdicts=verdicts,
+        on_scale=on_scale,
+        permutations=permutations,
+        seed=SEED,
     )

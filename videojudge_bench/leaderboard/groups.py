@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from videojudge_bench import metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import UnknownNameError
-from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
+from videojudge_bench.leaderboard.tables import columns_of, title_of
 from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
 from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
 
@@ -19,15 +19,7 @@ SYSTEM = "system"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """The numbers of one run on one group of items.
-
-    Attributes:
-        run: the run.
-        label: by which the items are grouped.
-        value: the group.
-        n_videos: the videos of the items that were asked.
-        card: the numbers.
-    """
+    """The numbers of one run on one group of items."""
 
     run: OpenRun
     label: str
@@ -75,11 +67,6 @@ def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
 def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) -> list[GroupRow]:
     """Return a row for each run and group, in the order of the groups, then of the runs.
 
-    Args:
-        runs: on one form of one set.
-        label: as `metrics.by_label` takes it.
-        resamples: of videos, for the 95 % intervals.
-
     Raises:
         UnknownNameError: the set has no such label.
         ConfigError: the label names items, and no groups.
@@ -92,8 +79,36 @@ def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) 
         cards = metrics.by_label(run.measurement, run.judgements, label, resamples=resamples)
         for value, card in cards.items():
             asked = groups[value] & run.judgements.keys()
-            rows.append(GroupRow(run, label, value, _videos(run.gold_set, asked), card))
+            videos = len({run.gold_set.by_id[i].item.video_id for i in asked})
+            rows.append(GroupRow(run, label, value, videos, card))
     return sorted(rows, key=lambda row: order[row.value])
+
+
+def text_tables(
+    runs: Sequence[OpenRun], rows: Sequence[GroupRow], resamples: int
+) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Yield title, head and cells of a table of groups, and of one of the answering systems.
+
+    Args:
+        runs: on one form of one set.
+        rows: as `group_rows` returns them for these runs.
+        resamples: of videos, for the intervals of the systems.
+    """
+    info, label = runs[0].info, rows[0].label
+    columns = [key for key in columns_of(info) if key in rows[0].card.metrics]
+    head = (label, "judge", "refs", "n", "videos", *columns, "coverage")
+    yield f"{title_of(info)}; by {label}", head, [row.cells(columns) for row in rows]
+    if label != SYSTEM or not info.systems:
+        return
+    lines = [
+        system_cells(means, run)
+        for run in runs
+        for means in metrics.by_system(
+            run.gold_set, run.judgements, part=run.found.part, resamples=resamples
+        )
+    ]
+    head = ("judge", "refs", "system", "n", "mean gold", "mean of judge", "gold rank", "judge rank")
+    yield "The answering systems, best gold first", head, lines
 
 
 def system_cells(means: SystemMeans, run: OpenRun) -> list[str]:
@@ -121,7 +136,3 @@ def cell_of(metric: Metric) -> str:
 
 
 FEW = f"* {TOO_FEW_VIDEOS}: no interval"
-
-
-def _videos(gold_set: GoldSet, item_ids: Iterable[str]) -> int:
-    return len({gold_set.by_id[item_id].item.video_id for item_id in item_ids})

@@ -9,32 +9,34 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
-import jsonlines
 from pydantic import BaseModel
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.options import Scalar, parse_options, without_secrets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.goldsets.jsonl import STRICT, read_object
+from videojudge_bench.goldsets.jsonl import STRICT, numbered_rows, read_object
 from videojudge_bench.leaderboard.stored import (
+    RUN_FILE,
     Part,
     StoredRun,
     folder_name,
     gold_set_of,
     kept_info,
     overlap_of,
+    read_run,
 )
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.run import journal
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
+from videojudge_bench.version import installed_version
 
 SAMPLES = "_samples_videojudge_"
+_MOST_SAMPLE_BYTES = 1 << 26
 ROUNDING = 2e-6
 """Stored numbers have six decimals, and processors differ beyond them."""
 
@@ -43,7 +45,8 @@ ROUNDING = 2e-6
 class FoundRun:
     """Judgements found in a folder, with what is known of how they were made.
 
-    `data` is the form of the gold set that they are about: `full`, `sample-105`, …
+    `data` is the form of the gold set that they are about: `full`, `sample-105`, …; `served` what
+    servers said of themselves, in the order heard.
     """
 
     name: str
@@ -54,10 +57,15 @@ class FoundRun:
     on_scale: bool
     judge: Mapping[str, Scalar]
     judgements: Mapping[str, Judgement]
+    served: tuple[Mapping[str, str], ...] = ()
 
     def folder_name(self, name: str) -> str:
         """Return the name of the folder that keeps this run when its judge is called `name`."""
         return folder_name(name, self.references, self.data)
+
+
+class _SampleLine(BaseModel):
+    judgement: dict[str, object]
 
 
 class _JournalFile(BaseModel):
@@ -72,6 +80,7 @@ class _JournalFile(BaseModel):
     on_scale: bool
     judge: str
     signature: dict[str, Scalar]
+    served: tuple[dict[str, str], ...] = ()
 
 
 def find_runs(folder: Path) -> list[FoundRun]:
@@ -95,6 +104,33 @@ def find_runs(folder: Path) -> list[FoundRun]:
     return found
 
 
+def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
+    """Check that no run which was made in another way is stored under a name.
+
+    Args:
+        folder: of the stored runs.
+        run: the run that is to be stored.
+        name: of its judge in the tables.
+
+    Raises:
+        ConfigError: one is, or one with more verdicts.
+    """
+    there = folder / run.gold_set / run.folder_name(name)
+    if not (there / RUN_FILE).exists():
+        return
+    other = read_run(there)
+    problem = ""
+    if dict(other.signature.judge) != dict(run.judge):
+        problem = "a run with another signature"
+    elif len(other.verdicts) > len(run.judgements):
+        problem = f"{len(other.verdicts)} verdicts, and this run has {len(run.judgements)}"
+    if problem:
+        raise ConfigError(
+            f"{there} holds {problem}. Give this one a name of its own with --name, or replace "
+            "that one with --overwrite"
+        )
+
+
 def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
     """Return a found run with all its numbers, worked out from its verdicts.
 
@@ -105,14 +141,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
     gold_set = goldsets.load(found.gold_set, found.data)
     if not found.judgements:
         raise DataError(f"no judgements of {found.name}", path=gold_set.info.task)
-    unknown = found.judgements.keys() - gold_set.by_id.keys()
-    if unknown:
-        raise DataError(
-            f"{len(unknown)} of {len(found.judgements)} judgements are about items that "
-            f"{gold_set.info.task} does not have, such as {min(unknown)!r}; they "
-            "were made with another version of the set",
-            path=found.gold_set,
-        )
+    check_known(found, gold_set, found.gold_set)
     measurement = measurement_of(found, gold_set)
     card = measurement.card(found.judgements, resamples=resamples)
     return StoredRun(
@@ -128,6 +157,7 @@ def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_0
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(found.judge),
+        served=found.served,
     )
 
 
@@ -174,6 +204,18 @@ def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
     return replace(run, numbers=card.numbers(), confusion=card.confusion)
 
 
+def check_known(run: FoundRun, gold_set: GoldSet, path: str | Path) -> None:
+    """Raise DataError, with the path, where a judgement is about an item that the set lacks."""
+    unknown = run.judgements.keys() - gold_set.by_id.keys()
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} of {len(run.judgements)} judgements are about items that "
+            f"{gold_set.info.task} does not have, such as {min(unknown)!r}; they were made with "
+            "another version of the set",
+            path=path,
+        )
+
+
 def measurement_of(run: FoundRun | StoredRun, gold_set: GoldSet) -> Measurement:
     """Return how the judgements of a run on a set are measured."""
     return Measurement(gold_set, run.on_scale, run.part, run.references)
@@ -182,14 +224,7 @@ def measurement_of(run: FoundRun | StoredRun, gold_set: GoldSet) -> Measurement:
 def versions() -> dict[str, str]:
     """Return the versions of the packages that numbers depend on."""
     packages = ("videojudge-bench", "lmms-eval", "numpy", "scipy", "torch", "transformers")
-    return {package: found for package in packages if (found := _version(package))}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return {package: found for package in packages if (found := installed_version(package))}
 
 
 def _from_journal(folder: Path) -> FoundRun:
@@ -204,11 +239,11 @@ def _from_journal(folder: Path) -> FoundRun:
         on_scale=facts.on_scale,
         judge=facts.signature,
         judgements=journal.last_judgements(folder),
+        served=facts.served,
     )
 
 
 def _with_hash(name: str, made_with: str, folder: Path) -> GoldSet:
-    """The form of a set that a journal was made with."""
     forms = list(_forms(name))
     for gold_set in forms:
         if gold_set.content_hash == made_with:
@@ -266,7 +301,8 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         ) from error
     if config.get("model") == "videojudge":
         return  # its journal has the whole signature, and is found by itself
-    records = list(_records(samples))
+    rows = numbered_rows(samples, _SampleLine, unique=(), most_bytes=_MOST_SAMPLE_BYTES)
+    records = [row.judgement for _, row in rows]
     if all(record.keys() == {"id"} for record in records):
         return  # the one document of a set without data, which the wildcard of all tasks includes
     references = {int(str(record.get("references", 0))) for record in records}
@@ -284,7 +320,7 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         judge={
             "judge": str(config.get("model")),
             "model_args": _hidden(str(config.get("model_args", ""))),
-            "host": f"lmms-eval {_version('lmms-eval')}",
+            "host": f"lmms-eval {installed_version('lmms-eval') or ''}",
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
@@ -310,19 +346,6 @@ def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
         ) from error
 
 
-def _records(samples: Path) -> Iterator[dict[str, object]]:
-    try:
-        with jsonlines.open(samples) as reader:
-            for line, row in enumerate(reader.iter(type=dict, skip_empty=True), start=1):
-                record = row.get("judgement")
-                if not isinstance(record, dict):
-                    raise DataError("missing", path=samples, line=line, field="judgement")
-                yield record
-    except jsonlines.InvalidLineError as error:
-        raise DataError(str(error), path=samples, line=error.lineno) from error
-
-
 def _hidden(arguments: str) -> str:
-    """The model arguments as they may be written down."""
     kept = without_secrets({**parse_options(arguments)})
     return ",".join(f"{name}={value}" for name, value in kept.items())

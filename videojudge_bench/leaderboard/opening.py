@@ -17,7 +17,12 @@ from videojudge_bench.errors import (
     VideoJudgeError,
 )
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.leaderboard.importing import FoundRun, find_runs, measurement_of
+from videojudge_bench.leaderboard.importing import (
+    FoundRun,
+    check_known,
+    find_runs,
+    measurement_of,
+)
 from videojudge_bench.leaderboard.stored import VERDICTS_FILE, StoredRun, read_run
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.signature import Signature
@@ -50,7 +55,7 @@ class OpenRun:
 
     @property
     def info(self) -> GoldSetInfo:
-        """What is known of the gold set."""
+        """Facts about the gold set."""
         return self.gold_set.info
 
     @property
@@ -73,7 +78,7 @@ class OpenRun:
 
     @cached_property
     def signature(self) -> Signature:
-        """How the run's numbers are made."""
+        """Signature of the run's numbers."""
         return Signature(self.measurement.signature(self.judgements), self.found.judge)
 
 
@@ -111,7 +116,7 @@ def open_runs(folder: Path) -> list[OpenRun]:
 
 
 def open_run(folder: Path) -> OpenRun:
-    """Return the one run in a folder; takes and raises as `open_runs`.
+    """Return the one run in a folder; raises as `open_runs`.
 
     Raises:
         ConfigError: there is none, or more than one.
@@ -186,12 +191,5 @@ def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:
             "begun, or it failed. The command that made it goes on with it",
             path=folder,
         )
-    unknown = run.judgements.keys() - gold_set.by_id.keys()
-    if unknown:
-        raise DataError(
-            f"{len(unknown)} of {len(run.judgements)} judgements are about items that "
-            f"{gold_set.info.task} does not have, such as {min(unknown)!r}; they were made with "
-            "another version of the set",
-            path=folder,
-        )
+    check_known(run, gold_set, folder)
     return OpenRun(run, gold_set, kept)

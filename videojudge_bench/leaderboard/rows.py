@@ -13,7 +13,7 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.jsonl import STRICT, read_json
-from videojudge_bench.leaderboard.paired_tests import PERMUTATIONS, PairedTest, paired_tests
+from videojudge_bench.leaderboard.comparing import PERMUTATIONS, PairedTest, paired_tests
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,
@@ -72,17 +72,17 @@ class Row:
 
     @property
     def verified(self) -> bool:
-        """Whether the numbers were worked out on this machine, from verdicts or ratings."""
+        """True if the numbers were computed on this machine, from verdicts or ratings."""
         return self.role != "published" and not self.self_reported
 
     @property
     def is_sample(self) -> bool:
-        """Whether the row is about a sample: it stands apart from the others."""
+        """True if the row is about a sample: it stands apart from the others."""
         return self.table[0]
 
     @property
     def table(self) -> Table:
-        """What the rows of one table have in common; tables of samples are the last ones."""
+        """Key that the rows of one table share; tables of samples are the last ones."""
         return _table_of(self.info)
 
     @property
@@ -167,7 +167,6 @@ class _Published(BaseModel):
 
 
 _PUBLISHED = TypeAdapter(tuple[_Published, ...])
-_TESTS = TypeAdapter(tuple[PairedTest, ...])
 
 
 def read_published(path: Path) -> list[Row]:
@@ -243,7 +242,7 @@ def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[Paired
 
 
 def _human_rows(gold_set: GoldSet) -> list[Row]:
-    """What the raters reach among themselves, where they are people and it can be worked out."""
+    """Return the agreement among human annotators, where it can be computed."""
     if gold_set.info.kind != "human":
         return []
     key = metrics.primary_key(gold_set.info)

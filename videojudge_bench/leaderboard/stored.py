@@ -51,6 +51,8 @@ class StoredRun:
         confusion: gold level by rounded prediction, or None.
         versions: of the software that made the run.
         overlap: gold sets whose videos or texts the judge was trained on.
+        served: what servers said of themselves while they were asked, in the order heard: model,
+            fingerprint, version. More than one is a change in the middle of the run.
     """
 
     name: str
@@ -65,6 +67,7 @@ class StoredRun:
     confusion: tuple[tuple[int, ...], ...] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     overlap: tuple[str, ...] = ()
+    served: tuple[Mapping[str, str], ...] = ()
 
     @property
     def gold_set(self) -> str:
@@ -117,11 +120,12 @@ class _RunFile(BaseModel):
     overlap: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...] | None
     numbers: dict[str, Number]
+    served: tuple[dict[str, str], ...] = ()
 
 
 _AS_THEY_ARE = (
     "name", "gold_set", "references", "part", "on_scale", "versions", "overlap", "confusion",
-    "numbers",
+    "numbers", "served",
 )  # fmt: skip
 """What a run and its file have under one name."""
 
@@ -156,13 +160,7 @@ def gold_set_of(info: GoldSetInfo) -> GoldSet | None:
 
 
 def folder_name(name: str, references: int, data: str = "full") -> str:
-    """Return the name of a run's folder: the judge, the references that were shown, the data.
-
-    Args:
-        name: of the judge.
-        references: how many were shown.
-        data: the form of the gold set; only forms that are not the full set are named.
-    """
+    """Return the name of a run's folder: the judge, the references that were shown, the data."""
     return f"{_slug(name)}-{references}ref" + (f"-{_slug(data)}" if data != "full" else "")
 
 
@@ -183,15 +181,18 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
             f"{len(packed)} bytes; a run in the leaderboard takes at most {MAX_VERDICTS_BYTES}",
             path=folder / VERDICTS_FILE,
         )
+    info = {**vars(run.info), "scale": (run.info.scale.low, run.info.scale.high)}
+    known = {name: info[name] for name in _SetFile.model_fields if name in info}
     facts = _RunFile(
         **{name: getattr(run, name) for name in _AS_THEY_ARE},
-        set=_set_file(run),
+        set=_SetFile(**known, examples=run.examples),  # pydantic refuses a set without gold
         measurement=dict(run.signature.measurement),
         judge=dict(run.signature.judge),
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / VERDICTS_FILE, packed)
-    text = json.dumps(facts.model_dump(), ensure_ascii=False, indent=1) + "\n"
+    kept = facts.model_dump(exclude=None if run.served else {"served"})
+    text = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
     write_whole(folder / RUN_FILE, text)
     return folder
 
@@ -239,14 +240,8 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-.")
 
 
-def _set_file(run: StoredRun) -> _SetFile:
-    kept = {**vars(run.info), "scale": (run.info.scale.low, run.info.scale.high)}
-    known = {name: kept[name] for name in _SetFile.model_fields if name in kept}
-    return _SetFile(**known, examples=run.examples)  # pydantic refuses a set without gold
-
-
 def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
-    """What is known of the set; two places that name it must agree: tables are made from both."""
+    """Return the facts about the set; two places that name it must agree."""
     kept, half = facts.set, facts.measurement
     for field_name, found, wanted in (
         ("gold_set", facts.gold_set, kept.name),

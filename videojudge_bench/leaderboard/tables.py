@@ -140,6 +140,15 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
     return [rank, judge, shown, *(_cell(row, key) for key in columns)]
 
 
+def text_table(rows: Sequence[Row]) -> tuple[str, tuple[str, ...], list[list[str]]]:
+    """Return title, head and cells of the table of a set, for the terminal."""
+    info = rows[0].info
+    columns, title = columns_of(info), title_of(info)
+    if rows[0].is_sample:
+        title += "; a sample, gold written by a model, not ranked"
+    return title, ("rank", "judge", "refs", *columns), [cells(row, columns) for row in rows]
+
+
 def _section(rows: Sequence[Row]) -> str:
     rows = [replace(row, judge=inert(row.judge)) for row in rows]
     info = rows[0].info

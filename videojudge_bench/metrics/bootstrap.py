@@ -36,7 +36,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How many resamples an interval is made from, and the seed of their draws."""
+    """Number of resamples of an interval, and the seed of their draws."""
 
     resamples: int = 10_000
     seed: int = 0
@@ -110,9 +110,6 @@ def means(values: Mapping[str, Floats], clusters: Ints, n_clusters: int) -> Stat
         values: for each key float64 of shape (units,); a NaN leaves the unit out of that key.
         clusters: shape (units,), the cluster of each unit, 0..n_clusters-1.
         n_clusters: number of clusters; some may have no unit.
-
-    Returns:
-        The statistic; a key is undefined where none of its units counts.
     """
     kept = [~np.isnan(value) for value in values.values()]
     totals = [np.where(k, value, 0.0) for k, value in zip(kept, values.values(), strict=True)]

@@ -41,6 +41,15 @@ class Metric:
     undefined: str = ""
     no_interval: str = ""
 
+    def cells(self) -> dict[str, str | float]:
+        """Return the value and the interval as the cells of a table, with why there is none."""
+        if self.value is None:
+            return {"value": f"undefined ({self.undefined})", "95 % interval": ""}
+        interval = f"none ({self.no_interval})"
+        if self.low is not None and self.high is not None:
+            interval = f"{self.low:.3f} to {self.high:.3f}"
+        return {"value": self.value, "95 % interval": interval}
+
     def __str__(self) -> str:
         if self.value is None:
             return f"undefined ({self.undefined})"

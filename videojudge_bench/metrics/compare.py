@@ -1,4 +1,4 @@
-"""Whether two judges differ: paired permutation tests, Holm's correction, rank clusters.
+"""Tests of differences between judges: paired permutations, Holm's correction, rank clusters.
 
 This module turns judgements into what each statistic is made of; `permutation` does the numerics.
 """
@@ -16,8 +16,6 @@ from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, OptionGold, PreferenceGold
 from videojudge_bench.metrics.asked import PARTS, asked
 from videojudge_bench.metrics.bootstrap import Floats, Ints, is_constant, ratio
-from videojudge_bench.metrics.options import question_scores
-from videojudge_bench.metrics.pairs import pair_scores
 from videojudge_bench.metrics.permutation import (
     RHO,
     TAU,
@@ -28,12 +26,13 @@ from videojudge_bench.metrics.permutation import (
     sums_mix,
 )
 from videojudge_bench.metrics.rating_statistics import EMSCORE_DECIMALS, Rated
+from videojudge_bench.metrics.units import pair_scores, question_scores
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two judges are apart on one gold set, and whether chance explains it.
+    """Difference of two judges on one gold set, with its permutation test.
 
     Attributes:
         statistic: what was compared.
@@ -136,10 +135,6 @@ def rank_clusters(
 
     From the top, a judge opens a new cluster when it is significantly below every member of the
     current one, and joins it otherwise. Judges that share a cluster share a rank (1, 1, 3).
-
-    Args:
-        names_best_first: the judges' names, each once, by their statistic.
-        significantly_below: whether the first judge named is significantly below the second.
     """
     ranks: dict[str, int] = {}
     cluster: list[str] = []
@@ -164,13 +159,7 @@ def _least_p_value(units: Sequence[JointUnit]) -> float:
 
 @dataclass(frozen=True)
 class JointUnit:
-    """A rated response, a question or a pair with the verdicts of both judges, all parsed.
-
-    Attributes:
-        examples: one of a rated response, all options of a question, both orders of a pair.
-        a: the first judge's verdicts on them.
-        b: the second judge's.
-    """
+    """A rated response, a question or a pair with the verdicts of both judges, all parsed."""
 
     examples: tuple[Example, ...]
     a: tuple[Verdict, ...]
@@ -230,7 +219,7 @@ def joint_units(
 
 
 def _is_complete(unit: JointUnit) -> bool:
-    """Whether all is parsed, and there are both orders of a pair, or options to choose from."""
+    """Return whether all is parsed, with both orders of a pair, or options to choose from."""
     if any(isinstance(verdict, Unparsed) for verdict in (*unit.a, *unit.b)):
         return False
     gold = unit.examples[0].gold

@@ -1,4 +1,4 @@
-"""How far a judge is from gold on single items: what to look at first."""
+"""Distance of a judge from gold on single items."""
 
 from __future__ import annotations
 
@@ -29,11 +29,6 @@ def disagreements(
     distractor 1 where it is rated above the correct option, 1/2 level with it, else 0; of the
     correct option the mean over its distractors. Pairs: |p - gold|, 0..1.
 
-    Args:
-        gold_set: the examples.
-        judgements: by item id.
-        on_scale: whether ratings are on the gold set's scale.
-
     Raises:
         ConfigError: judgements of another set.
     """
@@ -45,13 +40,7 @@ def disagreements(
 
 @dataclass(frozen=True)
 class Flip:
-    """An item on which two judges are not equally far from gold.
-
-    Attributes:
-        item_id: the item.
-        a: how far the first judge is from gold, as `disagreements` says.
-        b: the same of the second.
-    """
+    """An item on which two judges are not equally far from gold."""
 
     item_id: str
     a: float
@@ -59,7 +48,7 @@ class Flip:
 
     @property
     def gain(self) -> float:
-        """How much nearer the second judge is to gold; negative where the first is nearer."""
+        """Advantage of the second judge in distance from gold; negative if the first is nearer."""
         return self.a - self.b
 
 

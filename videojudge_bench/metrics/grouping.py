@@ -61,7 +61,7 @@ def by_label(
 
 @dataclass(frozen=True)
 class SystemMeans:
-    """What raters and a judge say of one answering system.
+    """Ratings of one answering system by annotators and by a judge.
 
     Attributes:
         system: its name.

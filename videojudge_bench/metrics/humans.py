@@ -1,4 +1,4 @@
-"""What people themselves reach: the rows that a judge's row is read against."""
+"""Human agreement: the rows that a judge's row is read against."""
 
 from __future__ import annotations
 

@@ -38,14 +38,6 @@ def difference_interval(
     hard for both does not widen the interval. Resamples in which either is undefined are dropped.
     None with fewer than 20 such videos, or where no resample is left.
 
-    Args:
-        gold_set: what was judged.
-        a: the first judge's judgements by item id.
-        b: the second judge's.
-        statistic: as `compare` takes it.
-        part: `all`, or `test` for test videos only.
-        resampling: how many resamples, and their seed.
-
     Raises:
         ConfigError: judgements of another set, or fewer than 2 videos that both judged.
     """
@@ -69,7 +61,7 @@ def difference_interval(
 
 
 def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
-    """What the statistic is among, and as little else as can be."""
+    """Smallest set of statistics that holds the wanted one."""
     if statistic.startswith("emscore_"):
         return stats.emscore(rated)[:1]
     if statistic in ("mae", "rmse"):

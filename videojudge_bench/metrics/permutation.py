@@ -187,7 +187,6 @@ def _pair_sums(
 
 
 def _signs(rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int8]:
-    """Return sgn(row - column), (rows, columns)."""
     above, below = rows[:, None] > columns, rows[:, None] < columns
     return above.view(np.int8) - below.view(np.int8)
 

@@ -11,10 +11,9 @@ import numpy as np
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, RatingGold, part_of
 from videojudge_bench.metrics import rating_statistics as stats
-from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
+from videojudge_bench.metrics.asked import Asked, asked, is_missing_video, worst_rating
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic, is_constant
 from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
-from videojudge_bench.metrics.imputation import worst_rating
 from videojudge_bench.metrics.keys import SYSTEM_ACCURACY, UNDEFINED_GROUPS, Key
 from videojudge_bench.metrics.rating_statistics import Rated
 from videojudge_bench.verdicts import Judgement, Rating
@@ -93,7 +92,6 @@ class _Run:
     def metrics(
         self, scored: Callable[[Asked], Rated], reported: Asked, resampling: Resampling | None
     ) -> dict[str, Metric]:
-        """Return the metrics of the reported items, and the fitted ones of the test part."""
         metrics: dict[str, Metric] = {}
         main, test = scored(reported), scored(self.test)
         if main.n_videos:
@@ -131,7 +129,6 @@ class _Run:
         return (float(scores.min()), float(scores.max())) if scores.size else None
 
     def why_absent(self, key: Key, reported: Asked) -> str:
-        """Return why a metric was not measured."""
         if key.on_scale and not self.on_scale:
             return NOT_ON_SCALE
         if key.fitted and self.constant is None:
@@ -185,7 +182,6 @@ class _Why:
 
 
 def _parsed(some: Asked) -> Rated:
-    """Return the items with a verdict."""
     found = [(e, v.value) for e, v in some.answers if isinstance(v, Rating)]
     return Rated.of([e for e, _ in found], [value for _, value in found])
 

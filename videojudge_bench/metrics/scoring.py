@@ -12,9 +12,8 @@ from videojudge_bench.items import part_of
 from videojudge_bench.metrics.asked import PARTS
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard
-from videojudge_bench.metrics.options import option_card
-from videojudge_bench.metrics.pairs import pair_card
 from videojudge_bench.metrics.ratings import rated_card
+from videojudge_bench.metrics.units import option_card, pair_card
 from videojudge_bench.verdicts import Judgement
 
 METRIC_VERSION: str = "1"
@@ -50,11 +49,7 @@ class Measurement:
         )
 
     def signature(self, judged: Collection[str]) -> dict[str, Scalar]:
-        """Return the half of a signature that must be equal for two rows to be compared.
-
-        Args:
-            judged: ids of the items that were asked.
-        """
+        """Return the half of a signature that must be equal for two rows to be compared."""
         wanted = frozenset(judged)
         examples = [e for e in self.gold_set.examples if e.item.id in wanted]
         if self.part != "all":

@@ -51,7 +51,7 @@ class Within:
 
     @property
     def judge_tied(self) -> Bools:
-        """Whether the two scores are equal, shape (pairs,)."""
+        """True where the two scores are equal, shape (pairs,)."""
         return np.equal(self.gap, 0)
 
     def tau_b(self) -> Floats:

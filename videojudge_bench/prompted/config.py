@@ -11,6 +11,7 @@ from typing import ClassVar
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import unknown_name
 from videojudge_bench.judge import Ability, Need
+from videojudge_bench.prompted.forms import FREE, JSON, STRUCTURED
 from videojudge_bench.prompts import Wanted
 from videojudge_bench.replies._reading import LOST_MASS
 
@@ -45,9 +46,15 @@ class PromptedConfig:
     pair_prompt: str | None
     pairs: str
     lost_mass: float
+    structured: str
     concurrency: int
 
-    CHOICES: ClassVar = {"score": SCORES, "video": (None, *VIDEO_NEEDS), "pairs": PAIRS}
+    CHOICES: ClassVar = {
+        "score": SCORES,
+        "video": (None, *VIDEO_NEEDS),
+        "pairs": PAIRS,
+        "structured": STRUCTURED,
+    }
 
     def problems(self) -> list[str]:
         """Return everything that is wrong with the values and their combinations."""
@@ -86,6 +93,11 @@ class PromptedConfig:
             "temperature=0.7, say": samples > 1 and not sampled and not self.verdict_first,
             "with score=expected and feedback=false nothing is sampled; give samples=1 and "
             "temperature=0": self.verdict_first and (samples > 1 or sampled),
+            "with score=expected and feedback=false no reply is written that could have a form; "
+            "give structured=none": self.verdict_first and self.structured != FREE,
+            "score=expected reads a verdict in its tag; give structured=regex": (
+                self.expected and self.structured == JSON
+            ),
             "lost_mass is for score=expected alone": (
                 self.lost_mass != LOST_MASS and not self.expected
             ),
@@ -102,7 +114,7 @@ class PromptedConfig:
 
     @property
     def verdict_first(self) -> bool:
-        """Whether the reply begins with the verdict, and the probabilities there are all of it."""
+        """True if the reply begins with the verdict and only its probabilities are read."""
         return self.expected and not self.feedback and self.rubric != WRITE
 
     @property

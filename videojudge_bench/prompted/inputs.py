@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from videojudge_bench._util.derangement import others_by_hash
+from videojudge_bench._util.hashing import others_by_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judge import Need

@@ -8,11 +8,21 @@ from typing import ClassVar, cast
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Continuation, Engine, EngineError, Prefix, PromptGroup, Reply
+from videojudge_bench.engine import (
+    Continuation,
+    Engine,
+    EngineError,
+    Prefix,
+    PromptGroup,
+    Result,
+    ServedEngine,
+    check_delivered,
+)
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge
 from videojudge_bench.prompted.config import NO_RUBRIC, PREFER, SHUFFLED, TEXT, PromptedConfig
+from videojudge_bench.prompted.forms import FREE, form_of, note_of
 from videojudge_bench.prompted.inputs import InputPolicy
 from videojudge_bench.prompted.templates import AnyItem, JudgeTemplates, ability_of
 from videojudge_bench.replies import READER_VERSION
@@ -25,7 +35,7 @@ from videojudge_bench.replies._reading import (
     replies_of,
     text_agrees,
 )
-from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
@@ -66,6 +76,9 @@ class PromptedJudge(Judge):
             the higher rating wins: for models that were trained to rate and never to compare.
         lost_mass: with `score=expected`, more probability than this beside the verdicts is no
             verdict; 1 reads a model that was never taught to give one.
+        structured: the form that an engine holds replies to while they are decoded, where its
+            server can: `regex`, the tags that the prompt asks for (vLLM, SGLang); `json`, an object
+            (OpenAI's `response_format`, vLLM, SGLang); or `none`.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 
@@ -76,9 +89,11 @@ class PromptedJudge(Judge):
 
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
-    # The prompts' hashes are in the settings. So are `pairs` and `lost_mass`, and `engine` where a
-    # class adds it here; a default is not named, as before there was a choice.
-    unsigned = frozenset({"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass"})
+    # The prompts' hashes are in the settings. So are `pairs`, `lost_mass` and `structured`, and
+    # `engine` where a class adds it here; a default is not named, as before there was a choice.
+    unsigned = frozenset(
+        {"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass", "structured"}
+    )
     reader_version = READER_VERSION
     scale: RatingScale = RatingScale(1, 5)
     takes_scale = True  # the prompts name its ends
@@ -100,6 +115,7 @@ class PromptedJudge(Judge):
         pair_prompt: str | None = None,
         pairs: str = PREFER,
         lost_mass: float = LOST_MASS,
+        structured: str = FREE,
         concurrency: int = 16,
         **engine_options: Scalar,
     ) -> None:
@@ -117,6 +133,7 @@ class PromptedJudge(Judge):
             pair_prompt=pair_prompt,
             pairs=pairs,
             lost_mass=lost_mass,
+            structured=str(structured).lower(),
             concurrency=concurrency,
         )
         name, engine = type(self).__name__, self.runs_on or engine
@@ -130,6 +147,11 @@ class PromptedJudge(Judge):
         self._inputs = InputPolicy(self.config, self.requires)
         self.engine = self._made(engine, engine_options)
         self._inputs.check_engine(name, "video" in self.engine.capabilities)
+        if self.config.structured != FREE and "structured" not in self.engine.capabilities:
+            raise ConfigError(
+                f"structured={self.config.structured} needs a server that guides decoding; give "
+                "engine=openai, or structured=none"
+            )
         self._check_probabilities()
         self.abilities, self.requires = self.templates.abilities, self._inputs.requires
         self.fits_on_videos = self._inputs.video == SHUFFLED
@@ -164,7 +186,7 @@ class PromptedJudge(Judge):
 
     @property
     def learns_from_set(self) -> bool:
-        """Whether other items matter: only where videos or rubrics are swapped between them."""
+        """True if other items matter: only where videos or rubrics are swapped between them."""
         return self._inputs.learns_from_set or type(self).fit is not PromptedJudge.fit
 
     def rate(self, item: Item) -> Rating | Unparsed:
@@ -182,42 +204,53 @@ class PromptedJudge(Judge):
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
         groups = (list(members) for _, members in groupby(items, key=_prefix_key))
-        for group, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
-            answers = iter(replies)
-            for item in group:
-                yield self._judgement(item, answers)
+        for item, replies in AsyncBatcher(self.ask, groups, self.config.concurrency):
+            yield self._judgement(item, iter(replies))
 
-    async def ask(self, group: Sequence[Item | Pair]) -> Sequence[Reply | EngineError]:
-        """Return the engine's replies for the items of one group, in order.
+    async def ask(
+        self, group: Sequence[Item | Pair], hand_over: HandOver[tuple[AnyItem, Sequence[Result]]]
+    ) -> None:
+        """Hand over each item of one group with the engine's replies for it, once they are there.
 
-        A pair counts twice, once per response, when the judge has no prompt for pairs; then each
-        counts `samples` times.
+        A pair has two, one per response, when the judge has no prompt for pairs; then there are
+        `samples` of each.
         """
         parts = [part for item in group for part in self.templates.parts(item)]
+        each = len(parts) // len(group) * self.config.samples
         if missing := self._inputs.missing(parts[0]):
-            return [EngineError(missing)] * (len(parts) * self.config.samples)
+            for item in group:
+                await hand_over((item, [EngineError(missing)] * each))
+            return
         prompts = self._prompt_group(parts)
-        replies = await self.engine.complete(prompts)
-        if len(replies) != len(prompts.continuations):
-            raise ValueError(
-                f"the engine gave {len(replies)} replies to {len(prompts.continuations)} prompts"
-            )
-        self._check_probabilities()
-        return replies
+        replies: dict[int, Result] = {}
+
+        async def deliver(number: int, result: Result) -> None:
+            self._check_probabilities()
+            replies[number] = result
+            item = number // each
+            mine = range(item * each, (item + 1) * each)
+            if all(place in replies for place in mine):
+                await hand_over((group[item], [replies[place] for place in mine]))
+
+        await self.engine.complete(prompts, deliver)
+        check_delivered(replies, prompts)
 
     def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
         visible = [self.visible(part) for part in parts]
         first = visible[0]
         rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
+        structured, wanted = self.config.structured, self.config.wanted()
+        note = note_of(structured, first, wanted)
         tails = tuple(
-            Continuation(_sample_id(part.id, number), prompt.response)
+            Continuation(_sample_id(part.id, number), prompt.response + note)
             for part, prompt in zip(visible, rendered, strict=True)
             for number in range(self.config.samples)
         )
         prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
         choices = self._choices(first) if self.config.expected else ()
         start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
-        return PromptGroup(prefix, tails, start, choices, self.config.sampling)
+        form = form_of(structured, first, wanted, choices_for(first, self.scale))
+        return PromptGroup(prefix, tails, start, choices, self.config.sampling, form=form)
 
     def _choices(self, part: AnyItem) -> tuple[str, ...]:
         choices = choices_for(part, self.scale)
@@ -252,11 +285,11 @@ class PromptedJudge(Judge):
                 return None
         return self._judgement(item, iter(replies))
 
-    def _judgement(self, item: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+    def _judgement(self, item: AnyItem, replies: Iterator[Result]) -> Judgement:
         found = [self._read(part, replies) for part in self.templates.parts(item)]
         return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
 
-    def _read(self, part: AnyItem, replies: Iterator[Reply | EngineError]) -> Judgement:
+    def _read(self, part: AnyItem, replies: Iterator[Result]) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None
         each = range(self.config.samples)
         samples = [read_reply(part, next(replies), self.scale, lost) for _ in each]
@@ -270,12 +303,18 @@ class PromptedJudge(Judge):
             own["engine"] = self._engine_name
         if self.config.lost_mass != LOST_MASS:
             own["lost_mass"] = float(self.config.lost_mass)
+        if self.config.structured != FREE:
+            own["structured"] = self.config.structured
         return {
             **self.templates.settings(),
             **self._inputs.settings(),
             **own,
             **self.engine.settings(),
         }
+
+    def server_statements(self) -> Sequence[Mapping[str, str]]:
+        """Return all that the engine's server said of itself."""
+        return self.engine.statements if isinstance(self.engine, ServedEngine) else ()
 
     def close(self) -> None:
         """Close the engine."""
@@ -288,7 +327,7 @@ def _sample_id(item_id: str, number: int) -> str:
 
 
 def _prefix_key(item: AnyItem) -> tuple[object, ...]:
-    """What must be equal for items to share a prompt prefix."""
+    """Return what must be equal for items to share a prompt prefix."""
     return (
         type(item), item.group, item.references, item.description, item.subtitles, item.video,
     )  # fmt: skip

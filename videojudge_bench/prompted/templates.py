@@ -20,12 +20,6 @@ AnyItem = Union[Item, Pair]
 class JudgeTemplates:
     """The templates that a judge asks with.
 
-    Args:
-        names: the prompt files of the judge's class.
-        cls: the judge's class; files are looked for beside it.
-        base: the class above which nothing is looked for.
-        config: names the files that replace those of the class.
-
     Raises:
         ConfigError: a prompt cannot be found or read.
     """

@@ -38,7 +38,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a prompt asks for beside the verdict, and by what.
+    """Parts that a prompt asks for beside the verdict.
 
     Attributes:
         feedback: a reasoning between `<thinking>` tags before the verdict.
@@ -154,11 +154,6 @@ def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, 
 
 def find_prompt(cls: type, name: str, base: type) -> Path:
     """Return the file of a judge's prompt: beside its class or those above, or one of ours.
-
-    Args:
-        cls: of the judge.
-        name: of the file.
-        base: the class above which nothing is looked for.
 
     Raises:
         ConfigError: there is none.

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from videojudge_bench._util.derangement import others_by_hash
-from videojudge_bench._util.hashing import file_hash
+from videojudge_bench._util.hashing import file_hash, others_by_hash
 from videojudge_bench.goldsets.jsonl import STRICT, read_rows
 
 Group = tuple[str, str]

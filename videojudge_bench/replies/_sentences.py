@@ -55,7 +55,9 @@ def sentences(text: str) -> Iterator[Sentence]:
         is_heading = (is_item or pattern("HEADING").match(line)) and not VALUES.search(body)
         heading = body.strip("[]<>: ") if is_heading else ""
         section = heading or section
-        is_new = bool(pattern("REPORTS_BELOW").search(line) or pattern("REPORTS").search(heading))
+        is_plain = pattern("PLAIN_HEADING").fullmatch(line)
+        is_new = not is_plain and pattern("REPORTS_BELOW").search(line) is not None
+        is_new = is_new or pattern("REPORTS").search(heading) is not None
         is_new = is_new or pattern("OF_RESPONSE").fullmatch(body.strip(": ")) is not None
         reported = f"stands below {line[-40:]!r}" if is_new else reported
 

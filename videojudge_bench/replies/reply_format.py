@@ -63,7 +63,7 @@ class _RatingReader(Reader[Rating]):
     """Reads ratings on a scale."""
 
     noun = "rating"
-    forms = ("BARE", "LABELLED", "SAID", "DESERVED", "IS", "FITS", "GIVEN_ZH")
+    forms = ("BARE", "REMARKED", "LABELLED", "SAID", "DESERVED", "IS", "FITS", "GIVEN_ZH")
 
     def __init__(self, scale: RatingScale) -> None:
         self._scale = scale

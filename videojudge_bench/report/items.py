@@ -48,11 +48,6 @@ def cut(text: str, most: int) -> str:
 def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -> dict[str, Json]:
     """Return what the page shows of the items.
 
-    Args:
-        runs: one run, or two on the same set.
-        far: their disagreements with gold.
-        order: the item ids in the order of the list.
-
     Returns:
         `groups`: [video id, instruction, references, description] of each group; `items`: [id,
         group, response or both of a pair, gold, labels, unit, then per run null or
@@ -118,7 +113,7 @@ def _cell(judgement: Judgement | None, far: float | None, most: int) -> Json:
 
 
 def _most_characters(runs: Sequence[OpenRun], order: Sequence[str]) -> int:
-    """How much of a text is shown, so that many long ones do not make the page slow."""
+    """Return the characters shown of a text, so that many long ones keep the page fast."""
     by_id = runs[0].gold_set.by_id
     total = sum(
         min(len(text), MOST_CHARACTERS)

@@ -1,4 +1,4 @@
-"""What only the worst disagreements are shown with: the frames of the video and the prompt."""
+"""Frames and prompts of the worst disagreements."""
 
 from __future__ import annotations
 
@@ -38,11 +38,6 @@ PROMPT_CHARACTERS = 20_000
 
 def thumbnails(run: OpenRun, item_ids: Sequence[str], videos: Path | None) -> dict[str, Json]:
     """Return by video id what there is to see of the videos of some items.
-
-    Args:
-        run: the run.
-        item_ids: the items.
-        videos: folder with the video files, beside the set's own.
 
     Returns:
         By video id [data URIs, seconds of each frame, what is wrong or ""].

@@ -17,7 +17,7 @@ from videojudge_bench.metrics.keys import label_of
 from videojudge_bench.report.figures import figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
-from videojudge_bench.report.page import Fact, Page
+from videojudge_bench.report.page import Fact, Page, Table
 from videojudge_bench.report.standings import standings_of
 from videojudge_bench.verdicts import Unparsed
 from videojudge_bench.version import __version__
@@ -58,12 +58,6 @@ def runs_page(
     runs: Sequence[OpenRun], *, worst: int, videos: Path | None = None, resamples: int = 10_000
 ) -> Page:
     """Return the page of one run, or of two beside each other.
-
-    Args:
-        runs: one run, or two that were measured in the same way.
-        worst: how many of the worst disagreements are shown with frames and prompt.
-        videos: folder with the video files, beside the set's own.
-        resamples: of videos, for the intervals.
 
     Raises:
         ConfigError: two runs that were measured differently, or no folder of videos.
@@ -149,7 +143,7 @@ def _number(run: StoredRun, key: str) -> str:
 
 def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str, Json]:
     if worst < 0:
-        raise ConfigError(f"--worst {worst}: it is a number from 0 up")
+        raise ConfigError(f"--worst {worst}: expected a number from 0 up")
     far = disagreements_of(runs)
     order = worst_first(runs, far)
     chosen = order[:worst]
@@ -164,7 +158,35 @@ def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str
 
 
 def _unit(runs: Sequence[OpenRun]) -> str:
-    """What a disagreement is counted in."""
+    """Return the unit of a disagreement."""
     if runs[0].info.shape == "ratings":
         return "points" if all(run.found.on_scale for run in runs) else "places, 0 to 1"
     return "0 to 1"
+
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def parity_page(
+    gold_set: str,
+    judges: tuple[str, str],
+    facts: Rows,
+    findings: Rows,
+    items: tuple[Sequence[str], Rows],
+    *,
+    notes: Sequence[str],
+) -> Page:
+    """Return the page of a parity; the last of `findings` is its result."""
+    *found, (_, result) = findings
+    head, rows = items
+    return Page(
+        title=f"{judges[0]} and {judges[1]} on videojudge_{gold_set}",
+        lead=f"{result[:1].upper()}{result[1:]}.",
+        runs=[f"{letter}: {name}" for letter, name in zip("AB", judges, strict=True)],
+        facts=[Fact(name, values) for name, *values in facts],
+        tables=[
+            Table("The comparison", ("of both", "finding"), found),
+            Table("Items, those that differ first", head, rows),
+        ],
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
+    )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from videojudge_bench._util import charts
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.report.marks import Figure
+from videojudge_bench.report.figures import Figure
 from videojudge_bench.report.standings import Standing
 
 _HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows; parts that are empty are left out.
+    """Content of a page; empty parts are left out.
 
     Attributes:
         title: of the page.
@@ -105,7 +105,7 @@ def embedded(value: Json) -> Markup:
 
 
 def _policy(style: str, script: str) -> str:
-    """What a browser may load and run: this very style and script, and pictures in the page."""
+    """Content security policy of the page: its own style and script, and inline pictures."""
     return "; ".join(
         [
             "default-src 'none'",

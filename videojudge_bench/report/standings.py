@@ -53,18 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Standing:
-    """The table of one form of a gold set.
-
-    Attributes:
-        name: for links inside the page.
-        title: of the table.
-        about: the kind of gold, and by what is ranked.
-        columns: keys of the metrics.
-        lines: the rows.
-        sources: where the published figures stand.
-        plot: the primary statistic with its intervals.
-        primary: name of that statistic.
-    """
+    """The table of one form of a gold set."""
 
     name: str
     title: str

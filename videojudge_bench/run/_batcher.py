@@ -1,50 +1,54 @@
-"""Asks for many groups at once, and hands replies over as they come."""
+"""Asks for many groups at once, and hands answers over as they come."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
+HandOver = Callable[[Answer], Awaitable[None]]
 
 
 class AsyncBatcher(Generic[Part, Answer]):
-    """Asks for many groups at once and hands the replies over as they come.
+    """Asks for many parts at once and yields the answers as they come.
 
-    The event loop has a thread of its own, so that replies keep arriving while the caller writes
+    The event loop has a thread of its own, so that answers keep arriving while the caller writes
     its journal, and so that it works inside a notebook, whose own loop is already running. An
-    exception of `ask` reaches the caller; leaving the iteration (Ctrl-C) cancels what is in
-    flight.
+    exception of `ask` reaches the caller, behind the answers that came before it; leaving the
+    iteration (Ctrl-C) cancels what is in flight.
 
     Args:
-        ask: gives the answers for one group.
-        groups: taken as they are needed.
-        limit: how many groups are asked for at once.
+        ask: asks for one part; awaits its second argument with every answer. That returns when the
+            caller wants the next answer, and so has kept this one: an engine that makes room for
+            the next call only then loses, when the process is killed, what is in flight at most.
+        parts: taken as they are needed.
+        limit: how many parts are asked for at once.
     """
 
     def __init__(
         self,
-        ask: Callable[[Sequence[Part]], Awaitable[Sequence[Answer]]],
-        groups: Iterator[Sequence[Part]],
+        ask: Callable[[Part, HandOver[Answer]], Awaitable[None]],
+        parts: Iterator[Part],
         limit: int,
     ) -> None:
-        self._ask, self._groups, self._limit = ask, groups, limit
-        # Bounded: what waits here is paid for, and lost when the process is killed.
-        self._out: queue.Queue[tuple[Sequence[Part], Sequence[Answer]] | None] = queue.Queue(limit)
+        self._ask, self._parts, self._limit = ask, parts, limit
+        self._out: queue.SimpleQueue[tuple[Answer, Callable[[], None]] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
 
-    def __iter__(self) -> Iterator[tuple[Sequence[Part], Sequence[Answer]]]:
+    def __iter__(self) -> Iterator[Answer]:
         with ThreadPoolExecutor(1, "videojudge-engine") as thread:
             try:
                 work = thread.submit(self._work)
-                while (result := self._out.get()) is not None:
-                    yield result
+                while (given := self._out.get()) is not None:
+                    answer, taken = given
+                    yield answer
+                    taken()
                 work.result()
             finally:
                 self._stop.set()
@@ -53,13 +57,13 @@ class AsyncBatcher(Generic[Part, Answer]):
         try:
             asyncio.run(self._run())
         finally:
-            self._hand_over(None)
+            self._out.put(None)
 
     async def _run(self) -> None:
         running: set[asyncio.Task[None]] = set()
         try:
-            for group in self._groups:
-                running.add(asyncio.create_task(self._one(group)))
+            for part in self._parts:
+                running.add(asyncio.create_task(self._ask_one(part)))
                 while len(running) >= self._limit and not self._stop.is_set():
                     running = await _settle(running)
                 if self._stop.is_set():
@@ -71,15 +75,18 @@ class AsyncBatcher(Generic[Part, Answer]):
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _one(self, group: Sequence[Part]) -> None:
-        self._hand_over((group, await self._ask(group)))
+    async def _ask_one(self, part: Part) -> None:
+        await self._ask(part, self._hand_over)
 
-    def _hand_over(self, result: tuple[Sequence[Part], Sequence[Answer]] | None) -> None:
-        """Wait until there is room for a result, or nobody wants it any more."""
-        while not self._stop.is_set():
-            with suppress(queue.Full):
-                self._out.put(result, timeout=0.2)
-                return
+    async def _hand_over(self, answer: Answer) -> None:
+        loop, kept = asyncio.get_running_loop(), asyncio.Event()
+
+        def taken() -> None:
+            with suppress(RuntimeError):  # the loop is closed: another part ended it
+                loop.call_soon_threadsafe(kept.set)
+
+        self._out.put((answer, taken))
+        await kept.wait()
 
 
 async def _settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import Capability, PromptGroup, Reply
+from videojudge_bench.engine import Capability, Deliver, PromptGroup, Reply
 from videojudge_bench.verdicts import Usage
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -29,15 +29,17 @@ class CountingEngine:
         self.capabilities = capabilities
         self.calls = self.with_video = self.characters = self.max_tokens = 0
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply]:
-        """Return an empty reply to each prompt."""
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver an empty reply to each prompt."""
         shared = len(group.prefix.system) + len(group.prefix.text)
         lengths = [shared + len(tail.text) for tail in group.continuations]
         self.calls += len(lengths)
         self.with_video += len(lengths) if group.prefix.video is not None else 0
         self.characters += sum(lengths)
         self.max_tokens = group.sampling.max_tokens
-        return [Reply("", usage=Usage(round(n / CHARACTERS_PER_TOKEN))) for n in lengths]
+        for number, length in enumerate(lengths):
+            tokens = round(length / CHARACTERS_PER_TOKEN)
+            await deliver(number, Reply("", usage=Usage(tokens)))
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return nothing."""

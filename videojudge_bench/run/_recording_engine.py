@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Capability,
+    Deliver,
     Engine,
-    EngineError,
     ExplainingEngine,
     Explanation,
     PromptGroup,
     Reply,
+    Result,
 )
 from videojudge_bench.errors import VideoJudgeError
 
@@ -52,17 +53,21 @@ class RecordingEngine:
         """Those of the engine."""
         return self._engine.capabilities
 
-    async def complete(self, group: PromptGroup) -> Sequence[Reply | EngineError]:
-        """Return the engine's replies, and keep them."""
-        replies = await self._engine.complete(replace(group, alternatives=True))
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        """Deliver the engine's results, and keep them."""
+        results: dict[int, Result] = {}
+
+        async def keep(number: int, result: Result) -> None:
+            results[number] = result
+            await deliver(number, result)
+
+        await self._engine.complete(replace(group, alternatives=True), keep)
         explanations = await self._explained(group)
         at_once = bool(group.reply_start and group.choices)
-        for tail, reply, explanation in zip(
-            group.continuations, replies, explanations, strict=True
-        ):
-            if isinstance(reply, Reply):
-                self.records[tail.id] = Record(reply, explanation, at_once)
-        return replies
+        for number, result in results.items():
+            if isinstance(result, Reply):
+                tail = group.continuations[number]
+                self.records[tail.id] = Record(result, explanations[number], at_once)
 
     async def _explained(self, group: PromptGroup) -> Sequence[Explanation | None]:
         if isinstance(self._engine, ExplainingEngine):

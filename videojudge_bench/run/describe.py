@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from videojudge_bench import registry
+from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import (
     Continuation,
@@ -19,13 +19,16 @@ from videojudge_bench.engine import (
     Prefix,
     PromptGroup,
     Reply,
+    Result,
     Sampling,
+    complete_all,
 )
 from videojudge_bench.errors import ConfigError, JournalBusyError
-from videojudge_bench.goldsets.view import DescriptionRow, read_rows_of
+from videojudge_bench.goldsets.jsonl import find_videos
+from videojudge_bench.goldsets.view import DescriptionRow, read_rows_of, view_of
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
-from videojudge_bench.run._batcher import AsyncBatcher
+from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.run.journal import cut_torn_line
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import render
@@ -38,7 +41,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class DescribeOptions:
-    """How descriptions are written.
+    """Options for writing descriptions.
 
     Attributes:
         engine: its name or `module:Class`.
@@ -51,6 +54,33 @@ class DescribeOptions:
     engine_options: Mapping[str, Scalar] = field(default_factory=dict)
     prompt: Path | None = None
     sampling: Sampling = Sampling(max_tokens=2048)
+
+
+def videos_to_describe(
+    gold_set: str | None, folder: Path | None, limit: int | None
+) -> dict[str, Path]:
+    """Return the files of videos by their id, in the order of the ids.
+
+    Args:
+        gold_set: the name of the gold set whose videos they are.
+        folder: where they are; without a gold set, all videos in it.
+        limit: the first so many.
+
+    Raises:
+        ConfigError: neither a gold set nor a folder is given, or no video is found.
+    """
+    if gold_set is not None:
+        view = view_of(goldsets.load(gold_set), 0, folder)
+        wanted = {example.item.video_id for example in view.gold_set.examples}
+        videos = {i: path for i, path in sorted(view.videos.items()) if i in wanted}
+    elif folder is not None:
+        videos = dict(sorted(find_videos(folder).items()))
+    else:
+        raise ConfigError("expected videos, got none: give --gold-set NAME, --videos DIR, or both")
+    if not videos:
+        where = folder or f"the folder of {gold_set}"
+        raise ConfigError(f"no video was found in {where}; give --videos DIR")
+    return dict(list(videos.items())[:limit])
 
 
 class Describer:
@@ -74,7 +104,7 @@ class Describer:
 
     @property
     def made_by(self) -> str:
-        """What the descriptions depend on: engine, model, frames, prompt and decoding."""
+        """Return what the descriptions depend on: engine, model, frames, prompt and decoding."""
         sampling = self._options.sampling
         return render(
             {
@@ -125,9 +155,9 @@ class Describer:
         made_by = self.made_by
         with _locked(output):
             done = self._described(output)
-            groups = ([video] for video in videos if video[0] not in done)
+            waiting = (video for video in videos if video[0] not in done)
             with output.open("ab") as file:
-                for ((video_id, _),), (reply,) in AsyncBatcher(self._ask, groups, AT_ONCE):
+                for video_id, reply in AsyncBatcher(self._ask, waiting, AT_ONCE):
                     problem = _problem(reply)
                     if isinstance(reply, Reply) and not problem:
                         row = DescriptionRow(
@@ -142,18 +172,18 @@ class Describer:
         """Close the engine."""
         self._engine.close()
 
-    async def _ask(self, videos: Sequence[Video]) -> Sequence[Reply | EngineError]:
-        ((video_id, path),) = videos
+    async def _ask(self, video: Video, hand_over: HandOver[tuple[str, Result]]) -> None:
+        video_id, path = video
         item = Item(video_id, video_id, "", "", video=path)
         prompt = self._template.render(item, RatingScale())
         tail = Continuation(video_id, prompt.response)
         prefix = Prefix(prompt.system, prompt.shared, path)
-        return await self._engine.complete(
-            PromptGroup(prefix, (tail,), sampling=self._options.sampling)
-        )
+        group = PromptGroup(prefix, (tail,), sampling=self._options.sampling)
+        (reply,) = await complete_all(self._engine, group)
+        await hand_over((video_id, reply))
 
 
-def _problem(reply: Reply | EngineError) -> str:
+def _problem(reply: Result) -> str:
     if isinstance(reply, EngineError):
         return reply.reason
     if not reply.finished:

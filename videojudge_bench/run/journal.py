@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,9 @@ from videojudge_bench.verdicts import Judgement
 logger = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
+SERVED = "served"
+"""The field of `run.json` with the statements of servers about themselves."""
+
 SYNC_EVERY_LINES = 256
 SYNC_EVERY_SECONDS = 1.0
 
@@ -151,6 +154,13 @@ class Journal:
         if self._unsynced >= SYNC_EVERY_LINES or now - self._synced_at >= SYNC_EVERY_SECONDS:
             os.fsync(self._file)
             self._unsynced, self._synced_at = 0, now
+
+    def servers(self) -> list[Mapping[str, str]]:
+        """Return what `run.json` says that servers said of themselves; empty without it."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads((self.folder / RUN_FILE).read_text("utf-8"))[SERVED]
+            return [{str(name): str(value) for name, value in each.items()} for each in told]
+        return []
 
     def write_run(self, facts: Mapping[str, Json]) -> None:
         """Write `run.json`: what this journal is a journal of. Replaced as a whole."""

@@ -29,7 +29,7 @@ AnyItem = Union[Item, Pair]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run may show and where it keeps its journal.
+    """Content that a run may show, and the folder of its journal.
 
     Attributes:
         references: how many references an item shows, or `all`; None shows all to a judge that
@@ -104,7 +104,7 @@ class Plan:
 
     @property
     def on_scale(self) -> bool:
-        """Whether the judge's ratings are on the gold set's scale."""
+        """True if the judge's ratings are on the gold set's scale."""
         return self.scale == self.gold_set.info.scale
 
     @property
@@ -203,7 +203,7 @@ class Plan:
 
     @property
     def _videos_place(self) -> str:
-        """Where a missing video was looked for, in words."""
+        """Return where a missing video was looked for, in words."""
         return f"in {self.options.videos}" if self.options.videos else "(give videos=DIR)"
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass
 class Tally:
-    """What a run has done so far."""
+    """Progress of a run."""
 
     done: int = 0
     parsed: int = 0
@@ -32,7 +32,7 @@ class Tally:
 
     @property
     def spent(self) -> str:
-        """What they cost, in the unit of the engine's prices; empty without prices."""
+        """Return their cost, in the unit of the engine's prices; empty without prices."""
         return f"cost {self.cost:.4f}" if self.cost else ""
 
 

@@ -15,7 +15,7 @@ from videojudge_bench.errors import ConfigError, JudgeFailedError, RunStoppedErr
 from videojudge_bench.items import Item, RatingGold, part_of
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.journal import Journal
+from videojudge_bench.run.journal import SERVED, Journal
 from videojudge_bench.run.plan import AnyItem, Plan, RunOptions
 from videojudge_bench.run.progress import progress_line
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
@@ -25,6 +25,7 @@ __all__ = ["Run", "RunOptions", "answers_of"]
 logger = logging.getLogger(__name__)
 
 FAILED = "judge failed"
+NO_VERDICT = f"{FAILED}: the judge gave no verdict"
 REPLACED = "its video was replaced again and again while it was judged"
 
 MAX_PASSES = 3
@@ -52,7 +53,8 @@ class Run(Plan):
         unsuited = self.unsuited(items)
         reader = self.built.judge.reader_version
         with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
-            journal.write_run(self.facts())
+            self._served = journal.servers()
+            self._write_facts(journal)
             answers = self.judge_items(journal, items, unsuited)
         self._check_videos()
         self._complain_if_all_failed([j for i, j in answers.items() if i not in unsuited])
@@ -103,6 +105,7 @@ class Run(Plan):
                 item_id = judgement.item_id
                 if self._is_current(items[item_id], keys[item_id]):
                     answers[item_id] = judgement
+                    self._note_server(journal)
                     journal.append(keys[item_id], judgement)
         except KeyboardInterrupt:
             logger.warning(
@@ -110,6 +113,24 @@ class Run(Plan):
                 len(answers), len(items), self.folder,
             )  # fmt: skip
             raise
+
+    def _note_server(self, journal: Journal) -> None:
+        """Record what a server says of itself before the first judgement that it made."""
+        told = self.built.judge.server_statements()
+        new = [statement for statement in told if statement not in self._served]
+        if not new:
+            return
+        if self._served and new[0] == told[0]:  # of a change in this run, its engine warns
+            logger.warning(
+                "earlier judgements of this run were made by another server: expected %s, got %s",
+                dict(self._served[-1]), dict(new[0]),
+            )  # fmt: skip
+        self._served += new
+        self._write_facts(journal)
+
+    def _write_facts(self, journal: Journal) -> None:
+        served = {SERVED: self._served} if self._served else {}
+        journal.write_run({**self.facts(), **served})
 
     def _keys(self, items: Mapping[str, AnyItem]) -> dict[str, str]:
         return {item_id: self.key(item) for item_id, item in items.items()}
@@ -217,7 +238,7 @@ def answers_of(built: BuiltJudge, items: Sequence[AnyItem]) -> Iterator[Judgemen
         error = yield from _stream(built, list(waiting.values()), taken, waiting)
         if error is None or not waiting:
             for item_id in waiting:
-                yield _failure(item_id, "the judge gave no verdict")
+                yield Judgement(item_id, Unparsed(NO_VERDICT), failed=True)
             return
         begun = [item for item in taken if item.id in waiting]
         for item in begun or [next(iter(waiting.values()))]:

@@ -72,4 +72,4 @@ class Figures:
     def text(self, waiting: int) -> bytes:
         """Return the figures, with the number of rows that wait now."""
         self._waiting.set(waiting)
-        return generate_latest(self._registry)
+        return bytes(generate_latest(self._registry))

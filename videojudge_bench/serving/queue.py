@@ -42,7 +42,7 @@ class StoppedError(VideoJudgeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """What was judged together: for figures."""
+    """Items that were judged together, for the figures."""
 
     rows: int
     groups: int
@@ -122,7 +122,7 @@ class JudgeQueue:
 
     @property
     def is_alive(self) -> bool:
-        """Whether rows are still judged."""
+        """True if rows are still judged."""
         return self._thread.is_alive() and not self._stopped
 
     def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:

@@ -21,7 +21,7 @@ GRACE_SECONDS = 30
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Where and how a judge is served.
+    """Options for serving a judge.
 
     Attributes:
         videos: folder with the video files.

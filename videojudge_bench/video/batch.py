@@ -1,4 +1,4 @@
-"""What comes back for a video: frames, and what is known of them."""
+"""Frames of a video, and the facts about them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """What is known of the frames of a video, beside their pixels.
+    """Facts about the frames of a video, beside their pixels.
 
     Attributes:
         times_seconds: when each frame begins, ascending; 0 is the first frame that a player shows

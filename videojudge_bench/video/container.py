@@ -1,4 +1,4 @@
-"""What a video file holds, without decoding: when frames are shown, where decoding can begin."""
+"""Index of a video file without decoding: presentation times and key frames."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Index:
 
     @property
     def by_ticks(self) -> bool:
-        """Whether frames are found by their times rather than by counting."""
+        """True if frames are found by their times rather than by counting."""
         return len(self.ticks) > 0
 
 
@@ -128,15 +128,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What a file says of its video.
-
-    Attributes:
-        codec: by FFmpeg's name.
-        width: of the pictures as they are stored, in pixels.
-        height: likewise.
-        frames: that are in the file.
-        duration_seconds: by its header where the file was cut off.
-    """
+    """Header of a video file."""
 
     codec: str
     width: int
@@ -175,7 +167,7 @@ def read_index(path: Path) -> Index:
 
 
 class _Packets:
-    """What the packets of a stream say."""
+    """Packet index of a stream."""
 
     def __init__(self, stream: VideoStream) -> None:
         assert stream.time_base is not None, "a stream in a file has a time base"
@@ -310,7 +302,7 @@ class _Packets:
 
 
 def _declared_seconds(container: InputContainer, stream: VideoStream, end_seconds: float) -> float:
-    """When the video ends by the file's header, on the clock of its timestamps."""
+    """End of the video by the file's header, on the clock of its timestamps."""
     assert stream.time_base is not None
     if stream.duration is not None:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)

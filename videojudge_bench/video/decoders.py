@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from videojudge_bench.errors import ConfigError, MissingPackageError
-from videojudge_bench.video.container import Index
-from videojudge_bench.video.other_decoders import DecordDecoder, TorchCodecDecoder
+from videojudge_bench.errors import ConfigError, MissingPackageError, VideoError
+from videojudge_bench.version import installed_version
+from videojudge_bench.video.container import Index, opened
 from videojudge_bench.video.policy import DECORD2_REFUSED, DecoderName
 from videojudge_bench.video.pyav_decoder import PyAVDecoder
+from videojudge_bench.video.scaling import orientation
 
 if TYPE_CHECKING:
     from videojudge_bench.video.scaling import Picture, Scaler
@@ -60,16 +62,110 @@ def decoder_named(name: DecoderName) -> Decoder:
     """
     if name == "pyav":
         return PyAVDecoder()
-    if name == "decord" and _installed("decord2"):
+    if name == "decord" and installed_version("decord2"):
         raise ConfigError(DECORD2_REFUSED)
-    if find_spec(name) is None or not _installed(name):
+    if find_spec(name) is None or installed_version(name) is None:
         raise MissingPackageError(f"decoder={name}", name, INSTALL[name])
     return DecordDecoder() if name == "decord" else TorchCodecDecoder()
 
 
-def _installed(distribution: str) -> bool:
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True
+USE_PYAV = "Use decoder=pyav for this set of videos"
+
+
+class DecordDecoder:
+    """decord 0.6.0: no AV1, no edit lists, slow where it is right; not developed since 2021."""
+
+    name = "decord"
+
+    def version(self) -> str:
+        """Return the versions of decord and of PyAV, which chooses the frames and scales them."""
+        return f"decord {version('decord')}, av {version('av')}"
+
+    def pictures(
+        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yield the wanted frames, one in memory at a time.
+
+        Raises:
+            VideoError: decord cannot open the file, or disagrees on its frames.
+        """
+        import decord  # type: ignore[import-untyped]
+
+        try:
+            reader = decord.VideoReader(str(path), num_threads=1)
+            _check_count(self.name, path, index, len(reader))
+            _check_orientation(self.name, path)
+            origin = float(reader.get_frame_timestamp(0)[0])
+            following = 0
+            for position in wanted:
+                shown = float(reader.get_frame_timestamp(position)[0]) - origin
+                _check_time(self.name, path, index, position, shown)
+                # One after another: where it seeks or skips, decord gives wrong frames of HEVC, of
+                # open groups of pictures and of variable rates, without an error.
+                for _ in range(following, position):
+                    reader.next()
+                following = position + 1
+                yield position, scaler.rgb(reader.next().asnumpy())
+        except (decord.DECORDError, IndexError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VideoError(path, f"decord failed on it ({reason})", fix=USE_PYAV) from error
+
+
+class TorchCodecDecoder:
+    """torchcodec, by its documented interface."""
+
+    name = "torchcodec"
+
+    def version(self) -> str:
+        """Return the versions of torchcodec and of PyAV, which chooses and scales."""
+        return f"torchcodec {version('torchcodec')}, av {version('av')}"
+
+    def pictures(
+        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yield the wanted frames, one in memory at a time.
+
+        Raises:
+            VideoError: torchcodec cannot open the file, or disagrees on its frames.
+        """
+        from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found,unused-ignore]
+
+        try:
+            decoder = VideoDecoder(str(path), dimension_order="NHWC", seek_mode="exact")
+            _check_count(self.name, path, index, len(decoder))
+            _check_orientation(self.name, path)
+            origin = decoder.get_frame_at(0).pts_seconds
+            for position in wanted:
+                frame = decoder.get_frame_at(position)
+                shown = frame.pts_seconds - origin
+                _check_time(self.name, path, index, position, shown)
+                yield position, scaler.rgb(frame.data.numpy())
+        except (RuntimeError, IndexError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VideoError(path, f"torchcodec failed on it ({reason})", fix=USE_PYAV) from error
+
+
+def _check_count(name: str, path: Path, index: Index, count: int) -> None:
+    expected = index.clock.available
+    if count != expected:
+        found = f"{name} counts {count} frames where the file shows {expected}"
+        raise VideoError(path, found, fix=USE_PYAV)
+
+
+def _check_orientation(name: str, path: Path) -> None:
+    import av
+
+    with opened(path) as (container, stream), suppress(av.FFmpegError):
+        for frame in container.decode(stream):
+            _, mirrored = orientation(frame)
+            if mirrored:
+                raise VideoError(path, f"{name} does not mirror it as the file says", fix=USE_PYAV)
+            return
+
+
+def _check_time(name: str, path: Path, index: Index, position: int, shown: float) -> None:
+    clock = index.clock
+    expected = clock.times_seconds[position]
+    if abs(shown - expected) > 0.5 / max(clock.fps, 1e-9):
+        found = f"{name} shows frame {position} at {shown:.3f} s, the file at {expected:.3f} s"
+        raise VideoError(path, found, fix=USE_PYAV)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameFacts
-from videojudge_bench.video.container import CONVERT, GET_ANOTHER, check_readable, read_index
+from videojudge_bench.video.container import (
+    CONVERT,
+    GET_ANOTHER,
+    check_readable,
+    opened,
+    read_index,
+)
 from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.sampling import choose
@@ -27,13 +34,11 @@ class _FrameFile:
         self._start = 0
 
     def begin(self, shape: tuple[int, int, int, int]) -> None:
-        """Write the header for so many pictures of this height, width and 3 channels."""
         self._shape = shape
         self._write_header(len_=shape[0])
         self._start = self._file.tell()
 
     def put(self, row: int, picture: Picture) -> None:
-        """Write a picture where it belongs."""
         self._go_to(row)
         self._file.write(picture.tobytes())
 
@@ -148,3 +153,39 @@ def _written(
     except av.FFmpegError as error:
         raise VideoError(path, f"its pictures cannot be made RGB ({error})", fix=CONVERT) from error
     return rows
+
+
+@dataclass(frozen=True)
+class Size:
+    """Frames that a policy takes of a video.
+
+    Attributes:
+        frames: how many, those of a damaged end left out.
+        height: of each in pixels, as the file stores it: one that is shown turned has its sides
+            the other way round.
+        width: likewise.
+    """
+
+    frames: int
+    height: int
+    width: int
+
+
+def probe(path: Path, policy: FramePolicy) -> Size:
+    """Return what a policy takes of a video; some 10 microseconds of CPU per frame of the file.
+
+    Raises:
+        VideoError: the file cannot be read, is no video, or states no size.
+    """
+    index = read_index(path)
+    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    there = sum(position < index.clock.available for position in wanted)
+    with opened(path) as (_, stream):
+        height, width = stream.codec_context.height, stream.codec_context.width
+    if not (there and height and width):
+        raise VideoError(path, "it has no frames, or states no size", fix=GET_ANOTHER)
+    try:
+        height, width = policy.frame_size(height, width, frames=len(wanted))
+    except ConfigError as error:
+        raise VideoError(path, str(error), fix="Other videos are not affected") from error
+    return Size(there, height, width)

@@ -1,4 +1,4 @@
-"""Which frames, how large, by which decoder: one value, all of it in the signature."""
+"""Policy of frames: selection, size and decoder in one value, all of it in the signature."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ResamplingName = Literal["bicubic", "bilinear", "area", "lanczos"]
 
 @dataclass(frozen=True)
 class FramePolicy:
-    """Which frames a judge sees of every video, and how large.
+    """Selection and size of the frames that a judge is shown of every video.
 
     Attributes:
         max_frames: at most so many (the paper: 180 in evaluation, 60 in training).
@@ -63,11 +63,13 @@ class FramePolicy:
     def _problems(self) -> list[str]:
         problems: list[str] = []
         if self.max_frames < 1:
-            problems.append(f"max_frames={self.max_frames}: it is a number from 1 up")
+            problems.append(f"max_frames={self.max_frames}: expected a number from 1 up")
         if self.fps is not None and not 0 < self.fps < math.inf:
-            problems.append(f"fps={self.fps}: it is a number above 0, or none for an even spread")
+            problems.append(
+                f"fps={self.fps}: expected a number above 0, or none for an even spread"
+            )
         if self.factor < 1:
-            problems.append(f"factor={self.factor}: it is a number from 1 up")
+            problems.append(f"factor={self.factor}: expected a number from 1 up")
         elif self.max_pixels < self.factor**2:
             problems.append(
                 f"max_pixels={self.max_pixels} is less than one square of factor={self.factor} "
@@ -75,7 +77,7 @@ class FramePolicy:
             )
         if not 0 <= self.min_pixels <= self.max_pixels:
             problems.append(
-                f"min_pixels={self.min_pixels}: it is a number from 0 to "
+                f"min_pixels={self.min_pixels}: expected a number from 0 to "
                 f"max_pixels={self.max_pixels}"
             )
         least = self.max_frames * max(self.min_pixels, self.factor**2)
@@ -102,11 +104,6 @@ class FramePolicy:
 
     def frame_size(self, height: int, width: int, *, frames: int) -> tuple[int, int]:
         """Return height and width, in pixels, that a picture is scaled to.
-
-        Args:
-            height: of the upright picture.
-            width: of the upright picture.
-            frames: how many frames share `total_pixels`.
 
         Raises:
             ConfigError: as `smart_resize`.

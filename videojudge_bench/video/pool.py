@@ -59,7 +59,9 @@ def decode_to_file(
     if timeout_seconds is None:
         return _told_of_jumps(path, decode(path, policy, target))
     if not timeout_seconds > 0:
-        raise ConfigError(f"timeout_seconds={timeout_seconds}: it is above 0, or none for no limit")
+        raise ConfigError(
+            f"timeout_seconds={timeout_seconds}: expected a number above 0, or none for no limit"
+        )
     wanted = {"policy": asdict(policy), "target": str(target.absolute())}
     facts = _facts(path, target, _ask(path, wanted, timeout_seconds))
     return _told_of_jumps(
@@ -139,7 +141,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """True if the process runs."""
         return self._process.poll() is None
 
     def ask(

@@ -52,15 +52,12 @@ class PyAVDecoder:
             yield from _by_count(path, wanted, scaler)
             return
         missing = {index.ticks[position]: position for position in wanted}
-        runs = plan(index.packet_ticks, index.keyframes, _packets_of(index, missing))
+        packets = [at for at, tick in enumerate(index.packet_ticks) if tick in missing]
+        runs = plan(index.packet_ticks, index.keyframes, packets)
         whole = (Run(0, len(index.packet_ticks) - 1),)
         for pass_runs, skip in ((runs, True), (whole, False)):
             if missing:
                 yield from _decoded(_Reader(path, index), pass_runs, missing, scaler, skip)
-
-
-def _packets_of(index: Index, ticks: Container[int]) -> list[int]:
-    return [position for position, tick in enumerate(index.packet_ticks) if tick in ticks]
 
 
 def _decoded(
@@ -98,12 +95,11 @@ class _Damage:
             self._lasts = True
 
     def decoded(self, packet: Packet | None) -> None:
-        """Take note of a packet that was decoded."""
         if packet is not None and packet.is_keyframe:
             self._keyframe_in = packet.pts
 
     def spoils(self, frame: VideoFrame) -> bool:
-        """Whether the next frame is damaged, by the decoder's word or by what it builds on."""
+        """Return whether the next frame is damaged, by the decoder's flags or by its references."""
         from av.video.frame import PictureType
 
         if frame.is_corrupt:
@@ -168,7 +164,6 @@ class _Reader:
         yield from frames
 
     def _decoded(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
-        """Yield the sound frames of a run."""
         self._go_to(run.first)
         codec = self._stream.codec_context
         codec.flush_buffers()

@@ -1,4 +1,4 @@
-"""Which frames to take: pure maths on times in seconds, no video library.
+"""Sampling of frames: pure functions on times in seconds, no video library.
 
 The convention, everywhere in this package: a *target* is a time; the frame taken for it is the one
 that a player shows at that time, which is the last frame that begins at or before it. Frames are
@@ -24,7 +24,7 @@ MAX_LOST_FRAMES = 1 << 20
 
 @dataclass(frozen=True)
 class Clock:
-    """When the frames of a video are shown.
+    """Presentation times of the frames of a video.
 
     Attributes:
         times_seconds: when each frame begins, ascending, the first at 0; frames that the file
@@ -75,10 +75,10 @@ def targets(clock: Clock, *, max_frames: int, fps: float | None) -> list[float]:
         ConfigError: `max_frames` below 1, or `fps` not above 0.
     """
     if max_frames < 1:
-        raise ConfigError(f"max_frames={max_frames}: it is a number from 1 up")
+        raise ConfigError(f"max_frames={max_frames}: expected a number from 1 up")
     if fps is not None:
         if not 0 < fps < float("inf"):
-            raise ConfigError(f"fps={fps}: it is a number above 0, or none for an even spread")
+            raise ConfigError(f"fps={fps}: expected a number above 0, or none for an even spread")
         # A count first: a wrong duration of years would make a list of that length.
         wanted = (clock.duration_seconds - SAME_TIME_SECONDS) * fps
         if wanted <= max_frames:

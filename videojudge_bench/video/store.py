@@ -59,7 +59,7 @@ class FrameStore:
 
     def __init__(self, folder: Path | None = None, *, max_bytes: int | None = None) -> None:
         if max_bytes is not None and max_bytes <= 0:
-            raise ConfigError(f"max_bytes={max_bytes}: it is a number of bytes above 0")
+            raise ConfigError(f"max_bytes={max_bytes}: expected a number of bytes above 0")
         self.folder = folder or default_frame_folder()
         self.max_bytes = max_bytes or _default_max_bytes()
         self._entries, self._hashes = self.folder / "entries", content_hashes(self.folder)
@@ -108,7 +108,7 @@ class FrameStore:
 
     @property
     def size_bytes(self) -> int:
-        """What the frames in it take."""
+        """Size of the stored frames in bytes."""
         return sum(size for _, size, _ in self._by_last_use())
 
     def evict(self) -> None:
@@ -142,7 +142,7 @@ class FrameStore:
         except FileNotFoundError:
             return None  # not here, or evicted between two of these lines
         except (ValueError, TypeError, KeyError, EOFError) as error:
-            logger.warning("%s is damaged (%s): it is made anew", facts_file, error)
+            logger.warning("%s is damaged (%s); it is made anew", facts_file, error)
             return None
         return batch
 
@@ -241,7 +241,7 @@ def _default_max_bytes() -> int:
     except ValueError:
         gigabytes = math.nan
     if not 0 < gigabytes < math.inf:
-        raise ConfigError(f"{SIZE_VARIABLE}={text}: it is a number of gigabytes above 0")
+        raise ConfigError(f"{SIZE_VARIABLE}={text}: expected a number of gigabytes above 0")
     return max(1, int(gigabytes * 1e9))
 
 

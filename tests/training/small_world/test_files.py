@@ -230,12 +230,12 @@ def test_all_wrong_options_are_said_at_once() -> None:
         WorldOptions(train=-1, test=-2, domains=domains)
     assert str(caught.value).splitlines() == [
         "small world, 4 problems:",
-        "  - train=-1: it is a number from 0 up",
-        "  - test=-2: it is a number from 0 up",
+        "  - train=-1: expected a number from 0 up",
+        "  - test=-2: expected a number from 0 up",
         "  - unknown domain 'sean'. Did you mean 'seen' or 'unseen'? Known: longer, seen, unseen.",
         "  - domains=seen,sean,seen: each is named once",
     ]
-    with pytest.raises(ConfigError, match="workers=0: it is a number from 1 up"):
+    with pytest.raises(ConfigError, match="workers=0: expected a number from 1 up"):
         make(Path("nowhere"), OPTIONS, workers=0)
 
 
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_said_without_a_traceback(
     assert main(["make", str(tmp_path / "file" / "world"), "--train", "1"]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"small_world: error: {tmp_path / 'file' / 'world'}")
-    assert "cannot be written (Not a directory). Name another place, and run" in said
+    assert "Not a directory. Name another place" in said
 
 
 def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,6 +257,5 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     assert "2 videos rendered; in all videos 2, seeds.jsonl 4," in capsys.readouterr().out
     assert main(arguments) == 0
     assert "this world is there already, nothing to do" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    assert main(["make", "--help"]) == 0
     assert "no claim about real video" in capsys.readouterr().out

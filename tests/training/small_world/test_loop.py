@@ -15,13 +15,13 @@ from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameErr
 from videojudge_bench.items import Item
 from videojudge_bench.training.experiments import world
 from videojudge_bench.training.experiments.experiment import Experiment
-from videojudge_bench.training.experiments.summary import summarise
 from videojudge_bench.training.experiments.world_measures import (
     differences,
     errors_by_rating,
     judged,
     numbers,
     points_of_words,
+    summarise,
 )
 from videojudge_bench.training.sft.recipe import load_recipe
 from videojudge_bench.training.small_world import loop

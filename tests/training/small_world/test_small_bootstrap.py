@@ -190,7 +190,7 @@ def test_settings_and_what_is_no_share() -> None:
         "noise": 0.5,
         "seed": 2,
     }
-    with pytest.raises(ConfigError, match="noise=2: it is a share of the drafts, from 0 to 1"):
+    with pytest.raises(ConfigError, match="noise=2: expected a share of the drafts, from 0 to 1"):
         Degrade(noise=2)
 
 

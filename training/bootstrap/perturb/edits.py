@@ -1,4 +1,4 @@
-"""What can be made wrong in an answer, at what cost, and which of it makes a given rating.
+"""Edits that make an answer wrong, their costs, and the choice of edits for a target rating.
 
 The cost of an edit is how many of the gold answer's content words it makes wrong. With c of W wrong
 an answer deserves the rating 5 - floor(4 c / W + 1/2): the nearest of five equal steps. Two events
@@ -127,7 +127,7 @@ def _options(phrase: Phrase, before: Phrase | None, usable: Usable) -> Unit:
 
 
 def _belongs_to_verb(before: Phrase | None) -> bool:
-    """Whether a verb without an object stands before: it goes with its own prepositions."""
+    """Return whether a verb without an object stands before: it goes with its own prepositions."""
     return before is not None and before.slot.kind == "action" and len(before.slot.content) == 1
 
 

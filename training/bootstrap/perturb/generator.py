@@ -52,7 +52,7 @@ _Thing = TypeVar("_Thing")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What can be made wrong in a seed's gold answer."""
+    """Possible edits of a seed's gold answer."""
 
     units: tuple[Unit, ...]
     total: int
@@ -96,7 +96,7 @@ class Perturb:
 
     def __init__(self, corpus: Iterable[Seed], noise: float = 0.0, seed: int = 0) -> None:
         if not 0 <= noise <= 1:
-            raise ConfigError(f"noise={noise}: it is a share of the drafts, from 0 to 1")
+            raise ConfigError(f"noise={noise}: expected a share of the drafts, from 0 to 1")
         self._noise, self._seed = noise, seed
         self._lexicon = Lexicon()
         self._plans: dict[tuple[str, str], _Plan] = {}
@@ -266,7 +266,7 @@ def _one_gender(phrases: Iterable[Phrase]) -> str:
 
 
 def _turned(put: Mapping[Slot, Filler], gender: str) -> bool:
-    """Whether the one man or woman of an answer became one of the other gender."""
+    """Return whether the one man or woman of an answer became one of the other gender."""
     other = {"f" if gender == "m" else "m"}
     return any(
         gender in genders(slot.content) and genders(filler.content) == other

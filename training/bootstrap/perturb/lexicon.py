@@ -38,7 +38,7 @@ MOST_LIFT = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """What can stand in a slot.
+    """Candidates for a slot.
 
     Attributes:
         text: as it is written inside a sentence.
@@ -117,7 +117,7 @@ class Lexicon:
         self._known.update(stems)
 
     def _lift(self, filler: Filler) -> float:
-        """How many times as often as it is right it must be drawn, because it is refused."""
+        """Factor of draws that makes up for refused candidates."""
         known = max((self._known[stem] for stem in filler.content), default=0)
         return min(MOST_LIFT, 1 / (1 - min(known / max(self._answers, 1), 0.99)))
 

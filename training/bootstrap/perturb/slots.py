@@ -1,4 +1,4 @@
-"""Where a text can be made wrong: its phrases and the parts of them, each with a type.
+"""Slots of a text that can be made wrong: its phrases and their parts, each with a type.
 
 A phrase of one type fits wherever another of that type stood, so that what is exchanged still
 reads as English: noun phrases of one number, verb phrases that begin with the same form, phrases
@@ -89,7 +89,7 @@ class Anatomy:
 
     @property
     def content_words(self) -> int:
-        """How many content words the text has."""
+        """Number of content words in the text."""
         return self.outside + sum(len(phrase.slot.content) for phrase in self.phrases)
 
 
@@ -273,7 +273,7 @@ def _parts(text: str, tokens: Sequence[Token], whole: Slot) -> Iterator[Slot]:
 
 
 def _objects(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
-    """Where the object of a verb, or what follows `of`, begins; and its form.
+    """Return the start of a verb's object, or of what follows `of`, and its form.
 
     An object has objects of the same verb as its fillers.
     """

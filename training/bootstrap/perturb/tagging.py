@@ -63,7 +63,7 @@ class Token:
 
 @dataclass(slots=True)
 class _Clause:
-    """What is known of the clause so far: has it its verb, a plural one, is one due (`did`)?"""
+    """State of the clause so far: verb seen, plural verb, verb due (after `did`)."""
 
     finite: bool = False
     plural: bool = False
@@ -106,7 +106,7 @@ def ends_sentence(before: str) -> bool:
 
 
 def _several(lower: Sequence[str], at: int) -> int:
-    """How many words make one preposition from here; 0 when none of several words begins."""
+    """Return the length in words of a preposition of several words that begins here, or 0."""
     for phrase in words.MULTIWORD:
         if lower[at] == phrase[0] and tuple(lower[at : at + len(phrase)]) == phrase:
             return len(phrase)
@@ -130,7 +130,7 @@ def _tag(lower: Sequence[str], at: int, tags: Sequence[Tag], clause: _Clause) ->
 
 
 def _base_due(lower: Sequence[str], at: int, before: Tag, clause: _Clause) -> bool:
-    """Whether a verb stands in its base form here: to throw, did he throw, people throw."""
+    """Return whether a verb stands in its base form here: to throw, did he throw, people throw."""
     if before == "TO":
         return True
     if clause.base_due:

@@ -1,4 +1,4 @@
-"""What a judge does and what its options mean, read off its class and that of its engine."""
+"""Help of a judge and its options, read off its class and that of its engine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from videojudge_bench import registry
 _ENTRY = re.compile(r"^(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
 
 
+COMMON = frozenset(
+    {
+        *("base_url", "model", "pretrained", "api_key", "engine", "device", "dtype", "max_frames"),
+        *("fps", "score", "video", "rubric", "temperature", "max_tokens", "seed"),
+    }
+)
+"""Options of judges that ask a model that most runs set, at most 15 of one judge."""
+
+
 @dataclass(frozen=True)
 class OptionHelp:
     """One option of a judge.
@@ -20,16 +29,18 @@ class OptionHelp:
         name: of the option.
         default: as it is written on a command line; `required` when there is none.
         meaning: from the class's docstring; empty where it says nothing.
+        advanced: whether few need it: it is none of the judge's own, and not among `COMMON`.
     """
 
     name: str
     default: str
     meaning: str
+    advanced: bool
 
 
 @dataclass(frozen=True)
 class JudgeHelp:
-    """What a judge does, and its options: its own first, then those of what it is built on."""
+    """Summary of a judge, and its options: its own first, then those of its base classes."""
 
     summary: str
     options: tuple[OptionHelp, ...]
@@ -43,22 +54,27 @@ def help_of(name: str) -> JudgeHelp:
         for option, text in _arguments(owner):
             meanings.setdefault(option, text)
     parameters = registry.options_of(cls)
-    own = [option for option in own_options(cls) if option in parameters]
+    own = [option for option in own_parameters(cls) if option in parameters]
     order = [*own, *(option for option in parameters if option not in own)]
     options = (
-        OptionHelp(option, written(parameters[option]), meanings.get(option, ""))
+        OptionHelp(
+            option,
+            written(parameters[option]),
+            meanings.get(option, ""),
+            option not in own and option not in COMMON,
+        )
         for option in order
     )
     first, *_ = (inspect.getdoc(cls) or "").partition("\n\nArgs:")
     return JudgeHelp(first, tuple(options))
 
 
-def own_options(cls: type) -> list[str]:
-    """Return the options that a class itself names, those that it only hands on left out."""
+def own_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the options that a class itself names; no engine is loaded for those it hands on."""
     if "__init__" not in vars(cls):
-        return []
+        return {}
     _, *parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
-    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    return {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
 
 
 def written(parameter: inspect.Parameter) -> str:

@@ -1,0 +1,90 @@
+"""Outcome of a request: an answer, or the reason for none and whether to try again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videojudge_bench.judges.engines._chat_replies import Completion
+
+_TRY_AGAIN = frozenset({408, 409, 429})
+_REFUSED = frozenset({400, 402, 403, 404, 405, 413, 415, 422, 501})
+
+
+class CallFailedError(Exception):
+    """A call that gave no reply; its text is fit to be written down.
+
+    Attributes:
+        status: of the server's answer, 0 where there was none.
+        said: what the server wrote.
+        is_page: it answered as a web site does.
+    """
+
+    def __init__(
+        self, reason: str, status: int = 0, said: str = "", *, is_page: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.status, self.said, self.is_page = status, said, is_page
+
+    @property
+    def is_refusal(self) -> bool:
+        """True if the server refuses this request, be it the only one or every one."""
+        return self.status in _REFUSED or (self.status == 200 and self.is_page)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Outcome of one attempt.
+
+    Attributes:
+        status: 0 where the server gave no answer.
+        said: what the server wrote, or what went wrong.
+        completion: where all went well.
+        seconds: how long it took.
+        retry_after_seconds: what the server asks for.
+        location: where it sends us.
+        cost: what it has cost, in the unit of the prices.
+        is_page: it answered as a web site does.
+        is_unreachable: no connection came about.
+    """
+
+    status: int
+    said: str = ""
+    completion: Completion | None = None
+    seconds: float = 0.0
+    retry_after_seconds: float = 0.0
+    location: str = ""
+    cost: float = 0.0
+    is_page: bool = False
+    is_unreachable: bool = False
+
+    @property
+    def may_work_later(self) -> bool:
+        """True if the request is to be tried again."""
+        return self.status in _TRY_AGAIN or self.status >= 500 or self.status == 0
+
+    @property
+    def reason(self) -> str:
+        """Reason that there is no reply, on one line."""
+        return f"the server answered {self.status}: {self.said}" if self.status else self.said
+
+
+def retry_after(header: str) -> float:
+    """Return how many seconds a `Retry-After` header asks to wait, 0 when it says nothing.
+
+    It is a number of seconds or a date (RFC 9110, 10.2.3); one in the past is 0.
+    """
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(header)
+    except (ValueError, TypeError):
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=timezone.utc)
+    return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())

@@ -1,0 +1,47 @@
+"""The weights that travel with the package: tuned on captions of images, then mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from videojudge_bench._util.hashing import Json, file_hash
+from videojudge_bench.judges.compact_encoder import write_weights
+from videojudge_bench.training.compact.captions import BatchSizes, held_out, ladders, read_coco
+from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
+from videojudge_bench.training.compact.weights import balanced, between, start_weights
+
+SHARE = 0.5
+"""Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""
+
+
+def make_weights(
+    captions: Path, folder: Path, model: str, steps: int, told: Callable[[Progress], None]
+) -> Path:
+    """Tune an encoder on captions in COCO's format, and return the file of its weights.
+
+    Args:
+        captions: the file.
+        folder: for checkpoints and weights; the same call resumes.
+        model: the encoder to begin with.
+        steps: up to 100.
+        told: is called after each step.
+    """
+    groups = read_coco(captions)
+    start = start_weights(model, [text for group in groups for text in group])
+    made_wrong = ladders(groups)
+    options = TuneOptions(steps=steps, sizes=BatchSizes(pairs=48, ladders=8))
+    tuned = tune(start, groups, made_wrong, folder, options, keep_some=True, told=told)
+    about: dict[str, Json] = {
+        "model": model,
+        "captions": f"sha256:{file_hash(captions)[:12]}",
+        "steps": steps,
+        "share": SHARE,
+        "licence": "Apache-2.0",
+    }
+    mixed = replace(start, network=between(start.network, tuned, SHARE), about=about)
+    kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
+    path = folder / "compact.safetensors"
+    write_weights(balanced(mixed, kept), path)
+    return path

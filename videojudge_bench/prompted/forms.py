@@ -1,0 +1,63 @@
+"""Forms to which an engine can hold replies: our prompts' tags, or a JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from videojudge_bench.items import Item
+
+if TYPE_CHECKING:
+    from videojudge_bench._util.hashing import Json
+    from videojudge_bench.engine import ReplyForm
+    from videojudge_bench.items import Pair
+    from videojudge_bench.prompts import Wanted
+
+STRUCTURED = (FREE, REGEX, JSON) = ("none", "regex", "json")
+
+
+def form_of(
+    structured: str, part: Item | Pair, wanted: Wanted, choices: Sequence[str]
+) -> ReplyForm | None:
+    """Return the form of the replies about an item or pair; None where they are free.
+
+    Args:
+        structured: `none`, `regex` or `json`.
+        part: that is asked about.
+        wanted: what the prompt asks for beside the verdict.
+        choices: what a verdict may be.
+    """
+    if structured == FREE:
+        return None
+    texts, key = _texts(wanted), _key(part)
+    if structured == REGEX:
+        # No tag inside a block: the slot of the verdict is the only one.
+        blocks = [f"<{name}>[^<]+</{name}>\\n" for name in texts]
+        return "".join(blocks) + f"<{key}>({'|'.join(choices)})</{key}>"
+    values: list[Json] = [int(c) for c in choices] if isinstance(part, Item) else [*choices]
+    verdict: Json = {"type": "integer" if isinstance(part, Item) else "string", "enum": values}
+    properties: dict[str, Json] = {**{name: {"type": "string"} for name in texts}, key: verdict}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def note_of(structured: str, part: Item | Pair, wanted: Wanted) -> str:
+    """Return what a prompt says of the form, at its end; empty where its own words are right."""
+    if structured != JSON:
+        return ""
+    *texts, key = [*_texts(wanted), _key(part)]
+    keys = f"{', '.join(texts)} and {key}" if texts else key
+    return f"\n\nIn place of tags, write one JSON object with {keys}, in this order."
+
+
+def _texts(wanted: Wanted) -> list[str]:
+    blocks = {"rubric": wanted.write_rubric, "thinking": wanted.feedback}
+    return [name for name, has in blocks.items() if has]
+
+
+def _key(part: Item | Pair) -> str:
+    return "score" if isinstance(part, Item) else "answer"
