@@ -30,8 +30,8 @@ REFERENCES = 1
 
 def main(judge: str, n_rows: int) -> None:
     """Print a line for each way of asking."""
-    items = [example.item for example in goldsets.load("vatex").examples[:n_rows]]
-    items = [i for i in items if isinstance(i, Item)]
+    examples = goldsets.load("vatex").examples[:n_rows]
+    items = [example.item for example in examples if isinstance(example.item, Item)]
     own_cpu, own_seconds = in_process(judge, items)
     _say("in process, 64 rows a call", own_cpu, own_seconds, n_rows)
     for rows in (8, 1):

@@ -116,9 +116,9 @@ def row(response: str = "A dog digs a hole.", **more: object) -> dict[str, objec
 
 def pair(a: str, b: str, **more: object) -> dict[str, object]:
     """A pair of answers about the same video."""
-    made = row(**more)
+    made = {**row(), **more, "response_a": a, "response_b": b}
     del made["response"]
-    return {**made, "response_a": a, "response_b": b}
+    return made
 
 
 def scores(lines: Sequence[Mapping[str, Any]]) -> list[float | None]:

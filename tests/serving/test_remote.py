@@ -94,7 +94,7 @@ def test_another_judge_at_the_same_address_is_found_out() -> None:
 def test_a_server_that_stays_away_fails_the_items() -> None:
     with serving("longest") as server:
         remote = build("remote", {"url": server.url, "patience": 0, "rows": 1})
-    items = [Item("a", "v", "do", "x"), Pair("b", "v", "do", "x", "y")]
+    items: list[Item | Pair] = [Item("a", "v", "do", "x"), Pair("b", "v", "do", "x", "y")]
     found = list(remote.judge.judge(items))
     assert {each.item_id for each in found if each.failed} == {"a", "b"}
     assert "Cannot connect" in str(found[0].verdict)

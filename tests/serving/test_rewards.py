@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from judge_servers import ROOT, serving
@@ -23,6 +24,8 @@ from videojudge_bench.serving.rewards import (
 
 JUDGES = Path(__file__).with_name("judges_to_serve.py")
 END = 7
+SAID = ("A dog digs.", "A cat.")
+REFERENCES = ("a dog digs", "a dog digs")
 
 
 def _said(*texts: str) -> list[list[dict[str, str]]]:
@@ -114,12 +117,11 @@ def test_videos_are_found_by_their_column(tmp_path: Path) -> None:
 
 
 def test_a_served_judge_gives_the_same_rewards() -> None:
-    columns = {"references": ["a dog digs"] * 2}
     with serving("compact") as server:
         served = reward_function(f"remote,url={server.url}", low=0, high=1)
         assert served.__name__ == "judge_compact"
-        there = _called(served, ["A dog digs.", "A cat."], **columns)
-    here = _called(reward_function("compact", low=0, high=1), ["A dog digs.", "A cat."], **columns)
+        there = _called(served, SAID, references=REFERENCES)
+    here = _called(reward_function("compact", low=0, high=1), SAID, references=REFERENCES)
     assert there == here
     assert here[0][0] == pytest.approx(1, abs=0.05)
 
@@ -135,7 +137,7 @@ def test_a_served_judge_gives_the_same_rewards() -> None:
         ("nonesuch", {}, "unknown judge"),
     ],
 )
-def test_options_that_cannot_work(judge: str, options: dict[str, float], said: str) -> None:
+def test_options_that_cannot_work(judge: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         reward_function(judge, **options)
 
@@ -146,7 +148,7 @@ def test_no_instruction_is_an_error() -> None:
         _called(function, ["a"], [[{"role": "system", "content": "x"}]])
 
 
-OPTIONS = {"judge": "rouge_l", "low": 0, "high": 1, "unparsed": 0.1}
+OPTIONS: dict[str, Any] = {"judge": "rouge_l", "low": 0, "high": 1, "unparsed": 0.1}
 INFO = {"question": "What happens?", "video_id": "garden", "index": 3}
 
 
@@ -169,7 +171,7 @@ def test_verl_gets_the_same_keys_for_every_answer() -> None:
 def test_answers_that_verl_awaits_together_are_judged_together(tmp_path: Path) -> None:
     (tmp_path / "gate").touch()
     judge = f"{JUDGES}:Gated,gate={tmp_path}/gate,log={tmp_path}/log"
-    options = {"judge": judge, "low": 0, "high": 8, "unparsed": 0}
+    options: dict[str, Any] = {"judge": judge, "low": 0, "high": 8, "unparsed": 0}
 
     async def all_of_a_group() -> list[dict[str, float]]:
         asked = (compute_score_async("x", "y" * n, None, INFO, **options) for n in range(8))

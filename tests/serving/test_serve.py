@@ -218,7 +218,7 @@ def test_rows_of_a_client_that_hangs_up_are_not_judged(tmp_path: Path) -> None:
         body = json.dumps({"rows": [row(id="gone")]}).encode()
         head = f"POST /v1/score HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
         address = urlsplit(server.url)
-        with socket.create_connection((address.hostname, address.port)) as client:
+        with socket.create_connection((str(address.hostname), address.port or 0)) as client:
             client.sendall(f"{head}content-type: application/json\r\n\r\n".encode() + body)
             while server.figure("videojudge_rows_waiting") < 1:
                 time.sleep(0.01)

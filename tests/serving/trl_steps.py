@@ -21,7 +21,9 @@ def main(folder: Path) -> None:
     """Print `ok` when both steps had the rewards of the judge."""
     tiny = build(folder / "tiny")
     model = AutoModelForImageTextToText.from_pretrained(tiny, dtype="float32")
-    processor = AutoProcessor.from_pretrained(tiny, max_pixels=4 * 28 * 28)
+    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        tiny, max_pixels=4 * 28 * 28
+    )
     frames = [Image.new("RGB", (56, 56), colour) for colour in ("red", "blue")]
     rows = [
         {
