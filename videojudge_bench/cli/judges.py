@@ -36,8 +36,8 @@ def show_judge(
 
     text = help_of(name)
     if json:
-        options = [vars(option) for option in text.options]
-        say_json({"name": name, "summary": text.summary, "options": options})
+        every = [vars(option) for option in text.options]
+        say_json({"name": name, "summary": text.summary, "options": every})
         return
     say([f"{name}: {text.summary}"])
     options = [option for option in text.options if advanced or not option.advanced]
