@@ -111,5 +111,5 @@ def test_nobody_listens_and_nothing_secret_is_said() -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(ConfigError, match="it is an address such as http://localhost:8000/v1"):
+    with pytest.raises(ConfigError, match="expected an address such as http://localhost:8000/v1"):
         check_server("localhost:8000")

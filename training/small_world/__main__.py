@@ -102,7 +102,7 @@ def loop(folder: Folder, /, *, seed: Seed = 0, results: Path | None = None) -> N
     Args:
         results: folder of the summary; default: FOLDER/results/small_world
     """
-    from videojudge_bench.training.experiments.summary import summarise
+    from videojudge_bench.training.experiments.world_measures import summarise
     from videojudge_bench.training.small_world.loop import run_loop
 
     finished = run_loop(folder, seed=seed, say=_say)

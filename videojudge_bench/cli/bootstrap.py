@@ -82,9 +82,8 @@ def bootstrap(
 
 
 def _run(options: BootstrapOptions, output: Path, executor: Executor, workers: int | None) -> int:
-    from videojudge_bench.training.bootstrap.finish import finish
     from videojudge_bench.training.bootstrap.live import progress, said_of
-    from videojudge_bench.training.bootstrap.run import run_bootstrap
+    from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
     try:

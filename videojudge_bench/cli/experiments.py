@@ -117,8 +117,7 @@ def export(
         key: the key; keep it from those who fill in
     """
     from videojudge_bench.analysis.annotation_sheet import csv_text, write_sheet
-    from videojudge_bench.training.experiments.order import drawn
-    from videojudge_bench.training.experiments.order_sheet import COLUMNS, key_of, rows_for
+    from videojudge_bench.training.experiments.order import COLUMNS, drawn, key_of, rows_for
 
     blinds = drawn(data, limit, seed)
     text = f"{key_of(blinds).model_dump_json(indent=1)}\n"
@@ -137,8 +136,7 @@ def import_sheet(sheet: Path, /, *, key: Path, json: Json = False) -> None:
         sheet: filled in, as CSV
         key: what export wrote beside it
     """
-    from videojudge_bench.training.experiments.order import check_orders
-    from videojudge_bench.training.experiments.order_sheet import read_orders
+    from videojudge_bench.training.experiments.order import check_orders, read_orders
 
     ordered = read_orders(sheet, key)
     checked = check_orders(ordered)
