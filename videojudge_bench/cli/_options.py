@@ -40,9 +40,11 @@ def completed(values: Callable[[str], Iterable[str]], text: str | None = None) -
     def words(context: CompletionContext) -> list[str]:
         return list(values(context.incomplete))
 
+    # A help of None would win over that of the docstring.
+    shown = Parameter() if text is None else Parameter(help=text)
     if "completer" not in inspect.signature(Parameter).parameters:
-        return Parameter(help=text)
-    return Parameter(help=text, completer=words)
+        return shown
+    return Parameter.combine(shown, Parameter(completer=words))
 
 
 def judge_words(typed: str) -> list[str]:
