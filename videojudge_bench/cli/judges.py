@@ -61,8 +61,8 @@ def _explain(name: str, *, advanced: bool, as_json: bool) -> None:
 
     text = help_of(name)
     if as_json:
-        options = [vars(option) for option in text.options]
-        say_json({"name": name, "summary": text.summary, "options": options})
+        every = [vars(option) for option in text.options]
+        say_json({"name": name, "summary": text.summary, "options": every})
         return
     say([f"{name}: {text.summary}"])
     shown = [option for option in text.options if advanced or not option.advanced]
