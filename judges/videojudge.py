@@ -8,7 +8,7 @@ from pathlib import Path
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.judges.engines._hub_format import asked_as_trained
+from videojudge_bench.judges.engines._hub_format import TRAINED_FILE, asked_as_trained
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompted.config import NO_RUBRIC, RATE, WRITE
 
@@ -85,7 +85,16 @@ class VideoJudge(PromptedJudge):
         own = {"rubric": chosen.rubric, "max_tokens": chosen.max_tokens, **trained, **options}
         given = {"rubric": rubric, "max_tokens": max_tokens}
         own |= {name: value for name, value in given.items() if value is not None}
-        super().__init__(engine=engine, pretrained=pretrained, **own)  # type: ignore[arg-type]
+        try:
+            super().__init__(engine=engine, pretrained=pretrained, **own)  # type: ignore[arg-type]
+        except ConfigError as error:
+            noted = trained.keys() - options.keys()
+            if not any(f"unknown option {name!r}" in str(error) for name in noted):
+                raise
+            raise ConfigError(
+                f"{Path(pretrained) / TRAINED_FILE} is of another version of videojudge-bench, "
+                f"which has options that this one does not know: {error}"
+            ) from error
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what `PromptedJudge` does, and `feedback` and `score`, which a folder may set."""

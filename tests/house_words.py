@@ -35,8 +35,9 @@ def problems(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.Expr):  # a text that stands below a constant explains it
             docstrings.add(node.value)
     for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and node not in docstrings and VERDICT.search(node.value):
+        if not isinstance(node, ast.Constant) or node in docstrings:
+            continue
+        if isinstance(node.value, str) and VERDICT.search(node.value):
             yield f"{path}:{node.lineno}: expected 'x: expected …', got {node.value!r}"
 
 

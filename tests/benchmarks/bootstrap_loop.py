@@ -27,10 +27,9 @@ from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.training.bootstrap.calls import Limits, Meter
 from videojudge_bench.training.bootstrap.contracts import Draft, Seed
 from videojudge_bench.training.bootstrap.executors import ShardWork, Tally
-from videojudge_bench.training.bootstrap.loop import Rules
+from videojudge_bench.training.bootstrap.options import load_options
 from videojudge_bench.training.bootstrap.prompted import PromptedEvaluator, PromptedGenerator
 from videojudge_bench.training.bootstrap.roles import Roles
-from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
 SEEDS, REPEATS = 2048, 3
@@ -78,15 +77,8 @@ def with_loop(base_url: str, made: list[Seed], folder: Path) -> tuple[float, flo
     ]
     roles = Roles(PromptedGenerator(engine=engines[0]), PromptedEvaluator(engine=engines[1]))
     tally, meter = Tally(), Meter(Limits())
-    work = ShardWork(
-        run,
-        roles,
-        Rules(),
-        meter,
-        rows=RowOptions(),
-        concurrency=IN_FLIGHT,
-        on_outcome=tally.add,
-    )
+    options = load_options("paper_pointwise", [f"concurrency={IN_FLIGHT}"])
+    work = ShardWork(run, roles, meter, options, on_outcome=tally.add)
     cpu, wall = time.process_time(), time.perf_counter()
     work.run(run.shards())
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -224,6 +224,17 @@ def test_a_judge_is_asked_as_its_folder_says(
     here.close()
 
 
+def test_an_option_of_another_version_is_said_to_come_from_the_folder(tmp_path: Path) -> None:
+    (tmp_path / TRAINED_FILE).write_text(json.dumps({"judge": {"mood": "strict"}}))
+    given = {"pretrained": str(tmp_path)}
+    for more in ({}, {"engine": "openai", "base_url": "http://localhost:9/v1"}):
+        with pytest.raises(ConfigError, match=r"videojudge.json is of another version .*'mood'"):
+            registry.build("videojudge", {**given, **more})
+    with pytest.raises(ConfigError) as caught:
+        registry.build("videojudge", {**given, "mood": "mild"})
+    assert TRAINED_FILE not in str(caught.value)
+
+
 def test_a_judge_in_process_is_signed_as_before_there_was_a_choice(
     models: dict[str, Path],
 ) -> None:

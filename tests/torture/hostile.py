@@ -67,7 +67,7 @@ def _endless(status: int, head: bytes) -> Fault:
     def answer(handler: Handler, _: bytes) -> None:
         handler.begin(1 << 40, status)
         handler.wfile.write(head)
-        for _ in range(_ENDLESS_MEBIBYTES):
+        for _piece in range(_ENDLESS_MEBIBYTES):
             handler.wfile.write(_PIECE)
         handler.close_connection = True
 
@@ -182,10 +182,11 @@ def _attacked(
             lines = verdicts.read_text().splitlines() if verdicts.exists() else []
             written = b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
             mebibytes = int(peak.read_text()) / 1024 if peak.exists() else 0.0
+    more = round(mebibytes - (sound["mebibytes"] if sound else 0.0))
     row = {
         "what": kind.what if kind else "sound",
         "attacked": len(server.attacked),
-        "mebibytes": round(mebibytes - (sound["mebibytes"] if sound else 0.0)),
+        "mebibytes": more,
         "seconds": round(ended.seconds, 1),
         "verdicts": dict(json.loads(line) for line in lines),
     }
@@ -194,8 +195,8 @@ def _attacked(
         return row, []
     problems = [f"it breaks: {ended.last_words}"] * ended.broke
     problems += ["the key was written or said"] * (KEY in ended.said or KEY.encode() in written)
-    problems += [f"{row['mebibytes']} MiB more"] * (row["mebibytes"] > EXTRA_MEBIBYTES)
-    problems += [f"{row['seconds']} seconds"] * (row["seconds"] > MOST_SECONDS)
+    problems += [f"{more} MiB more"] * (more > EXTRA_MEBIBYTES)
+    problems += [f"{row['seconds']} seconds"] * (ended.seconds > MOST_SECONDS)
     return row, problems + _changes(kind, row, sound)
 
 

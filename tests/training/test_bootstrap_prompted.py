@@ -228,7 +228,7 @@ def test_roles_that_cannot_be_built(kind: str, options: dict[str, Any], message:
 
 
 def test_a_generator_that_learns_from_the_seeds_gets_them() -> None:
-    learner = RoleOptions(kind=f"{__name__}:Learner", extra=2)
+    learner = RoleOptions.model_validate({"kind": f"{__name__}:Learner", "extra": 2})
     made = build_role("generator", learner, lambda: iter([SEED]), 1)
     assert made.settings() == {"learnt": 1, "extra": 2}
 

@@ -16,7 +16,7 @@ from videojudge_bench.training.compact.captions import BatchSizes
 from videojudge_bench.training.compact.crossfit import crossfit as judge_by_folds
 from videojudge_bench.training.compact.crossfit import scorer_beside
 from videojudge_bench.training.compact.make import make_weights
-from videojudge_bench.training.compact.tune import Progress, TuneOptions
+from videojudge_bench.training.compact.tune import TuneOptions
 
 app = new_app(
     "python -m videojudge_bench.training.compact",
@@ -42,7 +42,7 @@ def tune(captions: Path, /, *, output: Path, model: str = DEFAULT_MODEL, steps: 
         model: the encoder to begin with
         steps: up to 100
     """
-    _say(f"wrote {make_weights(captions, output, model, steps, _tell)}")
+    _say(f"wrote {make_weights(captions, output, model, steps, _say)}")
 
 
 @app.command
@@ -81,15 +81,8 @@ def against(to_beat: Path, /, *runs: Path, part: Literal["dev", "test"] = "test"
     say(report(runs, to_beat, part))
 
 
-def _tell(progress: Progress) -> None:
-    _say(
-        f"step {progress.step} of {progress.steps}: loss {progress.pairs:.3f} on pairs, "
-        f"{progress.ladders:.3f} on ladders"
-    )
-
-
-def _say(text: str) -> None:
-    say([text])
+def _say(text: object) -> None:
+    say([str(text)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
