@@ -43,10 +43,14 @@ def main(judge: str, n_rows: int) -> None:
             cpu, started = _cpu(server), time.monotonic()
             list(clients.map(lambda part, s=server: _ask(s, part), rest))
             seconds, cpu = time.monotonic() - started, _cpu(server) - cpu
+            batches = server.figure("videojudge_batch_rows_count")
+            together = server.figure("videojudge_batch_rows_sum") / batches
         _say(f"served, {rows} rows a request", cpu, seconds, n)
         beside = 1000 * (cpu / n - own_cpu / n_rows)
         rate = (n / seconds) / (n_rows / own_seconds)
-        print(f"  own CPU {beside:.2f} ms a row, {rate:.2f} of the rate in process")  # noqa: T201
+        print(
+            f"  own CPU {beside:.2f} ms a row, {rate:.2f} of the rate in process, batches of {together:.0f}"
+        )
 
 
 def in_process(judge: str, items: Sequence[Item]) -> tuple[float, float]:

@@ -19,6 +19,8 @@ _Key = tuple[object, ...]
 
 LONGEST_WAIT_SECONDS = 60
 LONGEST_LINGER = 10
+PAUSE_SHARE = 0.05
+"""Of a batch's time, in which those that it answered may ask again before the next begins."""
 STOPPED = "the judge has stopped"
 
 
@@ -94,7 +96,7 @@ class JudgeQueue:
         self._groups: dict[_Key, list[_Row]] = {}
         self._waiting = 0
         self._rate = 0.0
-        self._arrived = self._ended = 0.0
+        self._arrived = self._ended = self._seconds = 0.0
         self._stopped = False
         self._changed = threading.Condition()
         # A judge that never returns must not keep the process from ending.
@@ -181,6 +183,7 @@ class JudgeQueue:
                 first = max(oldest[0].request.arrived, self._ended)
                 last = max(self._arrived, self._ended)
                 until = min(last + self._linger, first + LONGEST_LINGER * self._linger)
+                until = max(until, self._ended + PAUSE_SHARE * self._seconds)
                 left = until - time.monotonic()
                 if left <= 0 or self._waiting >= self._batch_rows:
                     return self._take()
@@ -218,7 +221,7 @@ class JudgeQueue:
                 made = [r.judgement for r in row.request.rows if r.judgement is not None]
                 row.request.future.set_result(made)
         self._ended = time.monotonic()
-        seconds = max(self._ended - started, 1e-6)
+        self._seconds = seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds
         self._rate = rate if not self._rate else 0.8 * self._rate + 0.2 * rate
         self._on_batch(Batch(len(batch), len({_group(row.item) for row in batch}), seconds))
