@@ -34,25 +34,36 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 class _Help:
-    """Help whose prose is as wide as the terminal; indented lines stay as they are written."""
+    """Help whose prose is as wide as the terminal; indented lines stay as they are written.
+
+    The consoles that it is called with are not used: they keep the width of an earlier help.
+    """
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         from cyclopts.help import DefaultFormatter
 
         for entry in panel.entries:
             _join_lines(entry.description)
-        DefaultFormatter()(console, options, panel)
+        fresh = _console()
+        DefaultFormatter()(fresh, fresh.options, panel)
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         from cyclopts.help import DefaultFormatter
 
-        DefaultFormatter().render_usage(console, options, usage)
+        fresh = _console()
+        DefaultFormatter().render_usage(fresh, fresh.options, usage)
 
     def render_description(
         self, console: Console, options: ConsoleOptions, description: InlineText
     ) -> None:
         _join_lines(description)
-        console.print(description)
+        _console().print(description)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
 
 
 def _join_lines(text: InlineText) -> None:
