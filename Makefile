@@ -51,7 +51,7 @@ demo: $(STAMP) $(TINY)  ## judge real captions and real videos, and print the le
 	  --tasks $(SAMPLES) --output_path $(OUT)/qwen > $(OUT)/qwen.log 2>&1 || { tail -n 30 $(OUT)/qwen.log; exit 1; }
 	@$(BIN)/videojudge leaderboard add $(OUT)/journal --results $(OUT)/results --overwrite
 	@$(BIN)/videojudge leaderboard add $(OUT)/qwen --results $(OUT)/results --overwrite
-	@$(BIN)/videojudge leaderboard build --results $(OUT)/results
+	@$(BIN)/videojudge leaderboard --results $(OUT)/results
 	@echo "lmms-eval's own results are in $(OUT)/lmms_eval and $(OUT)/qwen, the journals in $(OUT)/journal."
 
 $(TINY): $(STAMP)
@@ -94,7 +94,7 @@ bench: $(STAMP)  ## measure speed; writes results/benchmarks/
 	$(BIN)/python tests/benchmarks
 
 leaderboard: $(STAMP)  ## build results/leaderboard.{md,csv,json} and index.html from results/runs/
-	$(BIN)/videojudge leaderboard build
+	$(BIN)/videojudge leaderboard
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build out *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -90,7 +90,7 @@ def test_help_names_the_verbs_in_groups(capsys: pytest.CaptureFixture[str]) -> N
     }
     data = ["add", "ids", "list", "prepare", "remove", "verify"]
     assert verbs_of(capsys, "data")["Commands"] == data
-    assert verbs_of(capsys, "leaderboard")["Commands"] == ["add", "build", "by"]
+    assert verbs_of(capsys, "leaderboard")["Commands"] == ["add", "by"]
     for group in ("judges", "data", "recipes", "experiments"):
         assert "list" in verbs_of(capsys, group)["Commands"]
 
@@ -115,7 +115,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
          "--max-failures: expected a number, got 'x'"),
         (["calibrate", "x", "--method", "affin"], 'Did you mean "affine"?'),
         (["data", "verify", "vatx"], "unknown gold set 'vatx'. Did you mean 'vatex'"),
-        (["judges", "show", "rouge"], "unknown judge 'rouge'. Did you mean 'rouge_l'"),
+        (["judges", "rouge"], "unknown judge 'rouge'. Did you mean 'rouge_l'"),
         (["data", "ids"], "parameter NAME requires an argument"),
         (["experiments", "run", "refin", "-o", "x"], "Did you mean 'refine'?"),
     ],
@@ -128,7 +128,7 @@ def test_what_is_misspelt_or_missing_is_one_sentence(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["data"], ["judges"]])
+@pytest.mark.parametrize("arguments", [[], ["data"], ["recipes"]])
 def test_a_command_without_a_verb_shows_its_help_and_is_status_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +159,7 @@ def test_a_piped_table_is_as_wide_as_columns_says(
 
 def test_quiet_leaves_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     loud = output_of(capsys, "judges", "list")
-    assert "videojudge judges show NAME" in loud
+    assert "videojudge judges NAME" in loud
     quiet = output_of(capsys, "--quiet", "judges", "list")
     assert quiet == output_of(capsys, "judges", "list", "--quiet")
     assert loud.startswith(quiet)
@@ -180,7 +180,7 @@ def test_judges_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_judge_is_explained_with_the_options_of_all_that_it_is_built_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lines = output_of(capsys, "judges", "show", "qwen2_5_vl", "--advanced").splitlines()
+    lines = output_of(capsys, "judges", "qwen2_5_vl", "--advanced").splitlines()
     assert lines[0].startswith("qwen2_5_vl: Qwen2.5-VL: 3b, 7b")
     cells = [re.split(r"\s{2,}", line.strip()) for line in lines[3:]]
     meanings = {name: rest for name, *rest in cells if rest}
@@ -201,11 +201,11 @@ def test_every_option_of_every_judge_has_a_meaning(name: str) -> None:
 def test_the_first_help_of_a_judge_leaves_out_what_few_need(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    first = output_of(capsys, "judges", "show", "qwen2_5_vl")
+    first = output_of(capsys, "judges", "qwen2_5_vl")
     assert "max_frames" in first
     assert "verify_prefix" not in first
-    assert re.search(r"^\d+ more: videojudge judges show qwen2_5_vl --advanced$", first, re.M)
-    every = json.loads(output_of(capsys, "judges", "show", "qwen2_5_vl", "--json"))["options"]
+    assert re.search(r"^\d+ more: videojudge judges qwen2_5_vl --advanced$", first, re.M)
+    every = json.loads(output_of(capsys, "judges", "qwen2_5_vl", "--json"))["options"]
     assert {o["name"] for o in every if o["advanced"]} >= {"verify_prefix", "batch_tokens"}
 
 
@@ -230,7 +230,7 @@ def test_a_file_that_has_no_judge_to_run_is_said(
     monkeypatch.chdir(tmp_path)
     if content is not None:
         (tmp_path / "mine.py").write_text(content, encoding="utf-8")
-    assert said in error_of(capsys, "judges", "show", "./mine.py")
+    assert said in error_of(capsys, "judges", "./mine.py")
 
 
 def test_a_judge_in_the_current_folder_is_found(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_judge_in_the_current_folder_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["judges", "list"], ["judges", "show", "random"], ["judges", "check", "random"],
+        ["judges", "list"], ["judges", "random"], ["judges", "--check", "random"],
         ["data", "list"], ["data", "verify", "vcg"], ["recipes", "list"], ["experiments", "list"],
     ],
     ids=" ".join,
@@ -261,23 +261,23 @@ def test_verbs_that_read_print_json(words: list[str], capsys: pytest.CaptureFixt
 
 
 def test_check_passes_a_good_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
-    printed = output_of(capsys, "judges", "check", f"{own_judge}:Fine,steps=3")
+    printed = output_of(capsys, "judges", "--check", f"{own_judge}:Fine,steps=3")
     assert "FAILED" not in printed
     assert "two instances agree" in printed
 
 
 def test_check_fails_a_bad_judge(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["judges", "check", f"{own_judge}:Moody"]) == 1
+    assert main(["judges", "--check", f"{own_judge}:Moody"]) == 1
     assert re.search(r"FAILED\s+two instances agree", capsys.readouterr().out)
 
 
 def test_check_fails_an_unknown_option(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["judges", "check", f"{own_judge}:Fine,stesp=3"]) == 1
+    assert main(["judges", "--check", f"{own_judge}:Fine,stesp=3"]) == 1
     assert "unknown option 'stesp'. Did you mean 'steps'?" in capsys.readouterr().out
 
 
 def test_an_option_to_check_has_a_value(own_judge: str, capsys: pytest.CaptureFixture[str]) -> None:
-    error = error_of(capsys, "judges", "check", f"{own_judge}:Fine,steps")
+    error = error_of(capsys, "judges", "--check", f"{own_judge}:Fine,steps")
     assert "'steps' has no value; an option is written steps=value" in error
 
 
@@ -299,7 +299,7 @@ def test_tasks_path_is_the_folder_of_our_task_files(capsys: pytest.CaptureFixtur
 def test_leaderboard_without_runs_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = error_of(capsys, "leaderboard", "build", "--results", str(tmp_path))
+    error = error_of(capsys, "leaderboard", "--results", str(tmp_path))
     assert f"{tmp_path / 'runs'} has no runs; add one: videojudge leaderboard add RUN" in error
 
 

@@ -117,9 +117,9 @@ def test_the_list_shows_every_set(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"videojudge_{name}" in line
         assert goldsets.info(name).how_to_get in line
     shown = listed(capsys)
-    assert shown["vatex"][4:7] == ["18000", "3000", "full"]
-    assert shown["nextqa"][4:7] == ["13020", "295", "full"]
-    assert shown["videoautoarena"][4:7] == ["-", "-", "no"]
+    assert shown["vatex"][:6] == ["vatex", "full", "human", "ratings", "18000", "3000"]
+    assert shown["nextqa"][1:6] == ["full", "options", "options", "13020", "295"]
+    assert shown["videoautoarena"][1:6] == ["no", "human", "pairs", "-", "-"]
 
 
 def test_the_list_calls_a_sample_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +130,7 @@ def test_the_list_calls_a_sample_a_sample(capsys: pytest.CaptureFixture[str]) ->
         n = len(gold_set.examples if gold_set.info.shape == "ratings" else units)
         row = rows[name]
         assert row[2] == "model", "whatever the full set's gold is"
-        assert (row[4], row[6]) == (str(len(gold_set.examples)), f"sample-{n}")
+        assert (row[4], row[1]) == (str(len(gold_set.examples)), f"sample-{n}")
         assert 1 <= int(row[5]) <= 7, "the videos that travel with the package"
 
 
@@ -203,7 +203,7 @@ def test_add_says_what_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ),
     ]
     row = listed(capsys)["mine"]
-    assert row[:7] == ["mine", "videojudge_mine", "human", "ratings", "8", "8", "full"]
+    assert row[:7] == ["mine", "full", "human", "ratings", "8", "8", "videojudge_mine"]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_from_the_replies_of_one_judge_to_the_rubrics_of_another(
     assert [cells[0] for cells in table_of(printed)] == [
         "own against swapped rubrics",
         *("mean |change|", "mean change", "changed by 1 or more", "spearman"),
-        *("rubrics", "own", "swapped"),
+        *("spearman, own rubrics", "spearman, swapped rubrics"),
     ]
     assert "38 items on 19 videos have a verdict in both runs, of 40 that both judged" in printed
     assert "none (fewer than 20 videos)" in printed
@@ -179,11 +179,9 @@ def test_specificity_says_what_was_left_out(
         "--against",
         "instruction",
     )
-    assert printed.splitlines()[-4:] == [
-        (
-            "videojudge_scenes (full): 20 rubrics on 20 videos, each among 20; instances by "
-            "instruction"
-        ),
+    assert printed.splitlines()[-5:] == [
+        "videojudge_scenes (full); instances by instruction",
+        "20 rubrics on 20 videos, each among 20",
         "among 20, not 30: the set has no more videos",
         "20 rubrics tie with another candidate; ties share the credit",
         "1 rubrics left out: the set lacks their instructions",

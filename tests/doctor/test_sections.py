@@ -202,7 +202,7 @@ def test_what_judges_are_waiting_for() -> None:
     assert named(section, "videojudge").found.startswith("no pretrained was given; 3b needs 7.5 GB")
     assert named(section, "openai").found == "it needs base_url=…"
     assert named(section, "precomputed").found == "it needs scores=…"
-    assert named(section, "scripted").fix == "Its options: videojudge judges show scripted"
+    assert named(section, "scripted").fix == "Its options: videojudge judges scripted"
     assert named(section, "text_llm").found == "it needs pretrained=…"
     assert named(section, "rouge_l").found == "ready, on items with references"
     assert section.is_usable

@@ -18,7 +18,7 @@ LIMIT = 12  # two videos
 FILE = re.compile(r"^`(?P<name>[\w./]+)`[^`\n]*:\n\n```\w+\n(?P<text>.*?)^```$", re.M | re.S)
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 HAIKU = "videojudge_haiku"
-COMMANDS = re.compile(r"^```\n(?P<text>videojudge judges check.*?)^```$", re.M | re.S)
+COMMANDS = re.compile(r"^```\n(?P<text>videojudge judges --check.*?)^```$", re.M | re.S)
 
 
 @pytest.fixture(scope="session")

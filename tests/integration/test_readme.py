@@ -55,7 +55,7 @@ def test_the_section_has_a_table_a_program_commands_and_rows(shown: list[tuple[s
         "videojudge data add",
         "lmms_eval --model videojudge",
         "videojudge leaderboard add",
-        "videojudge leaderboard build",
+        "videojudge leaderboard",
     ]
 
 

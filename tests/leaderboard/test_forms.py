@@ -61,7 +61,7 @@ def journal(gold_set: GoldSet, folder: Path) -> Path:
 
 
 def build(results: Path) -> list[dict[str, object]]:
-    assert main(["leaderboard", "build", "--results", str(results)]) == 0
+    assert main(["leaderboard", "--results", str(results)]) == 0
     found: list[dict[str, object]] = json.loads((results / "leaderboard.json").read_text("utf-8"))
     return found
 
@@ -220,7 +220,7 @@ def test_a_set_of_the_same_name_with_other_contents_is_an_error(
 ) -> None:
     write_run(stored(mine, perfect), results / "runs")
     add_mine(tmp_path, prefix="film")
-    assert main(["leaderboard", "build", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     error = capsys.readouterr().err
     assert "mine/perfect-0ref, field 'measurement.items': found " in error
     assert "and videojudge_mine has " in error

@@ -50,7 +50,7 @@ def test_from_a_journal_to_the_tables(
 ) -> None:
     assert add(journal(gold_set, tmp_path / "journal"), results) == 0
     assert f"wrote {results / 'runs' / 'tinyboard' / 'random-0ref'}" in capsys.readouterr().out
-    assert main(["leaderboard", "build", "--results", str(results)]) == 0
+    assert main(["leaderboard", "--results", str(results)]) == 0
     printed = capsys.readouterr().out
     assert "videojudge_tinyboard" in printed
     (row,) = json.loads((results / "leaderboard.json").read_text(encoding="utf-8"))
@@ -115,7 +115,7 @@ def test_a_damaged_run_is_named(
     path = results / "runs" / "tinyboard" / "random-0ref" / RUN_FILE
     path.write_text("{", encoding="utf-8")
     capsys.readouterr()
-    assert main(["leaderboard", "build", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     assert f"videojudge: error: {path}: not a JSON object" in capsys.readouterr().err
 
 
@@ -128,6 +128,6 @@ def test_numbers_that_do_not_follow_from_the_verdicts_are_refused(
     facts["numbers"]["spearman"] = 0.99
     path.write_text(json.dumps(facts), encoding="utf-8")
     capsys.readouterr()
-    assert main(["leaderboard", "build", "--results", str(results)]) == 2
+    assert main(["leaderboard", "--results", str(results)]) == 2
     assert "field 'spearman': random says 0.99, and its verdicts give" in capsys.readouterr().err
     assert not (results / "leaderboard.json").exists()

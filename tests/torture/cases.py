@@ -111,7 +111,7 @@ CASES = (
     Case("sweep", _verb(*_SWEEP, "--journal", "swept", "-o", "sweep.csv"), ("data add",)),
     Case("calibrate", _verb("calibrate", RUNS, "-o", "map.json"), ("runner",)),
     Case("leaderboard add", _verb("leaderboard", "add", RUNS), ("runner",)),
-    Case("leaderboard", _verb("leaderboard", "build"), ("leaderboard add",)),
+    Case("leaderboard", _verb("leaderboard"), ("leaderboard add",)),
     Case(
         "describe",
         _verb("describe", "--videos", "videos", "-o", "told.jsonl", "--engine", "models:Talker"),

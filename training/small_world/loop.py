@@ -87,7 +87,7 @@ def run_loop(
                 _lmms_eval(loop, options)
         results = ("--results", str(loop.results))
         _call("videojudge", "leaderboard", "add", str(loop.journal), *results, "--overwrite")
-        _call("videojudge", "leaderboard", "build", *results)
+        _call("videojudge", "leaderboard", *results)
     return loop
 
 

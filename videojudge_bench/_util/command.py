@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, TypeVar, Union, cast
@@ -131,7 +132,11 @@ def _sentence(error: CycloptsError) -> str:
         name = error.token.keyword or (error.argument.name if error.argument else "")
         return f"{name}: expected {_KINDS[error.target_type]}, got {error.token.value!r}"
     if isinstance(error, UnusedCliTokensError):
-        return f"expected no more arguments, got {' '.join(error.unused_tokens or ())!r}"
+        given = error.unused_tokens or [""]
+        verbs = [name for name in error.app or () if not name.startswith("-")]
+        if len(given) == 1 and (near := get_close_matches(given[0], verbs, n=1)):
+            return f'Unknown command "{given[0]}". Did you mean "{near[0]}"?'
+        return f"expected no more arguments, got {' '.join(given)!r}"
     error.verbose = False
     return str(error)
 

@@ -1,6 +1,6 @@
 """Contract checks of a judge, offline, on a dozen responses and pairs made for it.
 
-`videojudge judges check module:Class,option=value` prints what `check` returns.
+`videojudge judges --check module:Class,option=value` prints what `check` returns.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
@@ -29,19 +29,22 @@ RECIPE = "a recipe (videojudge recipes list), or a .yaml file"
 JUDGE = "NAME[,option=value…]; a judge of your own is module:Class or ./file.py:Class"
 
 
-def completed(values: Callable[[str], Iterable[str]], **texts: str) -> Parameter:
+def completed(values: Callable[[str], Iterable[str]], text: str | None = None) -> Parameter:
     """Return a parameter whose values a shell completes, where cyclopts can (from 5.0).
 
     Args:
         values: the words that may stand there, by what is typed so far.
-        texts: name, alias or help of the parameter.
+        text: the help of the parameter.
     """
 
     def words(context: CompletionContext) -> list[str]:
         return list(values(context.incomplete))
 
-    known = inspect.signature(Parameter).parameters
-    return Parameter(**texts, **({"completer": words} if "completer" in known else {}))
+    # A help of None would win over that of the docstring.
+    shown = Parameter() if text is None else Parameter(help=text)
+    if "completer" not in inspect.signature(Parameter).parameters:
+        return shown
+    return Parameter.combine(shown, Parameter(completer=words))
 
 
 def judge_words(typed: str) -> list[str]:
@@ -62,7 +65,7 @@ def gold_set_words(_: str) -> list[str]:
     return list(goldsets.names())
 
 
-JudgeText = Annotated[str, completed(judge_words, help=JUDGE)]
+JudgeText = Annotated[str, completed(judge_words, JUDGE)]
 GoldSetName = Annotated[str, completed(gold_set_words)]
 Json = Annotated[bool, Parameter(negative="", show_default=False, help="print JSON, for programs")]
 Overwrite = Annotated[Flag, Parameter(help="replace what is there")]
@@ -106,7 +109,7 @@ class RunArguments:
         )
 
 
-def read_references(text: str | None) -> int | None:
+def read_references(text: str | None) -> int | Literal["all"] | None:
     """Return the value of --references; None where it is not given."""
     from videojudge_bench.goldsets.view import checked_references
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 EXIT_BUDGET = 3
 
+Executor = Literal["local", "ray"]
+
 
 def _recipes(_: str) -> list[str]:
     from videojudge_bench.training.bootstrap.options import recipes
@@ -24,12 +26,12 @@ def _recipes(_: str) -> list[str]:
 
 def bootstrap(
     *,
-    recipe: Annotated[str, completed(_recipes, help=RECIPE)],
+    recipe: Annotated[str, completed(_recipes, RECIPE)],
     output: Output | None = None,
     override: Override = None,
     limit: int | None = None,
     dry_run: Flag = False,
-    executor: Literal["local", "ray"] = "local",
+    executor: Executor = "local",
     workers: int | None = None,
     json: Json = False,
 ) -> int:
@@ -79,7 +81,7 @@ def bootstrap(
     return _run(options, output, executor, workers)
 
 
-def _run(options: BootstrapOptions, output: Path, executor: str, workers: int | None) -> int:
+def _run(options: BootstrapOptions, output: Path, executor: Executor, workers: int | None) -> int:
     from videojudge_bench.training.bootstrap.live import progress, said_of
     from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
     from videojudge_bench.training.bootstrap.run_folder import RunFolder

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def doctor(
     *,
-    judge: Annotated[list[str] | None, completed(judge_words, help=f"{JUDGE}; repeatable")] = None,
+    judge: Annotated[list[str] | None, completed(judge_words, f"{JUDGE}; repeatable")] = None,
     server: Annotated[list[str] | None, Parameter()] = None,
     model: str | None = None,
     videos: Path | None = None,

@@ -11,7 +11,41 @@ from videojudge_bench._util.terminal import note, say, say_json, show
 from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, completed, judge_words
 from videojudge_bench.errors import ConfigError
 
-app = new_app("judges", "List the judges, explain one, or check one of your own.")
+app = new_app(
+    "judges",
+    """List the judges, explain one, or check one of your own.
+
+Without NAME: the judges and what each requires. With --check: run a judge of your own on a few
+built-in items, without any data: verdict types, determinism, independence of order, A/B swap. Exit
+status: 0 all passed, 1 a check failed.
+
+  videojudge judges qwen2_5_vl
+  videojudge judges --check my_pkg:Overlap,lower=false""",
+)
+
+
+@app.default
+def judges(
+    name: Annotated[str | None, completed(judge_words)] = None,
+    /,
+    *,
+    check: JudgeText | None = None,
+    advanced: Flag = False,
+    json: Json = False,
+) -> int:
+    """List the judges, explain one, or check one of your own.
+
+    Args:
+        name: of the judge to explain, module:Class or ./file.py:Class
+        advanced: the options that few need, too
+    """
+    if check is not None:
+        return _check(check, as_json=json)
+    if name is None:
+        list_judges(json=json)
+    else:
+        _explain(name, advanced=advanced, as_json=json)
+    return 0
 
 
 @app.command(name="list")
@@ -19,50 +53,33 @@ def list_judges(*, json: Json = False) -> None:
     """List the judges and what each requires."""
     show([_row(name) for name in registry.names()], as_json=json)
     if not json:
-        note("More options, and what they mean: videojudge judges show NAME")
+        note("More options, and what they mean: videojudge judges NAME")
 
 
-@app.command(name="show")
-def show_judge(
-    name: Annotated[str, completed(judge_words)], /, *, advanced: Flag = False, json: Json = False
-) -> None:
-    """Explain a judge and its options.
-
-    Args:
-        name: of the judge, module:Class or ./file.py:Class
-        advanced: the options that few need, too
-    """
+def _explain(name: str, *, advanced: bool, as_json: bool) -> None:
     from videojudge_bench.analysis.judge_help import help_of
 
     text = help_of(name)
-    if json:
-        options = [vars(option) for option in text.options]
-        say_json({"name": name, "summary": text.summary, "options": options})
+    if as_json:
+        every = [vars(option) for option in text.options]
+        say_json({"name": name, "summary": text.summary, "options": every})
         return
     say([f"{name}: {text.summary}"])
-    options = [option for option in text.options if advanced or not option.advanced]
-    rows = [{"option": o.name, "default": o.default, "meaning": o.meaning} for o in options]
+    shown = [option for option in text.options if advanced or not option.advanced]
+    rows = [{"option": o.name, "default": o.default, "meaning": o.meaning} for o in shown]
     show(rows or [{"option": "none"}], as_json=False)
-    if len(options) < len(text.options):
-        note(f"{len(text.options) - len(options)} more: videojudge judges show {name} --advanced")
+    if len(shown) < len(text.options):
+        note(f"{len(text.options) - len(shown)} more: videojudge judges {name} --advanced")
 
 
-@app.command
-def check(judge: JudgeText, /, *, json: Json = False) -> int:
-    """Check a judge of your own on a few built-in items, without any data.
-
-    Verdict types, determinism, independence of order, A/B swap. Exit status: 0 all passed, 1 one
-    failed.
-
-      videojudge judges check my_pkg:Overlap,lower=false
-    """
+def _check(judge: str, *, as_json: bool) -> int:
     from videojudge_bench.analysis import conformance
 
     results = conformance.check(*parse_judge(judge))
     rows = [
         {"": "ok" if r.passed else "FAILED", "check": r.name, "detail": r.detail} for r in results
     ]
-    show(rows, as_json=json)
+    show(rows, as_json=as_json)
     return 0 if all(result.passed for result in results) else EXIT_FAILED
 
 

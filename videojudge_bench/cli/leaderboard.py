@@ -24,7 +24,7 @@ Results = Annotated[Path, Parameter(help="folder of the results")]
 RESULTS = Path("results")
 
 
-@app.command
+@app.default
 def build(*, results: Results = RESULTS, json: Json = False) -> None:
     """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
     from videojudge_bench.leaderboard import tables

@@ -12,7 +12,7 @@ from videojudge_bench.cli._options import JUDGE, completed, judge_words
 
 
 def serve(
-    judge: Annotated[str, completed(judge_words, help=JUDGE)],
+    judge: Annotated[str, completed(judge_words, JUDGE)],
     /,
     *,
     videos: Path | None = None,

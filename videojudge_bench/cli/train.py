@@ -18,7 +18,7 @@ def _recipes(_: str) -> list[str]:
 
 def train(
     *,
-    recipe: Annotated[str, completed(_recipes, help=RECIPE)],
+    recipe: Annotated[str, completed(_recipes, RECIPE)],
     output: Output | None = None,
     override: Override = None,
     inspect: int | None = None,

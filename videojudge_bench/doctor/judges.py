@@ -18,7 +18,7 @@ from videojudge_bench.prompted import PromptedJudge
 BYTES_A_WEIGHT = 2  # bfloat16
 
 _A_SERVER = "or let a server run the model: judge=openai,base_url=…,model=…"
-_EXPLAIN = "Its options: videojudge judges show"
+_EXPLAIN = "Its options: videojudge judges"
 
 
 AskedJudge = tuple[str, Mapping[str, Scalar]]
