@@ -48,8 +48,9 @@ def main(judge: str, n_rows: int) -> None:
         _say(f"served, {rows} rows a request", cpu, seconds, n)
         beside = 1000 * (cpu / n - own_cpu / n_rows)
         rate = (n / seconds) / (n_rows / own_seconds)
-        print(
-            f"  own CPU {beside:.2f} ms a row, {rate:.2f} of the rate in process, batches of {together:.0f}"
+        print(  # noqa: T201
+            f"  beside the judge {beside:.2f} ms CPU a row, {rate:.2f} of the rate in process, "
+            f"batches of {together:.0f}"
         )
 
 
