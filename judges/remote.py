@@ -7,34 +7,14 @@ from dataclasses import replace
 from itertools import groupby, islice
 from typing import cast
 
-from pydantic import BaseModel, ValidationError
-
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.judge import Ability, Judge, Need
+from videojudge_bench.judge import Judge
 from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.serving.client import JudgeClient, ServerAwayError
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Usage, Verdict
-
-
-class ServedJudge(BaseModel):
-    """Answer of `GET /v1/judge`; a newer server may say more."""
-
-    judge: str
-    identity: str
-    settings: dict[str, Scalar]
-    source: str
-    files: list[list[str]]
-    reader: int
-    requires: set[Need]
-    abilities: set[Ability]
-    scale: tuple[int, int] | None
-    takes_scale: bool
-    shows_video: bool
-    max_rows: int
 
 
 class Remote(Judge):
@@ -64,13 +44,10 @@ class Remote(Judge):
         concurrency: int = 4,
         patience: float = 300.0,
     ) -> None:
+        from videojudge_bench.serving.client import JudgeClient  # needs aiohttp
+
         self._client = JudgeClient(url, token=token, patience_seconds=patience)
-        try:
-            self._served = served = ServedJudge.model_validate(self._client.about())
-        except ValidationError as error:
-            raise ConfigError(
-                f"url={url}: expected a judge server of this version, got another answer ({error})"
-            ) from error
+        self._served = served = self._client.served()
         if rows < 1 or concurrency < 1:
             raise ConfigError(f"rows={rows}, concurrency={concurrency}: expected numbers from 1 up")
         self._rows, self._concurrency = min(rows, served.max_rows), concurrency
@@ -123,6 +100,8 @@ class Remote(Judge):
         await deliver([*map(_judgement, items, await self._ask(items))])
 
     async def _ask(self, items: Sequence[Item | Pair]) -> Sequence[Mapping[str, Json]]:
+        from videojudge_bench.serving.client import ServerAwayError
+
         rows: list[Json] = [_row(item) for item in items]
         path, more = ("/v1/score", {})
         if isinstance(items[0], Pair):

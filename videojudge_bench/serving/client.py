@@ -12,9 +12,12 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+from pydantic import BaseModel, ValidationError
 
 from videojudge_bench._util.hashing import Json
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, VideoJudgeError
+from videojudge_bench.judge import Ability, Need
 from videojudge_bench.serving.address import TOKEN_VARIABLE, is_loopback
 
 REQUEST_SECONDS = 3600
@@ -31,6 +34,23 @@ class RowsRefusedError(VideoJudgeError):
 
 class ServerAwayError(VideoJudgeError):
     """The server did not answer for as long as the client was told to wait."""
+
+
+class ServedJudge(BaseModel):
+    """Answer of `GET /v1/judge`; a newer server may say more."""
+
+    judge: str
+    identity: str
+    settings: dict[str, Scalar]
+    source: str
+    files: list[list[str]]
+    reader: int
+    requires: set[Need]
+    abilities: set[Ability]
+    scale: tuple[int, int] | None
+    takes_scale: bool
+    shows_video: bool
+    max_rows: int
 
 
 class JudgeClient:
@@ -56,18 +76,24 @@ class JudgeClient:
         token = token or os.environ.get(TOKEN_VARIABLE, "")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def about(self) -> Mapping[str, Json]:
+    def served(self) -> ServedJudge:
         """Return what the server says of its judge and limits.
 
         Raises:
-            ConfigError: no judge server answers there, or another token is needed.
+            ConfigError: no judge server of this version answers there, or another token is needed.
         """
         try:
-            return run_apart(self._ask("GET", "/v1/judge", b"", patience=0))
+            about = run_apart(self._ask("GET", "/v1/judge", b"", patience=0))
+            return ServedJudge.model_validate(about)
         except VideoJudgeError as error:
             raise ConfigError(
                 f"url={self.url}: no judge server answers ({error}); start one with "
                 "`videojudge serve`"
+            ) from error
+        except ValidationError as error:
+            raise ConfigError(
+                f"url={self.url}: expected a judge server of this version, got another answer "
+                f"({error})"
             ) from error
 
     async def post(self, path: str, body: Json, *, patient: bool = True) -> Mapping[str, Json]:
