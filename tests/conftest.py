@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from videojudge_bench.items import (
 
 # By `part_of`, v0 and v1 are test videos, v2 and v3 are dev videos (asserted in test_items.py).
 INSTRUCTION = "Describe the video."
+
+# Workers of pytest-xdist have COLUMNS=80, and a pipe without COLUMNS leaves tables whole.
+os.environ.pop("COLUMNS", None)
 
 # No time limit on generated examples: the speed of a machine says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
