@@ -119,7 +119,7 @@ def test_the_list_shows_the_gold_set_of_the_package(shown: dict[str, Ran]) -> No
     ran = shown["list"]
     assert ran.code == 0, ran.output
     (row,) = [line.split() for line in ran.output.splitlines() if line.split()[:1] == ["haiku"]]
-    assert row[:8] == ["haiku", HAIKU, "human", "ratings", "1", "1", "full", "CC0-1.0"]
+    assert row[:8] == ["haiku", "full", "human", "ratings", "1", "1", HAIKU, "CC0-1.0"]
 
 
 def test_the_wildcard_sees_it_once(shown: dict[str, Ran]) -> None:

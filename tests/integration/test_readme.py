@@ -55,7 +55,7 @@ def test_the_section_has_a_table_a_program_commands_and_rows(shown: list[tuple[s
         "videojudge data add",
         "lmms_eval --model videojudge",
         "videojudge leaderboard add",
-        "videojudge leaderboard",
+        "videojudge leaderboard --results",
     ]
 
 
@@ -102,7 +102,7 @@ def test_options_and_preferences_are_added_too(shape: str, ran: dict[str, Ran]) 
 def test_the_list_shows_what_is_there(ran: dict[str, Ran]) -> None:
     assert ran["list"].code == 0, ran["list"].output
     listed = _rows(ran["list"])
-    assert listed["mine"][1:6] == ["videojudge_mine", "human", "ratings", "4", "2"]
+    assert listed["mine"][1:7] == ["full", "human", "ratings", "4", "2", "videojudge_mine"]
     assert listed["own_options"][2:6] == ["options", "options", "3", "1"]
     assert listed["own_pairs"][2:6] == ["human", "pairs", "2", "1"]
     assert ran["verify"].code == 0, ran["verify"].output
