@@ -163,7 +163,8 @@ def test_two_writers_of_a_set_do_not_meet() -> None:
         with pytest.raises(JournalBusyError) as caught:
             store.write(INFO, rating_rows(1), None)
         assert str(caught.value) == (
-            f"another process is writing the set 'mine' in {store.root()}; wait for it"
+            f"another process is writing the set 'mine' in {store.root()}; run this again when it "
+            "is done"
         )
         store.write(replace(INFO, name="other"), rating_rows(1), None)
     assert [path.name for path in store.root().iterdir()] == ["other"]

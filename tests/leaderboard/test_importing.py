@@ -238,7 +238,7 @@ def test_samples_without_results_are_refused(gold_set: GoldSet, tmp_path: Path) 
     path = stock(tmp_path, [sample(gold_set.examples[0].item.id, 4.0)])
     results = path.with_name("20261123_101112_results.json")
     results.unlink()
-    with pytest.raises(DataError, match="it tells which model answered") as caught:
+    with pytest.raises(DataError, match="which name the model") as caught:
         importing.find_runs(tmp_path)
     assert str(results) in str(caught.value)
 

@@ -283,4 +283,6 @@ def test_what_cannot_be_put_in_order_is_said(
     assert "Did you mean 'openai'?" in capsys.readouterr().err
     (data / "shards" / "00000.jsonl").write_text("")
     assert main([*EXPERIMENT, "order", str(data), *told]) == 2
-    assert "has no instruction with all five responses" in capsys.readouterr().err
+    assert (
+        "expected an instruction with all five rated responses, got none" in capsys.readouterr().err
+    )

@@ -119,7 +119,10 @@ def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
         raise ConfigError(f"{data} has no {FACTS_FILE}; give the output of `videojudge bootstrap`")
     blinds = blinded(RunFolder(data).outcomes(), limit, seed=seed)
     if not blinds:
-        raise ConfigError(f"{data} has no instruction with all five responses to put in order")
+        raise ConfigError(
+            f"{data}: expected an instruction with all five rated responses, got none; give the "
+            "folder of a bootstrap that kept some"
+        )
     return blinds
 
 

@@ -308,7 +308,10 @@ def run_experiments(
     loops = [LoopFolder(folder.absolute()) for folder in folders]
     for loop in loops:
         if not (loop.model / "config.json").is_file():
-            raise ConfigError(f"{loop.path} holds no finished loop: run `… small_world loop` first")
+            raise ConfigError(
+                f"{loop.path} holds no finished loop; make one: python -m "
+                f"videojudge_bench.training.small_world loop {loop.path}"
+            )
     path, log = output / "numbers.json", output / ".arms.jsonl"
     output.mkdir(parents=True, exist_ok=True)
     found: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}

@@ -164,8 +164,8 @@ def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
         other = [f"{k}: {v!r} there, {wanted.get(k)!r} asked" for k, v in made_of.items()
                  if v != wanted.get(k)]  # fmt: skip
         raise ConfigError(
-            f"{folder} holds a small world of other options ({'; '.join(other)}); name another "
-            "folder, or remove this one"
+            f"{folder} was made with other options of the small world ({'; '.join(other)}); give "
+            "another folder, or delete this one"
         )
     whole = counts is not None and all((folder / name).exists() for name in counts)
     return counts if whole else None

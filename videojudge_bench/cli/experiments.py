@@ -36,7 +36,7 @@ def list_experiments(*, json: Json = False) -> None:
 def run(
     name: Annotated[str, completed(_experiments)], /, *, output: Output, seeds: int = 1000
 ) -> None:
-    """Run an experiment: the loop with errors of known rate.
+    """Run an experiment: the bootstrap loop with an evaluator that errs at a set rate.
 
     No model is asked; 1,000 seeds take minutes. Writes OUTPUT/NAME/report.md and a JSON file beside
     it.

@@ -24,7 +24,7 @@ app = new_app(
 
 @app.command
 def extract(run: Path, /, *, output: Output, overwrite: Overwrite = False) -> None:
-    r"""Take the rubrics out of a run's replies.
+    r"""Extract the rubrics from the replies of a run.
 
     Of a judge that wrote rubrics (rubric=write): of each instruction that of the first response, by
     id, whose reply has a complete <rubric> block.

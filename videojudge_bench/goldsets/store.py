@@ -164,7 +164,8 @@ def _work_folder(name: str) -> Iterator[Path]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise JournalBusyError(
-            f"another process is writing the set {name!r} in {root()}; wait for it"
+            f"another process is writing the set {name!r} in {root()}; run this again when it is "
+            "done"
         ) from error
     try:
         shutil.rmtree(work, ignore_errors=True)

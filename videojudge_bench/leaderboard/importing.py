@@ -296,7 +296,7 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         config = json.loads(results.read_text(encoding="utf-8"))["config"]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"cannot be read beside {samples.name}: {error}; it tells which model answered",
+            f"expected lmms-eval's results beside {samples.name}, which name the model: {error}",
             path=results,
         ) from error
     if config.get("model") == "videojudge":

@@ -205,8 +205,11 @@ def test_other_options_need_another_folder(world: Path, capsys: pytest.CaptureFi
     sizes = ["--train", "7", "--lessons", "2", "--validation", "2", "--test", "2"]
     assert main(["make", str(world), *sizes]) == 2
     said = capsys.readouterr().err
-    assert "holds a small world of other options (train: 6 there, 7 asked; seed: 3 there, 0" in said
-    assert "name another folder, or remove this one" in said
+    assert (
+        "was made with other options of the small world (train: 6 there, 7 asked; seed: 3 there, 0"
+        in said
+    )
+    assert "give another folder, or delete this one" in said
     assert bytes_of(world) == before
 
 
