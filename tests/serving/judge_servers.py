@@ -1,12 +1,14 @@
-"""Judge servers on loopback, each a process of its own, and requests to them."""
+"""Judge servers on loopback, in a process of their own or in this one, and requests to them."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import uvicorn
+
+from videojudge_bench.answers.judging import build
+from videojudge_bench.serving.app import application
+from videojudge_bench.serving.figures import Figures
+from videojudge_bench.serving.service import JudgeService
 
 ROOT = Path(__file__).parents[2]
 SERVE = (sys.executable, "-m", "videojudge_bench.cli", "serve")
@@ -41,7 +50,12 @@ class Server:
     """A server that runs."""
 
     url: str
-    process: subprocess.Popen[str]
+    child: subprocess.Popen[str] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self.child is not None, "it runs in a thread of this process"
+        return self.child
 
     def post(self, path: str, body: object, **headers: str) -> Answer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -89,6 +103,25 @@ def serving(judge: str, *options: str, token: str = "") -> Iterator[Server]:
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def serving_here(judge: str) -> Iterator[Server]:
+    """Run a server on a free port in a thread of this process, and end it."""
+    figures = Figures()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        JudgeService(build(judge), on_batch=figures.count_batch) as service,
+    ):
+        config = uvicorn.Config(application(service, figures), log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        finally:
+            server.should_exit = True
+            thread.join(60)
 
 
 def started(judge: str, *options: str, token: str = "") -> subprocess.Popen[str]:

@@ -122,7 +122,9 @@ def test_a_served_judge_gives_the_same_rewards() -> None:
         assert served.__name__ == "judge_compact"
         there = _called(served, SAID, references=REFERENCES)
     here = _called(reward_function("compact", low=0, high=1), SAID, references=REFERENCES)
-    assert there == here
+    # The last digit of an encoder depends on how many texts are encoded together.
+    assert there[0] == pytest.approx(here[0], abs=1e-5)
+    assert there[1] == pytest.approx(here[1], abs=1e-5)
     assert here[0][0] == pytest.approx(1, abs=0.05)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from judge_servers import Server, pair, row, scores, serving, started
+from judge_servers import Server, pair, row, scores, serving, serving_here, started
 
 from videojudge_bench.answers import judge_answers
 from videojudge_bench.registry import build
@@ -24,7 +24,7 @@ JUDGES = Path(__file__).with_name("judges_to_serve.py")
 
 @pytest.fixture(scope="module")
 def longest() -> Iterator[Server]:
-    with serving("longest") as server:
+    with serving_here("longest") as server:
         yield server
 
 
@@ -47,7 +47,10 @@ def test_scores_are_those_of_the_verb_judge() -> None:
         found = server.score(*rows)
         about = server.get("/v1/judge").json
         assert server.stop() == 0
-    assert found == judge_answers(rows, "compact").lines
+    expected = judge_answers(rows, "compact").lines
+    # The last digit of an encoder depends on how many texts are encoded together.
+    assert scores(found) == pytest.approx(scores(expected), abs=1e-5)
+    assert [{**line, "score": 0} for line in found] == [{**line, "score": 0} for line in expected]
     built = build("compact", {})
     assert about["identity"] == JudgeIdentity.of(built, scale=None, learned={}).hash
     assert about["requires"] == ["references"]

@@ -12,7 +12,7 @@ from servers import Fault, Server, judge_case, serving
 from trials import Ground, Tally
 
 AT_ONCE = 4
-VIDEOS, SAMPLES = 20, 2  # of three answers each: 120 requests
+VIDEOS = 40  # of three answers each: 120 requests
 _SECONDS_A_REPLY = 0.02
 
 
@@ -30,8 +30,7 @@ class SlowServer(Server):
 def stop_often(ground: Ground, tally: Tally, moments: int) -> None:
     """Stop a run at so many moments, each time a new one; the same command then ends it."""
     with serving(SlowServer(0)) as server:
-        case = judge_case(server.base_url, videos=VIDEOS, samples=SAMPLES, temperature=1.0,
-                          max_concurrency=AT_ONCE)  # fmt: skip
+        case = judge_case(server.base_url, videos=VIDEOS, max_concurrency=AT_ONCE)
         with ground.fresh(case) as folder:
             whole = run(case.work, folder)
             assert whole.code == 0, whole.said

@@ -169,7 +169,10 @@ def test_the_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
             ("--recipe", "embedded", "--override", "max_cost=5"),
             "max_cost needs generator.price_in=…",
         ),
-        (("--recipe", "embedded", "--override", "generator.noise=[1]"), "it is a text, a number"),
+        (
+            ("--recipe", "embedded", "--override", "generator.noise=[1]"),
+            "expected a text, a number",
+        ),
     ],
 )
 def test_what_was_used_wrongly_is_said(
