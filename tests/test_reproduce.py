@@ -47,7 +47,8 @@ def test_every_command_is_of_a_kind_that_is_checked() -> None:
 @pytest.mark.parametrize("command", commands("videojudge"), ids=lambda c: " ".join(c[1:4]))
 def test_the_options_of_a_verb_exist(command: list[str]) -> None:
     verb, _, _ = app.parse_args(command[1:], exit_on_error=False, print_error=False)
-    assert verb.__name__ in (*command[1:], "build")
+    builds = command[1] == "leaderboard" and command[2].startswith("--")
+    assert verb.__name__ in (["build"] if builds else command[1:])
 
 
 @pytest.mark.parametrize("command", BOOTSTRAPS, ids=lambda c: " ".join(c[2:5]))

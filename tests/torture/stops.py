@@ -36,17 +36,19 @@ def stop_often(ground: Ground, tally: Tally, moments: int) -> None:
             assert whole.code == 0, whole.said
             sound, needed = _verdicts(folder), server.requests
         for _ in range(moments):
-            server.requests, seconds = 0, ground.draw.uniform(0.0, whole.seconds)
+            server.requests, until = 0, ground.draw.randrange(needed)
             with ground.fresh(case) as folder:
                 child = Child(case.work, folder)
-                time.sleep(seconds)
+                time.sleep(ground.draw.uniform(0.0, _SECONDS_A_REPLY))
+                while server.requests < until:
+                    time.sleep(0.001)
                 os.kill(child.pid, signal.SIGTERM)
                 stopped, ended = child.end(), run(case.work, folder)
                 verdicts = _verdicts(folder)
             tally.tried += 1
             tally.kills += stopped.code != 0
             tally.asked_again += server.requests - needed
-            story = f"SIGTERM after {seconds:.2f} s"
+            story = f"SIGTERM after {until} requests"
             if stopped.broke or ended.code:
                 words = (stopped if stopped.broke else ended).last_words
                 tally.lost.append(f"{story}: {words}")

@@ -105,13 +105,13 @@ class _OpenSet(GoldSet):
 
 
 class _NoJournal(Journal):
-    """Keeps nothing."""
+    """Journal of a run that is not asked to keep one."""
 
     def __init__(self) -> None:
         self.records = {}
 
     def keep(self, key: str, judgement: Judgement) -> None:
-        """Do nothing."""
+        """Leave out what would be kept."""
 
     def append(self, key: str, judgement: Judgement) -> None:
-        """Do nothing."""
+        """Leave out what would be added."""

@@ -86,7 +86,7 @@ class Index:
 
 
 def check_readable(path: Path) -> None:
-    """Do nothing for a file that can be read and has something in it.
+    """Check that a file can be read and is not empty.
 
     Raises:
         VideoError: the file is missing, a folder, not readable or empty.
