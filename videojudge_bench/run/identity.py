@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from videojudge_bench._util.hashing import Json, content_hash, file_hash
@@ -81,7 +82,7 @@ class JudgeIdentity:
             **({"reader": self.reader_version} if self.reader_version > FIRST_READER else {}),
         }
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The part of a judgement's key that is the judge's: 64 hex digits."""
         return content_hash(

@@ -150,7 +150,10 @@ class JudgeQueue:
                 self._groups.setdefault(_group(row.item), []).append(row)
             self._waiting += len(items)
             self._arrived = request.arrived
-            self._changed.notify()
+            # A thread that lingers looks at `_arrived` itself: woken by each request, it would
+            # only take the interpreter from those that bring the next.
+            if self._waiting == len(items) or self._waiting >= self._batch_rows:
+                self._changed.notify()
         return request.future
 
     def _retry_seconds(self) -> int:
