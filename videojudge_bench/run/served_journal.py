@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from videojudge_bench.run.journal import Journal, Record, lines_of, record_of
 from videojudge_bench.verdicts import Judgement
+
+_MERGED_AT_ONCE = 4096
+_FILE_BITS = 16
 
 
 class ServedJournal(Journal):
     """Journal of rows that are asked for by their key alone: ids of callers need not differ.
 
-    Some 130 bytes of memory a row. A failed judgement is written, and never given back.
+    16 bytes of memory a row. A failed judgement is written, and never given back.
     """
 
     def keep(self, key: str, judgement: Judgement) -> None:
@@ -42,30 +48,59 @@ class ServedJournal(Journal):
 
 
 class _Places(Mapping[str, Record]):
-    """Records by key, each read when it is asked for."""
+    """Records by key, each read when it is asked for.
+
+    A key is known by its first 16 digits, and a record by its file and its first byte there: in two
+    sorted arrays, and the latest in a dictionary.
+    """
 
     def __init__(self) -> None:
         self._paths: list[Path] = []
-        self._places: dict[bytes, int] = {}
+        self._keys = self._places = np.empty(0, np.uint64)
+        self._latest: dict[int, int] = {}
 
     def add(self, key: str, path: Path, start: int) -> None:
-        """Note the byte at which a record begins; a later one of the same key replaces it."""
+        """Note where a record begins; a later one of the same key replaces it."""
         if path not in self._paths:
             self._paths.append(path)
         with suppress(ValueError):  # no key of ours: a damaged line
-            self._places[bytes.fromhex(key)] = start << 16 | self._paths.index(path)
+            self._latest[_number(key)] = start << _FILE_BITS | self._paths.index(path)
+        if len(self._latest) == _MERGED_AT_ONCE:
+            self._merge()
 
     def __getitem__(self, key: str) -> Record:
-        place = self._places[bytes.fromhex(key)]
-        with self._paths[place & 0xFFFF].open("rb") as file:
-            file.seek(place >> 16)
-            return record_of(file.readline())[1]
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and bytes.fromhex(key) in self._places
+        number = _number(key)
+        place = self._latest.get(number)
+        if place is None:
+            # Of equal keys the last one, which is the latest.
+            at = int(np.searchsorted(self._keys, np.uint64(number), side="right")) - 1
+            if at < 0 or self._keys[at] != number:
+                raise KeyError(key)
+            place = int(self._places[at])
+        with self._paths[place & (1 << _FILE_BITS) - 1].open("rb") as file:
+            file.seek(place >> _FILE_BITS)
+            read, record = record_of(file.readline())
+        if read != key:
+            raise KeyError(key)
+        return record
 
     def __iter__(self) -> Iterator[str]:
-        return (key.hex() for key in self._places)
+        raise TypeError("keys are not kept in full")
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._keys) + len(self._latest)
+
+    def _merge(self) -> None:
+        keys = np.concatenate([self._keys, _array(self._latest.keys())])
+        order = np.argsort(keys, kind="stable")
+        places = np.concatenate([self._places, _array(self._latest.values())])
+        self._keys, self._places = keys[order], places[order]
+        self._latest.clear()
+
+
+def _number(key: str) -> int:
+    return int(key[:16], 16)
+
+
+def _array(numbers: Collection[int]) -> NDArray[np.uint64]:
+    return np.fromiter(numbers, np.uint64, len(numbers))

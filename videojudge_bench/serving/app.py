@@ -178,7 +178,7 @@ class _Routes:
                 {"www-authenticate": "Bearer"},
             )
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request) -> bytearray:
         # A page in a browser may post anything but JSON to a server of this machine unasked.
         kind = request.headers.get("content-type", "none").partition(";")[0].strip()
         if kind != "application/json":
@@ -192,7 +192,7 @@ class _Routes:
                 break
         if size > most:
             raise _RefusedError(413, f"expected a body of up to {most} bytes; send fewer rows")
-        return bytes(body)
+        return body
 
     async def _judged(
         self, request: Request, asked: _Asked, begin: Callable[[_Asked], Answering]
@@ -238,7 +238,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _parsed(kind: type[_Asked], body: bytes) -> _Asked:
+def _parsed(kind: type[_Asked], body: bytearray) -> _Asked:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

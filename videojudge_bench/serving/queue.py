@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -66,7 +68,30 @@ class _Row:
     judgement: Judgement | None = None
 
 
-class JudgeQueue:
+class RowQueue(AbstractContextManager["RowQueue"]):
+    """Takes rows, and has them judged in its own time. Use it as a context manager."""
+
+    @property
+    @abstractmethod
+    def waiting(self) -> int:
+        """Rows that wait."""
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """True if rows are still judged."""
+
+    @abstractmethod
+    def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:
+        """Return the judgements of items, in their order; cancel it, and what waits is left out.
+
+        Raises:
+            QueueFullError: there is no room for all of them.
+            StoppedError: nothing is judged any more.
+        """
+
+
+class JudgeQueue(RowQueue):
     """Rows of many callers, judged by one thread.
 
     A batch begins with the group that waits longest, and is filled with whole groups (rows about
@@ -128,12 +153,7 @@ class JudgeQueue:
         return self._thread.is_alive() and not self._stopped
 
     def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:
-        """Return the judgements of items, in their order; cancel it, and what waits is left out.
-
-        Raises:
-            QueueFullError: there is no room for all of them.
-            StoppedError: nothing is judged any more.
-        """
+        """Return the judgements of items, as that of any queue of rows."""
         request = _Request(Future(), len(items))
         request.rows = [_Row(item, request) for item in items]
         if not items:
@@ -221,8 +241,8 @@ class JudgeQueue:
             row.judgement = judged[row.item.id]
             row.request.left -= 1
             if not row.request.left and row.request.future.set_running_or_notify_cancel():
-                made = [r.judgement for r in row.request.rows if r.judgement is not None]
-                row.request.future.set_result(made)
+                rows, row.request.rows = row.request.rows, []  # no ring, which would be kept long
+                row.request.future.set_result([r.judgement for r in rows if r.judgement])
         self._ended = time.monotonic()
         self._seconds = seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds

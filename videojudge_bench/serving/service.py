@@ -17,7 +17,7 @@ from videojudge_bench.items import Item
 from videojudge_bench.judge import Ability, Judge
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.live import LiveRun
-from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue
+from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue, RowQueue
 from videojudge_bench.serving.videos import VideoFolder
 from videojudge_bench.verdicts import Judgement, Unparsed
 from videojudge_bench.version import __version__
@@ -66,6 +66,8 @@ class JudgeService:
         journal: folder for journals; None keeps none.
         limits: of rows and of the queue.
         on_batch: called after each batch that was judged.
+        rank: of this process among those that share the folder for journals.
+        queue: that has rows judged elsewhere; None has them judged here.
 
     Raises:
         ConfigError: the judge cannot judge single rows, or there is no such folder.
@@ -80,10 +82,12 @@ class JudgeService:
         journal: Path | None = None,
         limits: Limits | None = None,
         on_batch: Callable[[Batch], None] = lambda _: None,
+        rank: int = 0,
+        queue: RowQueue | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.run = LiveRun(built, journal)
-        self.queue = JudgeQueue(
+        self.run = LiveRun(built, journal, rank=rank)
+        self.queue = queue or JudgeQueue(
             self.run.judge_batch,
             room=self.limits.waiting_rows,
             batch_rows=self.limits.batch_rows,
