@@ -1,10 +1,10 @@
 """Prints what the eight answers of one GRPO group cost a judge server, together and apart.
 
-A random Qwen2.5-VL with 2 layers of width 128, one thread, behind `videojudge serve`; a clip of 90
-frames of 504 x 280, 8,100 vision tokens. `apart` are eight requests one after another, `together`
-the same answers in one request, as a trainer's reward function sends them, and `at_once` eight
-requests of eight clients. CPU seconds of the server and its children; the clip's frames are decoded
-before. The ways take turns, and no answer is asked about twice.
+A tiny random Qwen2.5-VL, one thread, behind `videojudge serve`; a clip of 90 frames of 504 x 280,
+8,100 vision tokens. `apart` are eight requests one after another, `together` the same answers in
+one request, as a trainer's reward function sends them, and `at_once` eight requests of eight
+clients. CPU seconds of the server and its children; the clip's frames are decoded before. The ways
+take turns, and no answer is asked about twice.
 """
 
 from __future__ import annotations
@@ -23,24 +23,12 @@ import av
 import numpy as np
 import psutil
 
-from videojudge_bench.judges.tiny_qwen import TinySize, build
+from videojudge_bench.judges.tiny_qwen import build
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 from judge_servers import Server, serving
 
-SIZE = TinySize(
-    layers=2,
-    hidden=128,
-    heads=4,
-    kv_heads=2,
-    feed_forward=256,
-    vision_layers=2,
-    vision_hidden=64,
-    vision_heads=2,
-    vision_feed_forward=128,
-    weight_std=0.0625,
-)
-ANSWERS, REPEATS, SECONDS = 8, 3, 90
+ANSWERS, REPEATS, SECONDS = 8, 2, 90
 WIDTH, HEIGHT = 504, 280
 OPTIONS = "device=cpu,dtype=float32,score=expected,feedback=false,lost_mass=1,max_frames=90"
 """Of the judge; a random model thinks of other words than scores."""
@@ -51,7 +39,7 @@ _number = count()
 def main() -> None:
     """Print one JSON object."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = build(Path(scratch) / "model", size=SIZE)
+        folder = build(Path(scratch) / "model")
         (videos := Path(scratch) / "videos").mkdir()
         _clip(videos / "noise.mp4")
         judge = f"qwen2_5_vl,pretrained={folder},{OPTIONS}"
@@ -73,6 +61,7 @@ def _measured(server: Server) -> dict[str, object]:
             lines = ask(server)
             seconds[way].append(_cpu(server) - before)
             tokens = _judged(lines)
+            sys.stderr.write(f"{way}: {seconds[way][-1]:.1f} s\n")
     middle = {way: statistics.median(spent) for way, spent in seconds.items()}
     return {
         "answers": ANSWERS,
