@@ -158,12 +158,12 @@ class _Encoder:
         for text in texts:
             width = len(self._tokenizer(text, **_CUT)["input_ids"])
             by_width.setdefault(-(-width // _WIDTH_STEP), []).append(text)
-        found: dict[str, NDArray[np.float32]] = {}
+        vectors: dict[str, NDArray[np.float32]] = {}
         for same_width in by_width.values():
             for start in range(0, len(same_width), self._batch_size):
                 batch = same_width[start : start + self._batch_size]
-                found.update(zip(batch, self._batch(batch), strict=True))
-        return found
+                vectors.update(zip(batch, self._batch(batch), strict=True))
+        return vectors
 
     def _batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch

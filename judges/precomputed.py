@@ -125,8 +125,8 @@ def _columns(path: Path, header: list[str], column: str) -> tuple[int, int]:
     """Return where the ids and the numbers are in a row."""
     names = [name.strip() for name in header]
     if ID_COLUMN not in names:
-        found = ", ".join(names) or "none"
-        problem = f"no column {ID_COLUMN!r}; columns found: {found}. It names the items."
+        listed = ", ".join(names) or "none"
+        problem = f"no column {ID_COLUMN!r}; columns found: {listed}. It names the items."
         raise DataError(problem, path=path, line=1)
     if column not in names:
         raise UnknownNameError("column", column, names, hint=f"Set column=NAME. File: {path}.")

@@ -86,8 +86,8 @@ class BuiltJudge:
 
 def names() -> dict[str, str]:
     """Return all judges that can be asked for by name, each with its `module:Class`."""
-    found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return dict(sorted({**found, **_BUILT_IN}.items()))
+    plugins = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return dict(sorted({**plugins, **_BUILT_IN}.items()))
 
 
 def judge_class(name: str) -> type[Judge]:
@@ -97,10 +97,10 @@ def judge_class(name: str) -> type[Judge]:
         UnknownNameError: no such judge, or no such class in the module.
         ConfigError: the module cannot be imported, or the class is no `Judge`.
     """
-    found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
-    if not issubclass(found, Judge):
+    cls = find_class("judge", name, names(), hint="See `videojudge judges list`.")
+    if not issubclass(cls, Judge):
         raise ConfigError(f"judge {name!r}: expected a subclass of videojudge_bench.Judge")
-    return found
+    return cls
 
 
 def options_of(cls: type, engine: Scalar = None) -> dict[str, inspect.Parameter]:
@@ -124,7 +124,7 @@ def engine_name(cls: type, engine: Scalar = None) -> str:
     if not hasattr(cls, "runs_on"):
         return ""
     named = [_parameters(owner).get("engine") for owner in cls.__mro__[:-1]]
-    defaults = [found.default for found in named if found and isinstance(found.default, str)]
+    defaults = [each.default for each in named if each and isinstance(each.default, str)]
     return str(cls.runs_on or engine or next(iter(defaults), ""))
 
 
@@ -187,8 +187,8 @@ def build_engine(
         options: for its constructor.
         also_allowed: options of the judge that uses it, for the message about an unknown one.
     """
-    made = make(f"engine {name!r}", engine_class(name), options, also_allowed)
-    return cast("Engine", made)
+    engine = make(f"engine {name!r}", engine_class(name), options, also_allowed)
+    return cast("Engine", engine)
 
 
 def engine_class(name: str) -> type:
@@ -225,10 +225,10 @@ def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = ""
                 f"{' and '.join(of_kind) or 'none'}. Name the class: {name}:Class"
             )
         class_name = of_kind[0]
-    found = getattr(module, class_name, None)
-    if not inspect.isclass(found):
+    cls = getattr(module, class_name, None)
+    if not inspect.isclass(cls):
         raise UnknownNameError(f"class in module {module_name}", class_name, classes)
-    return found
+    return cls
 
 
 _IN_A_FILE = (
@@ -312,11 +312,11 @@ def make(
     """
     engine = options.get("engine")
     problems = _option_problems(cls, [*options, *given], engine, also_allowed)
-    wanted, wrong = _meant(cls, options)
+    arguments, wrong = _meant(cls, options)
     if problems + wrong:
         raise ConfigError.all_of(what, problems + wrong)
     try:
-        return cls(**wanted, **given)
+        return cls(**arguments, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what} refused its options: {error}") from error
 

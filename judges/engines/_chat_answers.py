@@ -19,15 +19,15 @@ class CallFailedError(Exception):
 
     Attributes:
         status: of the server's answer, 0 where there was none.
-        said: what the server wrote.
+        message: what the server wrote.
         is_page: it answered as a web site does.
     """
 
     def __init__(
-        self, reason: str, status: int = 0, said: str = "", *, is_page: bool = False
+        self, reason: str, status: int = 0, message: str = "", *, is_page: bool = False
     ) -> None:
         super().__init__(reason)
-        self.status, self.said, self.is_page = status, said, is_page
+        self.status, self.message, self.is_page = status, message, is_page
 
     @property
     def is_refusal(self) -> bool:
@@ -41,7 +41,7 @@ class Answer:
 
     Attributes:
         status: 0 where the server gave no answer.
-        said: what the server wrote, or what went wrong.
+        message: what the server wrote, or what went wrong.
         completion: where all went well.
         seconds: how long it took.
         retry_after_seconds: what the server asks for.
@@ -52,7 +52,7 @@ class Answer:
     """
 
     status: int
-    said: str = ""
+    message: str = ""
     completion: Completion | None = None
     seconds: float = 0.0
     retry_after_seconds: float = 0.0
@@ -69,7 +69,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """Reason that there is no reply, on one line."""
-        return f"the server answered {self.status}: {self.said}" if self.status else self.said
+        return f"the server answered {self.status}: {self.message}" if self.status else self.message
 
 
 def retry_after(header: str) -> float:

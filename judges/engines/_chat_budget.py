@@ -33,17 +33,17 @@ class Budget:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the limits and prices."""
-        found: list[str] = []
+        problems: list[str] = []
         if self.max_requests is not None and self.max_requests < 1:
-            found.append(f"max_requests={self.max_requests}: expected a number from 1 up")
+            problems.append(f"max_requests={self.max_requests}: expected a number from 1 up")
         if self.max_cost is not None and not self.max_cost > 0:
-            found.append(f"max_cost={self.max_cost}: expected a number above 0")
+            problems.append(f"max_cost={self.max_cost}: expected a number above 0")
         for name, price in (("price_in", self.price_in), ("price_out", self.price_out)):
             if price is not None and price < 0:
-                found.append(f"{name}={price}: expected a number from 0 up")
+                problems.append(f"{name}={price}: expected a number from 0 up")
             if price is None and self.max_cost is not None:
-                found.append(f"max_cost needs {name}=…, the price of a million tokens")
-        return found
+                problems.append(f"max_cost needs {name}=…, the price of a million tokens")
+        return problems
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """Return what so many tokens cost; 0 without prices."""

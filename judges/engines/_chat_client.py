@@ -183,15 +183,15 @@ class ChatClient:
             return Answer(0, self._trouble("the connection broke", error))
 
     def _answer(self, response: aiohttp.ClientResponse, body: bytes, seconds: float) -> Answer:
-        said, status = "", response.status
+        problem, status = "", response.status
         if status == 200:
             try:
                 return Answer(200, completion=read_completion(body), seconds=seconds)
             except ValueError as error:
-                said, status = f"{error}: ", status_in(body) or status
+                problem, status = f"{error}: ", status_in(body) or status
         return Answer(
             status,
-            said + self.endpoint.said(body),
+            problem + self.endpoint.message(body),
             retry_after_seconds=retry_after(response.headers.get("Retry-After", "")),
             location=response.headers.get("Location", ""),
             is_page="text/html" in response.headers.get("Content-Type", ""),
@@ -199,16 +199,16 @@ class ChatClient:
 
     def _trouble(self, what: str, error: Exception) -> str:
         text = str(error) or type(error).__name__
-        return f"{what} ({self.endpoint.said(text.encode())})"
+        return f"{what} ({self.endpoint.message(text.encode())})"
 
     def _stop_if_hopeless(self, answer: Answer) -> None:
         """Raise what is the same for every request; no use in going on."""
         if answer.status == 401:
-            raise self.endpoint.key_refused(answer.status, answer.said)
+            raise self.endpoint.key_refused(answer.status, answer.message)
         if self._has_worked:
             return
         if answer.is_unreachable:
-            raise self.endpoint.unreachable(answer.said)
+            raise self.endpoint.unreachable(answer.message)
         if 300 <= answer.status < 400:
             raise self.endpoint.moved(answer.status, answer.location)
 
@@ -217,10 +217,10 @@ class ChatClient:
 
         Whatever a message says, of a model that the server lists it says something else.
         """
-        if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.said):
+        if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.message):
             known = list(await self.models())
             if refused.status == 404 or refused.is_page or not self._may_serve(known):
-                return self.endpoint.no_such_model(refused.status, refused.said, known)
+                return self.endpoint.no_such_model(refused.status, refused.message, known)
         return None
 
     def _may_serve(self, known: Sequence[str]) -> bool:
@@ -230,14 +230,14 @@ class ChatClient:
         """Return the error for a server that refuses a short question without any option."""
         known = list(await self.models())
         if refused.status == 404 or refused.is_page or not self._may_serve(known):
-            return self.endpoint.no_such_model(refused.status, refused.said, known)
+            return self.endpoint.no_such_model(refused.status, refused.message, known)
         if refused.status == 403:
-            return self.endpoint.key_refused(refused.status, refused.said)
+            return self.endpoint.key_refused(refused.status, refused.message)
         return self.endpoint.refuses_all(str(refused))
 
     def _failure(self, answer: Answer, attempts: int) -> CallFailedError:
         reason = answer.reason + (f" ({attempts} attempts)" if attempts > 1 else "")
-        failure = CallFailedError(reason, answer.status, answer.said, is_page=answer.is_page)
+        failure = CallFailedError(reason, answer.status, answer.message, is_page=answer.is_page)
         # A refusal may be of this request alone: the engine finds out.
         if answer.is_unreachable or not (self._has_worked or failure.is_refusal):
             self._failures += 1
@@ -274,8 +274,8 @@ class ChatClient:
     async def version(self) -> str:
         """Return the version of the server's program, as a vLLM tells it; "" where it is unsaid."""
         try:
-            told = await self._got(self.endpoint.beside_api("version"), _VERSION_SECONDS)
-            version = json.loads(told)["version"]
+            body = await self._got(self.endpoint.beside_api("version"), _VERSION_SECONDS)
+            version = json.loads(body)["version"]
             return version[:_VERSION_CHARACTERS] if isinstance(version, str) else ""
         except (*_NO_ANSWER, *_NOT_AS_EXPECTED):
             return ""
@@ -296,8 +296,8 @@ class ChatClient:
                 headers=body.headers(),
                 allow_redirects=False,
             ) as response:
-                told = await self._here().bodies.read(response, _TOKENISED_BYTES)
-                return Tokenised.model_validate_json(self.endpoint.clean(told))
+                answer = await self._here().bodies.read(response, _TOKENISED_BYTES)
+                return Tokenised.model_validate_json(self.endpoint.clean(answer))
         except (*_NO_ANSWER, ValueError):
             return None
 

@@ -10,36 +10,36 @@ from videojudge_bench.engine import Explanation
 if TYPE_CHECKING:
     from videojudge_bench.engine import PromptGroup
     from videojudge_bench.judges.engines._chat_client import ChatClient
-    from videojudge_bench.judges.engines._chat_messages import Shown
+    from videojudge_bench.judges.engines._chat_messages import EncodedMedia
     from videojudge_bench.judges.engines._chat_requests import RequestFormat, Wire
 
 _MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')
 
 
 async def explanations(
-    client: ChatClient, form: RequestFormat, group: PromptGroup, shown: Shown, wire: Wire
+    client: ChatClient, form: RequestFormat, group: PromptGroup, media: EncodedMedia, wire: Wire
 ) -> list[Explanation]:
     """Return the messages of each request, with the server's own tokens where it shows them."""
-    found = []
+    prompts = []
     for tail in group.continuations:
         body = form.body(
             client.endpoint.model,
             group,
             tail,
-            shown=shown,
+            media=media,
             wire=wire,
             more={"return_token_strs": True},
         )
         tokenised = await client.tokenised(body)
         request = _MEDIA.sub(rb"\1", b"".join(body.pieces))
         messages = request[request.index(b'"messages":') :].decode()
-        found.append(
+        prompts.append(
             Explanation(
                 "request",
                 messages,
                 token_ids=tuple(tokenised.tokens) if tokenised else (),
                 tokens=tuple(tokenised.token_strs) if tokenised else (),
-                video=shown.facts,
+                video=media.facts,
             )
         )
-    return found
+    return prompts

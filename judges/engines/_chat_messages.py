@@ -29,7 +29,7 @@ _BYTES_PER_TOKEN = 2  # English has twice as many: an estimate must not be too l
 
 
 @dataclass(frozen=True)
-class Shown:
+class EncodedMedia:
     """Content that all prompts of a group show, encoded once.
 
     Attributes:
@@ -45,7 +45,7 @@ class Shown:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-NOTHING = Shown()
+NO_MEDIA = EncodedMedia()
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def show_frames(
     *,
     fps: float | None,
     resize: bool = True,
-) -> Shown:
+) -> EncodedMedia:
     """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
 
     `frames` gives an image per frame, its time before it as text. `video` gives one video made of
@@ -123,7 +123,7 @@ def show_frames(
             + b'"}},'
             for seconds, image in zip(batch.times_seconds, images, strict=True)
         ]
-        return Shown(b"".join(parts), {}, tokens, facts)
+        return EncodedMedia(b"".join(parts), {}, tokens, facts)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
     clock = video_clock(batch, fps)
     # What transformers and vLLM work out of it.
@@ -131,11 +131,11 @@ def show_frames(
     fields = _video_fields(clock)
     if not resize:
         fields["mm_processor_kwargs"] = {"do_resize": False}
-    return Shown(video + b",".join(images) + b'"}},', fields, tokens, facts)
+    return EncodedMedia(video + b",".join(images) + b'"}},', fields, tokens, facts)
 
 
 def write_body(
-    shown: Shown,
+    media: EncodedMedia,
     texts: tuple[str, str],
     *,
     reply_start: str,
@@ -145,7 +145,7 @@ def write_body(
     """Return the body of a request; special tokens in its texts are inert.
 
     Args:
-        shown: what is seen before the text.
+        media: what is seen before the text.
         texts: of the system and of the user; an empty system is left out.
         reply_start: what the assistant has said already; empty is nothing.
         fields: what the request says beside its messages.
@@ -154,20 +154,20 @@ def write_body(
     system, user = (make_inert(text, marks) for text in texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
-    told = {**fields, **shown.fields}
+    request = {**fields, **media.fields}
     if reply_start:
-        told.update(continue_final_message=True, add_generation_prompt=False)
+        request.update(continue_final_message=True, add_generation_prompt=False)
     letters = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    tokens = shown.tokens + letters // _BYTES_PER_TOKEN + 64
-    if not shown.parts:  # a plain text is what every server takes
+    tokens = media.tokens + letters // _BYTES_PER_TOKEN + 64
+    if not media.parts:  # a plain text is what every server takes
         messages = [*before, {"role": "user", "content": user}, *after]
-        return Body((_json({**told, "messages": messages}),), tokens)
-    head = _json(told)[:-1] + b',"messages":['
+        return Body((_json({**request, "messages": messages}),), tokens)
+    head = _json(request)[:-1] + b',"messages":['
     head += b"".join(_json(message) + b"," for message in before)
     head += b'{"role":"user","content":['
     tail = _json({"type": "text", "text": user}) + b"]}"
     tail += b"".join(b"," + _json(message) for message in after) + b"]}"
-    return Body((head, shown.parts, tail), tokens)
+    return Body((head, media.parts, tail), tokens)
 
 
 def _video_fields(clock: VideoClock) -> dict[str, Json]:

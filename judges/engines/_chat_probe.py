@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_answers import CallFailedError
-from videojudge_bench.judges.engines._chat_messages import NOTHING, Shown
+from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, EncodedMedia
 from videojudge_bench.judges.engines._chat_requests import (
     DISPENSABLE,
     FEATURES,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Completed = Callable[[PromptGroup, Continuation, Shown, Wire], Awaitable["Result"]]
+Completed = Callable[[PromptGroup, Continuation, EncodedMedia, Wire], Awaitable["Result"]]
 
 PROBE = PromptGroup(
     Prefix("You judge answers to questions.", "Question: what is one and one? "),
@@ -67,17 +67,17 @@ class Refusal:
 
     Attributes:
         features: alone where there is one, else together.
-        said: what the server answered.
+        message: what the server answered.
         fix: the flag of the server or the option that helps.
     """
 
     features: tuple[Feature, ...]
-    said: str
+    message: str
     fix: str
 
     def __str__(self) -> str:
         names = " with ".join(FEATURES[feature] for feature in self.features)
-        return f"{names}: {self.said.rstrip('.')}. {self.fix}"
+        return f"{names}: {self.message.rstrip('.')}. {self.fix}"
 
 
 class ServerCheck:
@@ -174,17 +174,17 @@ class ServerCheck:
 
     async def _examine(self, group: PromptGroup) -> None:
         features = self._features(group)
-        if found := await self.refusals(features, group):
+        if refusals := await self.refusals(features, group):
             title = f"the server at {self._address} refuses what this judge sends"
-            raise ConfigError.all_of(title, list(map(str, found)))
+            raise ConfigError.all_of(title, list(map(str, refusals)))
         self._known |= features
 
     def _features(self, group: PromptGroup) -> set[Feature]:
         return self._requests.features(group) - self.wire.without
 
     def _needed(self, group: PromptGroup) -> set[Feature]:
-        found = self._features(group)
-        return found if self._needs_logprobs else found - {"logprobs"}
+        needed = self._features(group)
+        return needed if self._needs_logprobs else needed - {"logprobs"}
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
         """Return what the server refuses of some features.
@@ -196,26 +196,26 @@ class ServerCheck:
         Raises:
             ConfigError: it refuses a short question without any of them as well.
         """
-        wanted = frozenset(features)
-        if not wanted or not await self._refusal(wanted, group):
+        tried = frozenset(features)
+        if not tried or not await self._refusal(tried, group):
             return []
-        to_try, usual = wanted & TO_PROBE, wanted - TO_PROBE
+        to_try, usual = tried & TO_PROBE, tried - TO_PROBE
         if await self._refusal(usual, group):
             await self._find_length(group)
-            to_try = wanted
-        said = {each: await self._refusal(frozenset({each}), group) for each in sorted(to_try)}
-        found = []
-        for feature, reason in said.items():
+            to_try = tried
+        reasons = {each: await self._refusal(frozenset({each}), group) for each in sorted(to_try)}
+        refusals = []
+        for feature, reason in reasons.items():
             if reason and self._can_do_without(feature, group):
                 self._leave_out(feature, reason)
             elif reason:
                 fix = fix_for(feature, reason, images=self._images, form=group.form)
-                found.append(Refusal((feature,), reason, fix))
-        left = wanted - self.wire.without
-        if not found and (reason := await self._refusal(left, group)):
+                refusals.append(Refusal((feature,), reason, fix))
+        left = tried - self.wire.without
+        if not refusals and (reason := await self._refusal(left, group)):
             fixes = {fix_for(f, "", images=self._images, form=group.form) for f in left} - {""}
-            found.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
-        return found
+            refusals.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
+        return refusals
 
     async def _find_length(self, group: PromptGroup) -> None:
         """Find the name under which the server takes the limit of a reply."""
@@ -259,10 +259,10 @@ class ServerCheck:
         self, features: frozenset[Feature], group: PromptGroup
     ) -> CallFailedError | None:
         """Return what came of a short request with these features instead of a reply."""
-        shown = NOTHING
+        media = NO_MEDIA
         if features & {"frames", "video"}:
             count = self._images if "frames" in features else 2
-            shown = self._requests.show(_grey_frames(count, self._side))
+            media = self._requests.show(_grey_frames(count, self._side))
         with_probabilities = "logprobs" in features
         probe = replace(
             PROBE,
@@ -274,9 +274,9 @@ class ServerCheck:
         )
         wire = replace(self.wire, without=self.wire.without | (FEATURES.keys() - features))
         try:
-            reply = await self._completed(probe, probe.continuations[0], shown, wire)
+            reply = await self._completed(probe, probe.continuations[0], media, wire)
         except CallFailedError as error:
-            return None if _THOUGHT_TOO_LONG.search(error.said) else error
+            return None if _THOUGHT_TOO_LONG.search(error.message) else error
         except NoLogprobsError:
             return CallFailedError("its replies have none", 400)
         if isinstance(reply, Reply) and probe.form is not None and not _has(probe.form, reply):
@@ -309,17 +309,17 @@ def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
     return FrameBatch(times, count, 1.0, float(count), "none", frames=pixels)
 
 
-def fix_for(feature: Feature, said: str, *, images: int, form: ReplyForm | None = None) -> str:
+def fix_for(feature: Feature, message: str, *, images: int, form: ReplyForm | None = None) -> str:
     """Return which flag of the server or option of the judge helps where a feature is refused.
 
     Args:
         feature: that was refused.
-        said: what the server answered.
+        message: what the server answered.
         images: how many a prompt may hold.
         form: that replies are held to.
     """
     fix = _FIXES.get(feature, "")
-    counted = _COUNT.search(said)
+    counted = _COUNT.search(message)
     if feature == "frames" and counted and counted[1] != "0":
         fix = (
             f"""Start it with --limit-mm-per-prompt '{{"image": {images}}}', or give """
@@ -327,11 +327,11 @@ def fix_for(feature: Feature, said: str, *, images: int, form: ReplyForm | None 
         )
     elif feature == "video" and counted:
         fix = """Start it with --limit-mm-per-prompt '{"video": 1}', or give send=frames"""
-    elif feature == "video" and "--trust-request-mm-kwargs" in said:
+    elif feature == "video" and "--trust-request-mm-kwargs" in message:
         fix = "Start it with --trust-request-mm-kwargs, or give send=frames"
-    elif feature == "logprobs" and "max allowed" in said:
+    elif feature == "logprobs" and "max allowed" in message:
         fix = "Start it with --max-logprobs 20, or give score=text"
-    elif feature == "temperature" and (only := _ONLY.search(said)):
+    elif feature == "temperature" and (only := _ONLY.search(message)):
         fix = f"Give temperature={only[1]}"
     elif feature == "structured" and isinstance(form, str):
         fix = "Give structured=json, which more servers take, or structured=none"

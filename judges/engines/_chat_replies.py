@@ -134,8 +134,8 @@ class Completion(BaseModel):
     @property
     def positions(self) -> list[Position] | None:
         """The tokens of the reply with their probabilities, None where the server gave none."""
-        found = self.choices[0].logprobs
-        return None if found is None else found.content or None
+        logprobs = self.choices[0].logprobs
+        return None if logprobs is None else logprobs.content or None
 
     @property
     def written(self) -> tuple[WrittenToken, ...]:
@@ -168,14 +168,14 @@ def read_completion(body: bytes) -> Completion:
         ValueError: it is none, and why.
     """
     try:
-        found = Completion.model_validate_json(body)
+        completion = Completion.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(f"not a chat completion ({where or 'body'}: {first['msg']})") from None
-    if not found.choices:
+    if not completion.choices:
         raise ValueError("a chat completion without choices")
-    return found
+    return completion
 
 
 def status_in(body: bytes) -> int | None:
@@ -185,8 +185,8 @@ def status_in(body: bytes) -> int | None:
     except ValidationError:
         return None
     codes = [error.code, error.status] if isinstance(error, _Error) else []
-    found = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
-    return found[0] if found else None
+    statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
+    return statuses[0] if statuses else None
 
 
 def choice_probabilities(
@@ -216,15 +216,15 @@ def choice_probabilities(
         of `10`, written in two tokens): one place cannot tell them apart.
     """
     written = [position.raw for position in positions]
-    found: tuple[int, bytes] | None = (0, b"")
+    place: tuple[int, bytes] | None = (0, b"")
     start: int | None = 0
     # Right behind a reply that was begun, the first token is the verdict, blank or not.
     if begins_with != "":
         start = _verdict_start(b"".join(written), choices, content, begins_with)
-        found = None if start is None else _place(written, start)
-    if start is None or found is None:
+        place = None if start is None else _place(written, start)
+    if start is None or place is None:
         return {}
-    index, head = found
+    index, head = place
     if any(token.logprob is None for token in positions[index].alternatives()):
         return {}
     texts = _texts(positions[index], head)

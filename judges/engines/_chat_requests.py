@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.judges.engines._chat_messages import (
     Body,
+    EncodedMedia,
     Send,
-    Shown,
     show_frames,
     write_body,
 )
@@ -101,7 +101,7 @@ class RequestFormat:
     thinking: bool | None = None
     served: ServedCheckpoint | None = None
 
-    def show(self, batch: FrameBatch) -> Shown:
+    def show(self, batch: FrameBatch) -> EncodedMedia:
         """Return frames as requests hold them; takes CPU time, so not on an event loop."""
         sized = self.served is not None and self.served.is_known
         return show_frames(batch, self.send, self.jpeg_quality, fps=self.fps, resize=not sized)
@@ -126,7 +126,7 @@ class RequestFormat:
         group: PromptGroup,
         tail: Continuation,
         *,
-        shown: Shown,
+        media: EncodedMedia,
         wire: Wire,
         more: Mapping[str, Json] = MappingProxyType({}),
     ) -> Body:
@@ -147,7 +147,7 @@ class RequestFormat:
             fields.update(form_fields(group.form))
         texts = group.prefix.system, group.prefix.text + tail.text
         marks = KNOWN_MARKS if self.served is None else self.served.marks
-        return write_body(shown, texts, reply_start=start.text, fields=fields, marks=marks)
+        return write_body(media, texts, reply_start=start.text, fields=fields, marks=marks)
 
     def _sampled(
         self, group: PromptGroup, tail: Continuation, has: Collection[Feature]

@@ -92,8 +92,8 @@ class Checkpoint(ModelSource):
             ConfigError: there is no model.
         """
         self._check_folder()
-        made: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
-        return self._asked(made)
+        load: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
+        return self._asked(load)
 
     @cached_property
     def processor(self) -> Processor:
@@ -104,8 +104,8 @@ class Checkpoint(ModelSource):
         """
         auto = _transformers()
         of_kind = auto.AutoTokenizer if self.kind == "text" else auto.AutoProcessor
-        made: Callable[..., Processor] = of_kind.from_pretrained
-        return self._asked(made)
+        load: Callable[..., Processor] = of_kind.from_pretrained
+        return self._asked(load)
 
     @cached_property
     def dtype_name(self) -> str:
@@ -233,8 +233,8 @@ class Checkpoint(ModelSource):
                 load_in_8bit=self.quantization == "8bit",
                 load_in_4bit=self.quantization == "4bit",
             )
-        made: Callable[..., Model] = self._auto_class.from_pretrained
-        model = self._asked(made, **options)
+        load: Callable[..., Model] = self._auto_class.from_pretrained
+        model = self._asked(load, **options)
         if self.adapter is not None:
             model = _with_adapter(model, self.adapter)
         attend_in_windows_at_once(model)
@@ -245,8 +245,8 @@ class Checkpoint(ModelSource):
     @property
     def _auto_class(self) -> _AutoModel:
         name = "CausalLM" if self.kind == "text" else "ImageTextToText"
-        found: _AutoModel = getattr(_transformers(), f"AutoModelFor{name}")
-        return found
+        auto: _AutoModel = getattr(_transformers(), f"AutoModelFor{name}")
+        return auto
 
     def _asked(self, from_pretrained: Callable[..., _Made], **options: object) -> _Made:
         try:
@@ -323,10 +323,10 @@ def _with_adapter(model: Model, adapter: str) -> Model:
 
 def _plain_decoding(given: GenerationConfig) -> GenerationConfig:
     """Leave out decoding settings of the released files (penalties, top-k)."""
-    made: GenerationConfig = _transformers().GenerationConfig(
+    config: GenerationConfig = _transformers().GenerationConfig(
         eos_token_id=given.eos_token_id, pad_token_id=given.pad_token_id, do_sample=False
     )
-    return made
+    return config
 
 
 def _transformers() -> ModuleType:

@@ -43,7 +43,7 @@ def explanations_of(
         scheme: of M-RoPE positions; None for a model whose positions are not ours to say.
         tokens_per_second: of these positions.
     """
-    found = []
+    explanations = []
     for number, prompt in enumerate(inputs.prompts):
         placed: list[array[int]] = []
         if scheme is not None:
@@ -51,7 +51,7 @@ def explanations_of(
                 len(prompt), inputs.blocks, scheme=scheme, tokens_per_second=tokens_per_second
             ).ids
             placed = [array("i", axis) for axis in ids.tolist()]
-        found.append(
+        explanations.append(
             Explanation(
                 "prompt",
                 reader.rendered(group, number, bool(video)),
@@ -61,4 +61,4 @@ def explanations_of(
                 video=video,
             )
         )
-    return found
+    return explanations

@@ -112,15 +112,15 @@ class GroupWorker:
         )
         with torch.inference_mode(), precision:
             if self._plan.share_prefix:
-                found = self._shared(group, asked, choices)
+                results = self._shared(group, asked, choices)
             else:
-                found = self._plain(group, asked, choices)
+                results = self._plain(group, asked, choices)
         if self._stopped():  # what there is may be half a reply
             return [EngineError("the engine was closed")] * len(inputs.prompts)
-        each = (time.perf_counter() - started) / len(found)
+        each = (time.perf_counter() - started) / len(results)
         return [
             self._reply(group, written, len(prompt), each)
-            for written, prompt in zip(found, inputs.prompts, strict=True)
+            for written, prompt in zip(results, inputs.prompts, strict=True)
         ]
 
     def _at_start(self, group: PromptGroup, inputs: Inputs) -> tuple[Choices | None, Inputs]:
@@ -147,11 +147,11 @@ class GroupWorker:
         if inputs.video_tokens:
             video = f", {inputs.video_tokens} of them of the video"
             options = ["max_frames=… or max_pixels=…"]
-        wanted = f" with max_tokens={new}" if new else ""
+        with_reply = f" with max_tokens={new}" if new else ""
         options += ["max_tokens=…"] if new else []
         helps = f"give a smaller {', or '.join(options)}" if options else "shorten the texts"
         return (
-            f"the prompt has {longest} tokens{video}, and{wanted} that is more than the "
+            f"the prompt has {longest} tokens{video}, and{with_reply} that is more than the "
             f"{self._context} that the model takes; {helps}"
         )
 
@@ -169,12 +169,12 @@ class GroupWorker:
         if self._to_verify > 0:
             self._verify(prefix, inputs)
             self._to_verify -= 1
-        found: dict[int, Written | EngineError] = {}
+        results: dict[int, Written | EngineError] = {}
         waiting = deque(self._batches(prefix, range(len(prefix.tails))))
         while waiting:
             batch = waiting.popleft()
             try:
-                found.update(self._row(prefix, batch, group, choices))
+                results.update(self._row(prefix, batch, group, choices))
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -183,9 +183,9 @@ class GroupWorker:
                 if half:
                     waiting.extendleft((batch[half:], batch[:half]))
                 else:
-                    found[batch[0]] = EngineError(f"out of memory with {size}")
+                    results[batch[0]] = EngineError(f"out of memory with {size}")
             prefix.rewind(0)
-        return [found[n] for n in range(len(prefix.tails))]
+        return [results[n] for n in range(len(prefix.tails))]
 
     def _batches(self, prefix: SharedPrefix, members: Sequence[int]) -> Iterator[Sequence[int]]:
         """As many as fit into a row, at least one, and what is left likewise."""
@@ -224,11 +224,11 @@ class GroupWorker:
             return {}
         logits = branches.go_back({n: texts[n].tokens[:kept] for n, (kept, _) in places.items()})
         firsts = dict(zip(places, logits, strict=True))
-        found: dict[int, Written] = {}
+        verdicts: dict[int, Written] = {}
         for rest in dict.fromkeys(rest for _, rest in places.values()):
             behind = {n: firsts[n] for n, place in places.items() if place[1] == rest}
-            found |= _chosen(branches, self._choices(group, rest), behind)
-        return {n: written.probabilities for n, written in found.items()}
+            verdicts |= _chosen(branches, self._choices(group, rest), behind)
+        return {n: written.probabilities for n, written in verdicts.items()}
 
     def _write(
         self, branches: Branches, batch: Sequence[int], group: PromptGroup
@@ -254,22 +254,22 @@ class GroupWorker:
         self, group: PromptGroup, inputs: Inputs, choices: Choices | None
     ) -> list[Written | EngineError]:
         prompts = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
-        found: list[Written | EngineError] = []
+        results: list[Written | EngineError] = []
         for n in range(len(group.continuations)):
             if self._stopped():
                 break
             try:
                 if choices is None:
-                    found.append(self._plain_text(prompts, group, n))
+                    results.append(self._plain_text(prompts, group, n))
                 else:
                     ways = ((), *choices.contexts)
-                    found.append(_read(choices, {way: prompts.logits(n, way) for way in ways}))
+                    results.append(_read(choices, {way: prompts.logits(n, way) for way in ways}))
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-                found.append(EngineError(f"out of memory with {_memory_words(inputs)}"))
+                results.append(EngineError(f"out of memory with {_memory_words(inputs)}"))
                 _free()
-        return found
+        return results
 
     def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
         sampler = _sampler(group, number)

@@ -111,13 +111,13 @@ class ModelSource(ABC):
         Raises:
             ConfigError: it has none.
         """
-        found = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
-        if not found:
+        template = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
+        if not template:
             raise ConfigError(
                 f"pretrained={self.pretrained} has no chat template, so nobody knows how it is to "
                 "be asked; give an instruction-tuned model, or add chat_template.jinja to it"
             )
-        return str(found)
+        return str(template)
 
     @property
     def sees(self) -> bool:

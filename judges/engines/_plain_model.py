@@ -32,8 +32,8 @@ class PlainPrompts:
 
     def logits(self, number: int, more: Sequence[int] = ()) -> Tensor:
         """Return float32 logits, (vocabulary,), behind a prompt and `more` tokens."""
-        made = self._model(**self._arguments(number, more), logits_to_keep=1, use_cache=False)
-        logits: Tensor = made.logits[0, -1]
+        output = self._model(**self._arguments(number, more), logits_to_keep=1, use_cache=False)
+        logits: Tensor = output.logits[0, -1]
         return logits.float()
 
     def write(
@@ -62,8 +62,8 @@ class PlainPrompts:
         at = arguments["position_ids"].new_tensor(self._placed(number, ()).following)
         tokens: list[int] = []
         while True:
-            made = self._model(**arguments, **{name: cache}, logits_to_keep=1, use_cache=True)
-            tokens.append(sampler.pick(made.logits[0, -1].float()))
+            output = self._model(**arguments, **{name: cache}, logits_to_keep=1, use_cache=True)
+            tokens.append(sampler.pick(output.logits[0, -1].float()))
             if tokens[-1] in ends or len(tokens) == max_tokens or stopped():
                 return tokens
             arguments = {
@@ -82,13 +82,13 @@ class PlainPrompts:
         def broken_off(ids: Tensor, _scores: object, **_options: object) -> Tensor:
             return torch.full((len(ids),), stopped(), device=ids.device)
 
-        made = self._model.generate(
+        output = self._model.generate(
             **arguments,
             max_new_tokens=max_tokens,
             logits_processor=[_Scores(sampler)],
             stopping_criteria=[broken_off],
         )
-        return [int(token) for token in made[0, arguments["input_ids"].shape[1] :]]
+        return [int(token) for token in output[0, arguments["input_ids"].shape[1] :]]
 
     def _arguments(self, number: int, more: Sequence[int]) -> dict[str, Tensor]:
         ids = torch.tensor([[*self._inputs.prompts[number], *more]])

@@ -110,19 +110,19 @@ def verdict_place(
         `Choices`). None: the reply states no verdict in a tag.
     """
 
-    def shown(count: int) -> str:
+    def text_up_to(count: int) -> str:
         return reply_text(tokenizer, written[:count], dropped)
 
-    reply = shown(len(written))
+    reply = text_up_to(len(written))
     place = _verdict_place.verdict_place(reply, texts)
     if place is None:
         return None
     end = len(reply[:place].rstrip())
     every = range(len(written) + 1)
-    count = bisect_left(every, end, key=lambda n: len(shown(n)))
-    text = shown(count)
+    count = bisect_left(every, end, key=lambda n: len(text_up_to(n)))
+    text = text_up_to(count)
     if text[end:].strip():  # the token that ends the tag has taken the verdict in
-        return count - 1, text[len(shown(count - 1)) : end]
+        return count - 1, text[len(text_up_to(count - 1)) : end]
     while count < len(written) and tokenizer.decode([written[count]]).isspace():
         count += 1
     rest = shared_token(tokenizer, texts, written[count - 1])

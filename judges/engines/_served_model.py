@@ -121,8 +121,8 @@ class ServedCheckpoint:
     def _tokenizer(self) -> Tokenizer:
         auto = importlib.import_module("transformers").AutoTokenizer
         name = str(self._checkpoint.folder or self.pretrained)
-        found: Tokenizer = auto.from_pretrained(name, revision=self.revision)
-        return found
+        tokenizer: Tokenizer = auto.from_pretrained(name, revision=self.revision)
+        return tokenizer
 
     @cached_property
     def marks(self) -> re.Pattern[str]:
@@ -167,16 +167,16 @@ class ServedCheckpoint:
             return asked
         if not asked and len(fits) == 1:
             return fits.pop()
-        shown = ", ".join(f"{n} ({root})" if root else n for n, root in listed.items()) or "nothing"
-        wanted = (
+        served = [f"{name} ({root})" if root else name for name, root in listed.items()]
+        expected = (
             f"model {asked!r}, which is pretrained={self.pretrained}"
             if asked
-            else (f"one model that is pretrained={self.pretrained}")
+            else f"one model that is pretrained={self.pretrained}"
         )
         fix = "add trust_server=true" if asked in listed else "give model=NAME"
         raise ConfigError(
-            f"the server at {server}: expected {wanted}, got {shown}. Start it with that model, or "
-            f"{fix} if it serves the checkpoint under another name"
+            f"the server at {server}: expected {expected}, got {', '.join(served) or 'nothing'}. "
+            f"Start it with that model, or {fix} if it serves the checkpoint under another name"
         )
 
     def _is_called(self, name: str) -> bool:
@@ -208,30 +208,30 @@ class ServerRecord:
     statements: list[Mapping[str, str]] = field(default_factory=list)
 
     @property
-    def said(self) -> Mapping[str, str]:
+    def first_statement(self) -> Mapping[str, str]:
         """Statement of the first answer."""
         return self.statements[0] if self.statements else {}
 
     def read(self, completion: Completion) -> None:
         """Remember what an answer says; warn when it is not what the first one said."""
-        found = {
+        facts = {
             "model": completion.model,
             "system_fingerprint": completion.system_fingerprint,
             "version": self.version or None,
         }
-        now = {n: str(value)[:_SAID_CHARACTERS] for n, value in found.items() if value is not None}
+        now = {n: str(value)[:_SAID_CHARACTERS] for n, value in facts.items() if value is not None}
         if now in self.statements or len(self.statements) == _MOST_STATEMENTS:
             return
         self.statements.append(now)
         if len(self.statements) == 1:
-            logger.info("the server at %s says: %s", self.address, _shown(now))
+            logger.info("the server at %s says: %s", self.address, _as_text(now))
             return
         logger.warning(
             "the server at %s changed while it was asked: expected %s, got %s. Judgements before "
             "and after may differ; judge the set again with one model",
-            self.address, _shown(self.said), _shown(now),
+            self.address, _as_text(self.first_statement), _as_text(now),
         )  # fmt: skip
 
 
-def _shown(said: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of itself"
+def _as_text(statement: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in statement.items()) or "nothing of itself"

@@ -63,7 +63,7 @@ def ways_of(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
     if not plain:
         raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
     before = tokens_of(tokenizer, rest)
-    found = [tokens_of(tokenizer, rest + text), (*before, *plain)]
+    ways = [tokens_of(tokenizer, rest + text), (*before, *plain)]
     if len(spaced) == 1 and tokenizer.decode(list(spaced)).strip() == text:
-        found.append((*before, *spaced))
-    return tuple(dict.fromkeys(found))
+        ways.append((*before, *spaced))
+    return tuple(dict.fromkeys(ways))

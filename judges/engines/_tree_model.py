@@ -100,7 +100,7 @@ class SharedPrefix:
             mask = mask.to(self.device)
             if self._model.config._attn_implementation == "eager":
                 mask = additive(mask, self._model.dtype)
-        made = self._model(
+        output = self._model(
             input_ids=tokens.to(self.device),
             position_ids=(placed if self._axes else placed[0]).to(self.device),
             attention_mask=mask,
@@ -109,7 +109,7 @@ class SharedPrefix:
             **{self._cache_name: self._cache},
             **(media or {}),
         )
-        logits: Tensor = made.logits[0]
+        logits: Tensor = output.logits[0]
         return logits.float()
 
     def rewind(self, tokens: int) -> None:

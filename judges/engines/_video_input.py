@@ -72,10 +72,10 @@ def step_seconds(frames: FrameFacts, fps: float | None) -> float:
         frames: of the video.
         fps: at which they were asked for; None: spread evenly.
     """
-    found = frames.sample_fps
-    if len(frames.times_seconds) < 2 or (fps is not None and abs(found - fps) <= NOMINAL * fps):
-        return 1.0 / (fps or found)
-    return 1.0 / found
+    actual = frames.sample_fps
+    if len(frames.times_seconds) < 2 or (fps is not None and abs(actual - fps) <= NOMINAL * fps):
+        return 1.0 / (fps or actual)
+    return 1.0 / actual
 
 
 def video_clock(frames: FrameFacts, fps: float | None) -> VideoClock:
@@ -88,9 +88,9 @@ def video_clock(frames: FrameFacts, fps: float | None) -> VideoClock:
 
 def _ascending(indices: Sequence[int]) -> tuple[int, ...]:
     """Indices of which no two are equal: some processors drop a frame that repeats one."""
-    found: list[int] = []
+    ascending: list[int] = []
     last = -1
     for index in indices:
         last = max(index, last + 1)
-        found.append(last)
-    return tuple(found)
+        ascending.append(last)
+    return tuple(ascending)

@@ -30,7 +30,7 @@ from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_explain import explanations
-from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
+from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, SEND, EncodedMedia, Send
 from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
 from videojudge_bench.judges.engines._chat_requests import Feature, RequestFormat, Wire
@@ -159,7 +159,7 @@ class OpenAIEngine:
         )
         self._frame_threads: ThreadPoolExecutor | None = None
         self._has_logprobs = False
-        self._record = ServerRecord(endpoint.shown)
+        self._record = ServerRecord(endpoint.address)
         self._check = ServerCheck(
             self._format,
             Wire() if self.logprobs else Wire().less("logprobs"),
@@ -167,7 +167,7 @@ class OpenAIEngine:
             find_model=self._find_model,
             no_such_model=self._client.no_such_model,
             refuses_all=self._client.refuses_all,
-            address=endpoint.shown,
+            address=endpoint.address,
             images=self.max_frames,
             side_pixels=2 * self._policy.factor,
             needs_logprobs=self.logprobs is True,
@@ -182,7 +182,7 @@ class OpenAIEngine:
         return RequestFormat(send, self.jpeg_quality, self.fps, prefill, self.thinking, served)
 
     def _problems(self) -> list[str]:
-        found = [
+        problems = [
             f"{name}={value:g}: expected a whole number from {least} up"
             for name, value, least in (
                 ("retries", self.retries, 0),
@@ -192,14 +192,14 @@ class OpenAIEngine:
             if value < least or value != int(value)
         ]
         if not self.timeout_seconds > 0:
-            found.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
+            problems.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
         if self.send not in (None, *SEND):
-            found.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
+            problems.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
         if self.logprobs not in (True, False, "auto"):
-            found.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
+            problems.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            found.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
-        return found
+            problems.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
+        return problems
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -226,7 +226,7 @@ class OpenAIEngine:
                 await self._check.run(group)
         numbers = range(len(group.continuations))
         try:
-            shown = await self._shown(group.prefix.video)
+            media = await self._media(group.prefix.video)
         except VideoError as error:
             for number in numbers:
                 await deliver(number, EngineError(str(error)))
@@ -235,7 +235,7 @@ class OpenAIEngine:
         async def answer(number: int) -> None:
             async with self._client.slots:
                 tail = group.continuations[number]
-                await deliver(number, await self._result(group, tail, shown))
+                await deliver(number, await self._result(group, tail, media))
 
         await answer(0)
         tasks = [asyncio.create_task(answer(number)) for number in numbers[1:]]
@@ -247,8 +247,8 @@ class OpenAIEngine:
 
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return each request without its images, with the tokens that a vLLM makes of it."""
-        shown = await self._shown(group.prefix.video)
-        return await explanations(self._client, self._format, group, shown, self._check.wire)
+        media = await self._media(group.prefix.video)
+        return await explanations(self._client, self._format, group, media, self._check.wire)
 
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
@@ -267,7 +267,7 @@ class OpenAIEngine:
     @property
     def server_says(self) -> Mapping[str, str]:
         """The server's own statement in its first answer: model, fingerprint and version."""
-        return self._record.said
+        return self._record.first_statement
 
     @property
     def statements(self) -> Sequence[Mapping[str, str]]:
@@ -277,7 +277,7 @@ class OpenAIEngine:
     @property
     def address(self) -> str:
         """Address of the server, without secrets."""
-        return self._client.endpoint.shown
+        return self._client.endpoint.address
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the model, and what it is shown: not where it runs, nor how fast it is asked."""
@@ -310,27 +310,27 @@ class OpenAIEngine:
         name = self._served.name_on(self.address, listed, asked, trusted=trusted)
         self._client.endpoint = replace(self._client.endpoint, model=name)
 
-    async def _shown(self, video: Path | None) -> Shown:
+    async def _media(self, video: Path | None) -> EncodedMedia:
         if video is None:
-            return NOTHING
+            return NO_MEDIA
         if self._frame_threads is None:
             self._frame_threads = ThreadPoolExecutor(_FRAME_THREADS, "videojudge-frames")
         return await asyncio.get_running_loop().run_in_executor(
             self._frame_threads, self._encode, video
         )
 
-    def _encode(self, video: Path) -> Shown:
+    def _encode(self, video: Path) -> EncodedMedia:
         batch = load_frames(video, self._policy, store=FrameStore())
         if batch.coverage < 1:
             logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
         return self._format.show(batch)
 
-    async def _result(self, group: PromptGroup, tail: Continuation, shown: Shown) -> Result:
+    async def _result(self, group: PromptGroup, tail: Continuation, media: EncodedMedia) -> Result:
         """A refusal is this request's own, unless a short question is refused for the same."""
         while True:
             wire = self._check.wire
             try:
-                result = await self._completed(group, tail, shown, wire)
+                result = await self._completed(group, tail, media, wire)
             except CallFailedError as error:
                 if error.is_refusal:
                     async with self._client.starting:
@@ -342,12 +342,12 @@ class OpenAIEngine:
             return result
 
     async def _completed(
-        self, group: PromptGroup, tail: Continuation, shown: Shown, wire: Wire
+        self, group: PromptGroup, tail: Continuation, media: EncodedMedia, wire: Wire
     ) -> Result:
         model, max_tokens = self._client.endpoint.model, self._format.max_tokens(group)
         has_logprobs = "logprobs" in self._format.features(group) - wire.without
         completion, seconds, cost = await self._client.chat(
-            self._format.body(model, group, tail, shown=shown, wire=wire),
+            self._format.body(model, group, tail, media=media, wire=wire),
             max_tokens=max_tokens,
             headers=self._routing(group),
             most_bytes=MOST_BYTES + (max_tokens * BYTES_PER_TOKEN if has_logprobs else 0),

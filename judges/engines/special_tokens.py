@@ -62,7 +62,7 @@ def make_inert(text: str, marks: re.Pattern[str] = KNOWN_MARKS) -> str:
         marks: the special tokens, as `marks_of` gives them where the tokenizer is known.
     """
     while marks.search(text):  # again, as what is left of one token may begin another
-        text = marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        text = marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text)
     return text
 
 

@@ -49,7 +49,7 @@ def test_what_comes_out_is_what_was_decoded(store: FrameStore, clips: Maker) -> 
         kept = load_frames(clips("cfr.mp4"), spread(4), store=store)
         np.testing.assert_array_equal(kept.frames, fresh.frames)
         assert kept.times_seconds == fresh.times_seconds
-        assert (kept.coverage, kept.wanted, kept.decoder) == (1.0, 4, fresh.decoder)
+        assert (kept.coverage, kept.requested, kept.decoder) == (1.0, 4, fresh.decoder)
         assert kept.duration_seconds == fresh.duration_seconds
         assert isinstance(kept.frames, np.memmap)
         assert not kept.frames.flags.writeable

@@ -14,9 +14,9 @@ from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines.special_tokens import make_inert
 from videojudge_bench.prompts import (
     PROMPTS_FOLDER,
+    PromptOptions,
     PromptTemplate,
     RenderedPrompt,
-    Wanted,
     load_prompt,
 )
 from videojudge_bench.replies.reply_format import format_preference, format_rating
@@ -156,7 +156,7 @@ def _response(rated: Rated) -> WrittenResponse:
 def _pointwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    wanted = Wanted(feedback=options.feedback)
+    wanted = PromptOptions(feedback=options.feedback)
     for response in responses:
         thinking = response.feedback if options.feedback else ""
         reply = format_rating(response.rating, thinking=thinking)
@@ -169,7 +169,7 @@ def _with_rubric(
     if outcome.rubric_problem:
         return
     rubric = outcome.rubric or rubric_of(responses)
-    seed, wanted = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
+    seed, wanted = outcome.seed, PromptOptions(feedback=options.feedback, write_rubric=True)
     for response in responses:
         if options.has_rubric_row(seed.id, response.rating):
             thinking = response.feedback if options.feedback else ""
@@ -189,7 +189,10 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
 
 
 def _rated_row(
-    seed: Seed, response: WrittenResponse, options: RowOptions, written: tuple[Kind, Wanted, str]
+    seed: Seed,
+    response: WrittenResponse,
+    options: RowOptions,
+    written: tuple[Kind, PromptOptions, str],
 ) -> TrainingRow:
     kind, wanted, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
@@ -221,7 +224,7 @@ def _pair_row(
     pair = Pair(
         seed.id, seed.video_id, seed.instruction, shown[0].text, shown[1].text, video=_video(seed)
     )
-    wanted = Wanted(feedback=options.feedback)
+    wanted = PromptOptions(feedback=options.feedback)
     prompt = options.prefer_prompt.render(pair, RatingScale(), wanted)
     said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
     reply = format_preference(answer, thinking=said if options.feedback else "")

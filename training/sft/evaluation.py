@@ -16,7 +16,7 @@ from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
@@ -183,7 +183,7 @@ def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     Raises:
         ConfigError: they were not; says how they differ.
     """
-    wanted = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
+    wanted = PromptOptions(feedback=judge.feedback, write_rubric=judge.rubric == "write")
     rate, prefer = (
         load_prompt(prompt_path(own) if own else PROMPTS_FOLDER / file)
         for own, file in ((judge.prompt, "rate.jinja"), (judge.pair_prompt, "prefer.jinja"))

@@ -97,8 +97,8 @@ class InputPolicy:
         """Return the rubric to judge an item by, "" when there is none."""
         if self._book is None:
             return ""
-        found = self._swapped.get if self._swaps else self._book.rubric
-        return found(item.group) or ""
+        rubric_of = self._swapped.get if self._swaps else self._book.rubric
+        return rubric_of(item.group) or ""
 
     def visible(self, item: AnyItem, *, takes_video: bool) -> AnyItem:
         """Return an item with what the model may know of its video."""

@@ -145,7 +145,7 @@ class PromptedJudge(Judge):
         if problems:
             raise ConfigError.all_of(f"judge {name}", problems)
         self._inputs = InputPolicy(self.config, self.requires)
-        self.engine = self._made(engine, engine_options)
+        self.engine = self._build_engine(engine, engine_options)
         self._inputs.check_engine(name, "video" in self.engine.capabilities)
         if self.config.structured != FREE and "structured" not in self.engine.capabilities:
             raise ConfigError(
@@ -156,7 +156,7 @@ class PromptedJudge(Judge):
         self.abilities, self.requires = self.templates.abilities, self._inputs.requires
         self.fits_on_videos = self._inputs.video == SHUFFLED
 
-    def _made(self, engine: str | Engine, options: Mapping[str, Scalar]) -> Engine:
+    def _build_engine(self, engine: str | Engine, options: Mapping[str, Scalar]) -> Engine:
         if not isinstance(engine, str):
             if options:
                 raise ConfigError(f"an engine that is made takes no options, got {sorted(options)}")
@@ -239,8 +239,8 @@ class PromptedJudge(Judge):
         visible = [self.visible(part) for part in parts]
         first = visible[0]
         rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
-        structured, wanted = self.config.structured, self.config.wanted()
-        note = note_of(structured, first, wanted)
+        structured, options = self.config.structured, self.config.prompt_options()
+        note = note_of(structured, first, options)
         tails = tuple(
             Continuation(_sample_id(part.id, number), prompt.response + note)
             for part, prompt in zip(visible, rendered, strict=True)
@@ -249,7 +249,7 @@ class PromptedJudge(Judge):
         prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
         choices = self._choices(first) if self.config.expected else ()
         start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
-        form = form_of(structured, first, wanted, choices_for(first, self.scale))
+        form = form_of(structured, first, options, choices_for(first, self.scale))
         return PromptGroup(prefix, tails, start, choices, self.config.sampling, form=form)
 
     def _choices(self, part: AnyItem) -> tuple[str, ...]:
@@ -286,8 +286,8 @@ class PromptedJudge(Judge):
         return self._judgement(item, iter(replies))
 
     def _judgement(self, item: AnyItem, replies: Iterator[Result]) -> Judgement:
-        found = [self._read(part, replies) for part in self.templates.parts(item)]
-        return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
+        judgements = [self._read(part, replies) for part in self.templates.parts(item)]
+        return judgements[0] if len(judgements) == 1 else joined(cast("Pair", item), *judgements)
 
     def _read(self, part: AnyItem, replies: Iterator[Result]) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None

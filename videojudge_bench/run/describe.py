@@ -71,8 +71,8 @@ def videos_to_describe(
     """
     if gold_set is not None:
         view = view_of(goldsets.load(gold_set), 0, folder)
-        wanted = {example.item.video_id for example in view.gold_set.examples}
-        videos = {i: path for i, path in sorted(view.videos.items()) if i in wanted}
+        video_ids = {example.item.video_id for example in view.gold_set.examples}
+        videos = {i: path for i, path in sorted(view.videos.items()) if i in video_ids}
     elif folder is not None:
         videos = dict(sorted(find_videos(folder).items()))
     else:

@@ -158,8 +158,8 @@ class Journal:
     def servers(self) -> list[Mapping[str, str]]:
         """Return what `run.json` says that servers said of themselves; empty without it."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads((self.folder / RUN_FILE).read_text("utf-8"))[SERVED]
-            return [{str(name): str(value) for name, value in each.items()} for each in told]
+            statements = json.loads((self.folder / RUN_FILE).read_text("utf-8"))[SERVED]
+            return [{str(name): str(value) for name, value in each.items()} for each in statements]
         return []
 
     def write_run(self, facts: Mapping[str, Json]) -> None:
@@ -177,11 +177,11 @@ def read_records(folder: Path) -> dict[str, Record]:
     A line that cannot be read (a crash, a damaged disk) is left out and said in the log: its item
     is judged again. A failed judgement never replaces one that came through.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for path in sorted(folder.glob("judgements-*.jsonl")):
         for key, record in _lines(path):
-            _add(found, key, record)
-    return found
+            _add(records, key, record)
+    return records
 
 
 def read_journal(folder: Path) -> dict[str, Judgement]:
@@ -208,10 +208,10 @@ def last_judgements(folder: Path) -> dict[str, Judgement]:
 
 def _last_keys(records: Mapping[str, Record]) -> dict[str, str]:
     """The key of the last judgement of each item; of two alike, one that came through."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for key, record in sorted(records.items(), key=lambda r: (r[1].at, not r[1].judgement.failed)):
-        found[record.judgement.item_id] = key
-    return found
+        keys[record.judgement.item_id] = key
+    return keys
 
 
 def _add(records: dict[str, Record], key: str, record: Record) -> None:

@@ -69,8 +69,8 @@ class LiveRun(Run):
             ConfigError: the judge finds that its options cannot work.
             RunStoppedError: the journal cannot be written.
         """
-        shown = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
-        return self.judge_items(self._journal, shown, self.unsuited(shown))
+        visible = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
+        return self.judge_items(self._journal, visible, self.unsuited(visible))
 
     def _refusal(self) -> str | None:
         judge = self.built.judge

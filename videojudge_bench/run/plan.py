@@ -148,7 +148,7 @@ class Plan:
         They count as failed: what is missing may be there next time.
         """
         requires, where = self.built.judge.requires, self._videos_place
-        found: dict[str, Judgement] = {}
+        judgements: dict[str, Judgement] = {}
         for item_id, item in items.items():
             reason = ""
             if "video" in requires and item.video is None:
@@ -156,8 +156,8 @@ class Plan:
             elif "description" in requires and not item.description:
                 reason = f"description missing: none of video {item.video_id}"
             if reason:
-                found[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
-        return found
+                judgements[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
+        return judgements
 
     def recorded(
         self, items: Mapping[str, AnyItem], keys: Mapping[str, str], records: Mapping[str, Record]
@@ -175,13 +175,13 @@ class Plan:
         known = records.keys() >= set(keys.values())
         if not known and (elsewhere := self._records_elsewhere()):
             records = {**elsewhere, **records}
-        found: dict[str, Judgement] = {}
+        judgements: dict[str, Judgement] = {}
         for item_id, key in keys.items():
             if key in records:
                 judgement = self._as_read_now(items[item_id], records[key])
                 if judgement is not None:
-                    found[item_id] = judgement
-        return found
+                    judgements[item_id] = judgement
+        return judgements
 
     def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
         """Return the judgements that are there already, failures too."""
@@ -251,27 +251,27 @@ class Plan:
     def _records_elsewhere(self) -> dict[str, Record]:
         if self.options.scope:
             return {}
-        found: dict[str, Record] = {}
+        records: dict[str, Record] = {}
         for folder in sorted(self.folder.parent.glob(f"{glob.escape(self._judge_name)}-*")):
             if folder != self.folder:
-                found |= read_records(folder)
-        return {key: record for key, record in found.items() if not record.judgement.failed}
+                records |= read_records(folder)
+        return {key: record for key, record in records.items() if not record.judgement.failed}
 
     def _judge_half(self) -> dict[str, Scalar]:
         """The judge, and what it was told by the user's files."""
-        told: dict[str, Scalar] = {}
+        files: dict[str, Scalar] = {}
         if self.view.descriptions:
-            told["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
+            files["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
         if self.built.judge.fits_on_videos:
             there = sorted(self._video_ids & self.view.videos.keys())
-            told["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
-        return {**self.identity.signature, **told}
+            files["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
+        return {**self.identity.signature, **files}
 
     def _refusal(self) -> str | None:
         judge, info = self.built.judge, self.gold_set.info
-        wanted = "prefer" if info.shape == "pairs" else "rate"
-        if wanted not in judge.abilities:
-            return f"judge {self.built.name} cannot {wanted}; {info.task} consists of {info.shape}"
+        ability = "prefer" if info.shape == "pairs" else "rate"
+        if ability not in judge.abilities:
+            return f"judge {self.built.name} cannot {ability}; {info.task} consists of {info.shape}"
         lacks = self._lacks_references() or self._lacks_descriptions()
         return f"judge {self.built.name} requires {lacks}" if lacks else None
 

@@ -218,8 +218,8 @@ class JudgeQueue:
             row.judgement = judged[row.item.id]
             row.request.left -= 1
             if not row.request.left and row.request.future.set_running_or_notify_cancel():
-                made = [r.judgement for r in row.request.rows if r.judgement is not None]
-                row.request.future.set_result(made)
+                judgements = [r.judgement for r in row.request.rows if r.judgement is not None]
+                row.request.future.set_result(judgements)
         self._ended = time.monotonic()
         self._seconds = seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds

@@ -170,7 +170,7 @@ class JudgeService:
             asked = {example.item.id: example.item for example in unit.examples}
             video = self._videos.find(row.video_id, row.video) if unit.item_ids else None
             items += [replace(asked[item_id], video=video) for item_id in unit.item_ids]
-        return Answering(units, self.queue.submit(items), self._shown)
+        return Answering(units, self.queue.submit(items), self._without_paths)
 
     def _check(self, rows: Sequence[AnswerRow], *, pairs: bool) -> None:
         for number, row in enumerate(rows):
@@ -194,7 +194,7 @@ class JudgeService:
             return unit
         return replace(unit, refused=f"row too long: {size} characters; up to {most} are judged")
 
-    def _shown(self, judgement: Judgement) -> Judgement:
+    def _without_paths(self, judgement: Judgement) -> Judgement:
         if not isinstance(judgement.verdict, Unparsed):
             return judgement
         reason = self._videos.without_paths(judgement.verdict.reason)
@@ -208,12 +208,12 @@ class Answering:
     Attributes:
         units: one per row.
         future: the judgements of all their items; cancel it when nobody waits any more.
-        shown: the judgement as a client may see it.
+        for_client: gives a judgement as a client may see it.
     """
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]
-    shown: Callable[[Judgement], Judgement]
+    for_client: Callable[[Judgement], Judgement]
 
     def lines(self) -> list[Line]:
         """Wait, and return the line of each row, as `videojudge judge` writes it.
@@ -224,9 +224,9 @@ class Answering:
         Raises:
             VideoJudgeError: nothing could be judged.
         """
-        made = iter(self.future.result())
+        judgements = map(self.for_client, self.future.result())
         return [
-            self._line(unit, {i: self.shown(j) for i, j in zip(unit.item_ids, made, strict=False)})
+            self._line(unit, dict(zip(unit.item_ids, judgements, strict=False)))
             for unit in self.units
         ]
 

@@ -36,8 +36,8 @@ class VideoFolder:
             return self._inside(name)
         if "/" in video_id or "\\" in video_id:
             return None
-        found = (self._inside(f"{video_id}{suffix}") for suffix in _SUFFIXES)
-        return next((path for path in found if path is not None), None)
+        paths = (self._inside(f"{video_id}{suffix}") for suffix in _SUFFIXES)
+        return next((path for path in paths if path is not None), None)
 
     def without_paths(self, text: str) -> str:
         """Return a text without the path of the folder, which is not a client's concern."""

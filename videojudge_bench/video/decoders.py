@@ -35,7 +35,7 @@ class Decoder(Protocol):
         ...
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield position and picture of each wanted frame that can be decoded, in any order.
 
@@ -44,7 +44,7 @@ class Decoder(Protocol):
         Args:
             path: the file.
             index: what `read_index` says of the file.
-            wanted: positions on the index's clock, ascending, all of them available.
+            positions: positions on the index's clock, ascending, all of them available.
             scaler: turns the decoder's pictures upright and scales them.
 
         Raises:
@@ -82,7 +82,7 @@ class DecordDecoder:
         return f"decord {version('decord')}, av {version('av')}"
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield the wanted frames, one in memory at a time.
 
@@ -97,9 +97,9 @@ class DecordDecoder:
             _check_orientation(self.name, path)
             origin = float(reader.get_frame_timestamp(0)[0])
             following = 0
-            for position in wanted:
-                shown = float(reader.get_frame_timestamp(position)[0]) - origin
-                _check_time(self.name, path, index, position, shown)
+            for position in positions:
+                seconds = float(reader.get_frame_timestamp(position)[0]) - origin
+                _check_time(self.name, path, index, position, seconds)
                 # One after another: where it seeks or skips, decord gives wrong frames of HEVC, of
                 # open groups of pictures and of variable rates, without an error.
                 for _ in range(following, position):
@@ -121,7 +121,7 @@ class TorchCodecDecoder:
         return f"torchcodec {version('torchcodec')}, av {version('av')}"
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield the wanted frames, one in memory at a time.
 
@@ -135,10 +135,10 @@ class TorchCodecDecoder:
             _check_count(self.name, path, index, len(decoder))
             _check_orientation(self.name, path)
             origin = decoder.get_frame_at(0).pts_seconds
-            for position in wanted:
+            for position in positions:
                 frame = decoder.get_frame_at(position)
-                shown = frame.pts_seconds - origin
-                _check_time(self.name, path, index, position, shown)
+                seconds = frame.pts_seconds - origin
+                _check_time(self.name, path, index, position, seconds)
                 yield position, scaler.rgb(frame.data.numpy())
         except (RuntimeError, IndexError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
@@ -148,8 +148,8 @@ class TorchCodecDecoder:
 def _check_count(name: str, path: Path, index: Index, count: int) -> None:
     expected = index.clock.available
     if count != expected:
-        found = f"{name} counts {count} frames where the file shows {expected}"
-        raise VideoError(path, found, fix=USE_PYAV)
+        problem = f"{name} counts {count} frames where the file shows {expected}"
+        raise VideoError(path, problem, fix=USE_PYAV)
 
 
 def _check_orientation(name: str, path: Path) -> None:
@@ -163,9 +163,9 @@ def _check_orientation(name: str, path: Path) -> None:
             return
 
 
-def _check_time(name: str, path: Path, index: Index, position: int, shown: float) -> None:
+def _check_time(name: str, path: Path, index: Index, position: int, seconds: float) -> None:
     clock = index.clock
     expected = clock.times_seconds[position]
-    if abs(shown - expected) > 0.5 / max(clock.fps, 1e-9):
-        found = f"{name} shows frame {position} at {shown:.3f} s, the file at {expected:.3f} s"
-        raise VideoError(path, found, fix=USE_PYAV)
+    if abs(seconds - expected) > 0.5 / max(clock.fps, 1e-9):
+        problem = f"{name} shows frame {position} at {seconds:.3f} s, the file at {expected:.3f} s"
+        raise VideoError(path, problem, fix=USE_PYAV)

@@ -106,12 +106,12 @@ def decode(
     decoder = decoder_named(policy.decoder)
     index = read_index(path)
     on_length(index.clock.available)
-    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
-    available = [position for position in wanted if position < index.clock.available]
+    chosen = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    available = [position for position in chosen if position < index.clock.available]
 
     def size_of(height: int, width: int) -> tuple[int, int]:
         try:
-            return policy.frame_size(height, width, frames=len(wanted))
+            return policy.frame_size(height, width, frames=len(chosen))
         except ConfigError as error:
             raise VideoError(path, str(error), fix="Other videos are not affected") from error
 
@@ -119,10 +119,10 @@ def decode(
     pictures = decoder.pictures(path, index, available, scaler) if available else iter(())
     rows = _written(path, pictures, available, target)
     if not rows:
-        raise VideoError(path, f"none of {len(wanted)} frames could be decoded", fix=GET_ANOTHER)
+        raise VideoError(path, f"none of {len(chosen)} frames could be decoded", fix=GET_ANOTHER)
     return FrameFacts(
         times_seconds=tuple(index.clock.times_seconds[available[row]] for row in rows),
-        wanted=len(wanted),
+        requested=len(chosen),
         source_fps=index.clock.fps,
         duration_seconds=index.clock.duration_seconds,
         decoder=f"{decoder.name} ({decoder.version()})",
@@ -178,14 +178,14 @@ def probe(path: Path, policy: FramePolicy) -> Size:
         VideoError: the file cannot be read, is no video, or states no size.
     """
     index = read_index(path)
-    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
-    there = sum(position < index.clock.available for position in wanted)
+    chosen = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    there = sum(position < index.clock.available for position in chosen)
     with opened(path) as (_, stream):
         height, width = stream.codec_context.height, stream.codec_context.width
     if not (there and height and width):
         raise VideoError(path, "it has no frames, or states no size", fix=GET_ANOTHER)
     try:
-        height, width = policy.frame_size(height, width, frames=len(wanted))
+        height, width = policy.frame_size(height, width, frames=len(chosen))
     except ConfigError as error:
         raise VideoError(path, str(error), fix="Other videos are not affected") from error
     return Size(there, height, width)

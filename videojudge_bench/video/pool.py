@@ -62,8 +62,8 @@ def decode_to_file(
         raise ConfigError(
             f"timeout_seconds={timeout_seconds}: expected a number above 0, or none for no limit"
         )
-    wanted = {"policy": asdict(policy), "target": str(target.absolute())}
-    facts = _facts(path, target, _ask(path, wanted, timeout_seconds))
+    request = {"policy": asdict(policy), "target": str(target.absolute())}
+    facts = _facts(path, target, _ask(path, request, timeout_seconds))
     return _told_of_jumps(
         path, FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
     )
@@ -88,12 +88,12 @@ def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Stream
     return StreamFacts(**_facts(path, path, _ask(path, {}, timeout_seconds)))
 
 
-def _ask(path: Path, wanted: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
+def _ask(path: Path, request: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
     """The answer of a worker; one that failed is not used again."""
     worker = POOL.take()
     sound = False
     try:
-        reply = worker.ask(path, wanted, timeout_seconds)
+        reply = worker.ask(path, request, timeout_seconds)
         sound = True
     finally:
         if sound:
@@ -108,12 +108,12 @@ def _facts(path: Path, target: Path, reply: dict[str, Any]) -> dict[str, Any]:
         facts: dict[str, Any] = reply["facts"]
         return facts
     if reply["error"] == "config":
-        raise ConfigError(reply["found"])
+        raise ConfigError(reply["problem"])
     if reply["error"] == "video":
-        raise VideoError(path, reply["found"], fix=reply["fix"])
+        raise VideoError(path, reply["problem"], fix=reply["fix"])
     raise ConfigError(
-        f"the frames of {path} cannot be written to {target.parent} ({reply['found']}): make room "
-        "there, or name another folder (VIDEOJUDGE_FRAMES=DIR for frames that are kept)"
+        f"the frames of {path} cannot be written to {target.parent} ({reply['problem']}): make "
+        "room there, or name another folder (VIDEOJUDGE_FRAMES=DIR for frames that are kept)"
     )
 
 
@@ -145,13 +145,13 @@ class Worker:
         return self._process.poll() is None
 
     def ask(
-        self, path: Path, wanted: Mapping[str, object], timeout_seconds: float
+        self, path: Path, frames: Mapping[str, object], timeout_seconds: float
     ) -> dict[str, Any]:
         """Return the answer for one video; after an error the process is not to be used again.
 
         Args:
             path: the video.
-            wanted: policy and target of its frames; nothing: what the file says of its video.
+            frames: policy and target of its frames; nothing: what the file says of its video.
             timeout_seconds: before the number of its frames is known.
 
         Raises:
@@ -164,7 +164,7 @@ class Worker:
             self._ready = True
         request = {
             "path": str(path.absolute()),
-            **wanted,
+            **frames,
             "limit_seconds": timeout_seconds,
             "limit_per_frame_seconds": TIMEOUT_PER_FRAME_SECONDS,
         }
@@ -218,11 +218,11 @@ class Worker:
             # Its end of the pipe is closed a moment before the process is gone.
             code = self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
-            found = f"decoding took more than {limit_seconds:.3g} s and was stopped"
-            return VideoError(path, found, fix=f"{_LEAVE_OUT}, or give it more timeout_seconds")
+            problem = f"decoding took more than {limit_seconds:.3g} s and was stopped"
+            return VideoError(path, problem, fix=f"{_LEAVE_OUT}, or give it more timeout_seconds")
         end = f"signal {-code}" if code < 0 else f"exit status {code}"
-        found = f"the decoding process crashed on it ({end}{self._last_words(': ')})"
-        return VideoError(path, found, fix=_LEAVE_OUT)
+        problem = f"the decoding process crashed on it ({end}{self._last_words(': ')})"
+        return VideoError(path, problem, fix=_LEAVE_OUT)
 
     def _last_words(self, before: str = "") -> str:
         size = self._log.seek(0, os.SEEK_END)

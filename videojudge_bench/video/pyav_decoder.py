@@ -40,7 +40,7 @@ class PyAVDecoder:
         return f"av {version('av')}"
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield the wanted frames: only the packets that they need are decoded.
 
@@ -49,9 +49,9 @@ class PyAVDecoder:
         next keyframe: it is built on damage.
         """
         if not index.by_ticks:
-            yield from _by_count(path, wanted, scaler)
+            yield from _by_count(path, positions, scaler)
             return
-        missing = {index.ticks[position]: position for position in wanted}
+        missing = {index.ticks[position]: position for position in positions}
         packets = [at for at, tick in enumerate(index.packet_ticks) if tick in missing]
         runs = plan(index.packet_ticks, index.keyframes, packets)
         whole = (Run(0, len(index.packet_ticks) - 1),)
@@ -141,17 +141,17 @@ class _Reader:
         self._packets: Iterator[Packet] = _packets(self._container, self._stream)
         self._next = 0
 
-    def frames(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
+    def frames(self, run: Run, ticks: Container[int] | None) -> Iterator[VideoFrame]:
         """Yield the frames of a run; none where it turns out that decoding cannot begin there.
 
         Args:
             run: where to begin (at a keyframe, or at the beginning of the file) and to end.
-            wanted: presentation times; where given, frames that no other refers to are left out
+            ticks: presentation times; where given, frames that no other refers to are left out
                 unless they are among these.
         """
         from av.video.frame import PictureType
 
-        frames = self._decoded(run, wanted)
+        frames = self._decoded(run, ticks)
         first = next(frames, None)
         if first is None:
             return
@@ -163,7 +163,7 @@ class _Reader:
         yield first
         yield from frames
 
-    def _decoded(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
+    def _decoded(self, run: Run, ticks: Container[int] | None) -> Iterator[VideoFrame]:
         self._go_to(run.first)
         codec = self._stream.codec_context
         codec.flush_buffers()
@@ -174,7 +174,7 @@ class _Reader:
             early = packet.pts is not None and packet.pts < begins
             if early and 0 < run.first < position:
                 continue  # it refers to pictures before the keyframe, which were left out
-            skip = wanted is not None and packet.pts not in wanted
+            skip = ticks is not None and packet.pts not in ticks
             if skip != skipping:
                 codec.skip_frame = "NONREF" if skip else "DEFAULT"
                 skipping = skip
@@ -241,12 +241,12 @@ def _decode(
     return frames
 
 
-def _by_count(path: Path, wanted: Sequence[int], scaler: Scaler) -> Iterator[tuple[int, Picture]]:
+def _by_count(path: Path, expected: Sequence[int], scaler: Scaler) -> Iterator[tuple[int, Picture]]:
     """Decode a file without presentation times from its beginning, and count.
 
     A packet that cannot be decoded counts as one frame, or the later ones would be given too early.
     """
-    positions, last, damage, position = set(wanted), max(wanted, default=-1), _Damage(), 0
+    positions, last, damage, position = set(expected), max(expected, default=-1), _Damage(), 0
     with opened(path) as (container, stream):
         for packet in chain(_packets(container, stream), [None]):
             frames = _decode(stream.codec_context, packet, damage)

@@ -176,9 +176,9 @@ class FrameStore:
         try:
             lock.acquire()
         except Timeout as error:
-            found = f"another process has been at it for {LOCK_SECONDS:.0f} s"
+            problem = f"another process has been at it for {LOCK_SECONDS:.0f} s"
             fix = f"Look for a process that hangs and holds {self._lock_of(key)}"
-            raise VideoError(path, found, fix=fix) from error
+            raise VideoError(path, problem, fix=fix) from error
         try:
             yield
         finally:
@@ -197,7 +197,7 @@ class FrameStore:
 
     def _by_last_use(self) -> list[tuple[int, int, str]]:
         """Last use, bytes and key of every entry, the longest unused first."""
-        found: list[tuple[int, int, str]] = []
+        entries: list[tuple[int, int, str]] = []
         with suppress(FileNotFoundError), os.scandir(self._entries) as files:
             for file in files:
                 if not file.name.endswith(".npy"):
@@ -207,8 +207,8 @@ class FrameStore:
                     size, used = frames.stat().st_size, frames.stat().st_mtime_ns
                     with suppress(FileNotFoundError):  # without it: a crash between two renames
                         used = frames.with_suffix(".json").stat().st_mtime_ns
-                    found.append((used, size, frames.stem))
-        return sorted(found)
+                    entries.append((used, size, frames.stem))
+        return sorted(entries)
 
     def _remove(self, key: str) -> None:
         for suffix in (".json", ".npy"):
