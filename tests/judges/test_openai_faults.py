@@ -242,7 +242,7 @@ def test_a_server_that_never_works_ends_the_run() -> None:
             ask(engine)
     assert str(caught.value) == (
         f"{FAILURES_TO_STOP} requests to {seen.base_url} failed one after another, so the run "
-        "stops; what was judged is kept, and the same command goes on. The last: the server "
+        "stops. Judgements so far are kept, and the same command resumes it. The last: the server "
         "answered 500: out of order"
     )
 
