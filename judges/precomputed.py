@@ -137,11 +137,7 @@ def _columns(path: Path, header: list[str], column: str) -> tuple[int, int]:
 
 
 def _number(cell: str, scale: RatingScale | None) -> float | None:
-    """Return the number of a cell, None when it is empty.
-
-    Raises:
-        ValueError: when it is not a finite number, or lies outside the scale.
-    """
+    """Return the number of a cell, None when it is empty; ValueError says what is wrong with it."""
     text = cell.strip()
     if not text:
         return None

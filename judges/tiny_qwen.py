@@ -147,11 +147,7 @@ def _own_texts() -> list[str]:
 
 
 def _is_made(folder: Path, made_from: Mapping[str, Json]) -> bool:
-    """Return whether a folder holds just this model already; False where nothing is there.
-
-    Raises:
-        ConfigError: it holds something else.
-    """
+    """Return whether a folder holds just this model already; False where nothing is there."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     record = _record(folder)

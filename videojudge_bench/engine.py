@@ -217,11 +217,7 @@ async def complete_all(engine: Engine, group: PromptGroup) -> list[Result]:
 
 
 def check_delivered(results: Mapping[int, Result], group: PromptGroup) -> None:
-    """Check that there is a result for each continuation.
-
-    Raises:
-        ValueError: there is not.
-    """
+    """Raise ValueError unless there is a result for each continuation."""
     if len(results) != len(group.continuations):
         raise ValueError(
             f"expected {len(group.continuations)} results, one per continuation, from the engine, "

@@ -107,11 +107,7 @@ def options_of(cls: type, engine: Scalar = None) -> dict[str, inspect.Parameter]
     """Return the options of a judge or engine: its constructor's named parameters.
 
     A constructor that takes `**options` hands them on: those of the next class up that has one are
-    options too, and those of the engine of a judge that asks a model.
-
-    Args:
-        cls: of the judge or engine.
-        engine: as the user gave it; None is the judge's own.
+    options too, and those of the engine (by default the judge's own) of a judge that asks a model.
     """
     return _constructor(cls, engine)[0]
 
@@ -180,12 +176,9 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
 def build_engine(
     name: str, options: Mapping[str, Scalar], *, also_allowed: Iterable[str] = ()
 ) -> Engine:
-    """Return an engine by its name or `module:Class`; raises as `build` does.
+    """Return an engine by its name or `module:Class`; raises as `build`.
 
-    Args:
-        name: of the engine.
-        options: for its constructor.
-        also_allowed: options of the judge that uses it, for the message about an unknown one.
+    `also_allowed` are options of the judge that uses it, for the message about an unknown one.
     """
     engine = make(f"engine {name!r}", engine_class(name), options, also_allowed)
     return cast("Engine", engine)
@@ -197,13 +190,10 @@ def engine_class(name: str) -> type:
 
 
 def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = "") -> type:
-    """Return the class that a name stands for; raises as `judge_class` does.
+    """Return the class that a name stands for; raises as `judge_class`.
 
-    Args:
-        what: what it is, for messages.
-        name: a key of `known`, `module:Class`, `file.py:Class`, or a file with one such class.
-        known: `module:Class` by name.
-        hint: for the message about an unknown name.
+    The name is a key of `known`, `module:Class`, `file.py:Class`, or a file with one such class.
+    `what` and `hint` are for messages.
     """
     target = known.get(name, name)
     module_name, colon, class_name = target.rpartition(":")
@@ -279,12 +269,6 @@ def check_options(
 ) -> None:
     """Check the names of options without making the judge.
 
-    Args:
-        name: of the judge.
-        given: the names to check.
-        engine: the value of the option of that name, where it is given.
-        also_allowed: names that the caller takes itself, for the message.
-
     Raises:
         UnknownNameError: no such judge.
         ConfigError: unknown or missing options, all of them in one message.
@@ -301,14 +285,10 @@ def make(
     also_allowed: Iterable[str] = (),
     given: Mapping[str, object] = MappingProxyType({}),
 ) -> object:
-    """Return an instance made with a user's options; raises as `build` does.
+    """Return an instance made with a user's options; raises as `build`.
 
-    Args:
-        what: what it is, for messages.
-        cls: its class.
-        options: from the user, turned into what the constructor's annotations want.
-        also_allowed: options that the caller takes itself, for the message about an unknown one.
-        given: further arguments, which are no user's.
+    Options are converted to what the constructor's annotations ask for; `given` are arguments that
+    are not the user's. `also_allowed` are options that the caller takes, for messages.
     """
     engine = options.get("engine")
     problems = _option_problems(cls, [*options, *given], engine, also_allowed)

@@ -15,13 +15,7 @@ _REFUSED = frozenset({400, 402, 403, 404, 405, 413, 415, 422, 501})
 
 
 class CallFailedError(Exception):
-    """A call that gave no reply; its text is fit to be written down.
-
-    Attributes:
-        status: of the server's answer, 0 where there was none.
-        message: what the server wrote.
-        is_page: it answered as a web site does.
-    """
+    """A call that gave no reply; its text is fit to be written down."""
 
     def __init__(
         self, reason: str, status: int = 0, message: str = "", *, is_page: bool = False

@@ -51,11 +51,7 @@ class Budget:
         return (input_tokens * prices[0] + output_tokens * prices[1]) / PER_PRICE
 
     def take(self, most: float) -> str | None:
-        """Count a request and hold what it may cost; return why not, when a limit forbids it.
-
-        Args:
-            most: what the request may cost.
-        """
+        """Count a request and hold `most`, its highest cost; return why not, if a limit forbids it."""
         if self.max_requests is not None and self.requests >= self.max_requests:
             return f"budget: max_requests={self.max_requests} is used up; {_GO_ON}"
         if self.max_cost is not None and self.spent + self._held + most > self.max_cost:

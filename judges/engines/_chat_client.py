@@ -98,12 +98,6 @@ class ChatClient:
 
         Call it in one of the `slots`.
 
-        Args:
-            body: of the request.
-            max_tokens: of the reply; says what the request may cost.
-            headers: beside those of the client.
-            most_bytes: of the answer.
-
         Raises:
             CallFailedError: there is none, and why.
             ConfigError: there cannot be one to any request: no such server, or key.

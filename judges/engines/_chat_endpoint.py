@@ -155,13 +155,7 @@ class Endpoint:
         )
 
     def no_such_model(self, status: int, message: str, known: Sequence[str]) -> ConfigError:
-        """Return the error that says that the server has no such model, or no such page.
-
-        Args:
-            status: of the answer.
-            message: what the server wrote.
-            known: the models that it lists; empty where it lists none.
-        """
+        """Return the error that says that the server has no such model, or no such page."""
         answer = f"The server at {self.address} said ({status}): {message}"
         if not known or self.model in known:
             return ConfigError(

@@ -96,15 +96,8 @@ def show_frames(
     """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
 
     `frames` gives an image per frame, its time before it as text. `video` gives one video made of
-    these frames, as vLLM takes it (`video/jpeg`), and the frames' times beside it.
-
-    Args:
-        batch: the frames.
-        send: `frames` or `video`.
-        jpeg_quality: 1 to 100; None is PNG, which keeps every pixel as it is.
-        fps: at which the frames were asked for; None: spread evenly.
-        resize: whether the server may give the frames of a video other sizes; its processor has
-            limits of its own.
+    these frames, as vLLM takes it (`video/jpeg`), and the frames' times beside it; without
+    `resize`, the server's processor must keep their sizes. No `jpeg_quality` is PNG.
     """
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
@@ -142,15 +135,7 @@ def write_body(
     fields: Mapping[str, Json],
     marks: re.Pattern[str] = KNOWN_MARKS,
 ) -> Body:
-    """Return the body of a request; special tokens in its texts are inert.
-
-    Args:
-        media: what is seen before the text.
-        texts: of the system and of the user; an empty system is left out.
-        reply_start: what the assistant has said already; empty is nothing.
-        fields: what the request says beside its messages.
-        marks: the special tokens of the model.
-    """
+    """Return the body of a request; special tokens in its texts are inert."""
     system, user = (make_inert(text, marks) for text in texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []

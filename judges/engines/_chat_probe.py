@@ -310,14 +310,7 @@ def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
 
 
 def fix_for(feature: Feature, message: str, *, images: int, form: ReplyForm | None = None) -> str:
-    """Return which flag of the server or option of the judge helps where a feature is refused.
-
-    Args:
-        feature: that was refused.
-        message: what the server answered.
-        images: how many a prompt may hold.
-        form: that replies are held to.
-    """
+    """Return which flag of the server or option of the judge helps where a feature is refused."""
     fix = _FIXES.get(feature, "")
     counted = _COUNT.search(message)
     if feature == "frames" and counted and counted[1] != "0":

@@ -77,31 +77,19 @@ class Checkpoint(ModelSource):
 
     @property
     def recorded_scheme(self) -> str | None:
-        """The M-RoPE scheme that it was trained with, where it says so.
-
-        Raises:
-            ConfigError: what it says cannot be read.
-        """
+        """The M-RoPE scheme that it was trained with, where it says so."""
         return recorded_scheme(self.folder)
 
     @cached_property
     def config(self) -> Config:
-        """The model's configuration.
-
-        Raises:
-            ConfigError: there is no model.
-        """
+        """The model's configuration."""
         self._check_folder()
         load: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
         return self._asked(load)
 
     @cached_property
     def processor(self) -> Processor:
-        """Its processor, or its tokenizer for a model of text.
-
-        Raises:
-            ConfigError: it has none.
-        """
+        """Its processor, or its tokenizer for a model of text."""
         auto = _transformers()
         of_kind = auto.AutoTokenizer if self.kind == "text" else auto.AutoProcessor
         load: Callable[..., Processor] = of_kind.from_pretrained
@@ -175,11 +163,7 @@ class Checkpoint(ModelSource):
         return f"{self.adapter}@{_adapter_commit(self.adapter)}"
 
     def check_memory(self) -> None:
-        """Check that the weights fit into the free memory of the device, before loading.
-
-        Raises:
-            ConfigError: they do not, with the numbers.
-        """
+        """Raise ConfigError if the weights do not fit into the free memory of the device."""
         needed, free = self.weights_bytes(), _free_bytes(self.torch_device())
         if needed > free:
             raise ConfigError(
@@ -211,11 +195,7 @@ class Checkpoint(ModelSource):
         return {name: parameter.numel() for name, parameter in model.named_parameters()}
 
     def load(self) -> Model:
-        """Return the model on its device, in evaluation mode, decoding greedily unless told.
-
-        Raises:
-            ConfigError: it does not fit, or transformers cannot load it.
-        """
+        """Return the model on its device, in evaluation mode, decoding greedily unless told."""
         import torch
 
         from videojudge_bench.judges.engines._windows import attend_in_windows_at_once

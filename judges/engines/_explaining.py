@@ -33,16 +33,7 @@ def explanations_of(
     scheme: Scheme | None,
     tokens_per_second: float,
 ) -> Sequence[Explanation]:
-    """Return what the model takes for each continuation.
-
-    Args:
-        reader: that made the inputs.
-        group: what was asked.
-        inputs: what the model takes for it.
-        video: facts of what is shown.
-        scheme: of M-RoPE positions; None for a model whose positions are not ours to say.
-        tokens_per_second: of these positions.
-    """
+    """Return what the model takes for each continuation."""
     explanations = []
     for number, prompt in enumerate(inputs.prompts):
         placed: list[array[int]] = []

@@ -71,14 +71,7 @@ class Written:
 
 
 class GroupWorker:
-    """Works out the replies of groups, one group at a time.
-
-    Args:
-        model: as `ModelSource.load` gives it.
-        tokenizer: its tokenizer.
-        plan: how.
-        stopped: asked before every token; True breaks off.
-    """
+    """Works out the replies of groups, one group at a time."""
 
     def __init__(
         self, model: Model, tokenizer: Tokenizer, plan: Plan, stopped: Callable[[], bool]

@@ -32,11 +32,7 @@ _TOKENIZER_OF_5 = "TokenizersBackend"
 
 
 def trained_on(folder: Path | None) -> dict[str, Scalar]:
-    """Return what is noted in a model's folder of the rows that it was trained on, as settings.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
+    """Return what is noted in a model's folder of the rows that it was trained on, as settings."""
     noted = {
         "overlap": _noted(folder, "overlap", list),
         "made_by": _noted(folder, "made_by", list, optional=True),
@@ -45,11 +41,7 @@ def trained_on(folder: Path | None) -> dict[str, Scalar]:
 
 
 def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
-    """Return how a trained judge is to be asked, as options of a judge; {} where nothing is noted.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
+    """Return the judge's options with which a model was trained; {} where nothing is noted."""
     options = cast("dict[str, Scalar]", _noted(folder, "judge", dict))
     return {
         name: str(Path(folder or "") / str(value)) if name in PROMPT_OPTIONS else value
@@ -58,11 +50,7 @@ def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
 
 
 def recorded_scheme(folder: Path | None) -> str | None:
-    """Return the M-RoPE scheme that a model was trained with; None where none is noted.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
+    """Return the M-RoPE scheme that a model was trained with; None where none is noted."""
     return _noted(folder, "mrope", str, optional=True) or None
 
 
@@ -94,10 +82,8 @@ def _older(match: re.Match[str]) -> str:
 def config_for_both(config: Mapping[str, Json], *, tied: bool) -> dict[str, Json]:
     """Return `config.json` with the names that transformers 4.57 looks for beside those of 5.
 
-    Args:
-        config: of the base, as it is.
-        tied: whether the weights that write tokens are those that read them. 4.57 looks for it in
-            the text's part, 5 in the outer one.
+    `tied` says whether input and output embeddings are one matrix: 4.57 looks for it in the text's
+    part, 5 in the outer one.
     """
     both = dict(config)
     for section in (both, both.get("text_config")):

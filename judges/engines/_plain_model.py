@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 
 class PlainPrompts:
-    """The prompts of a group, each on its own.
-
-    Args:
-        model: any model of transformers that writes text.
-        inputs: of the group.
-        scheme: whose M-RoPE positions the model is given; None: it finds its own.
-    """
+    """The prompts of a group, each on its own; without a scheme, the model's own positions."""
 
     def __init__(self, model: Model, inputs: Inputs, scheme: Scheme | None = None) -> None:
         self._model, self._inputs, self._scheme = model, inputs, scheme
@@ -45,15 +39,7 @@ class PlainPrompts:
         ends: Collection[int],
         stopped: Callable[[], bool],
     ) -> list[int]:
-        """Return the tokens that the model writes, the one that ends the reply included.
-
-        Args:
-            number: of the prompt.
-            sampler: picks the tokens.
-            max_tokens: the reply is cut after as many.
-            ends: tokens that end a reply.
-            stopped: asked after every token; True breaks off.
-        """
+        """Return the tokens that the model writes, the one that ends the reply included."""
         arguments = self._arguments(number, ())
         if self._scheme is None:
             return self._generated(arguments, sampler, max_tokens, stopped)

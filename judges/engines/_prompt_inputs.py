@@ -45,13 +45,7 @@ class Inputs:
 
 
 class PromptReader:
-    """Makes the inputs of groups for one model.
-
-    Args:
-        source: the model.
-        fps: the rate at which frames are asked for, None when they are spread evenly.
-        thinking: told to the chat template; None: nothing is.
-    """
+    """Makes the inputs of groups for one model."""
 
     def __init__(
         self, source: ModelSource, *, fps: float | None, thinking: bool | None = None
@@ -70,9 +64,6 @@ class PromptReader:
         """Return the inputs of a group.
 
         Special tokens of the model that stand in the texts are inert; see `special_tokens`.
-
-        Raises:
-            ConfigError: the chat template does not take such a conversation.
         """
         texts = [
             self.rendered(group, n, frames is not None) for n in range(len(group.continuations))
@@ -163,11 +154,6 @@ class PromptReader:
 
         That is what stands behind the prompt in the conversation with the reply: what a model
         that is trained to write the reply has to write.
-
-        Args:
-            group: with one continuation.
-            prompt: as `rendered` gives it.
-            reply: what is to be written.
 
         Raises:
             ConfigError: the chat template does not take such a conversation, or writes another

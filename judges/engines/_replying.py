@@ -37,11 +37,6 @@ class Choices:
     (`>`) is the `rest`: it is left to the model, all ways to write it with each choice count, and
     the probabilities are those given that what is written begins with it.
 
-    Args:
-        tokenizer: of the model.
-        texts: the choices.
-        rest: text before them that is still to be written, as `shared_token` gives it.
-
     Raises:
         ConfigError: a choice has no tokens, or two have the same.
     """
@@ -98,12 +93,6 @@ def verdict_place(
     tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int], dropped: Collection[int]
 ) -> tuple[int, str] | None:
     """Return where in a reply its text verdict begins: behind its tag and the blanks after that.
-
-    Args:
-        tokenizer: of the model.
-        texts: the choices.
-        written: the tokens of the reply.
-        dropped: as in `reply_text`.
 
     Returns:
         How many tokens stand before, and the text between them and the verdict (`rest` of
@@ -165,11 +154,6 @@ class Sampler:
     Above temperature 0 it adds Gumbel noise and takes the highest, which is sampling; the noise
     follows from the seed and the item's id, so a reply depends neither on what is judged beside it
     nor on the order of work.
-
-    Args:
-        sampling: temperature and seed.
-        item_id: whose reply it is.
-        keep_alternatives: whether to remember what else could have been taken.
 
     Attributes:
         alternatives: of each token: the best other one, and how much log-probability the token has

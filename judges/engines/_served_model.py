@@ -98,11 +98,7 @@ class ServedCheckpoint:
         return "video" if self.is_known else "frames"
 
     def warn(self, send: Send) -> None:
-        """Say in what a server differs from the model in process, whatever it is sent.
-
-        Args:
-            send: how videos are shown.
-        """
+        """Warn where a server's results differ from those in process."""
         if self.is_known and send == "frames":
             logger.warning(
                 "send=frames shows pretrained=%s images with their times, not a video: another "
@@ -150,15 +146,11 @@ class ServedCheckpoint:
     def name_on(self, server: str, listed: Mapping[str, str], asked: str, *, trusted: bool) -> str:
         """Return the name by which a server serves the checkpoint.
 
-        Args:
-            server: its address, for messages.
-            listed: names of the models that the server lists, each with the folder or hub name
-                that it says it has loaded ("" where it says none).
-            asked: the name that the user gave; empty for none.
-            trusted: whether the user says that `asked` is the checkpoint, whatever it is called.
+        `listed` has the names of the server's models, each with the folder or hub name that it was
+        loaded from, or "". A `trusted` name that the user `asked` for is taken as it is.
 
         Raises:
-            ConfigError: the server serves another model, or none that could be told to be it.
+            ConfigError: the server lists no model, or several, that could be the checkpoint.
         """
         if asked and (trusted or not listed):
             return asked

@@ -49,13 +49,7 @@ def new_cache(model: Model) -> tuple[str, Cache]:
 
 
 class SharedPrefix:
-    """The prefix that all prompts of a group begin with, worked out once.
-
-    Args:
-        model: a causal model of text, a Qwen2.5-VL or a Qwen3-VL.
-        inputs: of the group.
-        scheme: whose M-RoPE positions.
-    """
+    """The prefix that all prompts of a group begin with, worked out once."""
 
     def __init__(self, model: Model, inputs: Inputs, *, scheme: Scheme) -> None:
         self._model = model
@@ -132,12 +126,7 @@ class SharedPrefix:
 
 
 class Branches:
-    """Some of a group's continuations, in one row behind the prefix.
-
-    Args:
-        prefix: what they stand behind; nothing else may be in its cache.
-        members: which of its continuations.
-    """
+    """Some of a group's continuations, in one row behind the prefix, alone in its cache."""
 
     def __init__(self, prefix: SharedPrefix, members: Sequence[int]) -> None:
         self._prefix = prefix
@@ -173,10 +162,9 @@ class Branches:
         return logits
 
     def go_back(self, replies: Mapping[int, Sequence[int]]) -> Tensor:
-        """Leave only these continuations, with so much of their replies as is given.
+        """Leave only these continuations, cut to these replies; return the logits behind each.
 
-        Returns:
-            The logits behind each, (replies, vocabulary).
+        The shape is (replies, vocabulary).
         """
         prefix, kept, last = self._prefix, [], {}
         self._next = {}

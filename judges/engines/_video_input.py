@@ -67,10 +67,6 @@ def step_seconds(frames: FrameFacts, fps: float | None) -> float:
     Frames taken at a fixed rate stand up to a frame of the video beside their targets. A mean rate
     within 2 % of the asked one counts as the asked one: transformers 4 cuts 1.998 s off to 1 s,
     which would put every other video on half the scale of time.
-
-    Args:
-        frames: of the video.
-        fps: at which they were asked for; None: spread evenly.
     """
     actual = frames.sample_fps
     if len(frames.times_seconds) < 2 or (fps is not None and abs(actual - fps) <= NOMINAL * fps):

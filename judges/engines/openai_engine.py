@@ -255,12 +255,7 @@ class OpenAIEngine:
         return list(await self._client.models())
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
-        """Return what the server refuses of some features, asked in short requests.
-
-        Args:
-            features: to be tried.
-            group: gives `reply_start`, `choices`, `form` and the temperature.
-        """
+        """Return what the server refuses of some features, asked in short requests."""
         async with self._client.slots:
             return await self._check.refusals(features, group)
 

@@ -19,14 +19,7 @@ STRUCTURED = (FREE, REGEX, JSON) = ("none", "regex", "json")
 def form_of(
     structured: str, part: Item | Pair, options: PromptOptions, choices: Sequence[str]
 ) -> ReplyForm | None:
-    """Return the form of the replies about an item or pair; None where they are free.
-
-    Args:
-        structured: `none`, `regex` or `json`.
-        part: that is asked about.
-        options: what the prompt asks for beside the verdict.
-        choices: what a verdict may be.
-    """
+    """Return the form of the replies about an item or pair; None where they are free."""
     if structured == FREE:
         return None
     texts, key = _texts(options), _key(part)

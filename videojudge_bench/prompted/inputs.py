@@ -54,11 +54,7 @@ class InputPolicy:
         self._swapped, self._others = dict[tuple[str, str], str](), dict[str, Path]()
 
     def check_engine(self, judge: str, takes_video: bool) -> None:
-        """Check that the engine takes what is shown.
-
-        Raises:
-            ConfigError: a video is shown, and the engine takes text alone.
-        """
+        """Raise ConfigError if a video is shown and the engine takes text alone."""
         if "video" in self.requires and not takes_video:
             raise ConfigError(
                 f"judge {judge} takes video input, but its engine takes text alone here; choose a "

@@ -69,11 +69,7 @@ class PromptTemplate:
     def render(
         self, item: Item | Pair, scale: RatingScale, options: PromptOptions = PromptOptions()
     ) -> RenderedPrompt:
-        """Return the prompt for one item.
-
-        Raises:
-            ConfigError: the template asks for something that the item does not have.
-        """
+        """Return the prompt for one item."""
         return self.render_with(
             _values(item, scale, options), purpose=f"{type(item).__name__.lower()}s"
         )

@@ -37,9 +37,6 @@ class Record:
 class RecordingEngine:
     """Hands groups on to an engine.
 
-    Args:
-        engine: that does the work.
-
     Attributes:
         records: by the id of the continuation; those of failed calls are missing.
     """

@@ -59,12 +59,7 @@ class DescribeOptions:
 def videos_to_describe(
     gold_set: str | None, folder: Path | None, limit: int | None
 ) -> dict[str, Path]:
-    """Return the files of videos by their id, in the order of the ids.
-
-    Args:
-        gold_set: the name of the gold set whose videos they are.
-        folder: where they are; without a gold set, all videos in it.
-        limit: the first so many.
+    """Return the first `limit` videos of a gold set, or of a folder, by id and in that order.
 
     Raises:
         ConfigError: neither a gold set nor a folder is given, or no video is found.
@@ -145,12 +140,7 @@ class Describer:
         """Describe videos; yield each one's id and, where it failed, why ("" otherwise).
 
         A description is on disk before its id comes out. Videos that the file has by now, because
-        another process was faster, are left out.
-
-        Raises:
-            ConfigError: the engine's options cannot work, or as `waiting`.
-            DataError: the file is malformed.
-            JournalBusyError: another process writes the same file.
+        another process was faster, are left out. Raises as `waiting`.
         """
         made_by = self.made_by
         with _locked(output):

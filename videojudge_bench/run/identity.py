@@ -96,12 +96,7 @@ class JudgeIdentity:
 
 
 def judgement_key(judge_hash: str, item: Item | Pair) -> str:
-    """Return the name of a judgement in journals: 32 hex digits.
-
-    Args:
-        judge_hash: of the judge's identity.
-        item: as the judge sees it.
-    """
+    """Return the key of a judgement in journals, 32 hex digits; the item as the judge sees it."""
     video = None if item.video is None else video_hash(item.video)
     return content_hash({"judge": judge_hash, "item": item.content(), "video": video})[:32]
 

@@ -166,11 +166,6 @@ class Plan:
 
         They are in the journal, or in one of the same judge about another state of the set (gold
         that was corrected). Where the reader of replies has changed since, replies are read anew.
-
-        Args:
-            items: by id.
-            keys: of their judgements, by id.
-            records: of the journal, by key.
         """
         known = records.keys() >= set(keys.values())
         if not known and (elsewhere := self._records_elsewhere()):

@@ -214,11 +214,7 @@ class _Routes:
 
 
 async def _while_connected(request: Request, answering: Answering) -> None:
-    """Wait for the judgements; give up the rows that wait when the client hangs up.
-
-    Raises:
-        ClientDisconnect: it has.
-    """
+    """Wait for the judgements; give up the rows that wait when the client hangs up."""
     judged = asyncio.wrap_future(answering.future)
     gone = asyncio.create_task(_disconnected(request))
     either: set[asyncio.Future[Any]] = {judged, gone}

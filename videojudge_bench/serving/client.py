@@ -99,11 +99,6 @@ class JudgeClient:
     async def post(self, path: str, body: Json, *, patient: bool = True) -> Mapping[str, Json]:
         """Return the answer to a request.
 
-        Args:
-            path: of the route.
-            body: of the request.
-            patient: False asks once.
-
         Raises:
             ConfigError: another token is needed.
             RowsRefusedError: the server refuses the rows.

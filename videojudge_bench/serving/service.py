@@ -146,12 +146,7 @@ class JudgeService:
         return self._begin("rate", rows, lambda unit: unit)
 
     def prefer(self, rows: Sequence[AnswerRow], *, both_orders: bool = True) -> Answering:
-        """Begin to compare pairs of answers; raises as `score`.
-
-        Args:
-            rows: pairs.
-            both_orders: False asks for the order a, b alone, under the row's own id.
-        """
+        """Begin to compare pairs of answers, in both orders or in a, b alone; raises as `score`."""
         return self._begin("prefer", rows, (lambda unit: unit) if both_orders else _in_one_order)
 
     def _begin(

@@ -86,11 +86,7 @@ class Index:
 
 
 def check_readable(path: Path) -> None:
-    """Check that a file can be read and is not empty.
-
-    Raises:
-        VideoError: the file is missing, a folder, not readable or empty.
-    """
+    """Raise VideoError if a file is missing, no file, not readable or empty."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise VideoError(path, "a folder or a device, not a file", fix=CHECK_FOLDER)

@@ -84,11 +84,7 @@ class DecordDecoder:
     def pictures(
         self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
-        """Yield the wanted frames, one in memory at a time.
-
-        Raises:
-            VideoError: decord cannot open the file, or disagrees on its frames.
-        """
+        """Yield the wanted frames, one in memory at a time."""
         import decord  # type: ignore[import-untyped]
 
         try:
@@ -123,11 +119,7 @@ class TorchCodecDecoder:
     def pictures(
         self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
-        """Yield the wanted frames, one in memory at a time.
-
-        Raises:
-            VideoError: torchcodec cannot open the file, or disagrees on its frames.
-        """
+        """Yield the wanted frames, one in memory at a time."""
         from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found,unused-ignore]
 
         try:

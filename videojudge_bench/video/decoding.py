@@ -71,13 +71,7 @@ class _FrameFile:
 
 
 def decoder_version(path: Path, policy: FramePolicy) -> str:
-    """Return the versions of what would decode a video, which its pixels depend on.
-
-    Raises:
-        VideoError: the file is missing, a folder, not readable or empty.
-        ConfigError: as `decode`.
-        MissingPackageError: as `decode`.
-    """
+    """Return the versions of what would decode a video, which its pixels depend on."""
     check_readable(path)
     return decoder_named(policy.decoder).version()
 
@@ -88,19 +82,14 @@ def decode(
     target: Path,
     on_length: Callable[[int], None] = lambda _: None,
 ) -> FrameFacts:
-    """Decode the frames that a policy wants into a .npy file, in this process, without a limit.
+    """Decode the frames that a policy asks for into a .npy file, in this process, without a limit.
 
-    Args:
-        path: the video.
-        policy: which frames, how large.
-        target: the file, (T, height, width, 3) uint8, replaced when it exists. When this raises,
-            what it holds means nothing.
-        on_length: told how many frames the file has, before anything is decoded.
+    As `decode_to_file`; `on_length` is called with the number of frames in the file, before any is
+    decoded.
 
     Raises:
         VideoError: no frame could be decoded.
-        ConfigError: the package behind the policy's decoder is one that returns wrong frames.
-        MissingPackageError: that package is not installed.
+        ConfigError: the policy's decoder cannot be used here.
         OSError: the target cannot be written.
     """
     decoder = decoder_named(policy.decoder)

@@ -42,14 +42,10 @@ _LEAVE_OUT = "Get the file anew or convert it (ffmpeg -i IN OUT.mp4), or leave t
 def decode_to_file(
     path: Path, policy: FramePolicy, target: Path, *, timeout_seconds: float | None
 ) -> FrameFacts:
-    """Decode the frames that a policy wants into a .npy file, (T, height, width, 3) uint8.
+    """Decode the frames that a policy asks for into a .npy file, (T, height, width, 3) uint8.
 
-    Args:
-        path: the video.
-        policy: which frames, how large.
-        target: the file, replaced when it exists. When this raises, it means nothing.
-        timeout_seconds: for a video of no length; every 1000 frames add 50. None decodes in this
-            process, without a limit.
+    An existing file is replaced; when this raises, its content is undefined. For the time limit see
+    `load_frames`.
 
     Raises:
         VideoError: no frame could be decoded, the file took too long, or its decoder crashed.
@@ -148,11 +144,6 @@ class Worker:
         self, path: Path, frames: Mapping[str, object], timeout_seconds: float
     ) -> dict[str, Any]:
         """Return the answer for one video; after an error the process is not to be used again.
-
-        Args:
-            path: the video.
-            frames: policy and target of its frames; nothing: what the file says of its video.
-            timeout_seconds: before the number of its frames is known.
 
         Raises:
             VideoError: no answer came in time, or the process died.
