@@ -166,7 +166,7 @@ def _verdict_to_json(verdict: Verdict) -> dict[str, Json]:
 def _verdict_from_json(data: Mapping[str, object]) -> Verdict:
     keys = [key for key in ("rating", "p_first", "unparsed") if key in data]
     if len(keys) != 1:
-        raise ValueError(f"a judgement has one of rating, p_first, unparsed; found {keys}")
+        raise ValueError(f"expected one of rating, p_first, unparsed, got {keys}")
     value = data[keys[0]]
     if keys[0] == "unparsed":
         return Unparsed(_text(value))

@@ -51,7 +51,7 @@ class Budget:
         return (input_tokens * prices[0] + output_tokens * prices[1]) / PER_PRICE
 
     def take(self, most: float) -> str | None:
-        """Count a request and hold `most`, its highest cost; return why not, if a limit forbids it."""
+        """Count a request and hold `most`, its highest cost; else return the limit against it."""
         if self.max_requests is not None and self.requests >= self.max_requests:
             return f"budget: max_requests={self.max_requests} is used up; {_GO_ON}"
         if self.max_cost is not None and self.spent + self._held + most > self.max_cost:

@@ -12,22 +12,15 @@ import logging
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines import _chat_bodies
 from videojudge_bench.judges.engines._chat_answers import Answer, CallFailedError, retry_after
-from videojudge_bench.judges.engines._chat_bodies import (
-    ACCEPTED,
-    BUFFER_BYTES,
-    ERROR_BYTES,
-    MOST_BYTES,
-    BodyError,
-    BodyReader,
-)
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body
@@ -54,7 +47,7 @@ class _Connections:
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
     keeper: asyncio.Task[None]
-    bodies: BodyReader = field(default_factory=BodyReader)
+    bodies: _chat_bodies.BodyReader = field(default_factory=_chat_bodies.BodyReader)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -69,8 +62,6 @@ class ChatClient:
     `asyncio.run` ends that loop, or by `close`.
 
     Attributes:
-        endpoint: whom to ask.
-        budget: what may be spent.
         timeout_seconds: for one attempt; also the longest `Retry-After` that is waited for.
         retries: attempts beside the first.
         max_concurrency: requests in flight on one loop, those that wait to be tried again included.
@@ -92,7 +83,7 @@ class ChatClient:
         *,
         max_tokens: int,
         headers: Mapping[str, str],
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = _chat_bodies.MOST_BYTES,
     ) -> tuple[Completion, float, float]:
         """Return the server's answer, how many seconds it took, and what all attempts cost.
 
@@ -164,10 +155,10 @@ class ChatClient:
                 if response.status == 200:
                     answered = await self._here().bodies.read(response, most_bytes)
                 else:
-                    answered = await self._here().bodies.begin(response, ERROR_BYTES)
+                    answered = await self._here().bodies.begin(response, _chat_bodies.ERROR_BYTES)
                 clean = self.endpoint.clean(answered)
                 return self._answer(response, clean, time.perf_counter() - started)
-        except BodyError as error:
+        except _chat_bodies.BodyError as error:
             return Answer(response.status, str(error))
         except asyncio.TimeoutError:
             return Answer(0, f"no answer within timeout_seconds={self.timeout_seconds:g}")
@@ -212,19 +203,20 @@ class ChatClient:
         Whatever a message says, of a model that the server lists it says something else.
         """
         if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.message):
-            known = list(await self.models())
-            if refused.status == 404 or refused.is_page or not self._may_serve(known):
-                return self.endpoint.no_such_model(refused.status, refused.message, known)
+            return await self._wrong_address(refused)
         return None
 
-    def _may_serve(self, known: Sequence[str]) -> bool:
-        return not known or self.endpoint.model in known
+    async def _wrong_address(self, refused: CallFailedError) -> ConfigError | None:
+        known = list(await self.models())
+        is_served = not known or self.endpoint.model in known
+        if is_served and refused.status != 404 and not refused.is_page:
+            return None
+        return self.endpoint.no_such_model(refused.status, refused.message, known)
 
     async def refuses_all(self, refused: CallFailedError) -> ConfigError:
         """Return the error for a server that refuses a short question without any option."""
-        known = list(await self.models())
-        if refused.status == 404 or refused.is_page or not self._may_serve(known):
-            return self.endpoint.no_such_model(refused.status, refused.message, known)
+        if error := await self._wrong_address(refused):
+            return error
         if refused.status == 403:
             return self.endpoint.key_refused(refused.status, refused.message)
         return self.endpoint.refuses_all(str(refused))
@@ -300,9 +292,9 @@ class ChatClient:
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
             session = aiohttp.ClientSession(
-                headers={**self.endpoint.headers(), "Accept-Encoding": ACCEPTED},
+                headers={**self.endpoint.headers(), "Accept-Encoding": _chat_bodies.ACCEPTED},
                 auto_decompress=False,  # `bodies` does it, up to a limit
-                read_bufsize=BUFFER_BYTES,
+                read_bufsize=_chat_bodies.BUFFER_BYTES,
                 connector=aiohttp.TCPConnector(limit=0),  # `slots` is the limit
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS

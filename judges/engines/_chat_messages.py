@@ -53,7 +53,6 @@ class Body:
     """A request's body in pieces, so that the frames of a group are in memory once.
 
     Attributes:
-        pieces: to be sent one after another.
         tokens: estimate of what they are worth, rather too many than too few.
     """
 

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
@@ -26,6 +26,7 @@ from videojudge_bench.video import FrameBatch
 
 if TYPE_CHECKING:
     from videojudge_bench.engine import ReplyForm, Result
+    from videojudge_bench.judges.engines._chat_client import ChatClient
 
 logger = logging.getLogger(__name__)
 
@@ -80,55 +81,42 @@ class Refusal:
         return f"{names}: {self.message.rstrip('.')}. {self.fix}"
 
 
+@dataclass(kw_only=True, eq=False)
 class ServerCheck:
     """Asks a server, before the first group, for all that the run's requests have.
 
     What only some servers take is tried before the first group; of the rest, the first request that
     is refused is the occasion: a short question tells whether every one would be.
 
-    Args:
-        requests: how they are written.
-        wire: the form in which they are sent at first.
+    Attributes:
+        client: that sends the requests.
+        requests: their format.
+        wire: the form of requests that the server takes, as far as known.
         completed: sends one; raises CallFailedError.
         find_model: comes first, once.
-        no_such_model: gives the error for a refusal that says so plainly.
-        refuses_all: gives the error for a server that takes no request.
-        address: of the server, for messages.
         images: how many a prompt may hold.
         side_pixels: of the images that are sent.
         needs_logprobs: whether replies without log-probabilities are of no use.
-
-    Attributes:
-        wire: the form of requests that the server takes, as far as known.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords
-        self,
-        requests: RequestFormat,
-        wire: Wire,
-        completed: Completed,
-        *,
-        find_model: Callable[[], Awaitable[None]],
-        no_such_model: Callable[[CallFailedError], Awaitable[ConfigError | None]],
-        refuses_all: Callable[[CallFailedError], Awaitable[ConfigError]],
-        address: str,
-        images: int,
-        side_pixels: int,
-        needs_logprobs: bool,
-    ) -> None:
-        self.wire = wire
-        self._requests, self._completed = requests, completed
-        self._find_model, self._refuses_all = find_model, refuses_all
-        self._no_such_model = no_such_model
-        self._address, self._images, self._side = address, images, side_pixels
-        self._needs_logprobs = needs_logprobs
-        self._has_model, self._known = False, set[Feature]()
-        self._problem: ConfigError | None = None
+    client: ChatClient
+    requests: RequestFormat
+    wire: Wire
+    completed: Completed
+    find_model: Callable[[], Awaitable[None]]
+    images: int
+    side_pixels: int
+    needs_logprobs: bool
+    _has_model: bool = field(default=False, init=False)
+    _known: set[Feature] = field(default_factory=set, init=False)
+    _problem: ConfigError | None = field(default=None, init=False)
 
     def is_done(self, group: PromptGroup) -> bool:
         """Return whether groups like this one can be asked about."""
-        is_known = self._needed(group) & TO_PROBE <= self._known
-        return is_known and self._has_model and self._problem is None
+        needed = self._features(group) & TO_PROBE
+        if not self.needs_logprobs:
+            needed -= {"logprobs"}
+        return needed <= self._known and self._has_model and self._problem is None
 
     def worked(self, group: PromptGroup) -> None:
         """Remember that a request of such a group was taken: a refusal is one request's own."""
@@ -144,7 +132,7 @@ class ServerCheck:
             raise self._problem
         try:
             if not self._has_model:
-                await self._find_model()
+                await self.find_model()
                 self._has_model = True
             if not self.is_done(group):
                 await self._examine(group)
@@ -165,7 +153,7 @@ class ServerCheck:
         if self._features(group) <= self._known:
             return
         try:
-            if (problem := await self._no_such_model(refused)) is not None:
+            if (problem := await self.client.no_such_model(refused)) is not None:
                 raise problem
             await self._examine(group)
         except ConfigError as error:
@@ -175,16 +163,12 @@ class ServerCheck:
     async def _examine(self, group: PromptGroup) -> None:
         features = self._features(group)
         if refusals := await self.refusals(features, group):
-            title = f"the server at {self._address} refuses what this judge sends"
+            title = f"the server at {self.client.endpoint.address} refuses what this judge sends"
             raise ConfigError.all_of(title, list(map(str, refusals)))
         self._known |= features
 
     def _features(self, group: PromptGroup) -> set[Feature]:
-        return self._requests.features(group) - self.wire.without
-
-    def _needed(self, group: PromptGroup) -> set[Feature]:
-        needed = self._features(group)
-        return needed if self._needs_logprobs else needed - {"logprobs"}
+        return self.requests.features(group) - self.wire.without
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
         """Return what the server refuses of some features.
@@ -209,11 +193,11 @@ class ServerCheck:
             if reason and self._can_do_without(feature, group):
                 self._leave_out(feature, reason)
             elif reason:
-                fix = fix_for(feature, reason, images=self._images, form=group.form)
+                fix = fix_for(feature, reason, images=self.images, form=group.form)
                 refusals.append(Refusal((feature,), reason, fix))
         left = tried - self.wire.without
         if not refusals and (reason := await self._refusal(left, group)):
-            fixes = {fix_for(f, "", images=self._images, form=group.form) for f in left} - {""}
+            fixes = {fix_for(f, "", images=self.images, form=group.form) for f in left} - {""}
             refusals.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
         return refusals
 
@@ -226,12 +210,12 @@ class ServerCheck:
         self.wire = replace(self.wire, length=_OTHER_LENGTH[length])
         if await self._failure(frozenset(), group) is not None:
             self.wire = replace(self.wire, length=length)
-            raise await self._refuses_all(refused)
+            raise await self.client.refuses_all(refused)
 
     def _can_do_without(self, feature: Feature, group: PromptGroup) -> bool:
         if feature == "temperature":
             return group.sampling.temperature == _API_TEMPERATURE
-        return feature in DISPENSABLE or (feature == "logprobs" and not self._needs_logprobs)
+        return feature in DISPENSABLE or (feature == "logprobs" and not self.needs_logprobs)
 
     def lacks_logprobs(self, why: str) -> None:
         """Ask for no log-probabilities from now on.
@@ -239,10 +223,10 @@ class ServerCheck:
         Raises:
             NoLogprobsError: replies without them are of no use.
         """
-        if self._needs_logprobs:
+        if self.needs_logprobs:
             raise NoLogprobsError(
-                f"the server at {self._address} gives no token log-probabilities ({why}); give "
-                "score=text, or logprobs=auto to go on without them"
+                f"the server at {self.client.endpoint.address} gives no token log-probabilities "
+                f"({why}); give score=text, or logprobs=auto to go on without them"
             )
         self._leave_out("logprobs", why)
 
@@ -261,8 +245,8 @@ class ServerCheck:
         """Return what came of a short request with these features instead of a reply."""
         media = NO_MEDIA
         if features & {"frames", "video"}:
-            count = self._images if "frames" in features else 2
-            media = self._requests.show(_grey_frames(count, self._side))
+            count = self.images if "frames" in features else 2
+            media = self.requests.show(_grey_frames(count, self.side_pixels))
         with_probabilities = "logprobs" in features
         probe = replace(
             PROBE,
@@ -274,7 +258,7 @@ class ServerCheck:
         )
         wire = replace(self.wire, without=self.wire.without | (FEATURES.keys() - features))
         try:
-            reply = await self._completed(probe, probe.continuations[0], media, wire)
+            reply = await self.completed(probe, probe.continuations[0], media, wire)
         except CallFailedError as error:
             return None if _THOUGHT_TOO_LONG.search(error.message) else error
         except NoLogprobsError:

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._model_types import (
-        Config,
-        GenerationConfig,
-        Model,
-        Processor,
-    )
+    from videojudge_bench.judges.engines._model_types import Config, Model, Processor
 
 Quantization = Literal["8bit", "4bit"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
@@ -219,7 +214,11 @@ class Checkpoint(ModelSource):
             model = _with_adapter(model, self.adapter)
         attend_in_windows_at_once(model)
         model.eval()
-        model.generation_config = _plain_decoding(model.generation_config)
+        # Without the released files' penalties and top-k.
+        released = model.generation_config
+        model.generation_config = _transformers().GenerationConfig(
+            eos_token_id=released.eos_token_id, pad_token_id=released.pad_token_id, do_sample=False
+        )
         return model
 
     @property
@@ -301,23 +300,15 @@ def _with_adapter(model: Model, adapter: str) -> Model:
     return with_layers
 
 
-def _plain_decoding(given: GenerationConfig) -> GenerationConfig:
-    """Leave out decoding settings of the released files (penalties, top-k)."""
-    config: GenerationConfig = _transformers().GenerationConfig(
-        eos_token_id=given.eos_token_id, pad_token_id=given.pad_token_id, do_sample=False
-    )
-    return config
-
-
 def _transformers() -> ModuleType:
     """The module without its types, which differ by version."""
     return importlib.import_module("transformers")
 
 
 def _free_bytes(device: torch.device) -> int:
+    import psutil
     import torch
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    psutil = importlib.import_module("psutil")  # comes with accelerate, without types
     return int(psutil.virtual_memory().available)

@@ -16,11 +16,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
-from videojudge_bench.judges.engines._replying import (
-    Choices,
-    Sampler,
-    verdict_place,
-)
+from videojudge_bench.judges.engines._replying import Choices, Sampler, verdict_place
 from videojudge_bench.judges.engines._text_tokens import Way, reply_text, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
@@ -315,12 +311,11 @@ class GroupWorker:
             probabilities=written.probabilities,
             usage=Usage(prompt, len(tokens), seconds),
             finished=at_start or (bool(tokens) and tokens[-1] in self._ends),
-            written=tuple(self._tokens_with_others(written)),
+            written=tuple(
+                WrittenToken(self._text(token), self._text(other), margin)
+                for token, (other, margin) in zip(tokens, written.alternatives, strict=False)
+            ),
         )
-
-    def _tokens_with_others(self, written: Written) -> Iterator[WrittenToken]:
-        for token, (other, margin) in zip(written.tokens, written.alternatives, strict=False):
-            yield WrittenToken(self._text(token), self._text(other), margin)
 
     def _text(self, token: int) -> str:
         return reply_text(self._tokenizer, [token], self._dropped)

@@ -199,11 +199,6 @@ class ServerRecord:
     version: str = ""
     statements: list[Mapping[str, str]] = field(default_factory=list)
 
-    @property
-    def first_statement(self) -> Mapping[str, str]:
-        """Statement of the first answer."""
-        return self.statements[0] if self.statements else {}
-
     def read(self, completion: Completion) -> None:
         """Remember what an answer says; warn when it is not what the first one said."""
         facts = {
@@ -221,7 +216,7 @@ class ServerRecord:
         logger.warning(
             "the server at %s changed while it was asked: expected %s, got %s. Judgements before "
             "and after may differ; judge the set again with one model",
-            self.address, _as_text(self.first_statement), _as_text(now),
+            self.address, _as_text(self.statements[0]), _as_text(now),
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def tokens_of(tokenizer: Tokenizer, text: str) -> Way:
 
 
 def reply_text(tokenizer: Tokenizer, tokens: Sequence[int], dropped: Collection[int]) -> str:
-    """Return the text of a reply; special tokens stay, unless `dropped`: they may mark reasoning."""
+    """Return the text of a reply; special tokens that are not `dropped` stay in it."""
     return tokenizer.decode([token for token in tokens if token not in dropped])
 
 

@@ -161,13 +161,11 @@ class OpenAIEngine:
         self._has_logprobs = False
         self._record = ServerRecord(endpoint.address)
         self._check = ServerCheck(
-            self._format,
-            Wire() if self.logprobs else Wire().less("logprobs"),
-            self._completed,
+            client=self._client,
+            requests=self._format,
+            wire=Wire() if self.logprobs else Wire().less("logprobs"),
+            completed=self._completed,
             find_model=self._find_model,
-            no_such_model=self._client.no_such_model,
-            refuses_all=self._client.refuses_all,
-            address=endpoint.address,
             images=self.max_frames,
             side_pixels=2 * self._policy.factor,
             needs_logprobs=self.logprobs is True,
@@ -207,11 +205,6 @@ class OpenAIEngine:
         is_text = self._served is not None and self._served.takes_text_alone
         video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
         return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
-
-    @property
-    def spent(self) -> float:
-        """Money spent so far, in the unit of the prices; 0 without prices."""
-        return self._client.budget.spent
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one result per continuation as it comes, that of the first before the others.
@@ -258,11 +251,6 @@ class OpenAIEngine:
         """Return what the server refuses of some features, asked in short requests."""
         async with self._client.slots:
             return await self._check.refusals(features, group)
-
-    @property
-    def server_says(self) -> Mapping[str, str]:
-        """The server's own statement in its first answer: model, fingerprint and version."""
-        return self._record.first_statement
 
     @property
     def statements(self) -> Sequence[Mapping[str, str]]:

@@ -95,7 +95,7 @@ async def _check(base_url: str, model: str | None, timeout_seconds: float) -> Se
         reply.usage.seconds,
         "logprobs" in engine.capabilities if reply.text else None,
         tuple(refused),
-        engine.server_says,
+        next(iter(engine.statements), {}),
     )
 
 

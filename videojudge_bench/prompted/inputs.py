@@ -49,7 +49,11 @@ class InputPolicy:
         self.requires = requires
         if config.video is not None:  # the user's choice replaces what the class requires
             self.requires = requires - {"video", "description"} | VIDEO_NEEDS[config.video]
-        self._book = _rubrics(config)
+        self._book: RubricBook | None = None
+        if config.rubric_file is not None:
+            from videojudge_bench.prompts.rubric_book import RubricBook
+
+            self._book = RubricBook(config.rubric_file)
         self._swaps, self._writes = config.swap_rubrics, config.rubric == WRITE
         self._swapped, self._others = dict[tuple[str, str], str](), dict[str, Path]()
 
@@ -112,11 +116,3 @@ class InputPolicy:
         if self._book is not None:
             rubric = f"sha256:{self._book.sha}"
         return {"rubric": rubric, "video": self.video}
-
-
-def _rubrics(config: PromptedConfig) -> RubricBook | None:
-    if config.rubric_file is None:
-        return None
-    from videojudge_bench.prompts.rubric_book import RubricBook
-
-    return RubricBook(config.rubric_file)

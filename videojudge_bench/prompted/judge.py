@@ -191,15 +191,13 @@ class PromptedJudge(Judge):
 
     def rate(self, item: Item) -> Rating | Unparsed:
         """Return the rating that the model gives."""
-        return cast("Rating | Unparsed", self._only(item).verdict)
+        (judgement,) = self.judge([item])
+        return cast("Rating | Unparsed", judgement.verdict)
 
     def prefer(self, pair: Pair) -> Preference | Unparsed:
         """Return the model's preference, or that of its two ratings without a pair prompt."""
-        return cast("Preference | Unparsed", self._only(pair).verdict)
-
-    def _only(self, item: AnyItem) -> Judgement:
-        (judgement,) = self.judge([item])
-        return judgement
+        (judgement,) = self.judge([pair])
+        return cast("Preference | Unparsed", judgement.verdict)
 
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
@@ -242,7 +240,8 @@ class PromptedJudge(Judge):
         structured, options = self.config.structured, self.config.prompt_options()
         note = note_of(structured, first, options)
         tails = tuple(
-            Continuation(_sample_id(part.id, number), prompt.response + note)
+            # Each sample has an id of its own, from which engines draw their random numbers.
+            Continuation(f"{part.id}~{number}" if number else part.id, prompt.response + note)
             for part, prompt in zip(visible, rendered, strict=True)
             for number in range(self.config.samples)
         )
@@ -319,11 +318,6 @@ class PromptedJudge(Judge):
     def close(self) -> None:
         """Close the engine."""
         self.engine.close()
-
-
-def _sample_id(item_id: str, number: int) -> str:
-    """Of its own per sample: engines draw their random numbers by it."""
-    return f"{item_id}~{number}" if number else item_id
 
 
 def _prefix_key(item: AnyItem) -> tuple[object, ...]:

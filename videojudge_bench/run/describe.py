@@ -184,12 +184,9 @@ def _problem(reply: Result) -> str:
 @contextmanager
 def _locked(output: Path) -> Iterator[None]:
     output.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output.with_name(f"{output.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        held = FileLock(output.with_name(f"{output.name}.lock")).acquire(timeout=0)
     except Timeout as error:
         raise JournalBusyError(f"another process is writing {output}; wait for it") from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

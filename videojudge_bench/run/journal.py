@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from filelock import FileLock, Timeout
 
@@ -102,12 +101,7 @@ class Journal:
         self._synced_at = time.monotonic()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             os.fsync(self._file)
         except OSError as failed:
@@ -131,7 +125,9 @@ class Journal:
             RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
         """
         record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
-        line = json.dumps({"key": key, **_to_json(record)}, ensure_ascii=False) + "\n"
+        numbers = {"reader": record.reader, "at": record.at}
+        fields = {name: number for name, number in numbers.items() if number}
+        line = json.dumps({"key": key, **fields, **judgement.to_json()}, ensure_ascii=False) + "\n"
         try:
             _write_all(self._file, line.encode("utf-8", "surrogatepass"))
             self._sync_now_and_then()
@@ -220,11 +216,6 @@ def _add(records: dict[str, Record], key: str, record: Record) -> None:
         records[key] = record
 
 
-def _to_json(record: Record) -> dict[str, Json]:
-    numbers = {"reader": record.reader, "at": record.at}
-    return {**{k: v for k, v in numbers.items() if v}, **record.judgement.to_json()}
-
-
 def _lines(path: Path) -> Iterator[tuple[str, Record]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -232,7 +223,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Record]]:
                 data = json.loads(line)
                 key = data.pop("key")
                 if not isinstance(key, str):
-                    raise TypeError(f"a key is text, found {key!r}")
+                    raise TypeError(f"expected a string as key, got {key!r}")
                 reader, at = int(data.get("reader", 0)), int(data.get("at", 0))
                 record = Record(Judgement.from_json(data), reader, at)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

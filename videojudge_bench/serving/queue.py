@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.items import Item, Pair
@@ -106,12 +105,7 @@ class JudgeQueue:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -145,17 +139,15 @@ class JudgeQueue:
             if self._waiting + len(items) > self._room:
                 self._drop_given_up()
             if self._waiting + len(items) > self._room:
-                raise QueueFullError(self._waiting, self._room, self._retry_seconds())
+                seconds = round(self._waiting / self._rate) if self._rate else 1
+                seconds = min(max(1, seconds), LONGEST_WAIT_SECONDS)
+                raise QueueFullError(self._waiting, self._room, seconds)
             for row in request.rows:
                 self._groups.setdefault(_group(row.item), []).append(row)
             self._waiting += len(items)
             self._arrived = request.arrived
             self._changed.notify()
         return request.future
-
-    def _retry_seconds(self) -> int:
-        seconds = self._waiting / self._rate if self._rate else 1
-        return min(max(1, round(seconds)), LONGEST_WAIT_SECONDS)
 
     def _work(self) -> None:
         batch: list[_Row] = []

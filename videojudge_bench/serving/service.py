@@ -7,14 +7,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.answers.reading import AnswerRow, Answers, Unit, units_of
 from videojudge_bench.answers.verdict_lines import line_of
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.items import Item
-from videojudge_bench.judge import Ability, Judge
+from videojudge_bench.judge import Ability
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.live import LiveRun
 from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue
@@ -23,6 +22,8 @@ from videojudge_bench.verdicts import Judgement, Unparsed
 from videojudge_bench.version import __version__
 
 Line = dict[str, Json]
+
+_PROBE = Item("", "", "", "", description="a description", video=Path("a file"))
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,7 @@ class JudgeService:
             self._stack = undo.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -129,7 +125,7 @@ class JudgeService:
             "abilities": sorted(judge.abilities),
             "scale": None if scale is None else [scale.low, scale.high],
             "takes_scale": judge.takes_scale,
-            "shows_video": _shows_video(judge),
+            "shows_video": judge.visible(_PROBE).video is not None,
             "max_rows": self.limits.rows,
             "max_body_bytes": self.limits.body_bytes,
             "videojudge_bench": __version__,
@@ -231,11 +227,6 @@ class Answering:
         if any(judgement.failed for judgement in judgements.values()):
             line["failed"] = True
         return line
-
-
-def _shows_video(judge: Judge) -> bool:
-    probe = Item("", "", "", "", description="a description", video=Path("a file"))
-    return judge.visible(probe).video is not None
 
 
 def _in_one_order(unit: Unit) -> Unit:

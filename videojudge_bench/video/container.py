@@ -332,19 +332,15 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _is_animated_png(path: Path) -> bool:
-    """Return whether a PNG has the chunk acTL before its first picture (PNG 3, 11.3.4)."""
-    with path.open("rb") as file:
-        return b"acTL" in file.read(1 << 16).partition(b"IDAT")[0]
-
-
 def _what_it_is(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
-        start = file.read(64)
+        beginning = file.read(1 << 16)
+    start = beginning[:64]
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         animated = start[12:16] == b"VP8X" and bool(start[20] & 0b10)
         return f"no video but {_ANIMATED.format('WebP') if animated else 'a WebP picture'}"
-    if start.startswith(b"\x89PNG") and _is_animated_png(path):
+    # The chunk acTL before the first picture (PNG 3, 11.3.4).
+    if start.startswith(b"\x89PNG") and b"acTL" in beginning.partition(b"IDAT")[0]:
         return f"no video but {_ANIMATED.format('PNG')}"
     for magic, name in _MAGIC:
         if start.startswith(magic):

@@ -13,11 +13,10 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 MAX_ASPECT_RATIO = 200
 """Qwen's own limit: a picture more oblong than this has no size within the budget."""
 
-RESAMPLING = ("bicubic", "bilinear", "area", "lanczos")
-
 DecoderName = Literal["pyav", "decord", "torchcodec"]
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 ResamplingName = Literal["bicubic", "bilinear", "area", "lanczos"]
+RESAMPLING: tuple[ResamplingName, ...] = get_args(ResamplingName)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from videojudge_bench.video.container import Index, opened
@@ -57,14 +56,20 @@ class PyAVDecoder:
         whole = (Run(0, len(index.packet_ticks) - 1),)
         for pass_runs, skip in ((runs, True), (whole, False)):
             if missing:
-                yield from _decoded(_Reader(path, index), pass_runs, missing, scaler, skip)
+                yield from _decoded(path, index, pass_runs, missing, scaler, skip=skip)
 
 
 def _decoded(
-    reader: _Reader, runs: Sequence[Run], missing: dict[int, int], scaler: Scaler, skip: bool
+    path: Path,
+    index: Index,
+    runs: Sequence[Run],
+    missing: dict[int, int],
+    scaler: Scaler,
+    *,
+    skip: bool,
 ) -> Iterator[tuple[int, Picture]]:
     """Yield what the runs give of the missing frames, and take it out of them."""
-    with reader:
+    with closing(_Reader(path, index)) as reader:
         for run in runs:
             for frame in reader.frames(run, missing if skip else None):
                 if frame.pts in missing:
@@ -122,15 +127,7 @@ class _Reader:
         self._stack = ExitStack()
         self._open()
 
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def _open(self) -> None:

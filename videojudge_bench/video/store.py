@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameBatch
@@ -155,8 +155,9 @@ class FrameStore:
             facts = decode_to_file(path, policy, part, timeout_seconds=timeout_seconds)
             if self.key(path, policy) != key:
                 raise VideoError(path, "it was replaced while it was decoded", fix="Run again")
-            _to_disk(part)
-            _write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
+            with part.open("rb+") as file:  # no name may outlive a power cut without its content
+                os.fsync(file.fileno())
+            write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
             with self._evict_lock():  # nobody may evict it before it is mapped here
                 part.replace(self._entries / f"{key}.npy")
                 (self._parts / f"{key}.json").replace(self._entries / f"{key}.json")
@@ -172,17 +173,14 @@ class FrameStore:
     def _locked(self, path: Path, key: str) -> Iterator[None]:
         """Hold the lock of a key; a few locks serve all keys, for they are never removed."""
         self._make_folders()
-        lock = FileLock(self._lock_of(key), timeout=LOCK_SECONDS)
         try:
-            lock.acquire()
+            held = FileLock(self._lock_of(key)).acquire(LOCK_SECONDS)
         except Timeout as error:
             problem = f"another process has been at it for {LOCK_SECONDS:.0f} s"
             fix = f"Look for a process that hangs and holds {self._lock_of(key)}"
             raise VideoError(path, problem, fix=fix) from error
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _make_folders(self) -> None:
         for folder in (self._entries, self._parts, self._locks):
@@ -243,16 +241,3 @@ def _default_max_bytes() -> int:
     if not 0 < gigabytes < math.inf:
         raise ConfigError(f"{SIZE_VARIABLE}={text}: expected a number of gigabytes above 0")
     return max(1, int(gigabytes * 1e9))
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file is on the disk: its name must not outlive a power cut without it."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a small file so that no reader sees a part of it, nor another thread writes to it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
