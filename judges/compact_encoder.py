@@ -113,12 +113,9 @@ def read_weights(path: Path) -> Weights:
 class TextEncoder:
     """Turns texts into `EncodedText`s.
 
-    Args:
-        tokenizer: puts a mark before a text and one behind it, and does not pad.
-        network: of transformers, ready to run.
-        token_weights: how much each entry of the vocabulary counts; shape (vocabulary,).
-        batch_size: texts that go through the network at once.
-        bfloat16: whether matrices are multiplied in bfloat16.
+    The tokenizer puts a mark before a text and one behind it, and does not pad. `token_weights`,
+    (vocabulary,), says how much each entry of the vocabulary counts; with `bfloat16`, matrices are
+    multiplied in that dtype.
     """
 
     def __init__(

@@ -146,7 +146,7 @@ class _Encoder:
         self.identity: dict[str, Scalar] = (
             {"revision": getattr(network.config, "_commit_hash", None) or revision}
             if folder is None
-            else {"model": model if model == DEFAULT_MODEL else folder.name, **_weights(folder)}
+            else {"model": model if model == DEFAULT_MODEL else folder.name, **_revision(folder)}
         )
         self.files = [] if folder is None else [*folder.glob("*.json"), *folder.glob("*.txt")]
 
@@ -211,7 +211,7 @@ def _folder(model: str, revision: str | None) -> Path | None:
     return None
 
 
-def _weights(folder: Path) -> dict[str, Scalar]:
+def _revision(folder: Path) -> dict[str, Scalar]:
     """Return the hash of the first file of weights as the revision."""
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     return {"revision": f"sha256:{file_hash(files[0])[:12]}" if files else None}

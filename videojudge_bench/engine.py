@@ -201,11 +201,7 @@ class ServedEngine(Engine, Protocol):
 
 
 async def complete_all(engine: Engine, group: PromptGroup) -> list[Result]:
-    """Return an engine's results, one per continuation, in their order.
-
-    Raises:
-        ValueError: the engine delivered too few.
-    """
+    """Return an engine's results, one per continuation, in their order."""
     results: dict[int, Result] = {}
 
     async def keep(number: int, result: Result) -> None:

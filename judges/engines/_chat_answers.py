@@ -36,13 +36,10 @@ class Answer:
     Attributes:
         status: 0 where the server gave no answer.
         message: what the server wrote, or what went wrong.
-        completion: where all went well.
-        seconds: how long it took.
-        retry_after_seconds: what the server asks for.
-        location: where it sends us.
-        cost: what it has cost, in the unit of the prices.
+        retry_after_seconds: that the server asks to wait.
+        location: of a redirection.
+        cost: in the unit of the prices.
         is_page: it answered as a web site does.
-        is_unreachable: no connection came about.
     """
 
     status: int

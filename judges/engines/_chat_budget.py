@@ -19,8 +19,6 @@ class Budget:
         max_cost: in the unit of the prices; None is no limit.
         price_in: of a million tokens of a prompt.
         price_out: of a million tokens of a reply.
-        requests: sent so far.
-        spent: so far, in the unit of the prices.
     """
 
     max_requests: int | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import difflib
-import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import HIDDEN
 from videojudge_bench._util.terminal import printable
 from videojudge_bench.errors import ConfigError, unknown_name
+from videojudge_bench.serving.address import is_loopback
 
 SAID_CHARACTERS = 300
 """Length at which a server's message is cut in an error."""
@@ -69,7 +69,6 @@ class Endpoint:
             return False
 
     def url(self, path: str) -> str:
-        """Return the address of a resource."""
         return f"{self.base_url.rstrip('/')}/{path}"
 
     def beside_api(self, path: str) -> str:
@@ -83,15 +82,10 @@ class Endpoint:
 
     @property
     def is_here(self) -> bool:
-        """Return whether the server runs on this machine, where no proxy is wanted."""
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        """True if the server runs on this machine, where no proxy is needed."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of every request."""
         key = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         return {"Content-Type": "application/json", **key}
 
@@ -135,20 +129,17 @@ class Endpoint:
         return text[: SAID_CHARACTERS - 1] + "…" if len(text) > SAID_CHARACTERS else text
 
     def unreachable(self, why: str) -> ConfigError:
-        """Return the error that says that nobody listens."""
         return ConfigError(
             f"no server at base_url={self.address}: {self.redacted(why)}. Start it, or correct the "
             "address"
         )
 
     def key_refused(self, status: int, message: str) -> ConfigError:
-        """Return the error that says that the key was refused, or is missing."""
         fix = "correct api_key=… or OPENAI_API_KEY" if self.api_key else "set OPENAI_API_KEY"
         refusal = "refuses this API key" if self.api_key else "wants an API key"
         return ConfigError(f"the server at {self.address} {refusal} ({status}: {message}); {fix}")
 
     def moved(self, status: int, where: str) -> ConfigError:
-        """Return the error that says that the server sends us elsewhere."""
         return ConfigError(
             f"the server at base_url={self.address} sends us to {self.redacted(where)} ({status}); "
             "give the address that it means"
@@ -168,14 +159,12 @@ class Endpoint:
         return ConfigError(unknown_name("model", self.model, listed, hint=answer))
 
     def refuses_all(self, reason: str) -> ConfigError:
-        """Return the error that says that the server takes no request at all."""
         return ConfigError(
             f"the server at {self.address} refuses a short question without any option as well: "
             f"{reason}. Do what it says, or ask another of its models (model={self.model!r})"
         )
 
     def never_works(self, failures: int, reason: str) -> ConfigError:
-        """Return the error that says that going on is of no use."""
         return ConfigError(
             f"{failures} requests to {self.address} failed one after another, so the run stops. "
             f"Judgements so far are kept, and the same command resumes it. The last: {reason}"

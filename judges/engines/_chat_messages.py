@@ -61,12 +61,10 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Length in bytes."""
         return sum(map(len, self.pieces))
 
     @property
     def is_large(self) -> bool:
-        """True if the body is sent in slices."""
         return self.size > _SLICE_BYTES
 
     def headers(self) -> dict[str, str]:

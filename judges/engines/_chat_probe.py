@@ -64,13 +64,7 @@ class NoLogprobsError(ConfigError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Refusal of a server.
-
-    Attributes:
-        features: alone where there is one, else together.
-        message: what the server answered.
-        fix: the flag of the server or the option that helps.
-    """
+    """Refusal of a server."""
 
     features: tuple[Feature, ...]
     message: str

@@ -9,7 +9,6 @@ from typing import Annotated, Union
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -26,23 +25,18 @@ _SPECIAL = re.compile(r"<\|.*\|>|</s>|<eos>|<end_of_turn>")  # that end replies
 CUT_OFF = "length"
 
 
-def _number(value: object) -> float | None:
-    """A finite number, or None: what a server writes beside a reply never costs the reply."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
 def _or_none(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """None where a value is wrong: what a server writes beside a reply never costs the reply."""
     try:
         return handler(value)
     except ValidationError:
         return None
 
 
-_Number = Annotated[Union[float, None], BeforeValidator(_number)]
-_Byte = Annotated[int, Field(ge=0, le=255)]
 _OrNone = WrapValidator(_or_none)
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Number = Annotated[Union[_Finite, None], _OrNone]
+_Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class Token(BaseModel):
@@ -162,11 +156,7 @@ class Tokenised(BaseModel):
 
 
 def read_completion(body: bytes) -> Completion:
-    """Return the answer in a response's body.
-
-    Raises:
-        ValueError: it is none, and why.
-    """
+    """Return the completion in a response's body; a ValueError says what is wrong with it."""
     try:
         completion = Completion.model_validate_json(body)
     except ValidationError as error:

@@ -33,16 +33,7 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class Checkpoint(ModelSource):
-    """Choice of weights, and of how they are held in memory.
-
-    Attributes:
-        pretrained: a folder, or the name of a model on the Hugging Face hub.
-        revision: branch, tag or commit on the hub; None: its main branch.
-        adapter: folder or hub name of a PEFT adapter.
-        dtype: of the weights; `auto`: as they were saved.
-        attention: transformers' name of the implementation of attention.
-        quantization: by bitsandbytes while loading.
-        device: torch's name; `auto`: the GPU of this process where there is one.
+    """Choice of weights, and of how they are held in memory: options of `TransformersEngine`.
 
     Raises:
         UnknownNameError: no such dtype or quantisation.

@@ -36,15 +36,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings for working on groups.
-
-    Attributes:
-        share_prefix: or every prompt on its own.
-        verify: how many groups to check against the model alone.
-        scheme: whose M-RoPE positions; None: the model's own.
-        batch_tokens: of continuations side by side in one row.
-        mixed: whether the model works in bfloat16 whatever its weights are.
-    """
+    """Settings for working on groups."""
 
     share_prefix: bool
     verify: int

@@ -155,17 +155,14 @@ class LoadedModel(ModelSource):
 
     @property
     def config(self) -> Config:
-        """The model's configuration."""
         return self._model.config
 
     @property
     def processor(self) -> Processor:
-        """Its processor, or its tokenizer for a model of text."""
         return cast("Processor", self._processor)
 
     @property
     def dtype_name(self) -> str:
-        """The dtype of its weights, as torch calls it."""
         return str(self._model.dtype).removeprefix("torch.")
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -184,5 +181,4 @@ class LoadedModel(ModelSource):
         }
 
     def load(self) -> Model:
-        """Return the model."""
         return self._model

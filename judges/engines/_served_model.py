@@ -63,12 +63,7 @@ class _WithoutWeights(Checkpoint):
 
 @dataclass(frozen=True)
 class ServedCheckpoint:
-    """A checkpoint that a server is to serve: what requests must hold to be like in process.
-
-    Attributes:
-        pretrained: a folder, or the name of a model on the Hugging Face hub.
-        revision: branch, tag or commit on the hub.
-    """
+    """A checkpoint that a server is to serve: what requests must hold to be like in process."""
 
     pretrained: str
     revision: str | None = None
@@ -84,7 +79,6 @@ class ServedCheckpoint:
 
     @property
     def takes_text_alone(self) -> bool:
-        """True for a model of text."""
         return self._checkpoint.kind == "text"
 
     @property

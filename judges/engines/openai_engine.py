@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,7 +30,6 @@ from videojudge_bench.judges.engines._chat_bodies import BYTES_PER_TOKEN, MOST_B
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
-from videojudge_bench.judges.engines._chat_explain import explanations
 from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, SEND, EncodedMedia, Send
 from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
@@ -48,6 +48,7 @@ FACTOR = 28
 """What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
 
 _FRAME_THREADS = 2
+_MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -241,7 +242,22 @@ class OpenAIEngine:
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return each request without its images, with the tokens that a vLLM makes of it."""
         media = await self._media(group.prefix.video)
-        return await explanations(self._client, self._format, group, media, self._check.wire)
+        return [await self._explanation(group, tail, media) for tail in group.continuations]
+
+    async def _explanation(
+        self, group: PromptGroup, tail: Continuation, media: EncodedMedia
+    ) -> Explanation:
+        model, more = self._client.endpoint.model, {"return_token_strs": True}
+        body = self._format.body(model, group, tail, media=media, wire=self._check.wire, more=more)
+        tokenised = await self._client.tokenised(body)
+        request = _MEDIA.sub(rb"\1", b"".join(body.pieces))
+        return Explanation(
+            "request",
+            request[request.index(b'"messages":') :].decode(),
+            token_ids=tuple(tokenised.tokens) if tokenised else (),
+            tokens=tuple(tokenised.token_strs) if tokenised else (),
+            video=media.facts,
+        )
 
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""

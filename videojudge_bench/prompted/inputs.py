@@ -71,11 +71,7 @@ class InputPolicy:
         return self._swaps or self.video == SHUFFLED
 
     def fit(self, items: Sequence[AnyItem]) -> None:
-        """Assign another video, and another rubric, to each item, where the options ask for it.
-
-        Raises:
-            ConfigError: there is no other.
-        """
+        """Assign another video, and another rubric, to each item, where the options ask for it."""
         if self.video == SHUFFLED:
             files = {item.video_id: item.video for item in items if item.video is not None}
             # Of several ids of one file, one counts: each would else be "another video".

@@ -18,11 +18,7 @@ AnyItem = Union[Item, Pair]
 
 
 class JudgeTemplates:
-    """The templates that a judge asks with.
-
-    Raises:
-        ConfigError: a prompt cannot be found or read.
-    """
+    """The templates that a judge asks with."""
 
     def __init__(
         self, names: Mapping[Ability, str], cls: type, base: type, config: PromptedConfig

@@ -41,14 +41,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class DescribeOptions:
-    """Options for writing descriptions.
-
-    Attributes:
-        engine: its name or `module:Class`.
-        engine_options: for its constructor.
-        prompt: a file in place of `describe.jinja`.
-        sampling: how to decode.
-    """
+    """Options for writing descriptions; `prompt` is a file in place of `describe.jinja`."""
 
     engine: str
     engine_options: Mapping[str, Scalar] = field(default_factory=dict)

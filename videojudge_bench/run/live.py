@@ -19,14 +19,10 @@ from videojudge_bench.verdicts import Judgement
 
 
 class LiveRun(Run):
-    """A judge that is asked about items as they come.
+    """A judge that is asked about items as they come; without `journal`, none is kept.
 
     Use it as a context manager, which opens the journal, and close it in the thread that opened it.
     Only one thread at a time may judge.
-
-    Args:
-        built: the judge.
-        journal: folder for journals; None keeps no journal.
 
     Raises:
         ConfigError: the judge learns from a whole gold set.

@@ -77,12 +77,9 @@ class _RefusedError(Exception):
 
 
 def application(service: JudgeService, figures: Figures, token: str = "") -> FastAPI:
-    """Return the application.
+    """Return the application; the caller enters and leaves `service`.
 
-    Args:
-        service: that answers; entered and left by the caller.
-        figures: that `/metrics` shows.
-        token: that clients must give as `Authorization: Bearer TOKEN`; empty asks for none.
+    With a token, clients must send it as `Authorization: Bearer TOKEN`.
     """
     app = FastAPI(title="videojudge", version=__version__, description=_DESCRIPTION, redoc_url=None)
     routes = _Routes(service, figures, token)

@@ -61,13 +61,6 @@ class Limits:
 class JudgeService:
     """A judge that answers rows of many callers. Use it as a context manager.
 
-    Args:
-        built: the judge, which is closed on leaving.
-        videos: folder with the video files.
-        journal: folder for journals; None keeps none.
-        limits: of rows and of the queue.
-        on_batch: called after each batch that was judged.
-
     Raises:
         ConfigError: the judge cannot judge single rows, or there is no such folder.
         JournalBusyError: on entering, when another process writes the same journal.

@@ -102,11 +102,7 @@ class FramePolicy:
         }
 
     def frame_size(self, height: int, width: int, *, frames: int) -> tuple[int, int]:
-        """Return height and width, in pixels, that a picture is scaled to.
-
-        Raises:
-            ConfigError: as `smart_resize`.
-        """
+        """Return height and width, in pixels, to scale a picture to; raises as `smart_resize`."""
         most = self.max_pixels
         if self.total_pixels is not None:
             most = min(most, self.total_pixels // frames)

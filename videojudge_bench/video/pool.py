@@ -75,12 +75,7 @@ def _told_of_jumps(path: Path, facts: FrameFacts) -> FrameFacts:
 
 
 def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> StreamFacts:
-    """Return what a file says of its video, read in a process that is killed when it hangs.
-
-    Raises:
-        VideoError: it is no video, reading took too long, or the process crashed.
-        ConfigError: no process can be started.
-    """
+    """Return what a file says of its video, read in a process; raises as `decode_to_file`."""
     return StreamFacts(**_facts(path, path, _ask(path, {}, timeout_seconds)))
 
 

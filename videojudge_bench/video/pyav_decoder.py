@@ -141,10 +141,8 @@ class _Reader:
     def frames(self, run: Run, ticks: Container[int] | None) -> Iterator[VideoFrame]:
         """Yield the frames of a run; none where it turns out that decoding cannot begin there.
 
-        Args:
-            run: where to begin (at a keyframe, or at the beginning of the file) and to end.
-            ticks: presentation times; where given, frames that no other refers to are left out
-                unless they are among these.
+        A run begins at a keyframe, or with the file. With `ticks` (presentation times), frames that
+        no other refers to are left out unless their time is among these.
         """
         from av.video.frame import PictureType
 

@@ -103,9 +103,6 @@ def choose(clock: Clock, *, max_frames: int, fps: float | None) -> list[int]:
     """Return the frames that a policy wants of a video, as ascending positions on its clock.
 
     A position from `clock.available` on is a frame that the file has lost.
-
-    Raises:
-        ConfigError: as `targets`.
     """
     return shown_at(clock.times_seconds, targets(clock, max_frames=max_frames, fps=fps))
 
