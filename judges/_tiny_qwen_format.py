@@ -147,7 +147,6 @@ DEFAULT_SIZE = TinySize()
 
 
 def chat_template(family: Family) -> str:
-    """Return the Jinja template that renders messages in Qwen's format."""
     return _CHAT_TEMPLATE.replace("SYSTEM", _SYSTEM[family])
 
 
@@ -178,7 +177,6 @@ def generation_config(ids: Mapping[str, int]) -> dict[str, Json]:
 
 
 def tokenizer_config(family: Family, ids: Mapping[str, int]) -> dict[str, Json]:
-    """Return `tokenizer_config.json`."""
     form = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
     return {
         "tokenizer_class": "Qwen2Tokenizer",

@@ -232,7 +232,6 @@ def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: T
 
 
 def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
-    """Write random weights for the configuration in a folder."""
     import numpy as np
     import torch
     from safetensors.torch import save_file

@@ -25,7 +25,7 @@ class CallFailedError(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """True if the server refuses this request, be it the only one or every one."""
+        """True if the server refuses to answer this request, or every request."""
         return self.status in _REFUSED or (self.status == 200 and self.is_page)
 
 
@@ -54,7 +54,6 @@ class Answer:
 
     @property
     def may_work_later(self) -> bool:
-        """True if the request is to be tried again."""
         return self.status in _TRY_AGAIN or self.status >= 500 or self.status == 0
 
     @property

@@ -30,7 +30,6 @@ class Budget:
     _held: float = field(default=0.0, init=False)
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the limits and prices."""
         problems: list[str] = []
         if self.max_requests is not None and self.max_requests < 1:
             problems.append(f"max_requests={self.max_requests}: expected a number from 1 up")

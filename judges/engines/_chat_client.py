@@ -118,7 +118,7 @@ class ChatClient:
 
     @property
     def starting(self) -> asyncio.Lock:
-        """The lock of what is asked once before all else, for the running loop."""
+        """The lock of the server's check, which precedes all other requests of a running loop."""
         return self._here().starting
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class ChatClient:
         return f"{what} ({self.endpoint.message(text.encode())})"
 
     def _stop_if_hopeless(self, answer: Answer) -> None:
-        """Raise what is the same for every request; no use in going on."""
+        """Raise an error that every other request would meet as well."""
         if answer.status == 401:
             raise self.endpoint.key_refused(answer.status, answer.message)
         if self._has_worked:

@@ -43,7 +43,6 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the address, the model's name and the key."""
         problems: list[str] = []
         if not self._is_address():
             problems.append(
@@ -77,7 +76,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The address as it may be written down."""
+        """The address without secrets, for messages and logs."""
         return self.redacted(self.base_url)
 
     @property

@@ -68,7 +68,6 @@ class Body:
         return self.size > _SLICE_BYTES
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that belong to `payload`."""
         return {"Content-Length": str(self.size)} if self.is_large else {}
 
     def payload(self) -> bytes | AsyncIterator[memoryview]:

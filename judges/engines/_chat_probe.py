@@ -64,8 +64,6 @@ class NoLogprobsError(ConfigError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Refusal of a server."""
-
     features: tuple[Feature, ...]
     message: str
     fix: str
@@ -106,14 +104,14 @@ class ServerCheck:
     _problem: ConfigError | None = field(default=None, init=False)
 
     def is_done(self, group: PromptGroup) -> bool:
-        """Return whether groups like this one can be asked about."""
+        """Return whether the features of such a group have been checked."""
         needed = self._features(group) & TO_PROBE
         if not self.needs_logprobs:
             needed -= {"logprobs"}
         return needed <= self._known and self._has_model and self._problem is None
 
     def worked(self, group: PromptGroup) -> None:
-        """Remember that a request of such a group was taken: a refusal is one request's own."""
+        """Record that a request of such a group was accepted: its features are supported."""
         self._known |= self._features(group)
 
     async def run(self, group: PromptGroup) -> None:
@@ -236,7 +234,7 @@ class ServerCheck:
     async def _failure(
         self, features: frozenset[Feature], group: PromptGroup
     ) -> CallFailedError | None:
-        """Return what came of a short request with these features instead of a reply."""
+        """Send a short request with these features; return its failure, None after a reply."""
         media = NO_MEDIA
         if features & {"frames", "video"}:
             count = self.images if "frames" in features else 2
@@ -267,7 +265,7 @@ def _probe_form(form: ReplyForm | None) -> ReplyForm:
 
 
 def _has(form: ReplyForm, reply: Reply) -> bool:
-    """Return whether a reply to the probe has its form, as far as it goes."""
+    """Return whether a reply to the probe, which may be cut off, has the form."""
     text = reply.text.strip()
     if not reply.finished:  # long reasoning before it, or white space in it
         return not text or text[0] == ("c" if isinstance(form, str) else "{")

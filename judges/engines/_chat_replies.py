@@ -107,7 +107,7 @@ class _Error(BaseModel):
 
 
 class Completion(BaseModel):
-    """The answer of a server; fields that we do not use are not looked at."""
+    """The answer of a server; other fields are ignored."""
 
     choices: list[_Choice]
     usage: Annotated[Union[_Usage, None], _OrNone] = None
@@ -238,7 +238,7 @@ def _written_token(position: Position) -> WrittenToken:
 
 
 def _text_of(token: Token) -> str:
-    """Its part of the reply: a special token has none."""
+    """Text of a token in the reply; empty for a special token."""
     return "" if _SPECIAL.fullmatch(token.token) else token.raw.decode(errors="replace")
 
 
@@ -298,7 +298,7 @@ def _with_glued(
 
 
 def _is_torn(choices: Sequence[str], texts: Collection[str]) -> bool:
-    """Return whether a choice may be the beginning of another that no token writes whole."""
+    """Return whether one choice begins another that is more than one token."""
     return any(
         longer.startswith(short) and longer not in texts
         for longer in choices

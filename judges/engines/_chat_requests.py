@@ -77,7 +77,6 @@ class Wire:
         return "logprobs" not in self.without
 
     def less(self, feature: Feature) -> Wire:
-        """Return the form without a feature."""
         return replace(self, without=self.without | {feature})
 
 
@@ -107,7 +106,6 @@ class RequestFormat:
         return show_frames(batch, self.send, self.jpeg_quality, fps=self.fps, resize=not sized)
 
     def features(self, group: PromptGroup) -> set[Feature]:
-        """Return the features that the requests of a group have."""
         present: dict[Feature, bool] = {
             self.send: group.prefix.video is not None,
             "logprobs": bool(group.choices or group.alternatives),
@@ -165,7 +163,6 @@ class RequestFormat:
         return fields
 
     def max_tokens(self, group: PromptGroup) -> int:
-        """Return how many tokens a reply may have."""
         most = group.sampling.max_tokens
         if not self.is_verdict_next(group):
             return most

@@ -63,19 +63,16 @@ class Checkpoint(ModelSource):
 
     @property
     def recorded_scheme(self) -> str | None:
-        """The M-RoPE scheme that it was trained with, where it says so."""
         return recorded_scheme(self.folder)
 
     @cached_property
     def config(self) -> Config:
-        """The model's configuration."""
         self._check_folder()
         load: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
         return self._asked(load)
 
     @cached_property
     def processor(self) -> Processor:
-        """Its processor, or its tokenizer for a model of text."""
         auto = _transformers()
         of_kind = auto.AutoTokenizer if self.kind == "text" else auto.AutoProcessor
         load: Callable[..., Processor] = of_kind.from_pretrained
@@ -117,7 +114,6 @@ class Checkpoint(ModelSource):
         return device
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return what names the model's content and its arithmetic; never a path."""
         adapter = self.adapter_identity()
         return {
             "model": self.identity(),
@@ -140,7 +136,7 @@ class Checkpoint(ModelSource):
         return f"{self.pretrained}@{commit}"
 
     def adapter_identity(self) -> str | None:
-        """Return what `identity` does, for the adapter; None without one."""
+        """Return the identity of the adapter, as `identity`; None without one."""
         if self.adapter is None:
             return None
         folder = Path(self.adapter).expanduser()
@@ -228,7 +224,7 @@ class Checkpoint(ModelSource):
             raise ConfigError(f"pretrained={self.pretrained} cannot be loaded: {reason}") from error
 
     def _check_folder(self) -> None:
-        """A folder that lacks its parts, or a path that is none, said before transformers does."""
+        """Check the folder, with clearer messages than those of transformers."""
         looks_like_path = self.pretrained.startswith((".", "/", "~")) or (
             self.pretrained.count("/") > 1
         )

@@ -169,7 +169,7 @@ class GroupWorker:
         return [results[n] for n in range(len(prefix.tails))]
 
     def _batches(self, prefix: SharedPrefix, members: Sequence[int]) -> Iterator[Sequence[int]]:
-        """As many as fit into a row, at least one, and what is left likewise."""
+        """Split continuations into rows, each with as many as fit, at least one."""
         start, tokens = 0, 0
         for end, n in enumerate(members):
             tokens += len(prefix.tails[n])
@@ -319,7 +319,7 @@ def _sampler(group: PromptGroup, number: int) -> Sampler:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Return whether torch has run out of memory: on a CPU it says so in words alone."""
+    """Return whether torch has run out of memory; on a CPU only the message says so."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 

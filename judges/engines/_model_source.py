@@ -101,7 +101,6 @@ class ModelSource(ABC):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Its tokenizer."""
         return cast("Tokenizer", getattr(self.processor, "tokenizer", self.processor))
 
     @property
@@ -126,7 +125,6 @@ class ModelSource(ABC):
 
     @property
     def text_config(self) -> TextConfig:
-        """The configuration of its language model."""
         return self.config.get_text_config()
 
     @property

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 
 class Encoding(TypedDict, total=False):
-    """A text as tokens."""
-
     input_ids: list[int]
     offset_mapping: list[tuple[int, int]]
 

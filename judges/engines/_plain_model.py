@@ -96,7 +96,7 @@ class PlainPrompts:
 
 
 class _Scores:
-    """`generate` takes the highest of what this makes of the logits."""
+    """Sampling as a processor of logits: `generate` takes the highest of the returned scores."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler

@@ -138,7 +138,7 @@ def _along(known: Mapping[Way, Tensor], way: Way) -> float:
 
 
 def _not_longer(alone: Mapping[Way, float], way: Way) -> float:
-    """The nearest longer ones alone: theirs contains that of ones longer still."""
+    """Probability of a way less that of the longer ways that begin with it."""
     longer = [other for other in alone if len(other) > len(way) and other[: len(way)] == way]
     nearest = [
         other
@@ -184,5 +184,4 @@ class Sampler:
         return scores
 
     def pick(self, logits: Tensor) -> int:
-        """Return the next token, from logits (vocabulary,)."""
         return int(self.scores(logits).argmax())

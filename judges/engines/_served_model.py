@@ -54,37 +54,17 @@ class ReplyStart:
     choices: tuple[int, ...] = ()
 
 
-class _WithoutWeights(Checkpoint):
-    """A checkpoint whose weights are on the server; here, its other files are enough."""
+@dataclass(frozen=True)
+class ServedCheckpoint(Checkpoint):
+    """A checkpoint that a server serves: here, its configuration and tokenizer are enough."""
 
     def _check_weights(self, folder: Path) -> None:
         pass
 
-
-@dataclass(frozen=True)
-class ServedCheckpoint:
-    """A checkpoint that a server is to serve: what requests must hold to be like in process."""
-
-    pretrained: str
-    revision: str | None = None
-
-    @cached_property
-    def _checkpoint(self) -> Checkpoint:
-        return _WithoutWeights(self.pretrained, revision=self.revision)
-
-    @property
-    def factor(self) -> int:
-        """Pixels along the side of what becomes one token."""
-        return self._checkpoint.frame_factor
-
-    @property
-    def takes_text_alone(self) -> bool:
-        return self._checkpoint.kind == "text"
-
     @property
     def is_known(self) -> bool:
         """True if frames of our sizes go into it as they are."""
-        return self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl")
+        return self.kind in ("qwen2_5_vl", "qwen3_vl")
 
     @property
     def send(self) -> Send:
@@ -99,8 +79,8 @@ class ServedCheckpoint:
                 "prompt than in process, and than a judge that saw videos in training knows",
                 self.pretrained,
             )
-        scheme = self._checkpoint.recorded_scheme
-        if self._checkpoint.kind == "qwen2_5_vl" and scheme not in (None, SERVED_SCHEME):
+        scheme = self.recorded_scheme
+        if self.kind == "qwen2_5_vl" and scheme not in (None, SERVED_SCHEME):
             logger.warning(
                 "pretrained=%s was trained with mrope=%s, and servers give its videos the "
                 "positions of mrope=%s: its scores will differ from those in process",
@@ -108,16 +88,16 @@ class ServedCheckpoint:
             )  # fmt: skip
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
         auto = importlib.import_module("transformers").AutoTokenizer
-        name = str(self._checkpoint.folder or self.pretrained)
+        name = str(self.folder or self.pretrained)
         tokenizer: Tokenizer = auto.from_pretrained(name, revision=self.revision)
         return tokenizer
 
     @cached_property
     def marks(self) -> re.Pattern[str]:
         """A pattern of its special tokens, as in process."""
-        return marks_of(self._tokenizer)
+        return marks_of(self.tokenizer)
 
     @cached_property
     def reply_start(self) -> Callable[[str, tuple[str, ...]], ReplyStart]:
@@ -125,17 +105,16 @@ class ServedCheckpoint:
         return cache(self._reply_start)
 
     def _reply_start(self, text: str, choices: tuple[str, ...]) -> ReplyStart:
-        last = tokens_of(self._tokenizer, text)[-1]
-        rest = shared_token(self._tokenizer, choices, last)
+        last = tokens_of(self.tokenizer, text)[-1]
+        rest = shared_token(self.tokenizer, choices, last)
         if rest and text.endswith(rest):
             return ReplyStart(text.removesuffix(rest), rest)
-        ways = (way for choice in choices for way in ways_of(self._tokenizer, choice, ""))
+        ways = (way for choice in choices for way in ways_of(self.tokenizer, choice, ""))
         return ReplyStart(text, "", tuple(sorted({way[0] for way in ways})))
 
     def settings(self) -> dict[str, Scalar]:
         """Return the name and hash of its content, and which gold sets it was trained on."""
-        checkpoint = self._checkpoint
-        return {"model": checkpoint.identity(), **trained_on(checkpoint.folder)}
+        return {"model": self.identity(), **trained_on(self.folder)}
 
     def name_on(self, server: str, listed: Mapping[str, str], asked: str, *, trusted: bool) -> str:
         """Return the name by which a server serves the checkpoint.
@@ -167,8 +146,7 @@ class ServedCheckpoint:
 
     def _is_called(self, name: str) -> bool:
         """Return whether a name is this checkpoint's: equal, or its folder on another machine."""
-        folder = self._checkpoint.folder
-        own = self.pretrained if folder is None else str(folder.resolve())
+        own = self.pretrained if self.folder is None else str(self.folder.resolve())
         return _short(name) == _short(own)
 
 

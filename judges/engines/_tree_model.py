@@ -34,8 +34,6 @@ class _Layer(Protocol):
 
 
 class Cache(Protocol):
-    """Keys and values of all layers."""
-
     layers: list[_Layer]
 
 

@@ -148,7 +148,7 @@ class OpenAIEngine:
         )
         self._served: ServedCheckpoint | None = None
         if self.pretrained is not None:
-            self._served = ServedCheckpoint(str(self.pretrained), self.revision)
+            self._served = ServedCheckpoint(str(self.pretrained), revision=self.revision)
         self._format = self._request_format(self._served)
         self._policy = frame_policy(
             max_frames=self.max_frames,
@@ -156,7 +156,7 @@ class OpenAIEngine:
             min_pixels=self.min_pixels,
             max_pixels=self.max_pixels,
             total_pixels=self.total_pixels,
-            factor=self.factor or (FACTOR if self._served is None else self._served.factor),
+            factor=self.factor or (FACTOR if self._served is None else self._served.frame_factor),
         )
         self._frame_threads: ThreadPoolExecutor | None = None
         self._has_logprobs = False
@@ -173,7 +173,7 @@ class OpenAIEngine:
         )
 
     def _request_format(self, served: ServedCheckpoint | None) -> RequestFormat:
-        """Options that were left out are as the checkpoint wants them."""
+        """Return the format of requests; the checkpoint gives the options that were left out."""
         send = cast("Send | None", self.send) or ("frames" if served is None else served.send)
         if served is not None:
             served.warn(send)
@@ -203,7 +203,7 @@ class OpenAIEngine:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
-        is_text = self._served is not None and self._served.takes_text_alone
+        is_text = self._served is not None and self._served.kind == "text"
         video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
         return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
 
@@ -325,7 +325,7 @@ class OpenAIEngine:
         return self._format.show(batch)
 
     async def _result(self, group: PromptGroup, tail: Continuation, media: EncodedMedia) -> Result:
-        """A refusal is this request's own, unless a short question is refused for the same."""
+        """Ask again while refusals change the form of requests; any other is this request's own."""
         while True:
             wire = self._check.wire
             try:

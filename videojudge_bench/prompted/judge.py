@@ -169,7 +169,7 @@ class PromptedJudge(Judge):
         return registry.build_engine(engine, options, also_allowed=registry.options_of(type(self)))
 
     def _check_probabilities(self) -> None:
-        """At the start, and behind every reply: a server tells only then that it gives none."""
+        """Called at the start and for every reply: a server shows only then that it gives none."""
         if self.config.expected and "logprobs" not in self.engine.capabilities:
             raise ConfigError(
                 "score=expected needs the probabilities of tokens, and the engine gives none here; "

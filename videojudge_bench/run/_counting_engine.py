@@ -39,7 +39,6 @@ class CountingEngine:
             await deliver(number, Reply("", usage=Usage(tokens)))
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return nothing."""
         return {}
 
     def close(self) -> None:

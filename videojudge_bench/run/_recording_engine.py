@@ -47,7 +47,6 @@ class RecordingEngine:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Those of the engine."""
         return self._engine.capabilities
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
@@ -75,9 +74,7 @@ class RecordingEngine:
         return [None] * len(group.continuations)
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return those of the engine."""
         return self._engine.settings()
 
     def close(self) -> None:
-        """Close the engine."""
         self._engine.close()

@@ -137,7 +137,7 @@ class Journal:
         self._last[judgement.item_id] = key
 
     def _replaces(self, key: str, item_id: str) -> int:
-        """The time, later than that of what is replaced; 0 when nothing is."""
+        """Return the time of a replacement, later than that of what is replaced; 0 for none."""
         last = self._last.get(item_id)
         if last is None:
             return 0

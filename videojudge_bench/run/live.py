@@ -90,7 +90,6 @@ class _OpenSet(GoldSet):
 
     @cached_property
     def max_references(self) -> int:
-        """More than any item has."""
         return sys.maxsize
 
 

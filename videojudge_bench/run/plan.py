@@ -223,12 +223,12 @@ class Plan:
 
     @property
     def _judge_name(self) -> str:
-        """Name of the judge, with what its identity is hashed to: that of all its journals."""
+        """Name of the judge with the hash of its identity: the beginning of its journals' names."""
         name = self.built.name.replace(":", ".").replace("/", ".").lstrip(".")
         return f"{name}-{self._judge_hash[:12]}"
 
     def _state_hash(self) -> str:
-        """The owner of a journal beside its judge: numbers are made of all that is in it."""
+        """Hash of what a journal belongs to beside its judge: numbers use all of a journal."""
         return short_hash(
             {
                 "set": self.options.scope or self.gold_set.content_hash,
@@ -253,7 +253,7 @@ class Plan:
         return {key: record for key, record in records.items() if not record.judgement.failed}
 
     def _judge_half(self) -> dict[str, Scalar]:
-        """The judge, and what it was told by the user's files."""
+        """The judge half of the signature: its identity, and the user's files."""
         files: dict[str, Scalar] = {}
         if self.view.descriptions:
             files["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"

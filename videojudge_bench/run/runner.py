@@ -145,7 +145,7 @@ class Run(Plan):
         keys: Mapping[str, str],
         answers: dict[str, Judgement],
     ) -> dict[str, AnyItem]:
-        """The items whose video was replaced while others were judged; their answers go."""
+        """Remove and return the items whose video was replaced while others were judged."""
         stale = {
             item_id: item
             for item_id, item in items.items()
@@ -196,7 +196,7 @@ class Run(Plan):
             yield self._sound(by_id[judgement.item_id], judgement)
 
     def _sound(self, item: AnyItem, judgement: Judgement) -> Judgement:
-        """The judgement as the journal will give it back, or a failure; a reply is kept."""
+        """Return the judgement as the journal stores it; an invalid verdict becomes a failure."""
         try:
             problem = self._problem(item, judgement.verdict)
             if problem is not None:

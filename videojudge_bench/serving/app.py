@@ -69,8 +69,6 @@ _Asked = TypeVar("_Asked", ScoreRequest, PreferRequest)
 
 
 class _RefusedError(Exception):
-    """A request that is not answered."""
-
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, headers
         super().__init__(problem)

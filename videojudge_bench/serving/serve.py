@@ -90,7 +90,7 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
 
 @contextmanager
 def _returning_on_signals() -> Iterator[None]:
-    """Let uvicorn return after a signal, which it raises again in the end: the journal is open."""
+    """Let uvicorn return after a signal, so that the journal is closed; it would re-raise it."""
     stops = (signal.SIGINT, signal.SIGTERM)
     earlier = {stop: signal.signal(stop, lambda *_: None) for stop in stops}
     try:

@@ -188,7 +188,7 @@ class _Packets:
         self._jumps = stream.container.format.name in ("mpegts", "mpeg")
 
     def read(self, container: InputContainer) -> None:
-        """Take in every packet; of all streams where only those tell whether the file was cut."""
+        """Read all packets; of all streams, where only those tell whether the file was cut off."""
         import av
 
         whole = self._stream.duration is None

@@ -80,7 +80,7 @@ def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Stream
 
 
 def _ask(path: Path, request: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
-    """The answer of a worker; one that failed is not used again."""
+    """Return the answer of a worker; a worker that failed is not used again."""
     worker = POOL.take()
     sound = False
     try:

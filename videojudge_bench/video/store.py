@@ -215,7 +215,7 @@ class FrameStore:
                 (self._entries / f"{key}{suffix}").unlink()
 
     def _sweep(self) -> None:
-        """Remove what processes that are gone have left: nobody holds the lock of its key."""
+        """Remove parts of processes that have ended: the locks of their keys are free."""
         for part in list(self._parts.iterdir()):
             with suppress(Timeout), FileLock(self._lock_of(part.name), timeout=0):
                 part.unlink(missing_ok=True)

@@ -69,7 +69,7 @@ def _answer(request: dict[str, object], replies: BinaryIO) -> Json:
 
 
 def _set_alarm(seconds: float | None) -> None:
-    """Let the system end this process, wherever it hangs, that many seconds from now."""
+    """End this process that many seconds from now, even if it hangs."""
     if hasattr(signal, "alarm"):
         signal.alarm(0 if seconds is None else math.ceil(seconds) + GRACE_SECONDS)
 
