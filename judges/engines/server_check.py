@@ -28,8 +28,6 @@ class ServerFacts:
 
     Attributes:
         address: where it is, without secrets.
-        models: that it lists.
-        model: that was asked.
         seconds: that its reply took.
         logprobs: whether it gives probabilities of tokens; None: the reply was empty.
         refusals: what it refuses of images, videos and replies that are begun, and what helps.

@@ -24,7 +24,6 @@ class Record:
     """One prompt and its reply.
 
     Attributes:
-        reply: with the margins of its tokens, where the engine knows them.
         explanation: the prompt as it reached the model; None where the engine cannot show it.
         is_verdict_first: the reply begins with the verdict, and what follows it does not count.
     """

@@ -23,7 +23,6 @@ class Failures:
     Replies that could not be read are none, nor are items without their video or description.
 
     Attributes:
-        n: how many.
         asked: items that the judge was asked about.
         first: the reason of the first one.
     """

@@ -17,7 +17,7 @@ from videojudge_bench.goldsets.view import References, view_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.identity import JudgeIdentity, judgement_key, videos_hash
+from videojudge_bench.run.identity import JudgeIdentity, judgement_key, video_hash
 from videojudge_bench.run.journal import Record, read_records
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature, short_hash
@@ -54,9 +54,6 @@ class Plan:
     """One judge on one gold set, before anything is asked.
 
     Attributes:
-        built: the judge.
-        gold_set: what it is asked about.
-        options: as given.
         view: the items as the run may show them.
         refusal: why the judge does not suit the set at all (`not applicable`), or None.
         identity: what of the judge can change a verdict.
@@ -140,7 +137,7 @@ class Plan:
 
     def key(self, item: AnyItem) -> str:
         """Return the name of an item's judgement in journals, by its video as it is now."""
-        return judgement_key(self._judge_hash, item)
+        return judgement_key(self.identity.hash, item)
 
     def unsuited(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
         """Return judgements of the items that lack what the judge requires.
@@ -194,7 +191,9 @@ class Plan:
     def videos_hash(self) -> str:
         """Return a hash over the set's videos as they are now."""
         known = self._video_ids & self.view.videos.keys()
-        return videos_hash({video_id: self.view.videos[video_id] for video_id in known})
+        return content_hash(
+            {video_id: video_hash(self.view.videos[video_id]) for video_id in known}
+        )
 
     @property
     def _videos_place(self) -> str:
@@ -204,10 +203,6 @@ class Plan:
     @cached_property
     def _video_ids(self) -> frozenset[str]:
         return frozenset(example.item.video_id for example in self.gold_set.examples)
-
-    @cached_property
-    def _judge_hash(self) -> str:
-        return self.identity.hash
 
     def _learned(self) -> dict[str, Json]:
         judge, learned = self.built.judge, dict[str, Json]()
@@ -225,7 +220,7 @@ class Plan:
     def _judge_name(self) -> str:
         """Name of the judge with the hash of its identity: the beginning of its journals' names."""
         name = self.built.name.replace(":", ".").replace("/", ".").lstrip(".")
-        return f"{name}-{self._judge_hash[:12]}"
+        return f"{name}-{self.identity.hash[:12]}"
 
     def _state_hash(self) -> str:
         """Hash of what a journal belongs to beside its judge: numbers use all of a journal."""

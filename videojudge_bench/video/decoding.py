@@ -99,10 +99,7 @@ def decode(
     available = [position for position in chosen if position < index.clock.available]
 
     def size_of(height: int, width: int) -> tuple[int, int]:
-        try:
-            return policy.frame_size(height, width, frames=len(chosen))
-        except ConfigError as error:
-            raise VideoError(path, str(error), fix="Other videos are not affected") from error
+        return _frame_size(path, policy, (height, width), frames=len(chosen))
 
     scaler = Scaler(size_of, policy.resampling)
     pictures = decoder.pictures(path, index, available, scaler) if available else iter(())
@@ -173,8 +170,13 @@ def probe(path: Path, policy: FramePolicy) -> Size:
         height, width = stream.codec_context.height, stream.codec_context.width
     if not (there and height and width):
         raise VideoError(path, "it has no frames, or states no size", fix=GET_ANOTHER)
+    return Size(there, *_frame_size(path, policy, (height, width), frames=len(chosen)))
+
+
+def _frame_size(
+    path: Path, policy: FramePolicy, size: tuple[int, int], *, frames: int
+) -> tuple[int, int]:
     try:
-        height, width = policy.frame_size(height, width, frames=len(chosen))
+        return policy.frame_size(*size, frames=frames)
     except ConfigError as error:
         raise VideoError(path, str(error), fix="Other videos are not affected") from error
-    return Size(there, height, width)

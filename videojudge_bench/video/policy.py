@@ -145,12 +145,8 @@ def smart_resize(
         scale = math.sqrt(min_pixels / (height * width))
         tall = math.ceil(height * scale / factor) * factor
         wide = math.ceil(width * scale / factor) * factor
-    return _within(tall, wide, factor, max_pixels)
-
-
-def _within(tall: int, wide: int, factor: int, max_pixels: int) -> tuple[int, int]:
-    """Shorten the longer side: rounding one side up to `factor` can break the limit."""
     if tall * wide <= max_pixels:
         return tall, wide
+    # Rounding one side up to `factor` broke the limit: shorten the longer side.
     most = max(factor, max_pixels // min(tall, wide) // factor * factor)
     return (min(tall, most), wide) if tall >= wide else (tall, min(wide, most))

@@ -53,19 +53,15 @@ def decode_to_file(
             process can be started.
     """
     if timeout_seconds is None:
-        return _told_of_jumps(path, decode(path, policy, target))
-    if not timeout_seconds > 0:
+        facts = decode(path, policy, target)
+    elif timeout_seconds > 0:
+        request = {"policy": asdict(policy), "target": str(target.absolute())}
+        fields = _facts(path, target, _ask(path, request, timeout_seconds))
+        facts = FrameFacts(**{**fields, "times_seconds": tuple(fields["times_seconds"])})
+    else:
         raise ConfigError(
             f"timeout_seconds={timeout_seconds}: expected a number above 0, or none for no limit"
         )
-    request = {"policy": asdict(policy), "target": str(target.absolute())}
-    facts = _facts(path, target, _ask(path, request, timeout_seconds))
-    return _told_of_jumps(
-        path, FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
-    )
-
-
-def _told_of_jumps(path: Path, facts: FrameFacts) -> FrameFacts:
     if facts.bridged_seconds:
         logger.warning(
             "%s: its clock jumps by %.1f s in all, which are left out: frames follow one another",
