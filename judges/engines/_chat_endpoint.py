@@ -30,13 +30,7 @@ _NOT_JSON = (ValueError, RecursionError)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server, and the model that it is asked for.
-
-    Attributes:
-        base_url: where its API begins, mostly ending in `/v1`.
-        model: by the server's name.
-        api_key: empty is none.
-    """
+    """A server, and the model that it is asked for."""
 
     base_url: str
     model: str

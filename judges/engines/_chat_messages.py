@@ -30,14 +30,7 @@ _BYTES_PER_TOKEN = 2  # English has twice as many: an estimate must not be too l
 
 @dataclass(frozen=True)
 class EncodedMedia:
-    """Content that all prompts of a group show, encoded once.
-
-    Attributes:
-        parts: content parts in JSON, each followed by a comma.
-        fields: further fields of the request.
-        tokens: estimate of what the parts are worth.
-        facts: of the frames, for the comparison of engines.
-    """
+    """Media that the prompts of a group share, as JSON content parts, each with a comma behind."""
 
     parts: bytes = b""
     fields: Mapping[str, Json] = field(default_factory=dict)

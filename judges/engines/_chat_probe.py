@@ -115,11 +115,7 @@ class ServerCheck:
         self._known |= self._features(group)
 
     async def run(self, group: PromptGroup) -> None:
-        """Check what is to be tried before groups like this one; one call at a time.
-
-        Raises:
-            ConfigError: the server has another model, or refuses something, with what helps.
-        """
+        """Check what is to be tried before groups like this one; one call at a time."""
         if self._problem is not None:
             raise self._problem
         try:
@@ -136,9 +132,6 @@ class ServerCheck:
         """Find out whether a request was refused for what all of them have; one call at a time.
 
         Where the server takes them in another form, `wire` is that form afterwards.
-
-        Raises:
-            ConfigError: it was, with what helps.
         """
         if self._problem is not None:
             raise self._problem

@@ -61,12 +61,7 @@ Length = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True)
 class Wire:
-    """The requests that a server takes.
-
-    Attributes:
-        length: the name under which it takes the limit of a reply.
-        without: what is left out.
-    """
+    """The requests that a server takes."""
 
     length: Length = "max_tokens"
     without: frozenset[Feature] = frozenset()
@@ -82,14 +77,12 @@ class Wire:
 
 @dataclass(frozen=True)
 class RequestFormat:
-    """The format of an engine's requests.
+    """Format of an engine's requests.
 
     Attributes:
-        send: how frames are shown.
         jpeg_quality: 1 to 100; None is PNG.
         fps: at which frames are asked for; None: spread evenly.
-        prefill: whether replies are begun.
-        thinking: told to the chat template; None: nothing is.
+        thinking: for the chat template; None leaves it to the server.
         served: the checkpoint behind the server; None where it is not known.
     """
 

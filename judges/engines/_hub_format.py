@@ -72,9 +72,8 @@ def hub_name(name: str, family: str) -> str:
     """Return the name that a parameter has on the hub: Qwen2.5-VL's are older than the module's."""
     if family != "qwen2_5_vl":
         return name
-    return re.sub(
-        r"^model\.visual\.", "visual.", re.sub(r"^model\.language_model\.", "model.", name)
-    )
+    name = re.sub(r"^model\.visual\.", "visual.", name)
+    return re.sub(r"^model\.language_model\.", "model.", name)
 
 
 def config_for_both(config: Mapping[str, Json], *, tied: bool) -> dict[str, Json]:

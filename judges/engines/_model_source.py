@@ -61,11 +61,7 @@ class ModelSource(ABC):
 
     @abstractmethod
     def load(self) -> Model:
-        """Return the model on its device, ready to decode.
-
-        Raises:
-            ConfigError: it cannot be loaded.
-        """
+        """Return the model on its device, ready to decode."""
 
     @property
     def recorded_scheme(self) -> str | None:
@@ -80,11 +76,7 @@ class ModelSource(ABC):
 
     @cached_property
     def kind(self) -> Kind:
-        """Kind of model.
-
-        Raises:
-            ConfigError: it writes no text.
-        """
+        """Kind of model."""
         from transformers.models.auto import modeling_auto as auto
 
         if self.model_type in ("qwen2_5_vl", "qwen3_vl"):
@@ -105,11 +97,7 @@ class ModelSource(ABC):
 
     @property
     def chat_template(self) -> str:
-        """Its chat template, in Jinja; several together where it has several.
-
-        Raises:
-            ConfigError: it has none.
-        """
+        """Its chat template, in Jinja; several together where it has several."""
         template = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
         if not template:
             raise ConfigError(

@@ -82,11 +82,7 @@ class PromptReader:
     def rendered(
         self, group: PromptGroup, number: int, sees: bool, reply: str | None = None
     ) -> str:
-        """Return a continuation's whole prompt as text, up to `reply_start` or a reply's end.
-
-        Raises:
-            ConfigError: the chat template does not take such a conversation.
-        """
+        """Return a continuation's whole prompt as text, up to `reply_start` or a reply's end."""
         from jinja2 import TemplateError
 
         user_text = group.prefix.text + group.continuations[number].text
@@ -172,11 +168,7 @@ class PromptReader:
         return text, tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
 
     def video_part(self, text: str, frames: FrameBatch) -> Inputs:
-        """Return the inputs of a prompt up to the end of its video: `prompts` holds one beginning.
-
-        Raises:
-            ConfigError: the processor shows the video in a way that is not known here.
-        """
+        """Return the inputs of a prompt up to its video's end: `prompts` holds one beginning."""
         processed = self._processed(text, frames)
         first = processed["input_ids"][0].tolist()
         cut = len(first) - first[::-1].index(self._config.vision_end_token_id)

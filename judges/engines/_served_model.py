@@ -40,13 +40,10 @@ _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^
 
 @dataclass(frozen=True)
 class ReplyStart:
-    """A reply that is begun for the model, right before its verdict.
+    """Text that begins a reply, right before its verdict.
 
-    Attributes:
-        text: what it is begun with.
-        rest: what the model must then write to open the verdict: a token that a choice may merge
-            with is left to it.
-        choices: the first tokens of the choices; empty where others may come first.
+    `rest` is left to the model, which then opens the verdict with it: a token that a choice may
+    merge with. `choices` are the first tokens of the choices; empty where others may come first.
     """
 
     text: str
@@ -158,13 +155,10 @@ def _short(path: str) -> list[str]:
 
 @dataclass
 class ServerRecord:
-    """A server's statements about itself in its answers.
+    """Statements of a server about itself in its answers.
 
-    Attributes:
-        address: where it is, without secrets.
-        version: of its program; empty where it is unsaid.
-        statements: the model, the fingerprint and the version of the first answer, by the names of
-            their fields, and every other statement since, in the order heard.
+    `statements` begins with the model, the fingerprint and the version of the first answer, by
+    field; the others differ from all before them.
     """
 
     address: str

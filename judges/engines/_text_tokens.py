@@ -34,11 +34,7 @@ def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
 
 
 def ways_of(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
-    """Return the tokens in which a choice can be written, in each way that counts.
-
-    Raises:
-        ConfigError: the choice has no tokens.
-    """
+    """Return the tokens in which a choice can be written, in each way that counts."""
     plain, spaced = tokens_of(tokenizer, text), tokens_of(tokenizer, f" {text}")
     if not plain:
         raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")

@@ -44,11 +44,7 @@ def frame_policy(
     total_pixels: int | None = None,
     factor: int,
 ) -> FramePolicy:
-    """Return the policy that an engine's options stand for; None is the policy's default.
-
-    Raises:
-        ConfigError: the limits contradict each other.
-    """
+    """Return the policy that an engine's options stand for; None is the policy's default."""
     own = FramePolicy()
     most = own.max_pixels if max_pixels is None else max_pixels
     return FramePolicy(

@@ -190,10 +190,8 @@ class Plan:
 
     def videos_hash(self) -> str:
         """Return a hash over the set's videos as they are now."""
-        known = self._video_ids & self.view.videos.keys()
-        return content_hash(
-            {video_id: video_hash(self.view.videos[video_id]) for video_id in known}
-        )
+        videos = self.view.videos
+        return content_hash({i: video_hash(videos[i]) for i in self._video_ids & videos.keys()})
 
     @property
     def _videos_place(self) -> str:

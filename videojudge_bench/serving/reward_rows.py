@@ -15,13 +15,7 @@ _FIELDS = ("video_id", "video", "instruction", "references", "description")
 
 @dataclass(frozen=True)
 class Row:
-    """A completion with what belongs to it.
-
-    Attributes:
-        answer: as a judge is asked about it.
-        truncated: the completion was cut off.
-        has_video: a video is named.
-    """
+    """A completion with what belongs to it."""
 
     answer: AnswerRow
     truncated: bool
