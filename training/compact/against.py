@@ -41,12 +41,12 @@ def differences(
     gold_set = goldsets.load(one.gold_set, one.info.data)
     both = [_statistics(gold_set, run, (one, other), part) for run in (one, other)]
     (first, n_videos), (second, _) = both
-    found = [estimate(each, n_videos) for each in (first, second)]
+    values = [estimate(each, n_videos) for each in (first, second)]
     drawn = [bootstrap(each, n_videos, Resampling(resamples)) for each in (first, second)]
     rows = []
     for key in KEYS:
         low, high = np.nanpercentile(drawn[0][key] - drawn[1][key], (2.5, 97.5))
-        rows.append(Difference(key, found[0][key], found[1][key], float(low), float(high)))
+        rows.append(Difference(key, values[0][key], values[1][key], float(low), float(high)))
     return rows
 
 

@@ -84,10 +84,10 @@ def read_coco(path: Path) -> list[Group]:
     groups: dict[int, list[str]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         groups.setdefault(row.image_id, []).append(" ".join(row.caption.split()))
-    found = [tuple(groups[image]) for image in sorted(groups) if len(groups[image]) > 1]
-    if not found:
+    captions = [tuple(groups[image]) for image in sorted(groups) if len(groups[image]) > 1]
+    if not captions:
         raise DataError("no image with two captions: nothing to compare", path=path)
-    return found
+    return captions
 
 
 def fold_of(video_id: str) -> int:
@@ -109,14 +109,14 @@ def ladders(groups: Sequence[Group]) -> list[Ladder]:
     """Return the ladders of all groups whose first caption can be graded in five."""
     seeds = [_seed(number, group) for number, group in enumerate(groups)]
     generator = Perturb(seeds)
-    found = []
+    graded = []
     for number, seed in enumerate(seeds):
         drafts = {target: generator.draft(seed, target) for target in TARGETS}
         texts = {t: draft.text for t, draft in drafts.items() if isinstance(draft, Draft)}
         if len(texts) == len(TARGETS):
             steps = (seed.gold, *(texts[target] for target in reversed(TARGETS)))
-            found.append(Ladder(number, seed.references, steps))
-    return found
+            graded.append(Ladder(number, seed.references, steps))
+    return graded
 
 
 def _seed(number: int, group: Group) -> Seed:
@@ -182,13 +182,13 @@ class Batches:
 
     def _alike(self, count: int) -> list[int]:
         """Places of groups, drawn one at a time with some of its nearest ones."""
-        found: dict[int, None] = {}
-        while len(found) < count:
+        places: dict[int, None] = {}
+        while len(places) < count:
             first = int(self.rng.integers(len(self._drawn)))
             near = np.argsort(-(self._vectors @ self._vectors[first]))[:_NEIGHBOURS]
             picked = self.rng.choice(near[1:], min(_PICKED, len(near) - 1), replace=False)
-            found.update(dict.fromkeys(self._drawn[at] for at in (first, *picked)))
-        return list(found)[:count]
+            places.update(dict.fromkeys(self._drawn[at] for at in (first, *picked)))
+        return list(places)[:count]
 
 
 def state_of(rng: np.random.Generator) -> str:

@@ -47,7 +47,7 @@ LEAST_SHARED = 0.9
 Scores = NDArray[np.float64]
 """Of items, shape (items, columns)."""
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 def items_of(fold: int) -> list[Item]:
@@ -70,7 +70,7 @@ class Scorer:
 
 
 def crossfit(
-    start: Weights, folder: Path, options: TuneOptions, told: Told, beside: Scorer | None = None
+    start: Weights, folder: Path, options: TuneOptions, say: Say, beside: Scorer | None = None
 ) -> Path:
     """Tune on each fold, judge the other, and return the table of scores.
 
@@ -78,17 +78,17 @@ def crossfit(
         start: the encoder to begin with, of which no text of VATEX may have been seen.
         folder: for checkpoints and scores; the same call goes on where an earlier one stopped.
         options: how to tune.
-        told: is called with what is being done.
+        say: is called with what is being done.
         beside: a larger encoder that judges both folds as it comes, and has seen no text of VATEX.
     """
     rows: list[tuple[str, list[float]]] = []
     for fold in range(FOLDS):
         items, kept = items_of(fold), folder / f"fold{fold}"
-        network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(str(p)))
+        network = tune(start, vatex_groups(fold), (), kept, options, on_step=lambda p: say(str(p)))
         tuned = replace(start, network=network)
         encoders = [_compact("start", start), _compact("tuned", tuned)]
         by_encoder = [
-            scores(each.encoder, start.form, items, kept / f"{each.name}.npy", told)
+            scores(each.encoder, start.form, items, kept / f"{each.name}.npy", say)
             for each in (*encoders, *([beside] if beside else []))
         ]
         columns = ranks_on_dev(by_encoder, items).round(6).tolist()
@@ -148,7 +148,7 @@ def _compact(name: str, weights: Weights) -> Scorer:
 
 
 def scores(
-    make: Callable[[], TextEncoder], form: Form, items: Sequence[Item], path: Path, told: Told
+    make: Callable[[], TextEncoder], form: Form, items: Sequence[Item], path: Path, say: Say
 ) -> Scores:
     """Return the scores of an encoder, a column for each number of references.
 
@@ -157,24 +157,24 @@ def scores(
         form: of the score.
         items: to judge; those of one video follow each other.
         path: where the scores of these weights are kept; read where they are there.
-        told: is called with what is being done.
+        say: is called with what is being done.
     """
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
     encoder = make()
-    found: list[list[float]] = []
+    rows: list[list[float]] = []
     for start in range(0, len(items), CHUNK_ITEMS):
         chunk = items[start : start + CHUNK_ITEMS]
         texts = encoder.encode(text for item in chunk for text in (item.response, *item.references))
         for item in chunk:
             known = [text for each in item.references if (text := texts[each]) is not None]
-            shown = [References(known[:count], form) for count in REFERENCES]
-            found.append([references.score(texts[item.response]) for references in shown])
-        told(f"{path.stem}: {len(found)} of {len(items)} items")
+            by_count = [References(known[:count], form) for count in REFERENCES]
+            rows.append([references.score(texts[item.response]) for references in by_count])
+        say(f"{path.stem}: {len(rows)} of {len(items)} items")
     content = io.BytesIO()
-    np.save(content, np.array(found), allow_pickle=False)
+    np.save(content, np.array(rows), allow_pickle=False)
     write_whole(path, content.getvalue())
-    return np.array(found)
+    return np.array(rows)
 
 
 def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
@@ -182,5 +182,5 @@ def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
     dev = np.array([part_of(item.video_id) == "dev" for item in items])
     total = sum((each - each[dev].mean(axis=0)) / each[dev].std(axis=0) for each in by_encoder)
     ranked = [np.searchsorted(np.sort(column[dev]), column) for column in np.asarray(total).T]
-    found: Scores = np.stack(ranked, axis=1) / dev.sum()
-    return found
+    ranks: Scores = np.stack(ranked, axis=1) / dev.sum()
+    return ranks

@@ -17,7 +17,7 @@ SHARE = 0.5
 
 
 def make_weights(
-    captions: Path, folder: Path, model: str, steps: int, told: Callable[[Progress], None]
+    captions: Path, folder: Path, model: str, steps: int, on_step: Callable[[Progress], None]
 ) -> Path:
     """Tune an encoder on captions in COCO's format, and return the file of its weights.
 
@@ -26,13 +26,13 @@ def make_weights(
         folder: for checkpoints and weights; the same call resumes.
         model: the encoder to begin with.
         steps: up to 100.
-        told: is called after each step.
+        on_step: is called after each step.
     """
     groups = read_coco(captions)
     start = start_weights(model, [text for group in groups for text in group])
-    made_wrong = ladders(groups)
+    graded = ladders(groups)
     options = TuneOptions(steps=steps, sizes=BatchSizes(pairs=48, ladders=8))
-    tuned = tune(start, groups, made_wrong, folder, options, keep_some=True, told=told)
+    tuned = tune(start, groups, graded, folder, options, keep_some=True, on_step=on_step)
     about: dict[str, Json] = {
         "model": model,
         "captions": f"sha256:{file_hash(captions)[:12]}",
@@ -41,7 +41,7 @@ def make_weights(
         "licence": "Apache-2.0",
     }
     mixed = replace(start, network=between(start.network, tuned, SHARE), about=about)
-    kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
+    kept = [ladder for ladder in graded if held_out(ladder.group)]
     path = folder / "compact.safetensors"
     write_weights(balanced(mixed, kept), path)
     return path

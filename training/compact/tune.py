@@ -88,11 +88,11 @@ class Progress:
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
     """Return where each group lies: mean of two captions' vectors, of length 1, (groups, size)."""
-    found = CompactEncoder(weights, bfloat16=True).encode(
+    encoded = CompactEncoder(weights, bfloat16=True).encode(
         text for group in groups for text in (group[_NEAR], group[_FAR])
     )
     size = weights.token_weights.new_zeros(int(str(weights.config["hidden_size"]))).numpy()
-    of = {text: size if each is None else each.vector for text, each in found.items()}
+    of = {text: size if each is None else each.vector for text, each in encoded.items()}
     vectors = np.stack([of[group[_NEAR]] + of[group[_FAR]] for group in groups])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
@@ -106,7 +106,7 @@ def tune(
     options: TuneOptions,
     *,
     keep_some: bool = False,
-    told: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, torch.Tensor]:
     """Return the tuned parameters by name; the same call goes on where an earlier one was stopped.
 
@@ -117,7 +117,7 @@ def tune(
         folder: where the checkpoint is kept.
         options: how.
         keep_some: whether one group in twenty is held out.
-        told: is called after each step.
+        on_step: is called after each step.
 
     Raises:
         ConfigError: the folder's checkpoint is of another encoder, other options or captions.
@@ -135,7 +135,7 @@ def tune(
     done = work.resume(folder / CHECKPOINT)
     for step in range(done, options.steps):
         pairs, of_ladders = work.step()
-        told(Progress(step + 1, options.steps, pairs, of_ladders))
+        on_step(Progress(step + 1, options.steps, pairs, of_ladders))
         if (step + 1) % _KEPT_EVERY == 0 or step + 1 == options.steps:
             work.keep(folder / CHECKPOINT, step + 1)
     return work.parameters()
@@ -236,10 +236,10 @@ class _Work:
         mask = torch.tensor([e.attention_mask for e in encodings])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = self._network(input_ids=ids, attention_mask=mask).last_hidden_state
-        states, shown = states.float(), mask.float()
-        means = (states * shown[..., None]).sum(dim=1) / shown.sum(dim=1, keepdim=True)
+        states, present = states.float(), mask.float()
+        means = (states * present[..., None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
         normalize = torch.nn.functional.normalize
-        counts = self._token_weights[ids] * shown
+        counts = self._token_weights[ids] * present
         return _Batch(normalize(means, dim=-1), normalize(states, dim=-1), counts)
 
     def _pair_loss(self, batch: _Batch, pairs: int) -> torch.Tensor:

@@ -71,10 +71,10 @@ def token_weights(texts: Sequence[str]) -> torch.Tensor:
     import torch
 
     tokenizer = read_tokenizer()
-    found = np.zeros(tokenizer.get_vocab_size())
+    n_with_it = np.zeros(tokenizer.get_vocab_size())
     for text in texts:
-        found[list(set(tokenizer.encode(readable(text)).ids))] += 1
-    counts = np.minimum(np.log((len(texts) + 1) / (found + 1)), MOST)
+        n_with_it[list(set(tokenizer.encode(readable(text)).ids))] += 1
+    counts = np.minimum(np.log((len(texts) + 1) / (n_with_it + 1)), MOST)
     counts[[at for token, at in tokenizer.get_vocab().items() if _says_nothing(token)]] = 0
     return torch.tensor(counts, dtype=torch.float32)
 
@@ -113,11 +113,11 @@ def balanced(weights: Weights, ladders: Sequence[Ladder]) -> Weights:
     encoded = CompactEncoder(weights, bfloat16=True).encode(sorted(texts))
 
     def scores(form: Form) -> float:
-        found = []
+        values = []
         for ladder in ladders:
             beside = References([_known(encoded[t]) for t in ladder.others], form)
-            found += [beside.score(encoded[text]) for text in ladder.steps]
-        return float(np.std(found))
+            values += [beside.score(encoded[text]) for text in ladder.steps]
+        return float(np.std(values))
 
     closeness, support = scores(Form(1.0, 1.0)), scores(Form(0.0, 0.0))
     form = Form(FORM.closeness_of_one, round(support / (closeness + support), 3))
