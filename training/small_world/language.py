@@ -97,14 +97,14 @@ def texts() -> list[str]:
     They are those of real rows, with and without reasoning and rubrics, of a hundred videos; what
     every row has comes more often, so that it becomes few tokens.
     """
-    made: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
+    samples: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
     for number in range(_SCENES):
         scene = scene_of(video_id("train", number))
         for row in describing_rows(scene):
-            made += [str(row["user"]), str(row["reply"])]
+            samples += [str(row["user"]), str(row["reply"])]
         for kind in KINDS:
-            made += _judging(_outcome(scene, kind))
-    return made
+            samples += _judging(_outcome(scene, kind))
+    return samples
 
 
 def _judging(outcome: Outcome) -> Sequence[str]:
@@ -119,6 +119,6 @@ def _outcome(scene: Scene, kind: Kind) -> Outcome:
     for target in TARGETS:
         draft = generator.draft(seed, target)
         assert isinstance(draft, Draft), "a seed of this world can be degraded"
-        said = Evaluation(float(target), "; ".join(draft.changes))
-        rated.append(Rated(target, (Attempt(draft, said),), accepted=True))
+        evaluation = Evaluation(float(target), "; ".join(draft.changes))
+        rated.append(Rated(target, (Attempt(draft, evaluation),), accepted=True))
     return Outcome(seed, tuple(rated), kept=True)

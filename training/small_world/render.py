@@ -113,13 +113,13 @@ def frames_of(scene: Scene) -> Pixels:
         still[y : y + TILE // 2, x : x + TILE] = colours[colour]
         for left in range(x, x + PITCH * (count + 1), PITCH):
             still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = COLOURS["white"]
-    made = np.repeat(still[None], SLOTS * look.frames, axis=0)
+    frames = np.repeat(still[None], SLOTS * look.frames, axis=0)
     for step in range(SLOTS):
         masks = _moving(scene, step, look, rng)
         for frame, mask in enumerate(masks, start=step * look.frames):
-            made[frame][mask] = colours[scene.words["order"][step]]
-    made += NOISE * rng.standard_normal(made.shape, dtype=np.float32)
-    pixels: Pixels = np.clip(made, 0, 255).round().astype(np.uint8)
+            frames[frame][mask] = colours[scene.words["order"][step]]
+    frames += NOISE * rng.standard_normal(frames.shape, dtype=np.float32)
+    pixels: Pixels = np.clip(frames, 0, 255).round().astype(np.uint8)
     return pixels
 
 
@@ -148,15 +148,15 @@ def write_video(path: Path, frames: Pixels) -> None:
     """
     import av
 
-    made = io.BytesIO()
-    with av.open(made, "w", format="mp4") as container:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options=_ENCODER)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    write_whole(path, made.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def render(video_id: str, seed: int, folder: Path) -> None:
