@@ -51,12 +51,12 @@ def read_facts(path: Path) -> dict[str, Json]:
         DataError: it is malformed.
     """
     try:
-        found = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except ValueError as error:
         raise DataError(f"not JSON ({error})", path=path) from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise DataError("it must be a JSON object", path=path)
-    return found
+    return value
 
 
 def refuse_change(

@@ -66,15 +66,15 @@ def checked(
     """
     problems = _unknown_names(data, {"": list(options.model_fields), **inner})
     try:
-        made = options.model_validate(data)
+        validated = options.model_validate(data)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            if found["type"] not in _UNKNOWN:
-                place = ".".join(str(part) for part in found["loc"])
-                said = found["msg"].removeprefix("Value error, ")
-                problems.append(f"{place}: {said}" if place else said)
+        for detail in error.errors(include_url=False):
+            if detail["type"] not in _UNKNOWN:
+                place = ".".join(str(part) for part in detail["loc"])
+                message = detail["msg"].removeprefix("Value error, ")
+                problems.append(f"{place}: {message}" if place else message)
         return None, problems
-    return (None if problems else made), problems
+    return (None if problems else validated), problems
 
 
 def _read(recipe: str, folder: Path) -> dict[str, object]:
@@ -114,8 +114,8 @@ def _unknown_names(data: Mapping[str, object], allowed: Mapping[str, Sequence[st
     """Message of pydantic without a hint."""
     problems: list[str] = []
     for place, names in allowed.items():
-        found = data if not place else data.get(place)
-        if isinstance(found, Mapping):
+        section = data if not place else data.get(place)
+        if isinstance(section, Mapping):
             what = f"option in {place}" if place else "option"
-            problems += [unknown_name(what, str(k), names) for k in found if k not in names]
+            problems += [unknown_name(what, str(k), names) for k in section if k not in names]
     return problems

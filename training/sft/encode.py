@@ -89,7 +89,7 @@ class RowEncoder:
 
     def _answer_tokens(self, text: str, row: TrainingRow, tokens: int) -> dict[int, int]:
         """The right answer's tokens by place behind the video, where a response has as many."""
-        found: dict[int, int] = {}
+        labels: dict[int, int] = {}
         end = len(text)
         for response in reversed(row.responses if row.gold else ()):  # as they stand in a prompt
             at = text.rfind(response.text, 0, end)
@@ -98,9 +98,9 @@ class RowEncoder:
             behind = at + len(response.text)
             right = self._reader.behind_video(f"{text[:at]}{row.gold}{text[behind:]}")
             if len(right) == tokens:
-                found |= {place: right[place] for place in self._places(text, at, behind)}
+                labels |= {place: right[place] for place in self._places(text, at, behind)}
             end = at
-        return found
+        return labels
 
     def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
         """Return the tokens of a text that hold some of its characters."""
@@ -123,8 +123,8 @@ class RowEncoder:
 
 def groups(rows: Sequence[Encoded]) -> list[list[int]]:
     """Return which rows answer the same instruction, in the order of their first ones."""
-    found: dict[str, list[int]] = {}
+    by_instruction: dict[str, list[int]] = {}
     for number, encoded in enumerate(rows):
         row = encoded.row
-        found.setdefault(f"{row.kind}\x1f{row.instruction or row.id}", []).append(number)
-    return list(found.values())
+        by_instruction.setdefault(f"{row.kind}\x1f{row.instruction or row.id}", []).append(number)
+    return list(by_instruction.values())

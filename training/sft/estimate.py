@@ -166,11 +166,11 @@ def _operations(base: BaseModel, stage: Stage, bundle: Bundle, counts: Mapping[s
 
 def weights_by_part(base: BaseModel) -> dict[str, int]:
     """Return how many weights the parts have, and under `embeddings` those that only look up."""
-    found = dict.fromkeys((*PARTS, "embeddings"), 0)
+    counts = dict.fromkeys((*PARTS, "embeddings"), 0)
     for name, count in base.checkpoint.weights().items():
         embeds = "embed_tokens" in name or "lm_head" in name
-        found["embeddings" if embeds else parts_of(name)] += count
-    return found
+        counts["embeddings" if embeds else parts_of(name)] += count
+    return counts
 
 
 def state_bytes(base: BaseModel, stage: Stage) -> float:

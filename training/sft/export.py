@@ -54,31 +54,31 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
         ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         # In full weights and without other kernels, whatever training was done with.
         plain = {"quantization": None, "liger": False}
         whole = replace(base, options=base.options.model_copy(update=plain))
         model = load_model(whole, weights=str(weights))
         for name, values in _json_files(base, tied=ties_words(model)):
-            write_json(made / name, values)
+            write_json(scratch / name, values)
         for name in _COPIED:
             source = _file(base, name)
-            if source is not None and not (made / name).exists():
-                shutil.copyfile(source, made / name)
-        _write_weights(model, base, made)
+            if source is not None and not (scratch / name).exists():
+                shutil.copyfile(source, scratch / name)
+        _write_weights(model, base, scratch)
         for option, name in PROMPT_OPTIONS.items():
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
-                shutil.copyfile(prompt_path(prompt), made / name)
-        write_json(made / TRAINED_FILE, _note(recipe, facts, base.scheme))
+                shutil.copyfile(prompt_path(prompt), scratch / name)
+        write_json(scratch / TRAINED_FILE, _note(recipe, facts, base.scheme))
         card = model_card(recipe, facts, asking(recipe))
-        (made / "README.md").write_text(card, encoding="utf-8")
-        made.chmod(0o755)  # a temporary folder is closed to others
+        (scratch / "README.md").write_text(card, encoding="utf-8")
+        scratch.chmod(0o755)  # a temporary folder is closed to others
         shutil.rmtree(folder, ignore_errors=True)
-        made.replace(folder)
+        scratch.replace(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
@@ -133,13 +133,13 @@ def _file(base: BaseModel, name: str) -> Path | None:
         return path if path.is_file() else None
     from transformers.utils.hub import cached_file
 
-    found = cached_file(
+    cached = cached_file(
         base.options.pretrained,
         name,
         revision=base.options.revision,
         _raise_exceptions_for_missing_entries=False,
     )
-    return Path(found) if found else None
+    return Path(cached) if cached else None
 
 
 def _write_weights(model: Model, base: BaseModel, folder: Path) -> None:

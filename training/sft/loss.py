@@ -53,17 +53,17 @@ def score_batch(model: Callable[..., Output], batch: Mapping[str, Tensor], *, tr
     if "mm_token_type_ids" in batch and "mm_token_type_ids" in taken:
         arguments["mm_token_type_ids"] = batch["mm_token_type_ids"]
     arguments["attention_mask"] = _mask(inner_model(model), batch, tree=tree)
-    made = model(**arguments, use_cache=False, logits_to_keep=places)
+    output = model(**arguments, use_cache=False, logits_to_keep=places)
     targets = labels[:, places]
     losses = torch.nn.functional.cross_entropy(
-        made.logits.float().flatten(0, 1),
+        output.logits.float().flatten(0, 1),
         targets.flatten(),
         ignore_index=IGNORED,
         reduction="none",
     )
     known = targets != IGNORED
     weights = batch["weights"][:, 1:][:, places]
-    right = (made.logits.argmax(-1) == targets) & known
+    right = (output.logits.argmax(-1) == targets) & known
     return Scored((losses * weights.flatten()).sum(), known.sum(), right.sum())
 
 

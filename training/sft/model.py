@@ -100,12 +100,12 @@ def put_weights(model: Model, folder: Path, base: BaseModel) -> None:
     from safetensors.torch import load_file
 
     own = {hub_name(name, base.checkpoint.kind): name for name in model.state_dict()}
-    found = {
+    tensors = {
         own.get(name, name): tensor
         for path in sorted(folder.glob("*.safetensors"))
         for name, tensor in load_file(path).items()
     }
-    missing, unknown = model.load_state_dict(found, strict=False)
+    missing, unknown = model.load_state_dict(tensors, strict=False)
     if ties_words(model):
         missing = [name for name in missing if not name.endswith("lm_head.weight")]
     if missing or unknown:
@@ -139,19 +139,19 @@ def _with_adapters(model: Model, lora: LoraOptions, base: BaseModel, weights: st
     if weights is not None:
         trained: Model = peft.PeftModel.from_pretrained(model, weights, is_trainable=True)
         return trained
-    found = [
+    layers = [
         name
         for name, _ in model.named_modules()
         if name.split(".")[-1] in lora.targets and parts_of(name) == "language"
     ]
-    unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in found})
+    unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in layers})
     if unknown:
         raise ConfigError(f"model.lora.targets: the language model has no layer {unknown[0]!r}")
     config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=found,
+        target_modules=layers,
         task_type="CAUSAL_LM",
     )
     adapted: Model = peft.get_peft_model(model, config)
@@ -163,13 +163,13 @@ def _four_bits() -> object:
 
     _need("quantization=4bit", "bitsandbytes", "pip install bitsandbytes")
     transformers = importlib.import_module("transformers")
-    made: object = transformers.BitsAndBytesConfig(
+    config: object = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    return made
+    return config
 
 
 def _use_liger(base: BaseModel) -> None:

@@ -98,12 +98,12 @@ def _results(facts: Facts) -> Iterator[str]:
 
 
 def _metrics(entry: Mapping[str, Json]) -> str:
-    found = {
+    metrics = {
         key.removeprefix("eval_"): value
         for key, value in entry.items()
         if key.startswith("eval_") and isinstance(value, (int, float))
     }
-    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
     Raises:
         DataError: what the bootstrap wrote cannot be read.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for counts in _noted(sources, COUNTS_FILE):
         try:
             named = json.loads(counts.read_bytes()).get("overlap", {})
-            found |= {name for name, seeds in named.items() if seeds}
+            names |= {name for name, seeds in named.items() if seeds}
         except (ValueError, AttributeError) as error:
             raise DataError(f"it is not what a bootstrap writes ({error})", path=counts) from error
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
 def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
@@ -150,15 +150,15 @@ def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
     Raises:
         DataError: what the bootstrap wrote cannot be read.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for facts in _noted(sources, FACTS_FILE):
         try:
             noted = json.loads(facts.read_bytes())
             models = [noted.get(role, {}).get("model") for role in ("generator", "evaluator")]
         except (ValueError, AttributeError) as error:
             raise DataError(f"it is not what a bootstrap writes ({error})", path=facts) from error
-        found |= {str(model) for model in models if model}
-    return tuple(sorted(found))
+        names |= {str(model) for model in models if model}
+    return tuple(sorted(names))
 
 
 def _noted(sources: Iterable[str], file: str) -> Iterator[Path]:

@@ -85,13 +85,13 @@ def shared_by(rows: Sequence[Encoded]) -> Shared:
     prompts = [row.prompt for row in rows]
     most = min((min(row.answer) for row in rows if row.answer), default=len(prompts[0]))
     prefix = prompts[0][: min(common_prefix(prompts), most)]
-    found = []
+    parts = []
     for members in groups(rows):
         rests = [prompts[n][len(prefix) :] for n in members]
         starts = [min(rows[n].answer) - len(prefix) for n in members if rows[n].answer]
         end = min(common_prefix(rests), *starts) if starts else common_prefix(rests)
-        found.append((tuple(members), rests[0][:end]))
-    return Shared(prefix, tuple(found))
+        parts.append((tuple(members), rests[0][:end]))
+    return Shared(prefix, tuple(parts))
 
 
 def pack(
@@ -102,12 +102,12 @@ def pack(
     begin = (*video.prompts[0], *shared.prefix)
     placed = positions(len(begin), video.blocks, scheme=scheme, tokens_per_second=tokens_per_second)
     branches = [_branch(rows, members, part, len(shared.prefix)) for members, part in shared.groups]
-    made = pack_nested(begin, branches, placed)
-    labels = torch.full_like(made.tokens, IGNORED)
-    weights = torch.zeros(len(made.tokens))
+    packed = pack_nested(begin, branches, placed)
+    labels = torch.full_like(packed.tokens, IGNORED)
+    weights = torch.zeros(len(packed.tokens))
     order = [n for members, _ in shared.groups for n in members]
     own = {n: len(shared.prefix) + len(part) for members, part in shared.groups for n in members}
-    for n, leaf in zip(order, made.leaves, strict=True):
+    for n, leaf in zip(order, packed.leaves, strict=True):
         start = leaf + len(rows[n].prompt) - own[n]
         end = start + len(rows[n].reply)
         labels[start:end] = torch.tensor(rows[n].reply)
@@ -117,7 +117,7 @@ def pack(
             # is seen, so that what is said and what is right meet in one place.
             labels[leaf + place + 1 - own[n]] = token
             weights[leaf + place + 1 - own[n]] = rows[n].answer_weight
-    return PackedRows(made.tokens, made.positions, made.until, labels, weights)
+    return PackedRows(packed.tokens, packed.positions, packed.until, labels, weights)
 
 
 def _branch(

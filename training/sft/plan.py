@@ -111,17 +111,17 @@ def make_plan(
             else:
                 by_video.setdefault((path, row.system), []).append(encoded)
         on_row()
-    made = [
+    packed = [
         bundle
         for (path, _), members in by_video.items()
         for bundle in _bundles(path, members, sizes[path], base, data)
     ]
-    if not made:
+    if not packed:
         raise ConfigError(
             f"none of {len(rows)} rows can be trained on; the first: "
             + "; ".join(f"{d.row}: {d.reason}" for d in left_out[:3])
         )
-    return Plan(tuple(made), tuple(left_out))
+    return Plan(tuple(packed), tuple(left_out))
 
 
 def video_tokens(base: BaseModel, row: Encoded, size: Size) -> int:
@@ -180,17 +180,17 @@ def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Pat
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
     """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
-    found: dict[Path, Size] = {}
+    sizes: dict[Path, Size] = {}
     failed: dict[Path, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
         for path, size in zip(
             unique, pool.map(partial(_probed, policy=policy), unique), strict=True
         ):
             if isinstance(size, Size):
-                found[path] = size
+                sizes[path] = size
             else:
                 failed[path] = size
-    return found, failed
+    return sizes, failed
 
 
 def _probed(path: Path, *, policy: FramePolicy) -> Size | str:

@@ -60,10 +60,10 @@ def check_balance(rows: Sequence[TrainingRow]) -> None:
 
 def imbalance(rows: Sequence[TrainingRow], *, allowed: float = 2.0) -> str:
     """Return a warning about verdicts that are much rarer than others; "" when none is."""
-    found = Counter(row.verdict for row in rows if row.verdict is not None)
-    if len(found) < 2 or max(found.values()) <= allowed * min(found.values()):
+    verdicts = Counter(row.verdict for row in rows if row.verdict is not None)
+    if len(verdicts) < 2 or max(verdicts.values()) <= allowed * min(verdicts.values()):
         return ""
-    counts = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(found.items()))
+    counts = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(verdicts.items()))
     return f"the verdicts are unbalanced ({counts}); a judge learns what is frequent"
 
 
@@ -92,10 +92,10 @@ def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
         return [source]
     data = source / DATA_FOLDER
     if not data.is_dir():
-        found = "it is not there" if not source.exists() else f"it has no folder {DATA_FOLDER}/"
+        problem = "it is not there" if not source.exists() else f"it has no folder {DATA_FOLDER}/"
         raise ConfigError(
-            f"data.rows: {source}: {found}; give a folder that `videojudge bootstrap` has written, "
-            "or a .jsonl file of rows"
+            f"data.rows: {source}: {problem}; give a folder that `videojudge bootstrap` wrote, or "
+            "a .jsonl file of rows"
         )
     return [path for kind in kinds if (path := data / f"{kind}_{part}.jsonl").is_file()]
 

@@ -116,12 +116,12 @@ def stopped_by_a_full_disk() -> Iterator[None]:
 
 
 def _is_full(error: BaseException) -> bool:
-    found: BaseException | None = error
-    while found is not None:
-        text = str(found).lower()
+    cause: BaseException | None = error
+    while cause is not None:
+        text = str(cause).lower()
         if any(sign in text for sign in ("no space left", "file too large", "disk quota")):
             return True
-        found = found.__cause__ or found.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
@@ -143,7 +143,7 @@ def _flat(value: Json, place: str = "") -> dict[str, Json]:
         inner = [(f"{place}.{number}", each) for number, each in enumerate(value)]
     else:
         return {place: value}
-    found: dict[str, Json] = {}
+    flat: dict[str, Json] = {}
     for key, each in inner:
-        found |= _flat(each, key)
-    return found
+        flat |= _flat(each, key)
+    return flat

@@ -133,7 +133,7 @@ class JudgeTrainer(Trainer):
         over processes need it.
         """
         self._trained.eval()
-        found = self._token_metrics()
+        results = self._token_metrics()
         if self._measured.validation is not None:
             mixed = self._stage.training.mixed_precision == "bf16"
             judge = live_judge(inner_model(self.model), self._base, self._judge, mixed=mixed)
@@ -142,9 +142,9 @@ class JudgeTrainer(Trainer):
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
             with torch.no_grad():
                 worst = self._stage.evaluation.metric == "worst_spearman"
-                found |= measure(self._measured.validation, judge, journal, worst=worst)
+                results |= measure(self._measured.validation, judge, journal, worst=worst)
         self._trained.train()
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in results.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -281,10 +281,10 @@ def trainer_arguments(
         "data_seed": seed,
         "use_cpu": device.type == "cpu",
     }
-    made = TrainingArguments(**values)  # type: ignore[arg-type] # checked by name
+    arguments = TrainingArguments(**values)  # type: ignore[arg-type] # checked by name
     # Several GPUs in one process would be given parts of one row each: they need processes.
-    made._n_gpu = min(made.n_gpu, 1)
-    return made
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def rows_at_once(stage: Stage, rows: int) -> int:
@@ -320,12 +320,12 @@ def _checkpointing() -> str:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest whole checkpoint in a folder, None where there is none."""
-    found = {
+    checkpoints = {
         int(path.name.removeprefix(_PREFIX)): path
         for path in folder.glob(f"{_PREFIX}*")
         if (path / COMPLETE).is_file()
     }
-    return found[max(found)] if found else None
+    return checkpoints[max(checkpoints)] if checkpoints else None
 
 
 def remove_cut_off(folder: Path) -> None:
