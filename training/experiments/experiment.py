@@ -56,15 +56,15 @@ def run(
     cut_torn_line(log)
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     known: dict[str, Figures] = dict(map(json.loads, lines))
-    found: dict[str, Figures] = {}
+    figures: dict[str, Figures] = {}
     for name, arm in experiment.arms.items():
         key = content_hash([__version__, identity, name, repr(arm)])
         if key not in known:
             known[key] = experiment.measure(subject, arm)
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([key, known[key]]) + "\n")
-        found[name] = known[key]
-    return found
+        figures[name] = known[key]
+    return figures
 
 
 def cell(

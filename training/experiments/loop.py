@@ -112,8 +112,8 @@ def table_of(rows: Mapping[str, Figures], shares: Mapping[str, str]) -> list[str
 
 
 def _share(figure: Figure, *, interval: bool) -> str:
-    shown = figure if interval or isinstance(figure, str) else (figure[0], None, None)
-    return cell(shown, ".1f", factor=100, undefined="-")
+    visible = figure if interval or isinstance(figure, str) else (figure[0], None, None)
+    return cell(visible, ".1f", factor=100, undefined="-")
 
 
 _SHARES = {KEPT: "kept %", NOISE: "label noise %"}

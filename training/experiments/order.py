@@ -136,26 +136,26 @@ def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]
 
 
 def _blind(outcome: Outcome, seed: int) -> Blind:
-    found = sorted(
+    responses = sorted(
         responses_of(outcome),
         key=lambda r: unit_interval(f"letters-{seed}", outcome.seed.id, str(r.rating)),
     )
-    return Blind(outcome.seed, tuple(r.text for r in found), tuple(r.rating for r in found))
+    return Blind(outcome.seed, tuple(r.text for r in responses), tuple(r.rating for r in responses))
 
 
-def read_order(said: str, n: int) -> tuple[float, ...] | str:
+def read_order(text: str, n: int) -> tuple[float, ...] | str:
     """Return one score a letter, in the order of the letters, or why a text is no order.
 
     Args:
-        said: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
+        text: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
             and no space at all will do as well.
         n: so many letters, from A.
     """
     letters = LETTERS[:n]
-    plain = _BETWEEN.sub("", said.strip().upper())
+    plain = _BETWEEN.sub("", text.strip().upper())
     named = plain.replace("=", "")
     if not _ORDER.fullmatch(plain) or sorted(named) != list(letters):
-        return f"{said.strip()[:40]!r} does not name each of {', '.join(letters)} once"
+        return f"{text.strip()[:40]!r} does not name each of {', '.join(letters)} once"
     scores: dict[str, float] = {}
     level = float(n)
     for place, letter in enumerate(plain):
@@ -168,13 +168,13 @@ def read_order(said: str, n: int) -> tuple[float, ...] | str:
 
 def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING) -> OrderCheck:
     """Return how orders agree with the labels."""
-    found = [(each.blind, each.scores) for each in ordered if each.scores is not None]
+    scored = [(each.blind, each.scores) for each in ordered if each.scores is not None]
     problems = tuple(each.problem for each in ordered if each.scores is None)
-    if not found:
+    if not scored:
         return OrderCheck({}, {}, 0, problems)
-    by_rating = [dict(sorted(zip(blind.ratings, scores, strict=True))) for blind, scores in found]
-    videos = codes(np.array([blind.seed.video_id for blind, _ in found]))
-    groups = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
+    by_rating = [dict(sorted(zip(blind.ratings, scores, strict=True))) for blind, scores in scored]
+    videos = codes(np.array([blind.seed.video_id for blind, _ in scored]))
+    groups = np.repeat(np.arange(len(scored)), [len(scores) for _, scores in scored])
     within = Within.of(
         np.array([score for scores in by_rating for score in scores.values()]),
         np.array([float(rating) for scores in by_rating for rating in scores]),
@@ -183,7 +183,7 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
     )
     exact = [all(a < b for a, b in pairwise(scores.values())) for scores in by_rating]
     values = {TAU: within.tau_b(), EXACT: np.array(exact, dtype=float)}
-    chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(found)}
+    chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(scored)}
     for low, high in pairwise(range(1, len(LETTERS) + 1)):
         gaps = np.array([s.get(high, np.nan) - s.get(low, np.nan) for s in by_rating])
         if np.isnan(gaps).all():
@@ -199,7 +199,7 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
         resampling,
         shares=values.keys() - {TAU},
     )
-    return OrderCheck(metrics, chance, len(found), problems)
+    return OrderCheck(metrics, chance, len(scored), problems)
 
 
 COLUMNS = (
@@ -266,19 +266,19 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
     texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
     rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
     blinds = {row_id: _blind_of_row(row) for row_id, row in key.rows.items()}
-    found = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
+    by_id = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
     for line, row_id, row in rows:
         if not row["order"].strip():
             continue
-        said = read_order(row["order"].lstrip("'"), len(LETTERS))
-        if isinstance(said, str):
-            problem = f"{said}; write them from the best to the worst, = between equal ones: CA=EBD"
+        order = read_order(row["order"].lstrip("'"), len(LETTERS))
+        if isinstance(order, str):
+            problem = f"{order}; write them from best to worst, = between equal ones: CA=EBD"
             raise DataError(problem, path=sheet, line=line, field="order")
-        found[row_id] = Ordered(blinds[row_id], said)
-    if all(each.scores is None for each in found.values()):
+        by_id[row_id] = Ordered(blinds[row_id], order)
+    if all(each.scores is None for each in by_id.values()):
         problem = f"none of the {len(rows)} rows has an order; write one like CA=EBD"
         raise DataError(problem, path=sheet, field="order")
-    return list(found.values())
+    return list(by_id.values())
 
 
 def _numbered(blinds: Sequence[Blind]) -> Iterator[tuple[str, Blind]]:

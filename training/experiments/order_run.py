@@ -64,40 +64,40 @@ def run_order(blinds: Sequence[Blind], path: Path, options: Mapping[str, Scalar]
         RunStoppedError: calls failed; what was said is kept, and the same call goes on.
     """
     folder = RunFolder(path)
-    shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
-    made = registry.make("order", PromptedOrderer, options) if options else None
-    orderer = cast("PromptedOrderer | None", made)
+    texts: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
+    role = registry.make("order", PromptedOrderer, options) if options else None
+    orderer = cast("PromptedOrderer | None", role)
     with folder.locked(), nullcontext() if orderer is None else closing(orderer):
-        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
+        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(texts)})
         folder.record("by", orderer.settings() if orderer else {"judge": "minilm"})
         if orderer is None:
             return _write(path, list(by_minilm(blinds)), _BY_MINILM)
         return _write(path, by_model(blinds, orderer, folder), _BY_MODEL)
 
 
-def _write(folder: Path, ordered: Sequence[Ordered], said: str) -> list[Path]:
-    report, data, found = folder / "report.md", folder / "rows.json", check_orders(ordered)
-    lines = [f"# order: {folder.name}", "", said, ""]
-    lines.append(f"{found.n} of {len(ordered)} instructions were put in order.")
+def _write(folder: Path, ordered: Sequence[Ordered], method: str) -> list[Path]:
+    report, data, check = folder / "report.md", folder / "rows.json", check_orders(ordered)
+    lines = [f"# order: {folder.name}", "", method, ""]
+    lines.append(f"{check.n} of {len(ordered)} instructions were put in order.")
     if without := sum(len(each.blind.texts) < len(LETTERS) for each in ordered):
         lines.append(
             f"Of {without} nothing is known but the gold answer: the others are compared with it, "
             "and it is not among those to be put in order."
         )
-    for problem, number in sorted(Counter(found.problems).items()):
+    for problem, number in sorted(Counter(check.problems).items()):
         lines.append(f"- {number} were not: {problem}")
-    lines += ["", *table(("", "found", "by lot"), found.rows())]
+    lines += ["", *table(("", "found", "by lot"), check.rows())]
     write_whole(report, "\n".join(lines) + "\n")
     rows: list[Json] = []
     for each in ordered:
-        told = {"problem": each.problem} if each.scores is None else {"scores": list(each.scores)}
-        rows.append({"seed": each.blind.seed.id, "ratings": list(each.blind.ratings), **told})
-    metrics: Json = {k: [m.value, m.low, m.high] for k, m in found.metrics.items()}
+        result = {"problem": each.problem} if each.scores is None else {"scores": list(each.scores)}
+        rows.append({"seed": each.blind.seed.id, "ratings": list(each.blind.ratings), **result})
+    metrics: Json = {k: [m.value, m.low, m.high] for k, m in check.metrics.items()}
     write_whole(data, json.dumps({"metrics": metrics, "rows": rows}, indent=1) + "\n")
     return [report, data]
 
 
-def shown_to(blind: Blind) -> Blind:
+def comparable(blind: Blind) -> Blind:
     """Return what is to be put in order by somebody who reads what is known of the video.
 
     Where nothing is known but the gold answer, that is what the others are compared with, and it
@@ -117,7 +117,7 @@ def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
         ConfigError: the weights of MiniLM are not installed.
     """
     judge = registry.build("minilm", {}).judge
-    for blind in map(shown_to, blinds):
+    for blind in map(comparable, blinds):
         seed = blind.seed
         right = seed.references or (seed.gold,)
         items = [
@@ -155,11 +155,11 @@ class PromptedOrderer(Prompted):
 
 def order_of(reply: str, blind: Blind) -> Ordered:
     """Return the order that the last `<order>` tags of a reply hold."""
-    found = last_tagged(reply, "order")
-    if not found:
+    text = last_tagged(reply, "order")
+    if not text:
         return Ordered(blind, None, "no <order> tags in the reply")
-    said = read_order(found, len(blind.texts))
-    return Ordered(blind, None, said) if isinstance(said, str) else Ordered(blind, said)
+    order = read_order(text, len(blind.texts))
+    return Ordered(blind, None, order) if isinstance(order, str) else Ordered(blind, order)
 
 
 def by_model(blinds: Sequence[Blind], orderer: PromptedOrderer, folder: RunFolder) -> list[Ordered]:
@@ -172,7 +172,7 @@ def by_model(blinds: Sequence[Blind], orderer: PromptedOrderer, folder: RunFolde
     with ThreadPoolExecutor(1, "videojudge-disk") as disk:
         journal = CallJournal(path, disk)
         try:
-            return asyncio.run(_ask_all(list(map(shown_to, blinds)), orderer, journal))
+            return asyncio.run(_ask_all(list(map(comparable, blinds)), orderer, journal))
         finally:
             journal.close()
 

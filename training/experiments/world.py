@@ -163,9 +163,9 @@ def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     if training.kinds == "pairwise":
         changes.append("stages.judge.evaluation.metric=loss")
     recipe = load_recipe("small_world", changes)
-    told = loop.judge / "tell"
-    best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
-    model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
+    tell = loop.judge / "tell"
+    best = json.loads((tell / "done.json").read_text(encoding="utf-8"))["best"]
+    model = recipe.model.model_copy(update={"pretrained": str(tell / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
     changed = {"model": model, "seed": seed, "stages": recipe.stages[2:]}
     return recipe.model_copy(update=changed)
@@ -186,13 +186,13 @@ def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]
     def measure(judges: Judges, view: View) -> Figures:
         gold_set, judgements = judges.asked(view)
         key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
-        made: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
+        figures: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
         if key == "spearman":
-            made[BIAS] = errors_by_rating(gold_set, judgements)
+            figures[BIAS] = errors_by_rating(gold_set, judgements)
         if view is not first and view.gold_set == first.gold_set:
             _, others = judges.asked(first)
-            made[f"less {first_name}"] = differences(gold_set, judgements, others, key)
-        return rounded(made)
+            figures[f"less {first_name}"] = differences(gold_set, judgements, others, key)
+        return rounded(figures)
 
     return Experiment(question, views, measure, table_of)
 
@@ -205,9 +205,9 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
     for metric, title in titles.items():
         columns = tuple("12345") if metric == BIAS else (ALL, *KINDS)
         cells = [
-            [name, *(cell(found[c]) if c in found else "" for c in columns)]
+            [name, *(cell(figures[c]) if c in figures else "" for c in columns)]
             for name, row in rows.items()
-            if (found := cast("Mapping[str, Figure]", row.get(metric)))
+            if (figures := cast("Mapping[str, Figure]", row.get(metric)))
         ]
         if cells:
             yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
@@ -314,21 +314,21 @@ def run_experiments(
             )
     path, log = output / "numbers.json", output / ".arms.jsonl"
     output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
+    figures: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
     for name in names or EXPERIMENTS:
         for loop in loops:
             say(f"{name}, {loop.path.name}")
             identity: Json = [name, str(loop.path), loop.model.stat().st_mtime_ns]
             with own_home(loop):
-                made = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
-            found[f"{name}/{loop.path.name}"] = made
-            write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
-            write_whole(output / "tables.md", page_of(found))
+                by_arm = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
+            figures[f"{name}/{loop.path.name}"] = by_arm
+            write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
+            write_whole(output / "tables.md", page_of(figures))
     log.unlink(missing_ok=True)
     return path
 
 
-def page_of(found: Mapping[str, Json]) -> str:
+def page_of(figures: Mapping[str, Json]) -> str:
     """Return a page of Markdown with the tables of all experiments."""
     lines = [
         "# Experiments in the small world",
@@ -340,7 +340,7 @@ def page_of(found: Mapping[str, Json]) -> str:
     for name, experiment in EXPERIMENTS.items():
         loops = {
             key.partition("/")[2]: cast("Mapping[str, Figures]", views)
-            for key, views in sorted(found.items())
+            for key, views in sorted(figures.items())
             if key.startswith(f"{name}/")
         }
         rows = {
