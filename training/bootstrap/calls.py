@@ -168,15 +168,15 @@ class CallJournal:
 
     def draft(self, seed: Seed, target: int, number: int, role: Role = "generator") -> Draft | None:
         """Return a draft by its number; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role, 1))
-        return found if isinstance(found, Draft) else None
+        reply = self._known.get((seed.id, target), {}).get((number, role, 1))
+        return reply if isinstance(reply, Draft) else None
 
     def evaluation(
         self, seed: Seed, target: int, number: int, role: Role, tries: int = 1
     ) -> Evaluation | None:
         """Return what is said of a draft, in so many tries; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role, tries))
-        return found if isinstance(found, Evaluation) else None
+        reply = self._known.get((seed.id, target), {}).get((number, role, tries))
+        return reply if isinstance(reply, Evaluation) else None
 
     def forget_from(self, seed: Seed, target: int, number: int) -> None:
         """Forget what is recorded of a draft and the later ones: it was said of another one."""
@@ -270,13 +270,13 @@ class Spent:
 
 def spent_on(calls: Iterable[Call]) -> dict[Role, Spent]:
     """Return what was spent on each role; notes of nobody (`check`) are left out."""
-    found: dict[Role, Spent] = {}
+    by_role: dict[Role, Spent] = {}
     for call in calls:
         if call.role != "check":
-            spent = found.setdefault(call.role, Spent())
+            spent = by_role.setdefault(call.role, Spent())
             spent.calls += 1
             spent.usage += call.reply.usage
-    return found
+    return by_role
 
 
 class JournalledCalls:
@@ -326,17 +326,17 @@ class JournalledCalls:
         A text of this seed that an evaluator at temperature 0 has rated is not rated again.
         """
         tries, text = len(unread) + 1, (seed.id, draft.text)
-        found: Evaluation | EngineError | None = self._journal.evaluation(
+        reply: Evaluation | EngineError | None = self._journal.evaluation(
             seed, target, number, "evaluator", tries
         )
-        if found is None and text in self._rated:
+        if reply is None and text in self._rated:
             return replace(self._rated[text], usage=Usage())
-        if found is None:
-            found = await self._meter.count(lambda: self._evaluator.rate(seed, draft, unread))
-            found = self._kept(seed, target, number, "evaluator", found, tries=tries)
-        if self._is_fixed and isinstance(found, Evaluation) and found.rating is not None:
-            self._rated[text] = found
-        return found
+        if reply is None:
+            reply = await self._meter.count(lambda: self._evaluator.rate(seed, draft, unread))
+            reply = self._kept(seed, target, number, "evaluator", reply, tries=tries)
+        if self._is_fixed and isinstance(reply, Evaluation) and reply.rating is not None:
+            self._rated[text] = reply
+        return reply
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
         """Note why draft `number` is no response."""

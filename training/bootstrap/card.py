@@ -60,8 +60,8 @@ def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Pa
 
 
 def _object(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
+    facts: dict[str, Any] = json.loads(path.read_bytes())
+    return facts
 
 
 def _front(
@@ -93,8 +93,8 @@ def _front(
 
 
 def _sources(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = counts.get("by_source", {})
-    return found
+    sources: dict[str, dict[str, Any]] = counts.get("by_source", {})
+    return sources
 
 
 def _rows(rows: Mapping[str, int], paths: str) -> Iterator[str]:

@@ -88,16 +88,16 @@ def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Esti
     Prompts are made for up to 200 of the seeds, spread evenly, and their characters counted.
     """
     some = seeds[:: max(1, len(seeds) // _LOOKED_AT)][:_LOOKED_AT]
-    found: dict[str, Estimate | None] = {}
+    estimates: dict[str, Estimate | None] = {}
     for role, spec in options.roles.items():
-        found[role] = None
+        estimates[role] = None
         if spec.kind == "prompted" and some:
             calls = len(seeds) * len(TARGETS)
             if role == "rubric":
                 calls = sum(options.export.need_rubric(seed.id) for seed in seeds)
             lengths = asyncio.run(_lengths(role, spec, some))
-            found[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
-    return found
+            estimates[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
+    return estimates
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
         else:
             evaluator = PromptedEvaluator(engine=CountingEngine(), **options)  # type: ignore[arg-type]
             first += _tokens(await evaluator.rate(seed, attempt.draft))
-            said = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
-            reply += len(said) / CHARACTERS_PER_TOKEN
+            example = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
+            reply += len(example) / CHARACTERS_PER_TOKEN
     count = len(seeds)
     default = registry.options_of(_PROMPTED[role])["max_tokens"].default
     most = float(str(options.get("max_tokens", default)))

@@ -110,14 +110,14 @@ class BiasedTruthEvaluator(TruthEvaluator):
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
     ) -> Union[Evaluation, EngineError]:
         """Return what `TruthEvaluator` says, moved or not; an error stays as it is."""
-        said = await super().rate(seed, draft)
-        if not isinstance(said, Evaluation) or said.rating is None:
-            return said
+        evaluation = await super().rate(seed, draft)
+        if not isinstance(evaluation, Evaluation) or evaluation.rating is None:
+            return evaluation
         moved = unit_interval("bias", str(self._seed), seed.id, draft.text) < self._rate
-        if not moved or f"{said.rating:.0f}" not in self._when:
-            return said
-        rating = min(max(said.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
-        return replace(said, rating=rating)
+        if not moved or f"{evaluation.rating:.0f}" not in self._when:
+            return evaluation
+        rating = min(max(evaluation.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
+        return replace(evaluation, rating=rating)
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return those of `TruthEvaluator`, and the bias."""

@@ -129,14 +129,14 @@ async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Out
     """
     problem = ""
     for number in range(1, rules.max_rounds + 1):
-        said = await calls.rubric(outcome.seed, number, problem)
-        if said is None:
+        reply = await calls.rubric(outcome.seed, number, problem)
+        if reply is None:
             return outcome
-        if isinstance(said, Unable):
-            return replace(outcome, rubric_problem=said.reason)
-        if isinstance(said, EngineError):
-            return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {said.reason}")
-        rubric, problem = ("", said.problem) if said.problem else read_rubric(said.text)
+        if isinstance(reply, Unable):
+            return replace(outcome, rubric_problem=reply.reason)
+        if isinstance(reply, EngineError):
+            return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {reply.reason}")
+        rubric, problem = ("", reply.problem) if reply.problem else read_rubric(reply.text)
         if rubric:
             return replace(outcome, rubric=rubric)
     return replace(outcome, rubric_problem=problem)
@@ -209,8 +209,8 @@ def _is_met(attempts: Sequence[Attempt], target: int, alpha: float) -> bool:
 def _deviation(attempts: Mapping[int, Sequence[Attempt]]) -> float:
     """Sum of |target - rating| over the last attempts; infinite where one has no rating."""
     total = 0.0
-    for target, made in attempts.items():
-        rating = made[-1].evaluation.rating if made else None
+    for target, history in attempts.items():
+        rating = history[-1].evaluation.rating if history else None
         total += abs(target - rating) if rating is not None else float("inf")
     return total
 
@@ -219,12 +219,12 @@ def _outcome(
     seed: Seed, attempts: Mapping[int, Sequence[Attempt]], rules: Rules, failure: str
 ) -> Outcome:
     if rules.acceptance == "response":
-        met = {t: _is_met(made, t, rules.alpha) for t, made in attempts.items()}
+        met = {t: _is_met(history, t, rules.alpha) for t, history in attempts.items()}
     else:
         met = dict.fromkeys(attempts, _deviation(attempts) <= rules.alpha)
     rated = tuple(
-        Rated(target, tuple(made), met[target], "" if met[target] else _why_not(made, target))
-        for target, made in attempts.items()
+        Rated(target, tuple(history), met[target], "" if met[target] else _why_not(history, target))
+        for target, history in attempts.items()
     )
     if failure:
         return Outcome(seed, rated, kept=False, problem=failure)

@@ -146,7 +146,7 @@ def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
     """
     data = read_recipe(recipe, changes, folder=RECIPES_FOLDER)
     inner = {name: [field.name for field in fields(cls)] for name, cls in _DATACLASSES.items()}
-    made, problems = checked(BootstrapOptions, data, inner)
-    if made is None:
+    options, problems = checked(BootstrapOptions, data, inner)
+    if options is None:
         raise ConfigError.all_of(f"recipe {recipe}", problems)
-    return made
+    return options

@@ -36,8 +36,8 @@ def canonical_id(name: str, clip: tuple[float, float] | None = None) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.suffix.lower().lstrip(".") in jsonl.VIDEO_EXTENSIONS:
         path = path.with_suffix("")
-    if (found := _youtube(path.name)) is not None:
-        known = f"{found['id']}{found['times']}"
+    if (match := _youtube(path.name)) is not None:
+        known = f"{match['id']}{match['times']}"
     else:
         # Folders tell `a/001` from `b/001`; a number of VidOR's is enough by itself.
         known = path.name if _NUMBER.fullmatch(path.name) else str(path)
@@ -52,19 +52,19 @@ def whole_file(video_id: str) -> str:
 def origin(video_id: str) -> str:
     """Return what two videos share when one is the other, a part of it, or another part."""
     name = PurePosixPath(whole_file(video_id)).name
-    found = _youtube(name)
-    return name if found is None else f"youtube {found['id']}"
+    match = _youtube(name)
+    return name if match is None else f"youtube {match['id']}"
 
 
 def _youtube(stem: str) -> re.Match[str] | None:
     """The parts of a name that is made from a YouTube id."""
-    found = _YOUTUBE.fullmatch(stem)
-    if found is None or _NUMBER.fullmatch(stem):  # VidOR's numbers may have 11 digits
+    match = _YOUTUBE.fullmatch(stem)
+    if match is None or _NUMBER.fullmatch(stem):  # VidOR's numbers may have 11 digits
         return None
     # `two_kittens_1` is no clip of a video `two_kittens`: ids are drawn from 64 characters, and
     # one in ten thousand is of small letters alone.
-    is_drawn = bool(re.search(r"[A-Z0-9]", found["id"]))
-    return found if is_drawn or found["times"].count("_") != 1 else None
+    is_drawn = bool(re.search(r"[A-Z0-9]", match["id"]))
+    return match if is_drawn or match["times"].count("_") != 1 else None
 
 
 @dataclass(frozen=True)

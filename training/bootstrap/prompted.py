@@ -137,7 +137,7 @@ class PromptedGenerator(Prompted):
         last = read[-1] if read else None
         unread = list(takewhile(lambda attempt: attempt.draft.problem, reversed(earlier)))
         values = {
-            **_shown(seed),
+            **_seed_values(seed),
             "target": target,
             "problem": unread[0].draft.problem if unread else "",
             "unread": len(unread),
@@ -170,8 +170,8 @@ class PromptedEvaluator(Prompted):
         if unread:
             call_id += f"/{len(unread) + 1}"
             problem = unread[-1].feedback.removeprefix(f"{NO_FEEDBACK}: ")
-        shown = {"response": draft.text, "problem": problem, "unread": len(unread)}
-        reply = await self._reply(call_id, {**_shown(seed), **shown}, "evaluators")
+        values = {"response": draft.text, "problem": problem, "unread": len(unread)}
+        reply = await self._reply(call_id, {**_seed_values(seed), **values}, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
 
 
@@ -186,7 +186,7 @@ class PromptedRubrics(Prompted):
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
         """Return what the model wrote between the tags, or a draft with a problem."""
-        values = {**_shown(seed), "round": number, "problem": problem}
+        values = {**_seed_values(seed), "round": number, "problem": problem}
         reply = await self._reply(f"{seed.id}/rubric/{number}", values, "rubrics")
         return reply if isinstance(reply, EngineError) else draft_of(reply, "rubric")
 
@@ -199,12 +199,12 @@ def draft_of(reply: Reply, tag: str) -> Draft:
 
 
 def _untagged(reply: Reply, tag: str) -> str:
-    said = _REASONED.split(reply.text)[-1].lower()
-    if not said.strip():
+    text = _REASONED.split(reply.text)[-1].lower()
+    if not text.strip():
         problem = "it is empty"
-    elif f"<{tag}>" not in said:
+    elif f"<{tag}>" not in text:
         problem = f"it has no <{tag}> tag"
-    elif f"</{tag}>" not in said:
+    elif f"</{tag}>" not in text:
         problem = f"its <{tag}> tag is not closed"
     else:
         problem = f"nothing stands between its <{tag}> tags"
@@ -217,8 +217,8 @@ def last_tagged(reply: str, tag: str) -> str:
 
     Of a reply that reasons between `<think>` tags, what follows them counts.
     """
-    found = _tagged(tag).findall(_REASONED.split(reply)[-1])
-    return str(found[-1]).strip() if found else ""
+    matches = _tagged(tag).findall(_REASONED.split(reply)[-1])
+    return str(matches[-1]).strip() if matches else ""
 
 
 def _tagged(tag: str) -> re.Pattern[str]:
@@ -227,31 +227,31 @@ def _tagged(tag: str) -> re.Pattern[str]:
 
 def evaluation_of(reply: Reply) -> Evaluation:
     """Return what an evaluator's reply says, as it was asked for or as a JSON object."""
-    said = _REASONED.split(reply.text)[-1]
+    text = _REASONED.split(reply.text)[-1]
     # Feedback may speak of ratings, so that the verdict is looked for outside of it.
-    verdict = parse_rating(_tagged("feedback").sub("\n", said), _SCALE)
+    verdict = parse_rating(_tagged("feedback").sub("\n", text), _SCALE)
     if not isinstance(verdict, Rating):
         why = verdict.reason if reply.finished else CUT_OFF
         return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage, reply.text)
-    feedback = last_tagged(said, "feedback") or _feedback_of_json(said)
+    feedback = last_tagged(text, "feedback") or _feedback_of_json(text)
     return Evaluation(verdict.value, feedback, reply.usage, reply.text)
 
 
-def _feedback_of_json(said: str) -> str:
+def _feedback_of_json(text: str) -> str:
     """The first text of a JSON object that is called as feedback is; "" when there is none."""
-    start = said.find("{")
+    start = text.find("{")
     try:
-        found, _ = json.JSONDecoder().raw_decode(said, max(start, 0))
+        data, _ = json.JSONDecoder().raw_decode(text, max(start, 0))
     except ValueError:
         return ""
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         return ""
-    named = {str(key).lower(): value for key, value in found.items()}
+    named = {str(key).lower(): value for key, value in data.items()}
     texts = (named[key] for key in _FEEDBACK_KEYS if isinstance(named.get(key), str))
     return next(texts, "").strip()
 
 
-def _shown(seed: Seed) -> dict[str, object]:
+def _seed_values(seed: Seed) -> dict[str, object]:
     return {
         "description": seed.description,
         "instruction": seed.instruction,

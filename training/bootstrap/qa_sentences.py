@@ -63,25 +63,25 @@ def answer_text(question: str, answer: str) -> tuple[str, Form]:
         and end with a mark.
     """
     asked = " ".join(question.split()).rstrip("? ")
-    said = " ".join(answer.split()).rstrip(". ")
-    sentence = _sentence(asked[:1].lower() + asked[1:], said)
+    reply = " ".join(answer.split()).rstrip(". ")
+    sentence = _sentence(asked[:1].lower() + asked[1:], reply)
     if sentence:
         return f"{_capital(sentence)}.", "sentence"
-    return f"{_capital(asked)}? {_capital(said)}.", "question+answer"
+    return f"{_capital(asked)}? {_capital(reply)}.", "question+answer"
 
 
-def _sentence(asked: str, said: str) -> str:
-    first = said.lower().split(" ")[0] if said else ""
+def _sentence(asked: str, reply: str) -> str:
+    first = reply.lower().split(" ")[0] if reply else ""
     if (m := _DOING.fullmatch(asked)) and first.endswith("ing") and first not in _NOT_A_VERB:
-        return f"{m['who']} {m['be']} {said}{m['rest']}"
-    if (m := _THERE.fullmatch(asked)) and said in _NUMBERS:
-        return f"there {m['be']} {said} {m['what']}{m['rest']}"
-    if (m := _MANY.fullmatch(asked)) and said in _NUMBERS:
-        return f"{said} {m['what']} {m['rest']}"
+        return f"{m['who']} {m['be']} {reply}{m['rest']}"
+    if (m := _THERE.fullmatch(asked)) and reply in _NUMBERS:
+        return f"there {m['be']} {reply} {m['what']}{m['rest']}"
+    if (m := _MANY.fullmatch(asked)) and reply in _NUMBERS:
+        return f"{reply} {m['what']} {m['rest']}"
     if m := _WHAT_OF.fullmatch(asked):
-        return f"{m['what']} {m['be']} {said}"
-    if (m := _WHERE.fullmatch(asked)) and _PLACE.fullmatch(said):
-        return f"{m['who']} {m['be']} {m['rest']} {said}"
+        return f"{m['what']} {m['be']} {reply}"
+    if (m := _WHERE.fullmatch(asked)) and _PLACE.fullmatch(reply):
+        return f"{m['who']} {m['be']} {m['rest']} {reply}"
     return ""
 
 

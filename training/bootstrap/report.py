@@ -181,8 +181,8 @@ def _confusion(page: _Page, cells: Mapping[Cell, int], names: tuple[str, str]) -
 
 def _columns(cells: Mapping[Cell, int]) -> list[str]:
     """Ratings in their order, fractions of an expected score among them, and the unrated last."""
-    found = {column for _, column in cells}
-    rated = sorted(found - {UNRATED} | set(_RATED_BY[:-1]), key=float)
+    columns = {column for _, column in cells}
+    rated = sorted(columns - {UNRATED} | set(_RATED_BY[:-1]), key=float)
     return [*rated, UNRATED]
 
 
@@ -190,14 +190,14 @@ def _similarity(
     page: _Page, near: Mapping[str, Mapping[int, Moments]], *, independent: bool
 ) -> None:
     page.heading("Similarity to the gold answer", "similarity", "similarity")
-    ratings = sorted({rating for found in near.values() for rating in found}, reverse=True)
+    ratings = sorted({rating for by_rating in near.values() for rating in by_rating}, reverse=True)
     rows = [
         [
             name,
-            *(_spread(found.get(rating)) for rating in ratings),
-            "yes" if falls(found) else "no",
+            *(_spread(by_rating.get(rating)) for rating in ratings),
+            "yes" if falls(by_rating) else "no",
         ]
-        for name, found in near.items()
+        for name, by_rating in near.items()
     ]
     page.table(("measure", *map(str, ratings), "falls with the rating"), rows)
     page.say(
@@ -217,15 +217,15 @@ def _lengths(page: _Page, tallies: Tallies) -> None:
     page.say(f"Texts that stand in the data more than once: {_words_of(tallies.repeated)}.")
 
 
-def _gives_away(page: _Page, found: TextOnly | None) -> None:
+def _gives_away(page: _Page, result: TextOnly | None) -> None:
     page.say("## What the text alone gives away")
-    if found is None:
+    if result is None:
         page.say("Too few seeds were kept to tell.")
         return
     page.say(
         f"A text classifier that sees neither video nor gold answer, cross-validated by video on "
-        f"{found.rows} responses, finds the rating of {found.accuracy:.3f} "
-        f"[{found.low:.3f}, {found.high:.3f}] of them; chance is {found.chance:.3f}."
+        f"{result.rows} responses, finds the rating of {result.accuracy:.3f} "
+        f"[{result.low:.3f}, {result.high:.3f}] of them; chance is {result.chance:.3f}."
     )
 
 
@@ -262,10 +262,12 @@ def _plots(tallies: Tallies, near: Mapping[str, Mapping[int, Moments]]) -> dict[
         for target in sorted(tallies.by_target)
     }
     means = {
-        name: [Mark(rating, moments.mean, moments.n) for rating, moments in sorted(found.items())]
-        for name, found in near.items()
+        name: [
+            Mark(rating, moments.mean, moments.n) for rating, moments in sorted(by_rating.items())
+        ]
+        for name, by_rating in near.items()
     }
-    ratings = [rating for found in near.values() for rating in found]
+    ratings = [rating for by_rating in near.values() for rating in by_rating]
     cells, aimed = tallies.first_round, sorted({row for row, _ in tallies.first_round})
     rated = [column for column in _columns(cells) if any(cells.get((r, column)) for r in aimed)]
     confusion = charts.heat(

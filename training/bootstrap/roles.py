@@ -104,11 +104,11 @@ def build_roles(
     concurrency: int,
 ) -> Roles:
     """Return all roles of a run; see `build_role`."""
-    made = {name: build_role(name, options[name], seeds, concurrency) for name in options}
+    roles = {name: build_role(name, options[name], seeds, concurrency) for name in options}
     return Roles(
-        cast("Generator", made["generator"]),
-        cast("Evaluator", made["evaluator"]),
-        cast("RubricWriter | None", made.get("rubric")),
+        cast("Generator", roles["generator"]),
+        cast("Evaluator", roles["evaluator"]),
+        cast("RubricWriter | None", roles.get("rubric")),
     )
 
 
@@ -135,8 +135,8 @@ def build_role(
     if not hasattr(cls, _METHODS[name]):
         raise ConfigError(f"{what}: expected a method `{_METHODS[name]}`, got a class without it")
     given = {CORPUS: seeds()} if CORPUS in registry.options_of(cls) else {}
-    made = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
-    return cast("Role", made)
+    role = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
+    return cast("Role", role)
 
 
 def _in_parallel(options: Mapping[str, Scalar], concurrency: int) -> dict[str, Scalar]:

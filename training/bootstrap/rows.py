@@ -156,11 +156,11 @@ def _response(rated: Rated) -> WrittenResponse:
 def _pointwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    wanted = Wanted(feedback=options.feedback)
+    reply_form = Wanted(feedback=options.feedback)
     for response in responses:
         thinking = response.feedback if options.feedback else ""
         reply = format_rating(response.rating, thinking=thinking)
-        yield _rated_row(outcome.seed, response, options, ("pointwise", wanted, reply))
+        yield _rated_row(outcome.seed, response, options, ("pointwise", reply_form, reply))
 
 
 def _with_rubric(
@@ -169,12 +169,12 @@ def _with_rubric(
     if outcome.rubric_problem:
         return
     rubric = outcome.rubric or rubric_of(responses)
-    seed, wanted = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
+    seed, reply_form = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
     for response in responses:
         if options.has_rubric_row(seed.id, response.rating):
             thinking = response.feedback if options.feedback else ""
             reply = format_rating(response.rating, thinking=thinking, rubric=rubric)
-            yield _rated_row(seed, response, options, ("rubric", wanted, reply))
+            yield _rated_row(seed, response, options, ("rubric", reply_form, reply))
 
 
 def rubric_of(responses: Sequence[WrittenResponse]) -> str:
@@ -191,11 +191,11 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
 def _rated_row(
     seed: Seed, response: WrittenResponse, options: RowOptions, written: tuple[Kind, Wanted, str]
 ) -> TrainingRow:
-    kind, wanted, reply = written
+    kind, reply_form, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
-    prompt = options.rate_prompt.render(item, RatingScale(), wanted)
+    prompt = options.rate_prompt.render(item, RatingScale(), reply_form)
     return _row(
-        seed, kind, options, prompt, shown=(response,), taught=(reply, str(response.rating))
+        seed, kind, options, prompt, responses=(response,), taught=(reply, str(response.rating))
     )
 
 
@@ -208,24 +208,23 @@ def _pairwise(
     for worse, better in sorted(pairs[: round(PAIRS_SHARE * len(pairs))], key=_name):
         name = _name((worse, better))
         first = unit_interval(f"order-{options.seed}", seed.id, name) < 0.5
-        shown = (better, worse) if first else (worse, better)
-        yield _pair_row(seed, shown, options, "A" if first else "B")
+        ordered = (better, worse) if first else (worse, better)
+        yield _pair_row(seed, ordered, options, "A" if first else "B")
 
 
 def _pair_row(
     seed: Seed,
-    shown: tuple[WrittenResponse, WrittenResponse],
+    responses: tuple[WrittenResponse, WrittenResponse],
     options: RowOptions,
     answer: Literal["A", "B"],
 ) -> TrainingRow:
-    pair = Pair(
-        seed.id, seed.video_id, seed.instruction, shown[0].text, shown[1].text, video=_video(seed)
-    )
-    wanted = Wanted(feedback=options.feedback)
-    prompt = options.prefer_prompt.render(pair, RatingScale(), wanted)
-    said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
-    reply = format_preference(answer, thinking=said if options.feedback else "")
-    return _row(seed, "pairwise", options, prompt, shown=shown, taught=(reply, answer))
+    first, second = (response.text for response in responses)
+    pair = Pair(seed.id, seed.video_id, seed.instruction, first, second, video=_video(seed))
+    reply_form = Wanted(feedback=options.feedback)
+    prompt = options.prefer_prompt.render(pair, RatingScale(), reply_form)
+    feedback = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", responses, strict=True))
+    reply = format_preference(answer, thinking=feedback if options.feedback else "")
+    return _row(seed, "pairwise", options, prompt, responses=responses, taught=(reply, answer))
 
 
 def _row(
@@ -234,12 +233,12 @@ def _row(
     options: RowOptions,
     prompt: RenderedPrompt,
     *,
-    shown: tuple[WrittenResponse, ...],
+    responses: tuple[WrittenResponse, ...],
     taught: tuple[str, str],
 ) -> TrainingRow:
     reply, verdict = taught
     return TrainingRow(
-        id=f"{seed.id}/{kind}/{_name(shown)}",
+        id=f"{seed.id}/{kind}/{_name(responses)}",
         kind=kind,
         part=options.part(seed),
         seed_id=seed.id,
@@ -248,7 +247,7 @@ def _row(
         video=seed.video,
         instruction=seed.instruction,
         gold=seed.gold,
-        responses=shown,
+        responses=responses,
         system=prompt.system,
         user=prompt.shared + prompt.response,
         reply=reply,

@@ -72,17 +72,17 @@ def run_bootstrap(
         if not folder.has_seeds():
             draw = collect_seeds(options.seeds)
             folder.write_seeds(draw.seeds, draw.counts.to_json())
-        made = roles or build_roles(
+        active = roles or build_roles(
             options.roles, seeds=folder.seeds, concurrency=options.concurrency
         )
-        with closing(made) if roles is None else nullcontext():
-            folder.record("generator", _settings(made.generator))
-            folder.record("evaluator", _settings(made.evaluator))
-            if made.rubrics is not None or "rubric" in folder.facts():
-                folder.record("rubric", _settings(made.rubrics))
+        with closing(active) if roles is None else nullcontext():
+            folder.record("generator", _settings(active.generator))
+            folder.record("evaluator", _settings(active.evaluator))
+            if active.rubrics is not None or "rubric" in folder.facts():
+                folder.record("rubric", _settings(active.rubrics))
             folder.note("run", options.all_else())
-            run = _Run(options, folder, on_progress, writes_rubrics=made.rubrics is not None)
-            return run.on_ray(workers) if executor == "ray" else run.here(made)
+            run = _Run(options, folder, on_progress, writes_rubrics=active.rubrics is not None)
+            return run.on_ray(workers) if executor == "ray" else run.here(active)
 
 
 class _Run:
@@ -145,15 +145,15 @@ class _Run:
         """Return whether a shard is complete; count its seeds if so."""
         if not self._folder.has_outcomes(shard):
             return False
-        found = Tally()
+        tally = Tally()
         for outcome in self._folder.outcomes_of(shard):
-            found.add(outcome)
+            tally.add(outcome)
             if self._lacks_rubric(outcome):
                 return False
-        if found.failed:
+        if tally.failed:
             return False
-        self._tally.seeds += found.seeds
-        self._tally.kept += found.kept
+        self._tally.seeds += tally.seeds
+        self._tally.kept += tally.kept
         return True
 
     def _lacks_rubric(self, outcome: Outcome) -> bool:

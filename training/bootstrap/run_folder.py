@@ -130,15 +130,15 @@ class RunFolder:
 
     def shards(self) -> list[Shard]:
         """Return all shards, in their order."""
-        found: list[Shard] = []
+        shards: list[Shard] = []
         with (self.path / SEEDS_FILE).open("rb") as file:
             while True:
                 offset = file.tell()
                 lines = sum(1 for _ in iter(islice(iter(file.readline, b""), SHARD_SEEDS)))
                 if lines:
-                    found.append(Shard(len(found), offset, lines))
+                    shards.append(Shard(len(shards), offset, lines))
                 if lines < SHARD_SEEDS:
-                    return found
+                    return shards
 
     def journal_path(self, shard: Shard) -> Path:
         """Return the file of a shard's replies."""
@@ -214,5 +214,5 @@ def _write_whole(path: Path, lines: Iterable[str]) -> None:
 
 
 def _versions() -> dict[str, Json]:
-    found = {name: installed_version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **{n: v for n, v in found.items() if v}}
+    versions = {name: installed_version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **{n: v for n, v in versions.items() if v}}

@@ -136,8 +136,8 @@ class NearDuplicates:
         Args:
             texts: scope and text; only texts of one scope are compared.
         """
-        found = [(_tokens(text), scope) for scope, text in texts]
-        keyed = [(tokens, _keys(scope, tokens)) for tokens, scope in found]
+        hashed = [(_tokens(text), scope) for scope, text in texts]
+        keyed = [(tokens, _keys(scope, tokens)) for tokens, scope in hashed]
         if any(self._is_known(tokens, keys) for tokens, keys in keyed):
             return True
         for tokens, keys in keyed:

@@ -55,10 +55,10 @@ def split_spec(spec: str) -> tuple[str, Path | None]:
     name, equals, path = spec.partition("=")
     if name not in SOURCES:
         raise ConfigError(unknown_name("source of seeds", name, SOURCES))
-    wanted = SOURCES[name].path
-    if wanted and not path:
-        raise ConfigError(f"the source {name!r} needs its path: {name}=PATH ({wanted})")
-    if equals and not wanted:
+    expected = SOURCES[name].path
+    if expected and not path:
+        raise ConfigError(f"the source {name!r} needs its path: {name}=PATH ({expected})")
+    if equals and not expected:
         raise ConfigError(
             f"the source {name!r} travels with the package and takes no path, found {path!r}"
         )
@@ -89,7 +89,7 @@ class _VideoInstructRow(BaseModel):
 
 def _videoinstruct(path: Path) -> Iterator[Seed]:
     for row in stream_list(path, _VideoInstructRow):
-        yield _made("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
+        yield _seed("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
 
 
 class _Turn(BaseModel):
@@ -108,8 +108,8 @@ class _Conversation(BaseModel):
     @model_validator(mode="after")
     def _takes_turns(self) -> _Conversation:
         speakers = [turn.speaker for turn in self.conversations]
-        wanted = ["human", "gpt"] * (len(speakers) // 2)
-        if speakers != wanted:
+        expected = ["human", "gpt"] * (len(speakers) // 2)
+        if speakers != expected:
             raise ValueError(
                 "conversations must be turns of human and gpt, one after the other, beginning "
                 f"with human and ending with gpt; they are {', '.join(speakers)}"
@@ -124,7 +124,7 @@ def _vcg_plus(path: Path) -> Iterator[Seed]:
             asked, answered = row.conversations[turn : turn + 2]
             instruction = _VIDEO_TOKEN.sub(" ", asked.value).strip()
             gold = answered.value.strip()
-            yield _made("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
+            yield _seed("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
 
 
 class _Answered(BaseModel):
@@ -169,13 +169,13 @@ def _videochat2(path: Path) -> Iterator[Seed]:
     for file in files:
         subset = "/".join(file.relative_to(path).parent.parts) or file.parent.name
         for row in stream_list(file, _VideoChat2Row):
-            for said in row.questions:
-                parts = [part.strip() for part in (said.i, said.q) if part.strip()]
-                yield _made(
+            for qa in row.questions:
+                parts = [part.strip() for part in (qa.i, qa.q) if part.strip()]
+                yield _seed(
                     "videochat2",
                     canonical_id(row.video, row.clip),
                     "\n".join(parts),
-                    said.a.strip(),
+                    qa.a.strip(),
                     video=_inside(row.video),
                     labels={"type": subset},
                 )
@@ -185,14 +185,14 @@ def _nextqa(_: Path) -> Iterator[Seed]:
     for row in nextqa.seed_rows():
         gold, form = answer_text(row.instruction, row.gold_answer)
         labels = {"type": row.type, "answer_form": form}
-        yield _made("nextqa", row.video_id, row.instruction, gold, labels=labels)
+        yield _seed("nextqa", row.video_id, row.instruction, gold, labels=labels)
 
 
 def _vatex(_: Path) -> Iterator[Seed]:
     for row in vatex.rows():
         chosen = int(unit_interval("seed gold", row.video_id) * len(row.references))
         others = (*row.references[:chosen], *row.references[chosen + 1 :])
-        yield _made(
+        yield _seed(
             "vatex", row.video_id, vatex.INSTRUCTION, row.references[chosen], references=others
         )
 
@@ -225,7 +225,7 @@ class SeedLine(BaseModel):
 def _jsonl(path: Path) -> Iterator[Seed]:
     of_file = path.name.removesuffix(".gz").removesuffix(".jsonl")
     for row in _seed_lines(path):
-        made = _made(
+        seed = _seed(
             row.source or of_file,
             canonical_id(row.video_id),
             row.instruction.strip(),
@@ -234,7 +234,7 @@ def _jsonl(path: Path) -> Iterator[Seed]:
             video=row.video,
             labels=row.labels,
         )
-        yield replace(made, description=row.description)
+        yield replace(seed, description=row.description)
 
 
 def _seed_lines(path: Path) -> Iterator[SeedLine]:
@@ -243,9 +243,9 @@ def _seed_lines(path: Path) -> Iterator[SeedLine]:
         yield from jsonl.read_rows(path, SeedLine, unique=())  # repeated ones are counted as such
     except DataError as error:
         cause = error.__cause__
-        found = cause.errors(include_url=False) if isinstance(cause, ValidationError) else []
+        errors = cause.errors(include_url=False) if isinstance(cause, ValidationError) else []
         named = {
-            what: ", ".join(str(each["loc"][0]) for each in found if each["type"] == kind)
+            what: ", ".join(str(each["loc"][0]) for each in errors if each["type"] == kind)
             for what, kind in (("missing", "missing"), ("unknown", "extra_forbidden"))
         }
         if not any(named.values()):
@@ -260,7 +260,7 @@ def _seed_lines(path: Path) -> Iterator[SeedLine]:
         raise DataError(problem, path=error.path, line=error.line) from error
 
 
-def _made(
+def _seed(
     source: str,
     video_id: str,
     instruction: str,
@@ -320,8 +320,8 @@ def stream_list(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
         with path.open("rb") as file:
             start = file.read(CHUNK_BYTES).lstrip()[:20]
             if not start.startswith(b"["):
-                found = start.decode(errors="replace")
-                raise DataError(f"expected a JSON list, got a file with {found!r}", path=path)
+                text = start.decode(errors="replace")
+                raise DataError(f"expected a JSON list, got a file with {text!r}", path=path)
             file.seek(0)
             rows = ijson.items(file, "item", buf_size=CHUNK_BYTES, use_float=True)
             for number, row in enumerate(rows):
@@ -345,6 +345,6 @@ def _checked(row: object, row_type: type[RowT], path: Path, number: int) -> RowT
 
 def _reason(error: Exception) -> str:
     """The message of yajl or of ijson's own parser, and the text beside which it was found."""
-    said = error.args[0]
-    lines = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).splitlines()
-    return ", near ".join(line.strip() for line in lines[:2] if line.strip())
+    message = error.args[0]
+    text = message.decode(errors="replace") if isinstance(message, bytes) else str(error)
+    return ", near ".join(line.strip() for line in text.splitlines()[:2] if line.strip())

@@ -33,13 +33,13 @@ class VideoFolder:
         if not path.is_dir():
             raise ConfigError(f"the folder of videos {str(path)!r} does not exist or is no folder")
         ranks = {f".{extension}": rank for rank, extension in enumerate(jsonl.VIDEO_EXTENSIONS)}
-        found = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
-        found.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
+        paths = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
+        paths.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
         self.path = path
-        self._files = {p.relative_to(path).as_posix() for p in found}
+        self._files = {p.relative_to(path).as_posix() for p in paths}
         self._by_id: dict[str, str] = {}
         folders: dict[str, set[str]] = {}
-        for file in (p.relative_to(path).as_posix() for p in found):
+        for file in (p.relative_to(path).as_posix() for p in paths):
             known = canonical_id(file)
             name = PurePosixPath(known).name
             self._by_id.setdefault(known, file)
@@ -98,7 +98,7 @@ class SeedVideos:
                     f"gold_videos: {str(path)!r} holds no video of the gold set {name!r}; "
                     "its files are called <video id>.<extension>"
                 )
-        return cls(mine, LookAlikes(files), {name: len(found) for name, found in files.items()})
+        return cls(mine, LookAlikes(files), {name: len(paths) for name, paths in files.items()})
 
     def located(self, seed: Seed) -> Seed:
         """Return a seed with the video file that the folder has of it; without one, if none."""
@@ -122,8 +122,8 @@ def _files_of(name: str, gold: GoldVideos, path: Path) -> list[Path]:
     if name not in gold.files:
         raise NoDataError(name, "which videos it has is not known; leave it out of gold_videos")
     folder = VideoFolder(path)
-    found = (folder.find(canonical_id(known), file) for known, file in gold.files[name].items())
-    return [path / file for file in found if file is not None]
+    matches = (folder.find(canonical_id(known), file) for known, file in gold.files[name].items())
+    return [path / file for file in matches if file is not None]
 
 
 FRAMES = 16
@@ -197,8 +197,8 @@ class LookAlikes:
 
     def sets_like(self, hashes: Hashes) -> frozenset[str]:
         """Return the names of the sets that have a video with such hashes."""
-        found = self._is_like(hashes)
-        return frozenset(name for name, numbers in self._sets.items() if found[numbers].any())
+        alike = self._is_like(hashes)
+        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())
 
     def _is_like(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         import numpy as np

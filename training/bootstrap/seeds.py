@@ -274,10 +274,10 @@ class _Draw:
 
     def _gold_sets(self, seed: Seed) -> frozenset[str]:
         """The sets that hold a seed's video, by its id or by its file's name."""
-        found = self._gold.sets_with(seed.video_id)
+        sets = self._gold.sets_with(seed.video_id)
         if seed.video is None:
-            return found
-        return found | self._gold.sets_with(canonical_id(seed.video))
+            return sets
+        return sets | self._gold.sets_with(canonical_id(seed.video))
 
     def _stratum_number(self, seed: Seed, counts: SourceCounts) -> int:
         number = self._strata.setdefault(self._stratum(seed), len(self._strata))
@@ -355,5 +355,5 @@ class _Draw:
         )
 
     def _looks_of(self, seed: Seed) -> frozenset[str]:
-        found = None if seed.video is None else self._videos.sets_like(seed.video)
-        return found or frozenset()
+        sets = None if seed.video is None else self._videos.sets_like(seed.video)
+        return sets or frozenset()

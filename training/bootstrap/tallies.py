@@ -130,15 +130,15 @@ class Tallies:
         rounds = list(rounds_of(rated.attempts))
         self.unread += len(rated.attempts) - len(rounds)
         for number, attempt in enumerate(rounds, start=1):
-            said = _label(attempt.evaluation.rating)
+            rating = _label(attempt.evaluation.rating)
             passed = rated.accepted and number == len(rounds)
             self.by_round.setdefault((rated.target, number), Share()).add(passed)
-            self.all_rounds[rated.target, said] += 1
+            self.all_rounds[rated.target, rating] += 1
             if number == 1:
-                self.first_round[rated.target, said] += 1
+                self.first_round[rated.target, rating] += 1
             truth = attempt.draft.truth
             if truth is not None:
-                self.error[truth, said] += 1
+                self.error[truth, rating] += 1
                 if passed:
                     self.truth[rated.target, _label(truth)] += 1
 

@@ -72,22 +72,22 @@ def read_rubric(text: str) -> tuple[str, str]:
     levels: dict[int, list[str]] = {}
     last: list[str] | None = None
     for line in text.splitlines():
-        found = _LEVEL.fullmatch(line)
-        if found is None:
+        match = _LEVEL.fullmatch(line)
+        if match is None:
             if last is not None:
                 last.append(line.strip())
             continue
-        rating = int(found[1])
+        rating = int(match[1])
         if rating in levels:
             return "", f"two of its lines are for the rating {rating}"
         if not 1 <= rating <= GOLD_RATING:
             return "", f"a line is for the rating {rating}; they are 1 to {GOLD_RATING}"
-        last = levels[rating] = [found[2].strip()]
-    said = {rating: " ".join(filter(None, lines)) for rating, lines in sorted(levels.items())}
-    missing = [str(n) for n in range(1, GOLD_RATING + 1) if not said.get(n, "").strip(" .…")]
+        last = levels[rating] = [match[2].strip()]
+    texts = {rating: " ".join(filter(None, lines)) for rating, lines in sorted(levels.items())}
+    missing = [str(n) for n in range(1, GOLD_RATING + 1) if not texts.get(n, "").strip(" .…")]
     if missing:
         return "", f"it has no line for the rating {', '.join(missing)}"
-    return "\n".join(f"{rating}: {line}" for rating, line in said.items()), ""
+    return "\n".join(f"{rating}: {line}" for rating, line in texts.items()), ""
 
 
 def _plain(text: str) -> str:

@@ -152,15 +152,15 @@ def applied(text: str, put: Mapping[Slot, str]) -> str:
 
     A sentence goes on with a capital where it did, and `a` becomes `an` before a vowel.
     """
-    made, last = "", 0
+    edited, last = "", 0
     for slot in sorted(put, key=lambda slot: slot.start):
         filler = put[slot] if slot.pronouns != "f" else turned(put[slot], "m")
         if slot.capital:
             filler = filler[:1].upper() + filler[1:]
-        made += text[last : slot.start]
-        made = _agreeing(made, filler) + filler
+        edited += text[last : slot.start]
+        edited = _agreeing(edited, filler) + filler
         last = slot.end
-    return made + text[last:]
+    return edited + text[last:]
 
 
 def _agreeing(before: str, filler: str) -> str:

@@ -74,11 +74,11 @@ class _Draws:
         return unit_interval(*self._names, str(self._drawn))
 
     def shuffled(self, things: Iterable[_Thing], /) -> list[_Thing]:
-        made = list(things)
-        for last in range(len(made) - 1, 0, -1):
+        order = list(things)
+        for last in range(len(order) - 1, 0, -1):
             at = int(self.next() * (last + 1))
-            made[at], made[last] = made[last], made[at]
-        return made
+            order[at], order[last] = order[last], order[at]
+        return order
 
 
 class Perturb:
@@ -101,11 +101,11 @@ class Perturb:
         self._lexicon = Lexicon()
         self._plans: dict[tuple[str, str], _Plan] = {}
         digest = hashlib.sha256()
-        for made in corpus:
-            digest.update(f"{made.id}\x1f{made.gold}\x1e".encode("utf-8", "surrogatepass"))
-            self._lexicon.know(_known(made))
-            for slot in _slots(take_apart(made.gold).phrases):
-                self._lexicon.add(slot, made.video_id)
+        for entry in corpus:
+            digest.update(f"{entry.id}\x1f{entry.gold}\x1e".encode("utf-8", "surrogatepass"))
+            self._lexicon.know(_known(entry))
+            for slot in _slots(take_apart(entry.gold).phrases):
+                self._lexicon.add(slot, entry.video_id)
         self._corpus_hash = digest.hexdigest()
 
     async def write(
@@ -129,7 +129,7 @@ class Perturb:
         while (edits := _edits(units, plan.total, truth, draws)) is not None:
             put, failed = self._fillers(edits, plan, draws)
             if failed is None:
-                return _made(seed, plan, edits, put)
+                return _draft(seed, plan, edits, put)
             # Nothing wrong was found to say there: it has to stay right.
             units = _without(units, failed)
         return Unable("too few phrases to grade in five: others would be right of this video too")
@@ -222,7 +222,7 @@ def _edits(
     return None if cost is None else ways[cost]
 
 
-def _made(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Filler]) -> Draft:
+def _draft(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Filler]) -> Draft:
     text = applied(seed.gold, {slot: filler.text for slot, filler in put.items()})
     if plan.gender and _turned(put, plan.gender):
         text = words.turned(text, plan.gender)
@@ -260,8 +260,8 @@ def _known(seed: Seed) -> frozenset[str]:
 
 def _one_gender(phrases: Iterable[Phrase]) -> str:
     """`m` or `f` where the answer speaks of one man or one woman, else nothing."""
-    found = [genders(phrase.slot.content) for phrase in phrases]
-    named = [each for each in found if each]
+    by_phrase = [genders(phrase.slot.content) for phrase in phrases]
+    named = [each for each in by_phrase if each]
     return named[0].pop() if len(named) == 1 and len(named[0]) == 1 else ""
 
 

@@ -250,19 +250,19 @@ def _slot(text: str, tokens: Sequence[Token], kind: Kind, form: str) -> Slot | N
 
 
 def _pronouns(tokens: Sequence[Token]) -> str:
-    found = {token.word for token in tokens}
-    if not found.isdisjoint(words.MALE):
+    present = {token.word for token in tokens}
+    if not present.isdisjoint(words.MALE):
         return "m"
-    return "" if found.isdisjoint(words.FEMALE) else "f"
+    return "" if present.isdisjoint(words.FEMALE) else "f"
 
 
 def _parts(text: str, tokens: Sequence[Token], whole: Slot) -> Iterator[Slot]:
     if len(whole.content) < 2:
         return
     for token in tokens:
-        found = words.exchangeable(token.word)
-        if found and token.tag not in VERBS and text[token.start : token.end] == token.word:
-            kind, form = found
+        kind_and_form = words.exchangeable(token.word)
+        if kind_and_form and token.tag not in VERBS and text[token.start : token.end] == token.word:
+            kind, form = kind_and_form
             stem = words.stem(token.word)
             type_ = f"{kind}/{form}//1"
             yield Slot(token.start, token.end, token.word, kind, type_, stem, (stem,))
@@ -287,5 +287,5 @@ def _objects(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     while begin < len(tokens) and tokens[begin].tag == "PART":
         begin += 1
     if begin < len(tokens):
-        said = [words.stem(tokens[verb].word), *(t.word for t in tokens[verb + 1 : begin])]
-        yield begin, f"of {' '.join(said)}"
+        phrase = [words.stem(tokens[verb].word), *(t.word for t in tokens[verb + 1 : begin])]
+        yield begin, f"of {' '.join(phrase)}"
