@@ -19,7 +19,7 @@ from videojudge_bench.doctor.scan import Scan
 from videojudge_bench.doctor.servers import servers
 from videojudge_bench.version import __version__
 
-_SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
+_LABELS = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
 
 
 def examine(
@@ -52,14 +52,14 @@ def examine(
         yield gold_sets(videos)
 
 
-def to_json(found: list[Section], scan: Scan | None, *, usable: bool) -> dict[str, object]:
+def to_json(sections: list[Section], scan: Scan | None, *, usable: bool) -> dict[str, object]:
     """Return the findings as a program reads them; of a scan, every video that is not sound."""
     return {
         "format": 1,
         "version": __version__,
         "usable": usable,
         "sections": {
-            section.name: [asdict(finding) for finding in section.findings] for section in found
+            section.name: [asdict(finding) for finding in section.findings] for section in sections
         },
         "videos": [] if scan is None else [asdict(video) for video in scan.problems],
     }
@@ -68,7 +68,7 @@ def to_json(found: list[Section], scan: Scan | None, *, usable: bool) -> dict[st
 def section_rows(section: Section) -> list[dict[str, str]]:
     """Return the findings of a section as rows of text."""
     return [
-        {"": _SHOWN[f.status], "what": f.name, "found": _sentence(f.found, f.fix)}
+        {"": _LABELS[f.status], "what": f.name, "found": _sentence(f.found, f.fix)}
         for f in section.findings
     ]
 
@@ -77,7 +77,7 @@ def problem_rows(scan: Scan) -> list[dict[str, str]]:
     """Return the videos that are not sound as rows of text."""
     return [
         {
-            "": _SHOWN[video.state],
+            "": _LABELS[video.state],
             "file": video.file,
             "coverage": f"{video.coverage:.2f}",
             "codec": video.codec or "-",
@@ -92,5 +92,5 @@ def _seconds(duration: float | None) -> str:
     return "-" if duration is None else f"{duration:.1f} s"
 
 
-def _sentence(found: str, fix: str) -> str:
-    return f"{found}. {fix}" if fix else found
+def _sentence(text: str, fix: str) -> str:
+    return f"{text}. {fix}" if fix else text

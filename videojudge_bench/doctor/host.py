@@ -100,8 +100,8 @@ class Probe:
 
 def read_lines(lines: Iterable[str], died: str) -> Host:
     """Return what the lines of a probe say."""
-    found: dict[str, dict[str, object]] = {}
+    facts: dict[str, dict[str, object]] = {}
     for line in lines:
-        for name, said in json.loads(line).items():
-            found.setdefault(name, {}).update(said)
-    return Host.model_validate({**found, "died": died})
+        for name, values in json.loads(line).items():
+            facts.setdefault(name, {}).update(values)
+    return Host.model_validate({**facts, "died": died})
