@@ -314,12 +314,7 @@ class JournalledCalls:
         return self._kept(seed, target, number, "generator", draft)
 
     async def evaluation(
-        self,
-        seed: Seed,
-        target: int,
-        number: int,
-        draft: Draft,
-        unread: Sequence[Evaluation],
+        self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
     ) -> Union[Evaluation, EngineError]:
         """Return the evaluation of draft `number`; raises as `draft` does.
 

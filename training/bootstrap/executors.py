@@ -12,12 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.training.bootstrap.calls import (
-    CallJournal,
-    HaltError,
-    JournalledCalls,
-    Meter,
-)
+from videojudge_bench.training.bootstrap.calls import CallJournal, HaltError, JournalledCalls, Meter
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.loop import CALL_FAILED, bootstrap_seed, with_rubric
 from videojudge_bench.training.bootstrap.options import BootstrapOptions

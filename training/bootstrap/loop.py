@@ -67,12 +67,7 @@ class Calls(Protocol):
         """Return the draft that comes after `earlier`."""
 
     async def evaluation(
-        self,
-        seed: Seed,
-        target: int,
-        number: int,
-        draft: Draft,
-        unread: Sequence[Evaluation],
+        self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
     ) -> Union[Evaluation, EngineError]:
         """Return the evaluation of draft `number`, counted from 1, after those without a rating."""
 

@@ -252,11 +252,7 @@ def _feedback_of_json(text: str) -> str:
 
 
 def _seed_values(seed: Seed) -> dict[str, object]:
-    return {
-        "description": seed.description,
-        "instruction": seed.instruction,
-        "gold": seed.gold,
-    }
+    return {"description": seed.description, "instruction": seed.instruction, "gold": seed.gold}
 
 
 def _number(rating: float | None) -> float | int | None:

@@ -113,10 +113,7 @@ def build_roles(
 
 
 def build_role(
-    name: RoleName,
-    spec: RoleOptions,
-    seeds: Callable[[], Iterator[Seed]],
-    concurrency: int,
+    name: RoleName, spec: RoleOptions, seeds: Callable[[], Iterator[Seed]], concurrency: int
 ) -> Role:
     """Return a role that is ready to be asked.
 

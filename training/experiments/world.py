@@ -112,12 +112,8 @@ TRAININGS: Mapping[str, Training] = {
     "fiftieth": Training(recipe=_share(0.02)),
     "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
     "bias_0": Training(_NOISY),
-    "bias_25": Training(
-        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.25}"),
-    ),
-    "bias_50": Training(
-        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}"),
-    ),
+    "bias_25": Training((*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.25}")),
+    "bias_50": Training((*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}")),
     "one_shot": Training((*_NOISY, "max_rounds=1", "alpha=4")),
     "apart": Training(
         recipe=("stages.judge.data.packing=none", f"stages.judge.training.batch={_ROWS_A_STEP}")
@@ -227,8 +223,7 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
         },
     ),
     "frames": _views(
-        "are more frames better?",
-        {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)},
+        "are more frames better?", {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)}
     ),
     "scores": _views(
         "is an expected score better than the verdict that is written?",

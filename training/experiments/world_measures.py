@@ -22,12 +22,7 @@ from videojudge_bench.metrics.card import Metric
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.experiments.experiment import cell
-from videojudge_bench.training.small_world.loop import (
-    GOLD_SET,
-    LoopFolder,
-    judges_of,
-    own_home,
-)
+from videojudge_bench.training.small_world.loop import GOLD_SET, LoopFolder, judges_of, own_home
 from videojudge_bench.training.small_world.world import BEST, KINDS
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 

@@ -18,12 +18,7 @@ from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
-from videojudge_bench.training.sft.rows import (
-    check_balance,
-    imbalance,
-    read_rows,
-    share_of,
-)
+from videojudge_bench.training.sft.rows import check_balance, imbalance, read_rows, share_of
 from videojudge_bench.training.sft.run_folder import (
     DONE_FILE,
     DROPPED_FILE,
@@ -213,11 +208,7 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
         ConfigError: no rows, rows with one verdict, rows of other prompts, or none that fits.
         DataError: rows are malformed.
     """
-    from videojudge_bench.training.sft.evaluation import (
-        check_prompts,
-        chosen_videos,
-        validation_of,
-    )
+    from videojudge_bench.training.sft.evaluation import check_prompts, chosen_videos, validation_of
 
     data, evaluation = stage.data, stage.evaluation
     rows = _rows(stage, TRAIN)

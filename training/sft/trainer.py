@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.utils.data import RandomSampler
-from transformers import (
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.sft.base_model import BaseModel

@@ -24,12 +24,7 @@ from pathlib import Path
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
-from videojudge_bench.training.small_world.language import (
-    SOURCE,
-    describing_rows,
-    file_of,
-    seed_of,
-)
+from videojudge_bench.training.small_world.language import SOURCE, describing_rows, file_of, seed_of
 from videojudge_bench.training.small_world.render import render
 from videojudge_bench.training.small_world.world import (
     DOMAINS,

@@ -99,11 +99,7 @@ PEOPLE = {
 }
 """Words that mean the same of a person: a man is no `guy`'s opposite."""
 
-OVERLAPPING = {
-    "child": ("boy", "girl"),
-    "boy": ("child",),
-    "girl": ("child",),
-}
+OVERLAPPING = {"child": ("boy", "girl"), "boy": ("child",), "girl": ("child",)}
 """Groups of people that may be one and the same person."""
 
 GENDER = {"man": "m", "boy": "m", "woman": "f", "girl": "f"}
