@@ -37,7 +37,7 @@ _FEEDBACK = "The answer names the wrong person, and leaves out what happens afte
 
 @dataclass(frozen=True)
 class Range:
-    """Lower bound (every draft accepted at once) and upper bound of what is spent."""
+    """Lower bound (every draft accepted at once) and upper bound."""
 
     least: float
     most: float
@@ -51,8 +51,6 @@ class Estimate:
     """Estimate of one role.
 
     Attributes:
-        calls: of the role.
-        input_tokens: of its prompts.
         output_tokens: of its replies; at the most, `max_tokens` each.
         cost: in the unit of the prices; None without prices.
     """
@@ -66,7 +64,7 @@ class Estimate:
 def estimate_rows(
     seeds: Sequence[Seed], options: BootstrapOptions
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Return what each role will ask for as rows of text, and the roles without prices."""
+    """Return the requests of each role as rows of text, and the roles without prices."""
     rows, unpriced = list[dict[str, str]](), list[str]()
     for role, costs in estimate(seeds, options).items():
         row = {"": role, "calls": "no model is asked", "tokens in": "-", "tokens out": "-"}
@@ -83,9 +81,9 @@ def estimate_rows(
 
 
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
-    """Return what each role will ask for; None for one that asks no model.
+    """Return the requests of each role; None for one that asks no model.
 
-    Prompts are made for up to 200 of the seeds, spread evenly, and their characters counted.
+    Prompts are rendered for up to 200 of the seeds, spread evenly, and their characters counted.
     """
     some = seeds[:: max(1, len(seeds) // _LOOKED_AT)][:_LOOKED_AT]
     estimates: dict[str, Estimate | None] = {}

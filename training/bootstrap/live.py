@@ -14,7 +14,7 @@ EVERY_SECONDS = 60.0
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[Tally, int], None]]:
-    """Yield what to call with what has become of seeds so far, and their number."""
+    """Yield a function to call with the tally so far, and the number of seeds."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -50,7 +50,7 @@ def progress(title: str) -> Iterator[Callable[[Tally, int], None]]:
 
 
 def counts_of(tally: Tally) -> str:
-    """Return what a line says beside the number of seeds."""
+    """Return the counts beside the number of seeds."""
     parts = [f"kept {share(tally)}", f"{tally.requests:,} replies"]
     if tally.failed:
         parts.append(f"{tally.failed} failed")

@@ -1,7 +1,7 @@
 """Generator, evaluator and writer of rubrics that ask a language model, by any engine.
 
-All see the description of the video, the instruction and the gold answer. The evaluator is shown
-a response and not what it was meant to deserve.
+All read the description of the video, the instruction and the gold answer. The evaluator gets a
+response without its target.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _SCALE = RatingScale()
 
 
 class Prompted:
-    """A role that a model plays: it is asked with a prompt, by any engine.
+    """A role played by a language model.
 
     Args:
-        engine: its name, `module:Class`, or an engine that is made already.
+        engine: its name, `module:Class`, or an engine.
         prompt: a `.jinja` file in place of ours.
         temperature: of the decoding; None: that of the role (`TEMPERATURE`).
         max_tokens: of a reply, reasoning included.
@@ -123,8 +123,8 @@ class Prompted:
 class PromptedGenerator(Prompted):
     """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
 
-    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
-    without them is a draft with a `problem`; the next call says what it was.
+    The response stands between `<answer>` tags; a reply without them is a draft with a `problem`,
+    which the next call states.
     """
 
     PROMPT = WRITE_PROMPT
@@ -178,8 +178,8 @@ class PromptedEvaluator(Prompted):
 class PromptedRubrics(Prompted):
     """Asks a model for a rubric: what deserves each rating, for one instruction about one video.
 
-    The model sees the description, the instruction and the gold answer, and no response. It is to
-    write the rubric between `<rubric>` tags; a reply without them is a draft with a `problem`.
+    The model reads no response. The rubric stands between `<rubric>` tags; a reply without them is
+    a draft with a `problem`.
     """
 
     PROMPT = RUBRIC_PROMPT
@@ -192,7 +192,7 @@ class PromptedRubrics(Prompted):
 
 
 def draft_of(reply: Reply, tag: str) -> Draft:
-    """Return what the last complete tags of a reply hold, or a draft that says what is wrong."""
+    """Return the content of the last complete tags of a reply as a draft, or one with a problem."""
     text = last_tagged(reply.text, tag)
     problem = "" if text else _untagged(reply, tag)
     return Draft(text, usage=reply.usage, problem=problem, raw=reply.text)
@@ -213,9 +213,9 @@ def _untagged(reply: Reply, tag: str) -> str:
 
 
 def last_tagged(reply: str, tag: str) -> str:
-    """Return what the last complete tags of a reply hold, stripped; "" when there are none.
+    """Return the content of the last complete tags of a reply; "" when there are none.
 
-    Of a reply that reasons between `<think>` tags, what follows them counts.
+    Reasoning between `<think>` tags is left out.
     """
     matches = _tagged(tag).findall(_REASONED.split(reply)[-1])
     return str(matches[-1]).strip() if matches else ""
@@ -226,7 +226,7 @@ def _tagged(tag: str) -> re.Pattern[str]:
 
 
 def evaluation_of(reply: Reply) -> Evaluation:
-    """Return what an evaluator's reply says, as it was asked for or as a JSON object."""
+    """Return the evaluation in a reply, with tags or as a JSON object."""
     text = _REASONED.split(reply.text)[-1]
     # Feedback may speak of ratings, so that the verdict is looked for outside of it.
     verdict = parse_rating(_tagged("feedback").sub("\n", text), _SCALE)

@@ -1,4 +1,4 @@
-"""`report.md` and its plots: what a bootstrap made, and what that says of those who made it."""
+"""`report.md` and its plots: yield, acceptance, errors, similarity and cost of a bootstrap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_ac
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
 COMPARED = 300
-"""Seeds whose responses are compared with the gold answer: MiniLM takes its time."""
+"""Seeds whose responses are compared with the gold answer: MiniLM is slow."""
 
 CLASSIFIED = 4_000
 """Seeds whose responses a text classifier learns from: five times as many rows."""
@@ -47,12 +47,8 @@ class ReportFacts:
     """Facts of the run for the report, beside its own counts.
 
     Attributes:
-        title: what the data set is called.
-        full: whether plots, similarities and what the text gives away are worked out too: they take
-            libraries and a model that cost more than a small run itself.
-        independent: whether the measures of similarity are used by neither generator nor evaluator.
-        spent: on each role.
-        unit: of money.
+        full: with plots, similarities and the text-only baseline.
+        independent: neither generator nor evaluator uses the measures of similarity.
     """
 
     title: str
@@ -97,19 +93,15 @@ def write_report(
     _lengths(page, tallies)
     if facts.full:
         _gives_away(page, _text_only(classified.outcomes()))
-        _write_plots(folder / PLOTS_FOLDER, _plots(tallies, near))
+        (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        for name, plot in _plots(tallies, near).items():
+            write_whole(folder / PLOTS_FOLDER / f"{name}.svg", plot)
     _cost(page, facts)
     if not facts.full:
         page.say(_BRIEF)
     path = folder / REPORT_FILE
     write_whole(path, "\n".join(page.lines))
     return path
-
-
-def _write_plots(folder: Path, pictures: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        write_whole(folder / f"{name}.svg", picture)
 
 
 def _yield(page: _Page, tallies: Tallies) -> None:

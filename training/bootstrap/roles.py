@@ -38,16 +38,16 @@ KINDS: Mapping[RoleName, Mapping[str, str]] = {
 _METHODS: Mapping[RoleName, str] = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
 
 CORPUS = "corpus"
-"""A role whose constructor has a parameter of this name gets all seeds of the run by it."""
+"""A constructor with a parameter of this name gets all seeds of the run."""
 
 PER_PRICE = 1_000_000
-"""Prices are for a million tokens, as the engines have them."""
+"""Prices are for so many tokens, as the engines have them."""
 
 _PARALLEL = "max_concurrency"
 
 
 class RoleOptions(BaseModel):
-    """Generator or evaluator: a key of `KINDS` or `module:Class`, and its options beside it."""
+    """A role: a key of `KINDS` or `module:Class`, and its options beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -117,11 +117,8 @@ def build_role(
 ) -> Role:
     """Return a role that is ready to be asked.
 
-    Args:
-        name: which role.
-        spec: its kind and options.
-        seeds: gives the seeds of the run, for those that learn from them (`CORPUS`).
-        concurrency: of the run; an engine with a bound of its own gets this one by default.
+    `seeds` gives the seeds of the run to a role with a parameter `corpus`; an engine with a bound
+    on requests in flight gets `concurrency` by default.
 
     Raises:
         UnknownNameError: no such kind.
@@ -137,7 +134,7 @@ def build_role(
 
 
 def _in_parallel(options: Mapping[str, Scalar], concurrency: int) -> dict[str, Scalar]:
-    """The options, and the run's concurrency for an engine that would allow less by default."""
+    """The options, and the run's concurrency for an engine with a lower default."""
     engine = options.get("engine")
     if not isinstance(engine, str) or _PARALLEL in options:
         return dict(options)

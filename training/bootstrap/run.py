@@ -1,4 +1,4 @@
-"""A whole bootstrap: seeds drawn, shards worked on, here or by Ray, and what was spent."""
+"""A whole bootstrap: seeds drawn, shards worked on, here or by Ray, and costs counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from videojudge_bench.training.bootstrap.seeds import collect_seeds
 _GO_ON = "{}. What was done is kept: the same command goes on with it"
 
 Progress = Callable[[Tally, int], None]
-"""Called with what has become of seeds so far, and how many there are."""
+"""Called with the tally so far, and the number of seeds."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,10 @@ def run_bootstrap(
     roles: Roles | None = None,
     on_progress: Progress = lambda _tally, _seeds: None,
 ) -> Result:
-    """Make rated responses for drawn seeds in a folder; go on where an earlier run stopped.
+    """Make rated responses for drawn seeds in a folder; resume an earlier run.
 
-    Args:
-        options: what to make.
-        output: the folder; see `run_folder`.
-        executor: where the work is done.
-        workers: of Ray.
-        roles: in place of those that the options name, for local runs; the caller closes them.
-        on_progress: called after each seed; with Ray, after each batch of shards.
+    `roles` stand in for those of the options in local runs, and the caller closes them.
+    `on_progress` is called after each seed; with Ray, after each batch of shards.
 
     Raises:
         ConfigError: options that cannot work, or not those that the folder was begun with.
@@ -169,7 +164,7 @@ def _settings(role: Role | None) -> dict[str, Scalar]:
 
 
 FULL_FROM = 10_000
-"""Seeds from which on the whole report costs little beside the run."""
+"""Number of seeds from which on the full report costs little beside the run."""
 
 _BY_RULE = ("perturb", "small_world")
 
@@ -191,7 +186,7 @@ def finish(folder: RunFolder, rows: RowOptions, report: ReportKind = "auto") -> 
 
 
 def _with_validation(rows: RowOptions, folder: RunFolder) -> RowOptions:
-    """The options with a share for validation that holds a video, where there are two or more."""
+    """The options with a validation share that holds a video, where there are two or more."""
     if not rows.validation or rows.part_label is not None:
         return rows
     videos = {outcome.seed.video_id for outcome in folder.outcomes() if outcome.kept}

@@ -1,8 +1,7 @@
 """Sources of seeds: released instruction sets, our gold sets' other halves, your own file.
 
-The schemas of VideoInstruct-100K and VideoChat2-IT are those that their training code reads;
-that of VCG-Plus-112K is the one that its loader reads. Fields that a release has beside those are
-passed over; a field that is missing or of another kind is an error that names its place.
+The schemas of VideoInstruct-100K, VideoChat2-IT and VCG-Plus-112K are those that their training
+code or loader reads. Other fields are ignored; a missing or malformed field is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +15,15 @@ from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 
 import ijson
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from videojudge_bench._util.hashing import content_hash, unit_interval
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
@@ -36,7 +43,6 @@ class Source:
     """A kind of source.
 
     Attributes:
-        read: yields its seeds, from a path where it needs one.
         path: what the path is; "" for a source that travels with the package.
         licence: of the texts, as the release states it; None where that is up to the file.
     """
@@ -47,11 +53,7 @@ class Source:
 
 
 def split_spec(spec: str) -> tuple[str, Path | None]:
-    """Return name and path of a source given as `name` or `name=path`.
-
-    Raises:
-        ConfigError: no such source, or a path is missing or too much.
-    """
+    """Return name and path of a source given as `name` or `name=path`; raises ConfigError."""
     name, equals, path = spec.partition("=")
     if name not in SOURCES:
         raise ConfigError(unknown_name("source of seeds", name, SOURCES))
@@ -68,8 +70,7 @@ def split_spec(spec: str) -> tuple[str, Path | None]:
 def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
     """Yield the seeds of a source, in its order; empty texts are passed on as they are.
 
-    Lists in JSON are read a row at a time, and JSON lines a line at a time: memory does not grow
-    with the file. (What travels with the package is small.)
+    Files are streamed: memory does not grow with their size.
 
     Raises:
         ConfigError: as `split_spec`.
@@ -170,7 +171,7 @@ def _videochat2(path: Path) -> Iterator[Seed]:
         subset = "/".join(file.relative_to(path).parent.parts) or file.parent.name
         for row in stream_list(file, _VideoChat2Row):
             for qa in row.questions:
-                parts = [part.strip() for part in (qa.i, qa.q) if part.strip()]
+                parts = filter(None, (qa.i.strip(), qa.q.strip()))
                 yield _seed(
                     "videochat2",
                     canonical_id(row.video, row.clip),
@@ -200,8 +201,7 @@ def _vatex(_: Path) -> Iterator[Seed]:
 class SeedLine(BaseModel):
     """One line of a JSON lines file of your own: a `Seed` without its id.
 
-    `video_id` may be a YouTube id or a file name, which is brought into its usual form; `source`
-    is by default the name of the file.
+    `video_id` may be a YouTube id or a file name; `source` is by default the name of the file.
     """
 
     model_config = jsonl.STRICT
@@ -211,15 +211,9 @@ class SeedLine(BaseModel):
     gold: str
     description: _Text | None = None
     references: tuple[_Text, ...] = ()
-    video: _Text | None = None
+    video: Annotated[_Text, AfterValidator(inside_its_folder)] | None = None
     source: _Text | None = None
     labels: dict[_Text, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _video_in_folder(self) -> SeedLine:
-        if self.video is not None:
-            inside_its_folder(self.video)
-        return self
 
 
 def _jsonl(path: Path) -> Iterator[Seed]:
@@ -238,7 +232,7 @@ def _jsonl(path: Path) -> Iterator[Seed]:
 
 
 def _seed_lines(path: Path) -> Iterator[SeedLine]:
-    """The lines of a file; where fields are missing or unknown, all of them are named at once."""
+    """The lines of a file; missing and unknown fields are named all at once."""
     try:
         yield from jsonl.read_rows(path, SeedLine, unique=())  # repeated ones are counted as such
     except DataError as error:

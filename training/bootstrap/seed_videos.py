@@ -1,4 +1,4 @@
-"""The video files of seeds and gold sets: found in their folders, compared by their looks."""
+"""The video files of seeds and gold sets: looked up in folders, compared by perceptual hashes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ UNREADABLE = "video that cannot be decoded"
 
 
 class VideoFolder:
-    """The video files below a folder.
-
-    Raises:
-        ConfigError: there is no such folder.
-    """
+    """The video files below a folder."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -50,10 +46,8 @@ class VideoFolder:
     def find(self, video_id: str, file: str | None = None) -> str | None:
         """Return the path, relative to the folder, of a video; None: it is not there.
 
-        Args:
-            video_id: in the form of its origin.
-            file: the path where it should be; elsewhere it is found by its id, unless several
-                folders have files of that name.
+        If it is not at `file`, it is found by its id, unless several folders have files of that
+        name.
         """
         if file in self._files:
             return file
@@ -63,12 +57,9 @@ class VideoFolder:
 
 @dataclass
 class SeedVideos:
-    """The videos of the seeds, and what they look like.
+    """The videos of the seeds, and those that look like videos of gold sets.
 
-    Attributes:
-        folder: of the seeds' videos; None: there is none.
-        known: the videos of the gold sets; None: they are not looked at.
-        looked_at: how many of them there are, by set.
+    `known` has the gold sets' videos, and `looked_at` their number by set.
     """
 
     folder: VideoFolder | None
@@ -82,7 +73,7 @@ class SeedVideos:
 
         Raises:
             ConfigError: there is no such folder, or it holds no video of its set.
-            NoDataError: the data of a set are not here, so that nobody knows which its videos are.
+            NoDataError: the data of a set are not here, so its videos are unknown.
             VideoError: a video of a gold set cannot be decoded.
         """
         if folder is None:
@@ -101,13 +92,13 @@ class SeedVideos:
         return cls(mine, LookAlikes(files), {name: len(paths) for name, paths in files.items()})
 
     def located(self, seed: Seed) -> Seed:
-        """Return a seed with the video file that the folder has of it; without one, if none."""
+        """Return a seed with its video file in the folder, or with none."""
         if self.folder is None:
             return seed
         return replace(seed, video=self.folder.find(seed.video_id, seed.video))
 
     def sets_like(self, file: str) -> frozenset[str] | None:
-        """Return the gold sets that have a video which looks the same; None: it is unreadable."""
+        """Return the gold sets with a video that looks the same; None: it is unreadable."""
         if self.folder is None or self.known is None:
             return frozenset()
         if file not in self._looks:
@@ -133,8 +124,9 @@ MAX_DISTANCE = 10
 """Bits of 63 in which two hashes of one picture may differ."""
 
 MIN_SHARE = 0.5
-"""Of the frames that must be alike. Measured on seven videos, each in eight versions: at least
-0.81 of the frames of two versions are, and at most 0.13 of those of two videos."""
+"""Share of the frames that must be alike. Measured on seven videos, each in eight versions: at
+least 0.81 of the frames of two versions are, and at most 0.13 of those of two videos.
+"""
 
 _MIN_CONTRAST = 4.0
 """Standard deviation of the grey values, 0-255: below it a picture is blank, and its hash noise."""
@@ -174,11 +166,7 @@ def _hash(frame: npt.NDArray[np.uint8]) -> Hashes:
 
 
 class LookAlikes:
-    """Finds the sets that have a video which looks like a given one.
-
-    Raises:
-        VideoError: a file of a set cannot be decoded.
-    """
+    """Finds the sets that have a video which looks like a given one."""
 
     def __init__(self, videos: Mapping[str, list[Path]]) -> None:
         import numpy as np

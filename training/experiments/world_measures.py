@@ -96,13 +96,9 @@ def points_of_words(
 ) -> dict[str, tuple[float, ...] | None]:
     """Return by kind of question by how many points each right word raises the verdict.
 
-    By least squares of the verdicts on which of a response's four words are right, first to last.
-    A judge that checks all of them gives about 1 to each, and 0 to one that it does not check. None
-    where fewer than ten responses have a verdict.
-
-    Args:
-        gold_set: of this world; a question's right answer is its response that deserves a 5.
-        judgements: ratings; others are left out.
+    Least squares of the ratings on which of a response's four words are right, first to last. A
+    judge that checks all of them gives about 1 to each, and 0 to one that it does not check. A
+    question's right answer is its response that deserves a 5. None with fewer than ten ratings.
     """
     import numpy as np
 

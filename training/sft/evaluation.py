@@ -1,4 +1,4 @@
-"""Measures the model that is being trained: by its loss, and as the judge that it is to be."""
+"""Measures of the model in training: loss, and agreement as the judge that it will be."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
+from videojudge_bench.training.recipe_file import prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
+from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
@@ -122,13 +123,9 @@ def _gold_set(
 def live_judge(
     model: Model, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
 ) -> PromptedJudge:
-    """Return the judge that a model in memory is now.
+    """Return the judge that a model in memory is now; `model` is without wrappers.
 
-    Args:
-        model: the model, without what distribution and adapters wrap around it.
-        base: what is known of it.
-        options: how it is asked.
-        mixed: whether it works in bfloat16 whatever its weights are, as in training.
+    With `mixed` it works in bfloat16 whatever its weights are, as in training.
     """
     policy = base.policy
     engine = TransformersEngine(
@@ -151,13 +148,9 @@ def live_judge(
 def measure(
     validation: Validation, judge: PromptedJudge, journal: Path, *, worst: bool = False
 ) -> dict[str, float]:
-    """Return how well a judge agrees with the validation rows, by the runner.
+    """Return how well a judge agrees with the validation rows; verdicts go to the folder `journal`.
 
-    Args:
-        validation: the rows.
-        judge: the judge.
-        journal: the folder that the verdicts go to.
-        worst: whether `worst_spearman` is asked for: of the instruction where it is lowest.
+    With `worst`, `worst_spearman` is that of the instruction where it is lowest.
 
     Returns:
         The metric, `coverage`, and for ratings `mae`; a metric that is undefined (all verdicts are
@@ -178,11 +171,7 @@ def measure(
 
 
 def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
-    """Check that all rows were written with the prompts that the judge will be asked with.
-
-    Raises:
-        ConfigError: they were not; says how they differ.
-    """
+    """Raise ConfigError, with the difference, unless all rows have the prompts of the judge."""
     reply_form = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
     rate, prefer = (
         load_prompt(prompt_path(own) if own else PROMPTS_FOLDER / file)

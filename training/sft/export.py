@@ -20,10 +20,10 @@ from videojudge_bench.judges.engines._hub_format import (
     tokenizer_for_both,
 )
 from videojudge_bench.training.owned_folder import read_facts
+from videojudge_bench.training.recipe_file import prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import load_model, ties_words
 from videojudge_bench.training.sft.model_card import Facts, model_card
-from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json
 from videojudge_bench.version import __version__
@@ -44,11 +44,10 @@ _SHARD = "5GB"
 
 
 def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, facts: Facts) -> Path:
-    """Write a trained model with everything that is needed to load it; return its folder.
+    """Write a trained model with all that is needed to load it; return its folder.
 
-    The files beside the weights are those of the model that training began with, adapters are
-    merged into the weights, and the weights have the dtype that they had there. The folder
-    appears whole or not at all.
+    The other files are those of the base model, adapters are merged, and the weights have the dtype
+    of the base. The folder appears whole or not at all.
 
     Raises:
         ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.

@@ -36,15 +36,10 @@ class Scored:
 
 
 def score_batch(model: Callable[..., Output], batch: Mapping[str, Tensor], *, tree: bool) -> Scored:
-    """Return the loss of a batch, as `dataset.collate` makes it.
+    """Return the loss of a batch, as `dataset.collate` makes it; a `tree` has a mask of its own.
 
-    The logits of labelled tokens alone are worked out: those of all tokens of a long video would
-    not fit into memory.
-
-    Args:
-        model: a Qwen2.5-VL or Qwen3-VL, wrapped or not.
-        batch: on its device.
-        tree: whether rows are trees, which need a mask of their own.
+    Only the logits of labelled tokens are computed: those of a long video would not fit into
+    memory.
     """
     labels = batch["labels"][:, 1:]
     places = torch.nonzero((labels != IGNORED).any(dim=0))[:, 0]

@@ -1,4 +1,4 @@
-"""Loads the model that is trained, and chooses which of its weights are."""
+"""Loading of the model to train, and choice of the weights that are trained."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ _MERGER = ("merger", "deepstack_merger_list")
 def load_model(base: BaseModel, *, weights: str | None = None) -> Model:
     """Return the model, ready to be trained: parts frozen, adapters put in.
 
-    Args:
-        base: which one.
-        weights: a folder with weights to begin with instead of its own; of adapters where the
-            recipe trains adapters.
+    `weights` is a folder to load instead of the base's weights: adapters, if the recipe trains
+    them.
 
     Raises:
         ConfigError: it cannot be loaded, or has no layer of the names that adapters are for.
@@ -82,11 +80,11 @@ def parts_of(name: str) -> Part:
 
 
 def ties_words(model: Model) -> bool:
-    """Return whether the weights that write tokens are those that read them.
+    """Return whether the output and the input embeddings are the same weights.
 
-    The model is asked, since `tie_word_embeddings` leaves it open: 4.57 of transformers heeds that
-    of the text's configuration, 5 the outer one, for Qwen2.5-VL both; and 5 does not tie weights
-    that a checkpoint has twice and different.
+    `tie_word_embeddings` does not tell: for Qwen2.5-VL transformers 4.57 heeds that of the text's
+    configuration and 5 the outer one, and 5 does not tie weights that a checkpoint has twice and
+    different.
     """
     return model.get_output_embeddings().weight is model.get_input_embeddings().weight
 

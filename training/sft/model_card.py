@@ -111,10 +111,8 @@ class Facts:
     """Facts about a trained model beside its recipe.
 
     Attributes:
-        data_hash: of the rows of all stages.
-        overlap: gold sets whose videos or texts are among the rows.
-        stages: what `done.json` says, by stage.
-        made_by: the models that wrote and rated the rows' responses, where that is known.
+        stages: content of `done.json`, by stage.
+        made_by: models that wrote and rated the rows' responses, where known.
     """
 
     data_hash: str
@@ -126,8 +124,8 @@ class Facts:
 def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
     """Return the gold sets that rows overlap with, as their bootstrap has noted it.
 
-    A file of rows that lies in a bootstrap's folder, or in `data/` there, counts like the folder.
-    Of other files nothing is known.
+    A file of rows in a bootstrap's folder, or in `data/` there, counts like the folder. Of other
+    files nothing is known.
 
     Raises:
         DataError: what the bootstrap wrote cannot be read.
@@ -143,13 +141,7 @@ def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
 
 
 def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
-    """Return the generators and evaluators of rows, by the names of their models.
-
-    Known as `overlaps_of` knows overlaps; a role that asks no model has no name.
-
-    Raises:
-        DataError: what the bootstrap wrote cannot be read.
-    """
+    """Return the models that generated and evaluated rows; known, and raises, as `overlaps_of`."""
     names: set[str] = set()
     for facts in _noted(sources, FACTS_FILE):
         try:

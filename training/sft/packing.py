@@ -1,11 +1,11 @@
-"""Rows of one video in one row: what they share stands there once.
+"""Packing of the rows of one video into one row, a tree, with shared parts once.
 
     video --+-- instruction 1 --+-- response, reply
             |                   +-- response, reply
             +-- instruction 2 --+-- response, reply
 
-A response sees the video, its instruction and itself, and has the positions that it would have
-alone, so that its loss and its gradients are those of a row of its own.
+A response attends to the video, its instruction and itself, at the positions that it would have
+alone, so that its loss and gradients are those of a row of its own.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class PackedRows:
         tokens: (n,) int64.
         positions: (3, n) int64: M-RoPE positions.
         until: (n,) int64: see `prefix_tree.nested_mask`.
-        labels: (n,) int64: the token that is to be learnt from all before a place, else `IGNORED`:
-            in a reply the one that stands there; behind a token of a response the right answer's
-            in place of that token, see `Encoded.answer`.
+        labels: (n,) int64: target token of each place, else `IGNORED`: in a reply the token there;
+            behind a token of a response the right answer's, see `Encoded.answer`.
         weights: (n,) float32: of each label in the loss.
     """
 
@@ -77,7 +76,7 @@ class Shared:
 
 
 def shared_by(rows: Sequence[Encoded]) -> Shared:
-    """Return what rows share.
+    """Return the shared parts of rows.
 
     At least one token of a prompt stays each row's own, and so do those of a response in whose
     places an answer is to be learnt: each row's has its own share of the loss.
@@ -131,8 +130,7 @@ def _branch(
 def bundles(rows: Sequence[Encoded], *, video_tokens: int, most: int) -> Iterator[list[Encoded]]:
     """Yield rows of one video in bundles whose packed rows have at most `most` tokens.
 
-    Rows of one instruction stay together where they fit. A single row that does not fit is a bundle
-    of its own.
+    Rows of one instruction stay together where they fit; a row that does not fit is a bundle.
     """
     bundle: list[Encoded] = []
     for members in groups(rows):

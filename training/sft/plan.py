@@ -29,11 +29,9 @@ class Bundle:
     """Rows of one video that go through the model together.
 
     Attributes:
-        video: the file.
-        rows: the rows.
         tokens: of the packed row.
         video_tokens: of them, up to the end of the video.
-        size: what is taken of the video.
+        size: frames and pixels that are taken of the video.
     """
 
     video: Path
@@ -86,7 +84,7 @@ def make_plan(
     *,
     on_row: Callable[[], object] = lambda: None,
 ) -> Plan:
-    """Return how rows are trained on; what does not fit or has no video is left out and listed.
+    """Return the plan for rows; those that do not fit or have no video are left out and listed.
 
     Raises:
         ConfigError: there is no folder of videos, or no row is left.
@@ -127,8 +125,8 @@ def make_plan(
 def video_tokens(base: BaseModel, row: Encoded, size: Size) -> int:
     """Return how many tokens a prompt has up to the end of its video.
 
-    Exact for Qwen2.5-VL; for Qwen3-VL, which writes the time of each step in words, an upper
-    estimate.
+    Exact for Qwen2.5-VL; an upper estimate for Qwen3-VL, which writes the time of each step in
+    words.
     """
     text = len(base.reader.before_video(row.begins))
     if base.checkpoint.kind == "qwen3_vl":

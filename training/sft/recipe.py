@@ -1,7 +1,7 @@
-"""Options of a training run: recipes in YAML, validated with all problems reported at once.
+"""Recipes of training runs in YAML, validated with all problems reported at once.
 
-A recipe has the sections below. `stages` may list several trainings, each going on with the
-weights of the one before; what a stage does not say, the sections beside it say.
+`stages` may list several trainings, each starting from the weights of the one before; sections
+beside it hold what a stage leaves out.
 """
 
 from __future__ import annotations
@@ -97,12 +97,10 @@ def configurations() -> list[Path]:
 
 
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
-    """Return a recipe with some options changed.
+    """Return a recipe, one of `recipes()` or a `.yaml` file, with some options changed.
 
-    Args:
-        recipe: one of `recipes()`, or a `.yaml` file.
-        changes: `key=value` with the value in YAML; `model.pretrained=…` reaches inside, and
-            `stages.judge.training.steps=10` into the stage called `judge`.
+    Changes are `key=value` with the value in YAML; `model.pretrained=…` reaches inside, and
+    `stages.judge.training.steps=10` into the stage called `judge`.
 
     Raises:
         UnknownNameError: no such recipe.
@@ -117,8 +115,15 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     problems: list[str] = []
     whole = _section(_Beside, data, _BESIDE, problems, where="")
     checked_stages = [
-        _section(Stage, _merged(shared, stage), _STAGED, problems, where=_place(listed, stage))
+        _section(
+            Stage,
+            _merged(shared, stage),
+            _STAGED,
+            problems,
+            where="" if listed is None else f"stage {stage.get('name', '?')}",
+        )
         for stage in stages
+        for place in ["" if listed is None else f"stage {stage.get('name', '?')}"]
     ]
     names = Counter(str(stage.get("name", "train")) for stage in stages)
     problems += [f"{n} stages are called {name!r}" for name, n in names.items() if n > 1]
@@ -178,10 +183,6 @@ def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[s
         if isinstance(below, dict) and isinstance(above, dict):
             merged[name] = {**below, **above}
     return merged
-
-
-def _place(listed: object, stage: Mapping[str, object]) -> str:
-    return f"stage {stage.get('name', '?')}" if listed is not None else ""
 
 
 def _section(

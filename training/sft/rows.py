@@ -1,4 +1,4 @@
-"""Training rows as they are read: of `videojudge bootstrap`, or of one's own file."""
+"""Reader of training rows: of `videojudge bootstrap`, or of one's own file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ _SCALE = RatingScale()
 def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[TrainingRow]:
     """Return the rows of some kinds and one part, in the order of the sources.
 
-    Args:
-        sources: folders that `videojudge bootstrap` has written, or `.jsonl` files.
-        kinds: which.
-        part: `train` or `validation`.
+    Sources are folders that `videojudge bootstrap` wrote, or `.jsonl` files.
 
     Raises:
         ConfigError: a source is missing, or holds no rows at all.
@@ -40,11 +37,7 @@ def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[T
 
 
 def check_balance(rows: Sequence[TrainingRow]) -> None:
-    """Check that rows can teach anything at all.
-
-    Raises:
-        ConfigError: there are none, or all of them have one verdict.
-    """
+    """Raise ConfigError if there are no rows, or all of them have one verdict."""
     if not rows:
         raise ConfigError(
             "there are no rows to train on: data.rows holds none of data.kinds whose part is train"

@@ -52,7 +52,7 @@ class Prepared:
 
 
 def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Path:
-    """Train by a recipe in a folder, going on where an earlier run stopped; return the model.
+    """Train by a recipe in a folder, or resume an earlier run; return the folder of the model.
 
     Started by torchrun or `accelerate launch`, all processes call this with the same arguments.
 

@@ -1,7 +1,7 @@
-"""transformers' Trainer with our loss, our evaluation, and checkpoints that are whole or not there.
+"""transformers' Trainer with our loss, our evaluation and atomic checkpoints.
 
-Not TRL's: its SFTTrainer knows no videos, and nothing of what it adds (chat templates, packing,
-masks of prompts) could be kept for rows that are trees on a video.
+TRL's SFTTrainer takes no videos, and its chat templates, packing and prompt masks do not fit rows
+that are trees on a video.
 """
 
 from __future__ import annotations
@@ -121,10 +121,9 @@ class JudgeTrainer(Trainer):
         ignore_keys: Sequence[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Return loss and token accuracy on validation rows, and what the judge makes of them.
+        """Return loss and token accuracy on validation rows, and the judge's metrics on them.
 
-        Every process works on all of it, in step with the others, as models that are dealt out
-        over processes need it.
+        Every process works on all of it, as models that are sharded over processes need it.
         """
         self._trained.eval()
         results = self._token_metrics()
@@ -174,10 +173,10 @@ class JudgeTrainer(Trainer):
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
     ) -> None:
-        """Go on with the weights of a checkpoint.
+        """Load the weights of a checkpoint.
 
-        transformers looks for the module's names in a file that it has written with the hub's,
-        finds none, and goes on with the weights that the model began with (seen in 5.24).
+        transformers looks for the module's names in a file that has the hub's, finds none, and
+        keeps the weights that the model began with (seen in 5.24).
         """
         dealt_out = self.is_fsdp_enabled or self.is_deepspeed_enabled
         if dealt_out or self._base.options.lora is not None:
@@ -235,12 +234,7 @@ class StopAbove(TrainerCallback):
 def trainer_arguments(
     stage: Stage, base: BaseModel, folder: Path, *, rows: int, seed: int
 ) -> TrainingArguments:
-    """Return the Trainer's arguments.
-
-    Raises:
-        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
-            there are too few rows.
-    """
+    """Return the Trainer's arguments; raises as `rows_at_once`."""
     training, evaluation = stage.training, stage.evaluation
     at_once = rows_at_once(stage, rows)
     steps = steps_of(stage, rows)
@@ -285,8 +279,7 @@ def rows_at_once(stage: Stage, rows: int) -> int:
     """Return how many rows all processes take at once.
 
     Raises:
-        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
-            there are too few rows.
+        ConfigError: the batch is no multiple of it, or there are too few rows.
     """
     training = stage.training
     processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -330,11 +323,7 @@ def remove_cut_off(folder: Path) -> None:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """Return the checkpoint whose evaluation was the best; the newest where none was evaluated.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Return the checkpoint whose evaluation was the best; the newest where none was evaluated."""
     last = last_checkpoint(folder)
     if last is None:
         raise ConfigError(f"{folder} holds no checkpoint")

@@ -54,12 +54,9 @@ class WorldOptions:
     """Size of a world.
 
     Attributes:
-        train: videos to train on.
         lessons: easier videos beside those, to learn to look by.
         validation: videos like those, to watch the training by.
         test: held-out videos of each domain: their properties go together as in no other video.
-        domains: of the held-out videos.
-        seed: other seeds give other videos.
 
     Raises:
         ConfigError: values that cannot be, all of them in one message.
@@ -128,18 +125,15 @@ def make(
         return WrittenWorld(len(missing), was_whole, not missing)
     counts = {VIDEOS: sum(1 for _ in options.videos())}
     for name, rows in _files(options):
-        counts[name] = _write(folder / name, rows)
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        write_whole(folder / name, "".join(f"{line}\n" for line in lines))
+        counts[name] = len(lines)
     _note(folder, options, counts)
     return WrittenWorld(len(missing), counts, existed=False)
 
 
 def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
-    """Note what the folder is for; return the counts of a world that was whole before.
-
-    Raises:
-        ConfigError: the folder is for something else.
-        DataError: its record cannot be read.
-    """
+    """Note what the folder is for; return the counts of a world that was whole before."""
     record = folder / RECORD
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
@@ -252,9 +246,3 @@ def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
         "instruction": INSTRUCTIONS[kind],
         "labels": {"kind": kind, "domain": scene.domain},
     }
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    write_whole(path, "".join(f"{line}\n" for line in lines))
-    return len(lines)

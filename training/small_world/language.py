@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from videojudge_bench._util.hashing import Json
@@ -103,13 +103,10 @@ def texts() -> list[str]:
         for row in describing_rows(scene):
             samples += [str(row["user"]), str(row["reply"])]
         for kind in KINDS:
-            samples += _judging(_outcome(scene, kind))
+            outcome = _outcome(scene, kind)
+            rows = (row for options in _ROWS for row in rows_of(outcome, options))
+            samples += [text for row in rows for text in (row.system, row.user, row.reply)]
     return samples
-
-
-def _judging(outcome: Outcome) -> Sequence[str]:
-    rows = [row for options in _ROWS for row in rows_of(outcome, options)]
-    return [text for row in rows for text in (row.system, row.user, row.reply)]
 
 
 def _outcome(scene: Scene, kind: Kind) -> Outcome:

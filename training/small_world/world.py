@@ -78,8 +78,6 @@ class Scene:
     """Ground truth of a video.
 
     Attributes:
-        video_id: part, domain and number; nothing that was asked.
-        seed: of the world.
         part: `test` has the pairs of properties that the others never show together; see `pairs`.
             A `lesson` is of those others, and all of its steps are the same.
         domain: how it looks and how long it is.
@@ -107,11 +105,7 @@ def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
 
 
 def scene_of(video: str, seed: int = 0) -> Scene:
-    """Return what is true of a video.
-
-    Raises:
-        ConfigError: it is no id of this world.
-    """
+    """Return what is true of a video."""
     match = _VIDEO_ID.fullmatch(video)
     if match is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The whole examination: of this machine, or of what is asked about."""
+"""All sections of `videojudge doctor`: of this machine, or of what is asked about."""
 
 from __future__ import annotations
 
@@ -28,13 +28,9 @@ def examine(
     model: str | None,
     videos: Path | None,
 ) -> Iterator[Section]:
-    """Yield what was asked about, or else everything about this machine.
+    """Yield sections on judges, servers or videos that are given, else all about this machine.
 
-    Args:
-        named: judges with their options.
-        addresses: of servers.
-        model: of the servers; None is the first that each lists.
-        videos: a folder of videos.
+    `model` is that of the servers; None is the first that each lists.
     """
     if not (named or addresses or videos):
         with closing(Probe()) as probe:  # it imports torch in the meantime
@@ -81,15 +77,11 @@ def problem_rows(scan: Scan) -> list[dict[str, str]]:
             "file": video.file,
             "coverage": f"{video.coverage:.2f}",
             "codec": video.codec or "-",
-            "duration": _seconds(video.duration_seconds),
+            "duration": "-" if (s := video.duration_seconds) is None else f"{s:.1f} s",
             "what is wrong": _sentence(video.found, video.fix),
         }
         for video in scan.problems
     ]
-
-
-def _seconds(duration: float | None) -> str:
-    return "-" if duration is None else f"{duration:.1f} s"
 
 
 def _sentence(text: str, fix: str) -> str:

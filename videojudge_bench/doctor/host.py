@@ -42,8 +42,6 @@ class Host(BaseModel):
     """Result of the probe.
 
     Attributes:
-        torch: None where it cannot be imported.
-        plugin: None where lmms-eval cannot be imported.
         judges: problem by name of judge, empty where it can be made; judges that need options are
             not in it.
         died: the last words of a probe that did not come to its end; empty where it did.

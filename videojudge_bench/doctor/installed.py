@@ -47,8 +47,7 @@ def installed(host: Host) -> Section:
 def packages(required: Iterable[str]) -> Iterator[Finding]:
     """Yield which of the required packages are here, then each that is not.
 
-    Args:
-        required: as a package's metadata have them (`av<16,>=15`); those of extras are left out.
+    `required` has lines of a package's metadata (`av<16,>=15`); those of extras are left out.
     """
     needed = [Requirement(line) for line in required]
     here = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]

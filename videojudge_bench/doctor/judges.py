@@ -51,8 +51,11 @@ def _judge(name: str, host: Host) -> Finding:
         return Finding(name, "note", f"it needs {options or 'a language model'}", fix)
     if name not in host.judges:
         return Finding(name, "note", f"it could not be tried ({host.died})", "Mend that first")
+    ready = (
+        f"ready, on items with {' and '.join(sorted(cls.requires))}" if cls.requires else "ready"
+    )
     problem = host.judges[name]
-    return Finding(name, "note", problem) if problem else Finding(name, "ok", _requires(cls))
+    return Finding(name, "note", problem) if problem else Finding(name, "ok", ready)
 
 
 def _how(name: str, cls: type[Judge]) -> str:
@@ -62,12 +65,6 @@ def _how(name: str, cls: type[Judge]) -> str:
     if engine and "engine" in registry.options_of(cls):  # any engine serves
         return "Give engine=transformers,pretrained=… or engine=openai,base_url=…,model=…"
     return f"{_EXPLAIN} {name}"
-
-
-def _requires(cls: type[Judge]) -> str:
-    if not cls.requires:
-        return "ready"
-    return f"ready, on items with {' and '.join(sorted(cls.requires))}"
 
 
 def _trained(name: str, host: Host) -> Finding:

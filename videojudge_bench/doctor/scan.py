@@ -34,11 +34,8 @@ class ScannedVideo:
     """Result of one file.
 
     Attributes:
-        file: its path inside the folder.
-        state: `sound`, `damaged` or `broken`.
-        found: what is wrong; empty of a sound one.
-        fix: what to do about it.
-        coverage: frames got by frames wanted; 0 of a broken one.
+        file: path inside the folder.
+        coverage: decoded by requested frames; 0 of a broken one.
         codec: by FFmpeg's name; None where the file does not open.
         duration_seconds: by its header where it was cut off; None where the file does not open.
     """
@@ -102,13 +99,9 @@ def check_scan(folder: Path | None, jobs: int | None) -> None:
 
 
 def scan_folder(folder: Path, jobs: int | None = None) -> Scan:
-    """Return what came of every video in a folder and those below it.
+    """Return the result of every video in a folder and those below it, `jobs` at once.
 
-    Each is decoded in a process with a time limit, several at once.
-
-    Args:
-        folder: to be scanned.
-        jobs: videos at once; None: one a CPU core.
+    Each is decoded in a process with a time limit. By default there is one job a CPU core.
 
     Raises:
         ConfigError: as `check_scan`, no process can be started, or there is no room for frames.

@@ -14,8 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, Union
 
 from videojudge_bench._util.hashing import unit_interval
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Attempt, Draft, Seed, Unable
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Seed,
+    Unable,
+    checked_share,
+)
 from videojudge_bench.training.bootstrap.perturb import words
 from videojudge_bench.training.bootstrap.perturb.edits import (
     ORDER,
@@ -89,15 +95,10 @@ class Perturb:
             phrases are kept, and at most 4,000 a type.
         noise: share of drafts, 0 to 1, that deserve another rating of 1 to 4 than was asked for.
         seed: other seeds give other drafts.
-
-    Raises:
-        ConfigError: `noise` is no share.
     """
 
     def __init__(self, corpus: Iterable[Seed], noise: float = 0.0, seed: int = 0) -> None:
-        if not 0 <= noise <= 1:
-            raise ConfigError(f"noise={noise}: expected a share of the drafts, from 0 to 1")
-        self._noise, self._seed = noise, seed
+        self._noise, self._seed = checked_share("noise", noise, of="the drafts"), seed
         self._lexicon = Lexicon()
         self._plans: dict[tuple[str, str], _Plan] = {}
         digest = hashlib.sha256()
@@ -122,16 +123,25 @@ class Perturb:
         """Return what `write` returns in the round after `round_` others."""
         plan = self._plan_of(seed)
         draws = _Draws(str(self._seed), seed.id, str(target), str(round_))
-        truth = self._truth(target, draws)
+        truth = target
+        if draws.next() < self._noise:
+            others = [rating for rating in TARGETS if rating != target]
+            truth = others[int(draws.next() * len(others))]
         if not plan.in_five:
             return Unable(f"too few phrases to grade in five: {plan.total // 2} content words")
         units = plan.units
-        while (edits := _edits(units, plan.total, truth, draws)) is not None:
+        while True:
+            ways = ways_of(units, draws.shuffled)
+            cost = nearest_cost(ways, plan.total, truth)
+            if cost is None:
+                break
+            edits = ways[cost]
             put, failed = self._fillers(edits, plan, draws)
             if failed is None:
                 return _draft(seed, plan, edits, put)
             # Nothing wrong was found to say there: it has to stay right.
-            units = _without(units, failed)
+            left = (tuple(way for way in unit if failed not in way.edits) for unit in units)
+            units = tuple(unit for unit in left if unit)
         return Unable("too few phrases to grade in five: others would be right of this video too")
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -146,12 +156,6 @@ class Perturb:
 
     def close(self) -> None:
         """Nothing is held."""
-
-    def _truth(self, target: int, draws: _Draws) -> int:
-        if draws.next() >= self._noise:
-            return target
-        others = [rating for rating in TARGETS if rating != target]
-        return others[int(draws.next() * len(others))]
 
     def _plan_of(self, seed: Seed) -> _Plan:
         key = (seed.id, seed.gold)
@@ -214,14 +218,6 @@ class Perturb:
         return None
 
 
-def _edits(
-    units: Sequence[Unit], total: int, rating: int, draws: _Draws
-) -> tuple[Edit, ...] | None:
-    ways = ways_of(units, draws.shuffled)
-    cost = nearest_cost(ways, total, rating)
-    return None if cost is None else ways[cost]
-
-
 def _draft(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Filler]) -> Draft:
     text = applied(seed.gold, {slot: filler.text for slot, filler in put.items()})
     if plan.gender and _turned(put, plan.gender):
@@ -231,7 +227,9 @@ def _draft(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Fi
         for edit in edits
         for slot in edit.slots
     )
-    return Draft(text, rating_of(sum(_cost(edit) for edit in edits), plan.total), changes)
+    # In halves of content words: two events in the wrong order did happen.
+    cost = sum((1 if e.name == ORDER else 2) * len(slot.content) for e in edits for slot in e.slots)
+    return Draft(text, rating_of(cost, plan.total), changes)
 
 
 def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
@@ -240,16 +238,6 @@ def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
         yield from phrase.parts
         if phrase.slot.kind == "place":
             yield anywhere(phrase.slot)
-
-
-def _cost(edit: Edit) -> int:
-    words_wrong = sum(len(slot.content) for slot in edit.slots)
-    return words_wrong if edit.name == ORDER else 2 * words_wrong
-
-
-def _without(units: Iterable[Unit], edit: Edit) -> tuple[Unit, ...]:
-    left = (tuple(option for option in unit if edit not in option.edits) for unit in units)
-    return tuple(unit for unit in left if unit)
 
 
 def _known(seed: Seed) -> frozenset[str]:

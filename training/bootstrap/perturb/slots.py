@@ -37,16 +37,12 @@ class Slot:
     """A part of a text that can be exchanged for another filler of its type.
 
     Attributes:
-        start: offset of its first character in the text.
-        end: offset after its last character.
         filler: the text of the slot, with the pronouns of a man and without a capital that only
             begins a sentence.
         kind: what is wrong when it is exchanged.
         type: `kind/form/pronouns/content words`; fillers of one type fit in each other's place.
         group: fillers of one group say the same (`man` and `guy`), so that one is no wrong other.
-        content: stems of its content words.
         pronouns: `f` when its pronouns are those of a woman, `m` when of a man, else nothing.
-        capital: whether it begins a sentence with a capital.
     """
 
     start: int
@@ -65,7 +61,6 @@ class Phrase:
     """A slot with the parts of it that can be exchanged instead of the whole.
 
     Attributes:
-        slot: the whole phrase.
         parts: colours, numbers, words with an opposite, what a verb is done to.
         between: words between the phrase before and this one (`and then`).
     """
@@ -80,7 +75,6 @@ class Anatomy:
     """A text taken apart.
 
     Attributes:
-        phrases: in their order.
         outside: content words that are in no phrase and so cannot be made wrong.
     """
 
