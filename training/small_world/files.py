@@ -238,7 +238,7 @@ def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield the five responses to each question with the rating that each deserves."""
     for kind in KINDS:
         for rating, response in responses(scene, kind).items():
-            yield {**_asked(scene, kind), "response": response, "ratings": [rating]}
+            yield {**question(scene, kind), "response": response, "ratings": [rating]}
 
 
 def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
@@ -248,10 +248,11 @@ def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
         better = str(rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
         first, second = (made[3], made[2]) if better == "a" else (made[2], made[3])
         pair = {"response_a": first, "response_b": second, "preferences": [better]}
-        yield {**_asked(scene, kind), **pair}
+        yield {**question(scene, kind), **pair}
 
 
-def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
+def question(scene: Scene, kind: Kind) -> dict[str, Json]:
+    """Return the fields of a row of gold that say what is asked about which video."""
     return {
         "video_id": scene.video_id,
         "video": file_of(scene.video_id),
