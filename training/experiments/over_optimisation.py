@@ -49,7 +49,7 @@ Policy = Literal["words", "free"]
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 DRAWS = SIZES[-1]
-VIDEOS = 30
+VIDEOS = 20
 
 JUDGE, TRUTH, MOST = "judge's score", "truth", "most there is"
 CURVES = (JUDGE, TRUTH, MOST)

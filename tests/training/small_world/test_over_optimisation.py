@@ -79,7 +79,7 @@ def test_draws_are_those_of_the_policy_and_the_same_each_time(policy: Policy) ->
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> LoopFolder:
     made = LoopFolder(tmp_path_factory.mktemp("loop"))
-    make(made.world, WorldOptions(train=1, lessons=1, validation=1, test=30, domains=("seen",)))
+    make(made.world, WorldOptions(train=1, lessons=1, validation=1, test=20, domains=("seen",)))
     return made
 
 
