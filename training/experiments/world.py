@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
@@ -23,7 +23,9 @@ from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.training.experiments import over_optimisation
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
+from videojudge_bench.training.experiments.over_optimisation import Policy, gains, write_gold
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,
@@ -55,6 +57,9 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
+_BEST_OF = "small_world_best_of_"
+"""Of the gold sets of `over_optimisation`, before the name of the policy."""
+
 STEPS = 200
 """Of every run: fewer than the loop's judge has."""
 
@@ -126,7 +131,8 @@ class Judges:
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
         options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
-        add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
+        file = _FILES.get(view.gold_set) or write_gold(loop, _policy_of(view))
+        add_gold_set(loop, file, view.gold_set)
         gold_set = goldsets.load(view.gold_set)
         return gold_set, judged(gold_set, options, loop.journal)
 
@@ -203,6 +209,22 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
             yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
 
 
+def _policy_of(view: View) -> Policy:
+    return cast("Policy", view.gold_set.removeprefix(_BEST_OF))
+
+
+def _best_of(training: str) -> dict[str, View]:
+    """Return the views of a judge on the answers of each policy."""
+    return {
+        f"{training}, {policy}": View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
+        for policy in get_args(Policy)
+    }
+
+
+def _gains(judges: Judges, view: View) -> Figures:
+    return gains(*judges.asked(view), _policy_of(view))
+
+
 def _frames(frames: int) -> Mapping[str, Scalar]:
     return {"max_frames": frames, "fps": None}
 
@@ -276,6 +298,12 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
     "packing": _views(
         "are trees of rows worth as much as rows apart?",
         {"tree": View("pointwise"), "rows apart": View("apart")},
+    ),
+    "best_of": Experiment(
+        "how far can a judge be optimised against before the truth falls?",
+        _best_of("loop") | _best_of("tenth") | _best_of("bias_50"),
+        _gains,
+        over_optimisation.table_of,
     ),
 }
 
