@@ -1,4 +1,4 @@
-"""Work on shards by Ray Data's workers: this machine's cores, or a cluster that shares the folder."""
+"""Work on shards by workers of Ray Data: this machine's cores, or a cluster with one folder."""
 
 from __future__ import annotations
 
