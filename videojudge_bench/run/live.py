@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
@@ -22,15 +21,10 @@ from videojudge_bench.verdicts import Judgement
 
 
 class LiveRun(Run):
-    """A judge that is asked about items as they come.
+    """A judge that is asked about items as they come; without `journal`, none is kept.
 
     Use it as a context manager, which opens the journal, and close it in the thread that opened it.
     Only one thread at a time may judge.
-
-    Args:
-        built: the judge.
-        journal: folder for journals; None keeps no journal.
-        rank: of this process among those that share the folder.
 
     Raises:
         ConfigError: the judge learns from a whole gold set.
@@ -60,12 +54,7 @@ class LiveRun(Run):
             self._write_facts(journal)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def judge_batch(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
@@ -75,8 +64,8 @@ class LiveRun(Run):
             ConfigError: the judge finds that its options cannot work.
             RunStoppedError: the journal cannot be written.
         """
-        shown = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
-        return self.judge_items(self._journal, shown, self.unsuited(shown))
+        visible = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
+        return self.judge_items(self._journal, visible, self.unsuited(visible))
 
     def _refusal(self) -> str | None:
         judge = self.built.judge
@@ -106,7 +95,6 @@ class _OpenSet(GoldSet):
 
     @cached_property
     def max_references(self) -> int:
-        """More than any item has."""
         return sys.maxsize
 
 

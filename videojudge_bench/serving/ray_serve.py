@@ -151,15 +151,9 @@ class ReplicaQueue(RowQueue):
 
     def __init__(self, judges: DeploymentHandle, *, room: int) -> None:
         self._judges, self._room = judges, room
-        self._waiting = 0
 
     def __exit__(self, *_: object) -> None:
         """Leave what waits: Ray Serve ends it."""
-
-    @property
-    def waiting(self) -> int:
-        """Rows that wait or are judged."""
-        return self._waiting
 
     @property
     def is_alive(self) -> bool:
@@ -168,15 +162,15 @@ class ReplicaQueue(RowQueue):
 
     def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:
         """Return the judgements of items, as that of any queue of rows."""
-        if self._waiting + len(items) > self._room:
-            raise QueueFullError(self._waiting, self._room, RETRY_SECONDS)
-        self._waiting += len(items)
+        if self.waiting + len(items) > self._room:
+            raise QueueFullError(self.waiting, self._room, RETRY_SECONDS)
+        self.waiting += len(items)
         future = asyncio.run_coroutine_threadsafe(self._judged(items), asyncio.get_running_loop())
         future.add_done_callback(lambda _: self._leave(len(items)))
         return future
 
     def _leave(self, n: int) -> None:
-        self._waiting -= n
+        self.waiting -= n
 
     async def _judged(self, items: Sequence[AnyItem]) -> list[Judgement]:
         places: dict[str, list[int]] = {}

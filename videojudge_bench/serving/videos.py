@@ -26,12 +26,7 @@ class VideoFolder:
         self._root = None if folder is None else folder.resolve()
 
     def find(self, video_id: str, name: str | None = None) -> Path | None:
-        """Return the file of a video; None where there is none in the folder.
-
-        Args:
-            video_id: the file is `<video id>.<extension>`, directly in the folder.
-            name: path of the file inside the folder, where it is called otherwise.
-        """
+        """Return the file of a video, `<video id>.<extension>` or `name`; None if there is none."""
         if self._root is None:
             return None
         if name is not None:
