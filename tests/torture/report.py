@@ -79,8 +79,8 @@ _SOAK = """\
 
 `videojudge serve` with a journal and a judge that costs nothing, clients with the package's own
 client, broken rows of seven kinds, and kill -9 of the server on the way. Every row must be answered
-with its score or its own error; what was judged again must have been in flight at a kill; memory
-after the first 5,000 rows of each life of the server may grow by a tenth.
+with its score or its own error; what was judged again must have been in flight at a kill; the most
+memory that the server takes may be a tenth above the most in the first 10,000 rows of its life.
 """
 
 

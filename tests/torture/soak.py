@@ -20,7 +20,7 @@ from soak_judge import BREAKS, NOTHING
 from videojudge_bench.serving.client import JudgeClient, RowsRefusedError
 
 CLIENTS, ROWS_A_REQUEST, KILLS, SHARE_BROKEN = 32, 16, 2, 0.05
-WARM_ROWS = 5_000
+WARM_ROWS = 10_000
 MOST_GROWTH = 1.1
 PATIENCE_SECONDS = 1800
 
@@ -54,7 +54,7 @@ class Soak:
         answers: what was said, by id.
         waiting: ids of rows that were sent and not answered.
         kills: one line for each kill.
-        memory: MiB of each life of the server: warm, and the most after that.
+        memory: MiB of each life of the server: the most while it warms up, and in all.
     """
 
     rows: Mapping[str, Row]
@@ -157,7 +157,7 @@ async def _watched(
         await asyncio.wait([everything], timeout=0.05)
         memory = process.memory_info().rss / 2**20
         if len(run.answers) - first < WARM_ROWS:
-            warm = memory
+            warm = max(warm, memory)
         most = max(most, memory)
     used = process.cpu_times()
     run.cpu_seconds += used.user + used.system
