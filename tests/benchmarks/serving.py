@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 from judge_servers import Server, serving
 
 JUDGES = ("longest", "compact")
-IN_FLIGHT, ROUNDS, ROUND_ROWS, ROWS_A_REQUEST = 64, 7, 512, (8, 1)
+IN_FLIGHT, ROUNDS, ROUND_ROWS, ROWS_A_REQUEST = 64, 5, 192, (8, 1)
 
 Seconds = dict[str, list[float]]
 

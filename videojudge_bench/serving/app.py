@@ -27,6 +27,9 @@ from videojudge_bench.version import __version__
 GONE = 499
 """Status, in logs alone, of a request whose client hung up."""
 
+HANG_UP_SECONDS = 0.5
+"""After which a client that has hung up is noticed."""
+
 _DISCARDED = 4
 """Times the limit of a body that is read on: who is cut off while sending does not see why."""
 
@@ -211,22 +214,15 @@ class _Routes:
 async def _while_connected(request: Request, answering: Answering) -> None:
     """Wait for the judgements; give up the rows that wait when the client hangs up."""
     judged = asyncio.wrap_future(answering.future)
-    gone = asyncio.create_task(_disconnected(request))
-    either: set[asyncio.Future[Any]] = {judged, gone}
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not judged.done():
-            raise ClientDisconnect
+        # A task of its own that waits for the end of the connection would cost more than this.
+        while not judged.done():
+            await asyncio.wait({judged}, timeout=HANG_UP_SECONDS)
+            if not judged.done() and await request.is_disconnected():
+                raise ClientDisconnect
     finally:
-        gone.cancel()
-        if not judged.done():
-            judged.cancel()
+        judged.cancel()
     judged.exception()  # `lines` raises it; asyncio would report it as never retrieved
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _parsed(kind: type[_Asked], body: bytearray) -> _Asked:

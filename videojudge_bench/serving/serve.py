@@ -69,6 +69,8 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
             config = uvicorn.Config(
                 application(service, figures, token),
                 log_level="warning",
+                access_log=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             host = f"[{options.host}]" if ":" in options.host else options.host
