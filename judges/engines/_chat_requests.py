@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench.engine import Continuation, PromptGroup, ReplyForm
 from videojudge_bench.judges.engines._chat_messages import (
     Body,
     EncodedMedia,
@@ -15,14 +16,9 @@ from videojudge_bench.judges.engines._chat_messages import (
     show_frames,
     write_body,
 )
-from videojudge_bench.judges.engines._served_model import ReplyStart
+from videojudge_bench.judges.engines._served_model import ReplyStart, ServedCheckpoint
 from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.hashing import Json
-    from videojudge_bench.engine import Continuation, PromptGroup, ReplyForm
-    from videojudge_bench.judges.engines._served_model import ServedCheckpoint
-    from videojudge_bench.video import FrameBatch
+from videojudge_bench.video import FrameBatch
 
 Feature = Literal[
     "frames", "video", "logprobs", "prefill", "structured", "temperature", "thinking",

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import Explanation, PromptGroup
+from videojudge_bench.judges.engines._mrope import Scheme
+from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
 from videojudge_bench.judges.engines._video_input import step_seconds
 from videojudge_bench.judges.engines.prefix_tree import positions
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._mrope import Scheme
-    from videojudge_bench.judges.engines._prompt_inputs import Inputs, PromptReader
-    from videojudge_bench.video import FrameBatch
+from videojudge_bench.video import FrameBatch
 
 
 def video_facts(frames: FrameBatch | None, fps: float | None) -> dict[str, Scalar]:

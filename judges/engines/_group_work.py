@@ -6,13 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 import torch
 from torch import Tensor
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, WrittenToken
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._model_types import Model, Tokenizer
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
@@ -20,9 +21,6 @@ from videojudge_bench.judges.engines._replying import Choices, Sampler, verdict_
 from videojudge_bench.judges.engines._text_tokens import Way, reply_text, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model, Tokenizer
 
 Replies = list[Union[Reply, EngineError]]
 

@@ -6,19 +6,17 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Union, cast
+from typing import Literal, Union, cast
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._model_types import (
-        Config,
-        Model,
-        Processor,
-        TextConfig,
-        Tokenizer,
-    )
+from videojudge_bench.judges.engines._model_types import (
+    Config,
+    Model,
+    Processor,
+    TextConfig,
+    Tokenizer,
+)
 
 Kind = Literal["qwen2_5_vl", "qwen3_vl", "text", "other"]
 """The two families of video models whose prefix can be shared, models of text, and the rest."""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from videojudge_bench.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_source import ModelSource
+from videojudge_bench.judges.engines._model_source import ModelSource
 
 Scheme = Literal["qwen", "transformers4", "transformers5"]
 """Whose positions a Qwen2.5-VL gets; for Qwen3-VL and for text all schemes are the same.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,14 +11,11 @@ from torch import Tensor
 
 from videojudge_bench.engine import PromptGroup
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._model_source import THINKING
+from videojudge_bench.judges.engines._model_source import THINKING, ModelSource
 from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
 from videojudge_bench.judges.engines.prefix_tree import VisionBlock
 from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_source import ModelSource
-    from videojudge_bench.video import FrameBatch
+from videojudge_bench.video import FrameBatch
 
 _KNOWN = 64
 """So many texts are remembered with their tokens."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines import _verdict_place
+from videojudge_bench.judges.engines._model_types import Tokenizer
 from videojudge_bench.judges.engines._text_tokens import (
     Way,
     reply_text,
@@ -20,9 +20,6 @@ from videojudge_bench.judges.engines._text_tokens import (
     tokens_of,
     ways_of,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Tokenizer
 
 
 class Choices:
