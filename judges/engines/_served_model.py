@@ -8,22 +8,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_messages import Send
+from videojudge_bench.judges.engines._chat_replies import Completion
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._model_types import Tokenizer
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._text_tokens import shared_token, tokens_of, ways_of
 from videojudge_bench.judges.engines.special_tokens import marks_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._chat_messages import Send
-    from videojudge_bench.judges.engines._chat_replies import Completion
-    from videojudge_bench.judges.engines._model_types import Tokenizer
-    from videojudge_bench.judges.engines._mrope import Scheme
 
 logger = logging.getLogger(__name__)
 

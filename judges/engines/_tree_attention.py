@@ -8,13 +8,11 @@ works out the lower half alone, and picks its fastest kernel. The mask is of the
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
+from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_tree"
 

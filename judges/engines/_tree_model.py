@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from videojudge_bench.judges.engines._model_types import Model
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines.prefix_tree import (
@@ -20,9 +21,6 @@ from videojudge_bench.judges.engines.prefix_tree import (
     text_positions,
     tree_mask,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
 
 MASKED = ("sdpa", "eager")
 """Implementations of attention that take a mask of our own."""

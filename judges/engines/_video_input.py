@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from videojudge_bench.video import FramePolicy
-
-if TYPE_CHECKING:
-    from videojudge_bench.video import FrameFacts
+from videojudge_bench.video import FrameFacts, FramePolicy
 
 NOMINAL = 0.02
 """Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""

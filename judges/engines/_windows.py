@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import importlib
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
+from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_flash_windows"
 """transformers looks for `flash` in the name; 4.57 does not, and goes one by one as before."""

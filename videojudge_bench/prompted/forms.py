@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from videojudge_bench.items import Item
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.hashing import Json
-    from videojudge_bench.engine import ReplyForm
-    from videojudge_bench.items import Pair
-    from videojudge_bench.prompts import PromptOptions
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.engine import ReplyForm
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.prompts import PromptOptions
 
 STRUCTURED = (FREE, REGEX, JSON) = ("none", "regex", "json")
 

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from videojudge_bench.video.batch import FrameBatch
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
-
-if TYPE_CHECKING:
-    from videojudge_bench.video.store import FrameStore
+from videojudge_bench.video.store import FrameStore
 
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 """Whether the system has files in memory that go by no name: Linux has."""
