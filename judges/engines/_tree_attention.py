@@ -50,14 +50,9 @@ def tree_attention(
 ) -> tuple[Tensor, None]:
     """Return attention, (rows, n, heads, width), in the form that transformers asks.
 
-    Args:
-        module: the layer.
-        query: (rows, heads, n, width).
-        key: (rows, heads of keys, n or more, width), as value.
-        value: see key.
-        attention_mask: (rows, 1, m, n), which tokens the last m see, True for seen; all before them
-            see what stands before themselves. With m = n, or None: as torch's attention has it.
-        options: of torch's attention.
+    `query` is (rows, heads, n, width), `key` and `value` (rows, heads of keys, n or more, width).
+    `attention_mask`, (rows, 1, m, n), says which tokens the last m see, True for seen; all before
+    them see what stands before themselves. With m = n, or None: as torch's attention has it.
     """
     sdpa = importlib.import_module("transformers.integrations.sdpa_attention")
     attend = sdpa.sdpa_attention_forward

@@ -79,12 +79,9 @@ class SharedPrefix:
     ) -> Tensor:
         """Put a row behind what is in the cache; return float32 logits, (kept, vocabulary).
 
-        Args:
-            tokens: (1, n) int64.
-            placed: (3, 1, n) int64 M-RoPE positions.
-            keep: how many tokens at the end, or which ones, to return the logits of.
-            mask: as `tree_mask` gives it; None: every token sees all before it.
-            media: the video, when it is in the row.
+        `tokens` are (1, n) int64, `placed` their (3, 1, n) int64 M-RoPE positions. `keep` says of
+        how many tokens at the end, or of which, to return the logits. Without `mask` (see
+        `tree_mask`), every token sees all before it. `media` is the video, when it is in the row.
         """
         if mask is not None:
             mask = mask.to(self.device)

@@ -23,14 +23,9 @@ from videojudge_bench.judges.engines._mrope import Scheme
 
 @dataclass(frozen=True)
 class VisionBlock:
-    """Consecutive tokens of a row that show a video, or one frame of it.
+    """Consecutive tokens of a row, from `start`, that show a video or one frame of it.
 
-    Attributes:
-        start: index of its first token.
-        time: steps in time.
-        height: tokens from top to bottom.
-        width: tokens from left to right.
-        step_seconds: between two steps.
+    Steps in time, `step_seconds` apart, have `height` rows of `width` tokens.
     """
 
     start: int

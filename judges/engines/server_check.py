@@ -48,10 +48,7 @@ def check_server(
 ) -> ServerFacts:
     """Return what a server can do; it is asked a few times for a few tokens.
 
-    Args:
-        base_url: where its API begins; the key is what OPENAI_API_KEY says.
-        model: to be asked; None is the first that the server lists.
-        timeout_seconds: for the reply.
+    The key is what OPENAI_API_KEY says; without `model`, the first that the server lists is asked.
 
     Raises:
         ConfigError: no server, model or key, or no reply.

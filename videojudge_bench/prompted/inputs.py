@@ -31,10 +31,7 @@ ALL = "all"
 class InputPolicy:
     """Policy of what a model is shown of an item, beside instruction, references and response.
 
-    Args:
-        config: the judge's options.
-        requires: of the judge's class. A judge that requires video is shown frames by default,
-            any other all that is known.
+    A judge whose class requires video is shown frames by default, any other all that is known.
 
     Attributes:
         video: what is shown of the video: `all`, or as the option of that name.

@@ -53,12 +53,9 @@ class PromptOptions:
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A prompt file.
+    """A prompt file; `uses` are the names of the values that it shows or depends on.
 
-    Attributes:
-        name: file name.
-        sha: first 12 hex digits of the SHA-256 of its source: part of the signature.
-        uses: the names of the values that it shows or depends on.
+    `sha`, the first 12 hex digits of the SHA-256 of its source, is part of the signature.
     """
 
     name: str

@@ -187,13 +187,7 @@ class JudgeService:
 
 @dataclass(frozen=True)
 class Answering:
-    """Rows that are being judged.
-
-    Attributes:
-        units: one per row.
-        future: the judgements of all their items; cancel it when nobody waits any more.
-        for_client: gives a judgement as a client may see it.
-    """
+    """Rows that are being judged; cancel `future` when nobody waits any more."""
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]

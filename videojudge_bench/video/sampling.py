@@ -118,16 +118,13 @@ class Run:
 def plan(
     shown_ticks: Sequence[int], keyframes: Sequence[int], positions: Sequence[int]
 ) -> tuple[Run, ...]:
-    """Return the fewest packets to decode for the wanted ones.
+    """Return the fewest runs of packets to decode for the wanted packets.
 
-    A new run begins only where a keyframe lets the decoder leave packets out. The keyframe must
-    also be *shown* no later than the wanted frame: a frame that follows a keyframe in the file and
-    is shown before it (open groups of pictures) needs what came before the keyframe.
-
-    Args:
-        shown_ticks: when each packet is shown, in the file's order.
-        keyframes: positions of the keyframes, ascending.
-        positions: positions of the wanted packets, ascending.
+    `shown_ticks` says when each packet is shown, in the file's order; `keyframes` and `positions`
+    are ascending places in it. A new run begins only where a keyframe lets the decoder leave
+    packets out. The keyframe must also be *shown* no later than the wanted frame: a frame that
+    follows a keyframe in the file and is shown before it (open groups of pictures) needs what came
+    before the keyframe.
     """
     runs: list[Run] = []
     entries: list[int] = []
