@@ -210,21 +210,9 @@ class TransformersEngine:
                 return _failed(group, error)
 
     def _explain(self, group: PromptGroup) -> Sequence[Explanation]:
-        from videojudge_bench.judges.engines import _explaining
-
         frames = self._frames(group)
-        facts = _explaining.video_facts(frames, self._policy.fps)
-        vision = getattr(self.source.config, "vision_config", None)
         with self._reading:
-            reader = self._prompt_reader()
-            return _explaining.explanations_of(
-                reader,
-                group,
-                reader.read(group, frames),
-                facts,
-                scheme=self._scheme,
-                tokens_per_second=getattr(vision, "tokens_per_second", 1),
-            )
+            return self._prompt_reader().explanations(group, frames, self._scheme)
 
     def _frames(self, group: PromptGroup) -> FrameBatch | None:
         video = group.prefix.video
