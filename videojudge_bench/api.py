@@ -157,7 +157,7 @@ def load_run(path: AnyPath) -> LoadedRun:
         DataError: a file is damaged, or the judgements are about another version of the set.
     """
     run = open_run(Path(path))
-    return LoadedRun(run.found, run.gold_set, run.kept)
+    return LoadedRun(run.record, run.gold_set, run.kept)
 
 
 def compare(a: OpenRun | AnyPath, b: OpenRun | AnyPath, *, statistic: str = "") -> RunComparison:

@@ -314,12 +314,13 @@ class OpenAIEngine:
             return NO_MEDIA
         if self._frame_threads is None:
             self._frame_threads = ThreadPoolExecutor(_FRAME_THREADS, "videojudge-frames")
+            self._store = FrameStore()
         return await asyncio.get_running_loop().run_in_executor(
-            self._frame_threads, self._encode, video
+            self._frame_threads, self._encode, video, self._store
         )
 
-    def _encode(self, video: Path) -> EncodedMedia:
-        batch = load_frames(video, self._policy, store=FrameStore())
+    def _encode(self, video: Path, store: FrameStore) -> EncodedMedia:
+        batch = load_frames(video, self._policy, store=store)
         if batch.coverage < 1:
             logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
         return self._format.show(batch)

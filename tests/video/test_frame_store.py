@@ -152,6 +152,17 @@ def test_the_longest_unused_goes_first(tmp_path: Path, clips: Maker) -> None:
     assert store.size_bytes == 2 * ENTRY
 
 
+def test_entries_are_not_listed_again_after_every_video(tmp_path: Path, clips: Maker) -> None:
+    for size, swept in ((None, False), (100 * ENTRY, True)):  # the second: 1 % is one entry
+        store = FrameStore(tmp_path / f"frames-{size}", max_bytes=size)
+        store.load(clips("cfr.mp4"), spread(4))
+        left_behind = store.folder / "parts" / "0000.1.npy"
+        left_behind.touch()
+        for frames in (3, 5):
+            store.load(clips("cfr.mp4"), spread(frames))
+        assert left_behind.exists() != swept
+
+
 def test_frames_in_use_outlive_their_entry(tmp_path: Path, clips: Maker) -> None:
     store = FrameStore(tmp_path / "frames", max_bytes=1)
     first = store.load(clips("cfr.mp4"), spread(4))

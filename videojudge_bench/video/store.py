@@ -50,8 +50,10 @@ class FrameStore:
 
     Args:
         folder: made when missing; None is `default_frame_folder()`.
-        max_bytes: of frames in it; past that, the entries not used for the longest time go. None
-            is what `VIDEOJUDGE_FRAMES_GB` says in gigabytes, or 20.
+        max_bytes: of frames in it; past that, the entries not used for the longest time go. Each
+            process may add 1 % more before it looks, as listing every entry after every video
+            would cost more than decoding. None is what `VIDEOJUDGE_FRAMES_GB` says in gigabytes,
+            or 20.
 
     Raises:
         ConfigError: `max_bytes` is not above 0.
@@ -64,6 +66,8 @@ class FrameStore:
         self.max_bytes = max_bytes or _default_max_bytes()
         self._entries, self._hashes = self.folder / "entries", content_hashes(self.folder)
         self._parts, self._locks = self.folder / "parts", self.folder / "locks"
+        self._bytes_to_evict = 0
+        """Bytes that may be added until entries are listed again."""
 
     def load(
         self,
@@ -87,7 +91,9 @@ class FrameStore:
             if batch is None:
                 with self._locked(path, key):
                     batch = self._read(key) or self._decode(key, path, policy, timeout_seconds)
-                self.evict()
+                self._bytes_to_evict -= batch.frames.nbytes
+                if self._bytes_to_evict < 0:
+                    self.evict()
         except OSError as error:
             raise ConfigError(
                 f"frames cannot be kept in {self.folder} ({error.strerror or error}): make room "
@@ -124,6 +130,7 @@ class FrameStore:
                 self._remove(key)
                 total -= size
             self._sweep()
+        self._bytes_to_evict = self.max_bytes // 100
 
     def _read(self, key: str) -> FrameBatch | None:
         import numpy as np
