@@ -7,13 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Union
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from videojudge_bench.engine import WrittenToken
 from videojudge_bench.judges.engines._verdict_place import verdict_place

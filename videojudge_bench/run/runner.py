@@ -140,10 +140,7 @@ class Run(Plan):
         return item.video is None or self.key(item) == key
 
     def _stale(
-        self,
-        items: Mapping[str, AnyItem],
-        keys: Mapping[str, str],
-        answers: dict[str, Judgement],
+        self, items: Mapping[str, AnyItem], keys: Mapping[str, str], answers: dict[str, Judgement]
     ) -> dict[str, AnyItem]:
         """Remove and return the items whose video was replaced while others were judged."""
         stale = {

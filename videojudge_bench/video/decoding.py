@@ -77,10 +77,7 @@ def decoder_version(path: Path, policy: FramePolicy) -> str:
 
 
 def decode(
-    path: Path,
-    policy: FramePolicy,
-    target: Path,
-    on_length: Callable[[int], None] = lambda _: None,
+    path: Path, policy: FramePolicy, target: Path, on_length: Callable[[int], None] = lambda _: None
 ) -> FrameFacts:
     """Decode the frames that a policy asks for into a .npy file, in this process, without a limit.
 

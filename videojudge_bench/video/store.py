@@ -70,11 +70,7 @@ class FrameStore:
         """Bytes that may be added until entries are listed again."""
 
     def load(
-        self,
-        path: Path,
-        policy: FramePolicy,
-        *,
-        timeout_seconds: float | None = TIMEOUT_SECONDS,
+        self, path: Path, policy: FramePolicy, *, timeout_seconds: float | None = TIMEOUT_SECONDS
     ) -> FrameBatch:
         """Return the frames of a video, decoding it when they are not here; memory-mapped.
 
