@@ -96,7 +96,7 @@ class JudgeFailedError(VideoJudgeError):
 
 
 class RunStoppedError(VideoJudgeError):
-    """A long run had to stop. What it has done is kept, and the same command goes on with it."""
+    """A long run had to stop; its results are kept, and the same command resumes it."""
 
 
 class HostChangedError(VideoJudgeError):

@@ -132,7 +132,7 @@ class ChatClient:
     ) -> Answer:
         if refusal := self.budget.take(most):
             raise CallFailedError(refusal)
-        cost = most  # of a request that breaks off, nobody tells what it has cost
+        cost = most  # the cost of a request that breaks off is unknown
         try:
             answer = await self._send(body, headers, most_bytes)
             if answer.completion is not None and answer.completion.tokens is not None:

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 def chosen_scheme(asked: str | None, source: ModelSource) -> Scheme | None:
     """Return the scheme of a model: the one asked for, else the one it records, else `qwen`.
 
-    Warns, once a model, where a Qwen2.5-VL was trained with another scheme, and where nobody says.
+    Warns, once a model, if a Qwen2.5-VL was trained with another scheme, or records none.
 
     Returns:
         None for a model that has no M-RoPE positions of ours.

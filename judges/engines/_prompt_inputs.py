@@ -55,7 +55,7 @@ class PromptReader:
         self._fps = fps
         self._known: dict[str, tuple[int, ...]] = {}
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
-            # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
+            # If unset, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
         self._marks = marks_of(self.tokenizer)
 

@@ -1,8 +1,7 @@
 """Attention for rows that are trees: their trunk as plain text, only the branches by a mask.
 
-A tree begins with what all of its branches share, a long video most of all. There every token sees
-all that stand before it, which torch's own attention is told by a word and not by a mask: it then
-works out the lower half alone, and picks its fastest kernel. The mask is of the branches' tokens.
+A tree begins with what all of its branches share, mostly a long video. There attention is causal,
+for which torch needs no mask and has faster kernels. The mask is of the branches' tokens.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def attend_to_trunks_apart(model: Model) -> None:
 
 
 def takes_branches_alone(model: Model) -> bool:
-    """Return whether a model has been told to take masks of a row's last tokens alone."""
+    """Return whether a model takes masks of a row's last tokens alone."""
     return bool(model.config.get_text_config()._attn_implementation == NAME)
 
 

@@ -35,7 +35,7 @@ def form_of(
 
 
 def note_of(structured: str, part: Item | Pair, options: PromptOptions) -> str:
-    """Return what a prompt says of the form, at its end; empty where its own words are right."""
+    """Return what to add to a prompt about the form; empty where the prompt asks for it already."""
     if structured != JSON:
         return ""
     *texts, key = [*_texts(options), _key(part)]

@@ -61,7 +61,7 @@ class PromptedJudge(Judge):
             "w/ FB"); False asks for the verdict at once.
         rubric: `none`; `write`: the model first writes one for the instruction; or a JSON Lines
             file of `{"video_id", "instruction", "rubric"}` to judge by.
-        swap_rubrics: every instruction gets the rubric of another: does the judge heed them?
+        swap_rubrics: every instruction gets the rubric of another, to measure their influence.
         video: what is known of the video: its `frames`; its `description`, a text; `none`; or
             `shuffled`, the frames of another video. All with the same prompt and model, so that
             they tell what seeing is worth. None: frames for a judge that requires video, else all

@@ -111,7 +111,7 @@ def _template(path: Path, source: str) -> PromptTemplate:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        # A prompt is a text, also one that came from somebody else: it reaches no Python.
+        # Prompts of other people must not execute Python.
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         template = environment.from_string(source)
         uses = frozenset(meta.find_undeclared_variables(environment.parse(source)))

@@ -72,7 +72,7 @@ def videos_to_describe(
 
 
 class Describer:
-    """Writes descriptions into a file, and goes on where an earlier run stopped.
+    """Writes descriptions into a file; resumes a run that was stopped.
 
     Raises:
         ConfigError: unknown engine or option, an engine that takes no video, a prompt that cannot

@@ -118,7 +118,7 @@ class Journal:
         """Record one judgement under its key.
 
         Raises:
-            RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
+            RunStoppedError: the disk is full. The next run cuts off the incomplete line.
         """
         record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
         numbers = {"reader": record.reader, "at": record.at}

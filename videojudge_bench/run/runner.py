@@ -162,7 +162,7 @@ class Run(Plan):
 
     def _fit(self) -> None:
         judge = self.built.judge
-        if type(judge).fit is not Judge.fit:  # do not build 18,000 items for nobody
+        if type(judge).fit is not Judge.fit:  # most judges learn nothing: do not build 18,000 items
             judge.fit([self.item(item_id) for item_id in self.gold_set.by_id])
         if judge.fits_on_dev:
             judge.fit_dev(self._dev())
@@ -259,7 +259,7 @@ def _stream(
             if waiting.pop(judgement.item_id, None) is not None:
                 yield judgement
     except ConfigError:
-        raise  # the same for every item: no use in going on
+        raise  # every other item would fail in the same way
     except Exception as error:  # the item boundary: it becomes a recorded failure
         logger.debug("judge %s raised", built.name, exc_info=True)
         return error

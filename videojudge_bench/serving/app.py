@@ -25,10 +25,10 @@ from videojudge_bench.serving.service import Answering, JudgeService
 from videojudge_bench.version import __version__
 
 GONE = 499
-"""Status, in logs alone, of a request whose client hung up."""
+"""Status, in the figures alone, of a request whose client disconnected."""
 
 _DISCARDED = 4
-"""Times the limit of a body that is read on: who is cut off while sending does not see why."""
+"""Times the limit up to which a body is read: a client that is cut off earlier sees no error."""
 
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = """Scores answers about videos. A row is a line of the file that `videojudge judge`
@@ -209,7 +209,7 @@ class _Routes:
 
 
 async def _while_connected(request: Request, answering: Answering) -> None:
-    """Wait for the judgements; give up the rows that wait when the client hangs up."""
+    """Wait for the judgements; give up the rows that wait if the client disconnects."""
     judged = asyncio.wrap_future(answering.future)
     gone = asyncio.create_task(_disconnected(request))
     either: set[asyncio.Future[Any]] = {judged, gone}

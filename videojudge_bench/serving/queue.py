@@ -152,7 +152,7 @@ class JudgeQueue:
         try:
             while batch := self._next():
                 self._judge(batch)
-        finally:  # also of a defect, after which nobody may wait for ever
+        finally:  # also after a defect, so that no caller waits for ever
             with self._changed:
                 self._stopped = True
                 left = [*batch, *(row for rows in self._groups.values() for row in rows)]
@@ -168,8 +168,8 @@ class JudgeQueue:
                 if oldest is None:
                     self._changed.wait()
                     continue
-                # Who was just answered asks again: begun too early, batches would be large and
-                # tiny in turn.
+                # Clients that were just answered send again: if the next batch began too early,
+                # large and tiny batches would alternate.
                 first = max(oldest[0].request.arrived, self._ended)
                 last = max(self._arrived, self._ended)
                 until = min(last + self._linger, first + LONGEST_LINGER * self._linger)

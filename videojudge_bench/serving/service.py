@@ -187,7 +187,7 @@ class JudgeService:
 
 @dataclass(frozen=True)
 class Answering:
-    """Rows that are being judged; cancel `future` when nobody waits any more."""
+    """Rows that are being judged; cancel `future` when the client has gone."""
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]

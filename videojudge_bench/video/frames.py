@@ -29,7 +29,7 @@ def load_frames(
 
     A file that is damaged or cut off gives the frames that are sound, and a `coverage` below 1.
     (A cut cannot be seen where a file does not state its length: fragmented MP4, live WebM. VP9
-    decodes damage without a word.)
+    reports no damage.)
     Pixels are those of the file: interlaced pictures are not combined, oblong pixels not
     stretched, high dynamic range not mapped to the common one.
 
