@@ -189,10 +189,10 @@ def choice_probabilities(
 
     Args:
         positions: the tokens of the reply; a server may list hidden reasoning before them.
-        choices: what a verdict may be.
+        choices: possible verdicts.
         content: the reply; None is all that the positions write.
-        begins_with: the verdict stands behind this text, with which the reply begins, and in its
-            first token where that is empty; None is where the text verdict stands.
+        begins_with: the beginning of the reply, right behind which the verdict stands; None is
+            where the text verdict stands.
 
     Returns:
         Every choice with its probability in 0..1, or nothing when there is no such place, when the

@@ -17,9 +17,7 @@ Scheme = Literal["qwen", "transformers4", "transformers5"]
 
 - `qwen`: that of the first published code and of vLLM (read in transformers 4.49.0 and in vLLM
   0.32.0). A step in time is exact: positions are cut to integers after the product with
-  `tokens_per_second`. What follows a video comes after its largest position. The two round that
-  product differently, which counts where it is a whole number up to float32's last digit (3 steps
-  of 20/3 s): there it is vLLM's.
+  `tokens_per_second`, rounded as in vLLM. What follows a video comes after its largest position.
 - `transformers4` (read in 4.57.1): a step is cut to whole seconds first.
 - `transformers5` (read in 5.23.0 and 5.24.0): a step is exact, and what follows a video comes after
   the larger side of one frame, wherever in time the video has ended.

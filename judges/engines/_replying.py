@@ -30,9 +30,8 @@ class Choices:
     one choice begins another (`1` and `10`), that of the longer one is taken off the shorter.
 
     What stands before a choice can share a token with it: Qwen writes `<answer>A` as `<`, `answer`,
-    `>A`. Behind a lone `>`, such a model is where it has never been. Then the text of that token
-    (`>`) is the `rest`: it is left to the model, all ways to write it with each choice count, and
-    the probabilities are those given that what is written begins with it.
+    `>A`. Then the text of that token (`>`) is the `rest`, which is left to the model: all ways to
+    write it with each choice count, given that what is written begins with it.
 
     Raises:
         ConfigError: a choice has no tokens, or two have the same.

@@ -43,9 +43,8 @@ BATCH_TOKENS = 8192
 class TransformersEngine:
     """Runs a model of transformers in this process; a group's prefix is worked out once.
 
-    Qwen2.5-VL, Qwen3-VL and causal models of text share the prefix; other models that take videos
-    run with `share_prefix=false`, one whole prompt after another. Weights are loaded at the first
-    group, everything else is checked here.
+    Qwen2.5-VL, Qwen3-VL and causal models of text share the prefix; other models of video need
+    `share_prefix=false`. Weights are loaded at the first group, all else is checked here.
 
     Args:
         pretrained: a folder, the name of a model on the Hugging Face hub, or a `LoadedModel`, to
@@ -146,10 +145,9 @@ class TransformersEngine:
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one reply per continuation, those of a group together.
 
-        With `choices` and a `reply_start`, that and one token more is the text: nothing else is
-        written. With `choices` alone the model writes its reply, and the probabilities are those
-        behind its last `<score>` or `<answer>`. What goes wrong with one group (its video, its
-        length, the memory) is its `EngineError`.
+        With `choices` and a `reply_start`, the text is that and one token more. With `choices`
+        alone the model writes its reply, and the probabilities are those behind its last
+        `<score>` or `<answer>`. A failure of a group (video, length, memory) is its `EngineError`.
 
         Raises:
             ConfigError: the model cannot be loaded, or `verify_prefix` has found the shared
