@@ -62,11 +62,6 @@ class Wire:
     length: Length = "max_tokens"
     without: frozenset[Feature] = frozenset()
 
-    @property
-    def logprobs(self) -> bool:
-        """True if probabilities are requested where they are wanted."""
-        return "logprobs" not in self.without
-
     def less(self, feature: Feature) -> Wire:
         return replace(self, without=self.without | {feature})
 

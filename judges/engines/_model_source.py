@@ -28,12 +28,7 @@ _SAMPLES = 64
 
 
 class ModelSource(ABC):
-    """A language model, and what is known of it before its weights are there.
-
-    Attributes:
-        pretrained: the name by which messages call it.
-        mixed: whether it works in bfloat16 whatever its weights are.
-    """
+    """A language model, and what is known of it before its weights are there."""
 
     pretrained: str
     mixed: bool = False
@@ -123,10 +118,10 @@ class ModelSource(ABC):
 
 
 class LoadedModel(ModelSource):
-    """A model that is in memory already.
+    """A model that is in memory already; an engine decodes with its weights as they are then.
 
     Args:
-        model: of transformers, on its device; an engine decodes with its weights as they are then.
+        model: of transformers, on its device.
         processor: its processor, or the tokenizer of a model of text.
         mixed: whether it works in bfloat16 whatever its weights are, as in training.
     """

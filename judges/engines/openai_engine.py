@@ -201,7 +201,8 @@ class OpenAIEngine:
         """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
         is_text = self._served is not None and self._served.kind == "text"
         video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
-        return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
+        has_logprobs = "logprobs" not in self._check.wire.without
+        return frozenset(video | {"logprobs"} if has_logprobs else video)
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one result per continuation as it comes, that of the first before the others.
@@ -375,7 +376,7 @@ class OpenAIEngine:
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
-        if not group.choices or not self._check.wire.logprobs:
+        if not group.choices or "logprobs" in self._check.wire.without:
             return {}
         positions = completion.positions
         if positions is None:

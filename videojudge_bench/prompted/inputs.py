@@ -22,7 +22,7 @@ from videojudge_bench.prompted.config import (
 from videojudge_bench.prompted.templates import AnyItem
 
 if TYPE_CHECKING:
-    from videojudge_bench.prompts.rubric_book import RubricBook
+    from videojudge_bench.prompts import rubric_book
 
 ALL = "all"
 """The video and the description, as far as they are known and the engine takes them."""
@@ -46,7 +46,7 @@ class InputPolicy:
         self.requires = requires
         if config.video is not None:  # the user's choice replaces what the class requires
             self.requires = requires - {"video", "description"} | VIDEO_NEEDS[config.video]
-        self._book: RubricBook | None = None
+        self._book: rubric_book.RubricBook | None = None
         if config.rubric_file is not None:
             from videojudge_bench.prompts.rubric_book import RubricBook
 

@@ -153,7 +153,8 @@ class _Routes:
             asked = _parsed(kind, await self._body(request))
             lines = await self._judged(request, asked, begin)
             self._figures.count_lines(lines)
-            response = _response({"identity": self._service.identity, "results": lines})
+            identity = self._service.run.identity.hash
+            response = _response({"identity": identity, "results": lines})
         except ClientDisconnect:
             response = Response(status_code=GONE)
         except _RefusedError as error:

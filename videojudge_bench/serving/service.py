@@ -98,18 +98,13 @@ class JudgeService:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def identity(self) -> str:
-        """The hash of everything of the judge that can change a verdict."""
-        return self.run.identity.hash
-
     def about(self) -> Line:
         """Return what a client needs to know of the judge and of the limits."""
         judge, identity = self.run.built.judge, self.run.identity
         scale = self.run.scale
         return {
             "judge": self.run.built.name,
-            "identity": self.identity,
+            "identity": identity.hash,
             "settings": dict(identity.settings),
             "source": identity.source,
             "files": [list(file) for file in identity.files],
