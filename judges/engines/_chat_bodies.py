@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import aiohttp
 
@@ -33,9 +33,8 @@ class BodyError(ValueError):
     """A body that is not read: too long, or compressed in an unknown way."""
 
 
-class _Unpacker(Protocol):
-    def __call__(self, data: bytes, most: int) -> tuple[bytes, bytes]:
-        """Return at most so many bytes, one at least, and the data that were not used for them."""
+_Unpacker = Callable[[bytes, int], tuple[bytes, bytes]]
+"""From data and a limit to as many bytes at most, one at least, and the data that were not used."""
 
 
 @dataclass(eq=False)

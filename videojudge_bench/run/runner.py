@@ -63,12 +63,10 @@ class Run(Plan):
     def judge_items(
         self, journal: Journal, items: Mapping[str, AnyItem], unsuited: Mapping[str, Judgement]
     ) -> dict[str, Judgement]:
-        """Return a judgement for each item, in their order, with a journal that is open.
+        """Return a judgement for each item, in their order, with an open journal.
 
-        Args:
-            journal: it has what is not judged again, and takes what is.
-            items: by id, as the judge sees them.
-            unsuited: judgements of those that the judge is not asked about.
+        The items, by id, are as the judge sees them; it is not asked about those with an `unsuited`
+        judgement.
         """
         keys, answers = self._keys(items), dict[str, Judgement]()
         for item_id, judgement in unsuited.items():

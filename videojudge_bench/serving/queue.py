@@ -68,20 +68,14 @@ class _Row:
 class JudgeQueue:
     """Rows of many callers, judged by one thread.
 
-    A batch begins with the group that waits longest, and is filled with whole groups (rows about
-    one video and instruction) in the order of their arrival. Use it as a context manager: leaving
-    ends the batch that is judged, and gives up what waits.
-
-    Args:
-        judge_batch: gives a judgement for each item by its id.
-        room: rows that may wait.
-        batch_rows: in a batch; only a single larger group is torn.
-        linger_seconds: a batch begins when so long no further row has come, or after
-            `LONGEST_LINGER` times as long.
-        on_batch: called after each batch.
+    A batch of up to `batch_rows` begins with the group that waits longest, and is filled with whole
+    groups (rows about one video and instruction) in the order of their arrival; only a single
+    larger group is torn. It begins when no further row has come for `linger_seconds`, or after
+    `LONGEST_LINGER` times as long. Use it as a context manager: leaving ends the batch that is
+    judged, and gives up what waits.
 
     Attributes:
-        waiting: rows that wait.
+        waiting: rows that wait, `room` at most.
     """
 
     def __init__(

@@ -33,7 +33,6 @@ class Decoder(Protocol):
 
     def version(self) -> str:
         """Return the versions that the pixels depend on."""
-        ...
 
     def pictures(
         self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
@@ -46,7 +45,6 @@ class Decoder(Protocol):
         Raises:
             VideoError: the file cannot be opened, or this decoder gets its frames wrong.
         """
-        ...
 
 
 def decoder_named(name: DecoderName) -> Decoder:
