@@ -74,7 +74,7 @@ def test_all_problems_of_a_policy_are_said_at_once() -> None:
         ({"total_pixels": 10}, "too little for max_frames=180 of min_pixels=100352: give at least"),
     ],
 )
-def test_a_budget_that_cannot_be_kept_is_refused(options: dict[str, int], message: str) -> None:
+def test_a_budget_that_cannot_be_kept_is_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FramePolicy(**options)  # type: ignore[arg-type]
 
