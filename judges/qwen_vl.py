@@ -1,4 +1,4 @@
-"""Qwen's models of video as judges, as they come: the baselines of the VideoJudge paper."""
+"""Qwen's untrained models of video as judges: the baselines of the VideoJudge paper."""
 
 from __future__ import annotations
 

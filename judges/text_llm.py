@@ -1,4 +1,4 @@
-"""Models of text as judges: they read what a video shows, and never see it."""
+"""Models of text as judges, which read a description of the video."""
 
 from __future__ import annotations
 

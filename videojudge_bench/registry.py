@@ -223,7 +223,7 @@ _IN_A_FILE = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError,
     RuntimeError, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-"""What a module may raise while it is imported."""
+"""Exceptions that a module may raise while it is imported."""
 
 
 def _module(name: str, what: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Probes of a server: which parts of the requests of a run it refuses, and what helps."""
+"""Probes of a server: the features of a run's requests that it refuses, and the fixes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PROBE = PromptGroup(
     (Continuation("probe", "Answer: two. Reply with <score>5</score> and nothing else."),),
     sampling=Sampling(max_tokens=64),
 )
-"""A question that costs little."""
+"""A short question, for a low cost."""
 
 _PROBE_REGEX = "checked-[0-9]{3}"
 _PROBE_SCHEMA: ReplyForm = {
@@ -46,7 +46,7 @@ _PROBE_SCHEMA: ReplyForm = {
     "required": ["checked"],
     "additionalProperties": False,
 }
-"""Forms that no model gives to the probe's reply of its own accord."""
+"""Forms that no reply to the probe has unless the server guides decoding."""
 
 _API_TEMPERATURE = 1.0  # of OpenAI's API where a request says none
 _OTHER_LENGTH: Mapping[Length, Length] = {

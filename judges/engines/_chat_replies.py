@@ -1,4 +1,4 @@
-"""Reads what a server of OpenAI's chat completions answers: reply, usage, probabilities."""
+"""Answers of a server of OpenAI's chat completions: reply, usage, probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a prompt of a group to a request: what it says beside its messages, how a reply is begun."""
+"""Requests for the prompts of a group: their fields, and the beginning of the reply."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ FEATURES: Mapping[Feature, str] = {
     "seed": "a seed",
     "decoding": "plain decoding",
 }
-"""What servers take or refuse, in words."""
+"""Names of the features in messages."""
 
 TO_PROBE: frozenset[Feature] = frozenset({"frames", "video", "logprobs", "prefill", "structured"})
-"""What is tried before the first group; a refusal of the others shows in its first request."""
+"""Features that are tried before the first group; its first request tries the others."""
 
 DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding"})
-"""What a request can do without, with a warning."""
+"""Features that are left out, with a warning, where a server refuses them."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
 """Without it, vLLM and SGLang decode by the checkpoint's generation_config.json."""

@@ -29,7 +29,7 @@ VERIFIED_KINDS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
 group of a run is verified whatever `verify_prefix` says."""
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""How far logits may differ by rounding alone, as a share of the largest one."""
+"""Difference of logits that rounding explains, as a share of the largest one."""
 
 
 @dataclass(frozen=True)

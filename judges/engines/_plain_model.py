@@ -1,4 +1,4 @@
-"""One prompt after another through the model's own forward and `generate`: the reference."""
+"""Prompts one by one through the model's own forward and `generate`, as the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a prompt group to what a model takes: tokens, and the pixels of the video once."""
+"""Model inputs of a prompt group: tokens, and the pixels of the video once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
 from videojudge_bench.video import FrameBatch
 
 _KNOWN = 64
-"""So many texts are remembered with their tokens."""
+"""Number of texts whose tokens are cached."""
 
 
 @dataclass(frozen=True)

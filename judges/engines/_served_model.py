@@ -1,4 +1,4 @@
-"""The model behind a server: which checkpoint it serves, and what it says of itself."""
+"""The model behind a server: its checkpoint, and the server's statements about it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from videojudge_bench.judges.engines.special_tokens import marks_of
 logger = logging.getLogger(__name__)
 
 SERVED_SCHEME: Scheme = "qwen"
-"""Whose M-RoPE positions a Qwen2.5-VL has on vLLM."""
+"""M-RoPE scheme of a Qwen2.5-VL on vLLM."""
 
 _SAID_CHARACTERS, _MOST_STATEMENTS = 200, 20
 
 _COMMON = re.compile(r"(?:model|checkpoint|final|best|last|latest|merged)(?:[-_]?\d+)?")
-"""Names of folders that say nothing of the checkpoint, as `videojudge train` writes `model`."""
+"""Common names of folders, such as `model` of `videojudge train`, that identify no checkpoint."""
 
 _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^/]+/?$")
 

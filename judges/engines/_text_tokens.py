@@ -1,4 +1,4 @@
-"""Tokens of texts: those that choices are written in, and those that merge."""
+"""Tokens of choices, and of texts that merge with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model with a prefix in its cache, and continuations that grow side by side behind it."""
+"""A model with a prefix in its cache, and continuations decoded side by side behind it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_flash_windows"
-"""transformers looks for `flash` in the name; 4.57 does not, and goes one by one as before."""
+"""transformers 5 looks for `flash` in the name; 4.57 does not, and calls windows one by one."""
 
 _PLAIN = "sdpa"
 

@@ -42,10 +42,10 @@ from videojudge_bench.video import FrameStore, load_frames
 logger = logging.getLogger(__name__)
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-"""Where the API key is looked for when none is given."""
+"""Environment variable of the API key, if none is given."""
 
 FACTOR = 28
-"""What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
+"""Divisor of the sides of frames for an unknown model, that of Qwen2.5-VL."""
 
 _FRAME_THREADS = 2
 _MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')

@@ -37,7 +37,7 @@ __all__ = ["LoadedModel", "TransformersEngine"]
 Replies = list[Result]
 
 BATCH_TOKENS = 8192
-"""Of continuations in one row. Five of a thousand tokens fit; their mask takes little memory."""
+"""Tokens of the continuations in one row: five of a thousand fit, with a small mask."""
 
 
 class TransformersEngine:

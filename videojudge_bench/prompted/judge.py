@@ -40,7 +40,7 @@ from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 MAX_VALUES = 20
-"""Of a scale, for an expected score: a server gives the probabilities of so many tokens."""
+"""Maximum size of a scale for an expected score: servers give that many probabilities."""
 
 _TAGS: Mapping[Ability, str] = {"rate": "<score>", "prefer": "<answer>"}
 

@@ -1,4 +1,4 @@
-"""Asks for many groups at once, and hands answers over as they come."""
+"""Concurrent requests for many groups, with answers in the order of their arrival."""
 
 from __future__ import annotations
 

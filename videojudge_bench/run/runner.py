@@ -1,4 +1,4 @@
-"""Examples and a judge in, judgements out: the only caller of a judge.
+"""Judgements of a gold set by a judge: the only caller of a judge.
 
 What is asked is planned in `run.plan`. Here it is asked, the items of a group together; whatever a
 judge does wrong with one item becomes a recorded failure of that item, and every judgement is in
@@ -29,7 +29,7 @@ NO_VERDICT = f"{FAILED}: the judge gave no verdict"
 REPLACED = "its video was replaced again and again while it was judged"
 
 MAX_PASSES = 3
-"""Over the items, while their videos are being replaced."""
+"""Maximum number of passes over the items while their videos are being replaced."""
 
 
 class Run(Plan):

@@ -19,7 +19,7 @@ _Key = tuple[object, ...]
 LONGEST_WAIT_SECONDS = 60
 LONGEST_LINGER = 10
 PAUSE_SHARE = 0.05
-"""Of a batch's time, in which those that it answered may ask again before the next begins."""
+"""Share of a batch's time that its clients have to send again before the next batch begins."""
 STOPPED = "the judge has stopped"
 
 

@@ -16,7 +16,7 @@ from videojudge_bench.serving.address import TOKEN_VARIABLE, is_loopback
 from videojudge_bench.serving.service import JudgeService, Limits
 
 GRACE_SECONDS = 30
-"""So long requests that were taken are still answered after the signal to stop."""
+"""Time after the signal to stop in which accepted requests are still answered."""
 
 
 @dataclass(frozen=True)

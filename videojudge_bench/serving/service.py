@@ -1,4 +1,4 @@
-"""Rows in, lines of verdicts out: what the server and the reward functions have in common."""
+"""Verdicts for rows, shared by the server and the reward functions."""
 
 from __future__ import annotations
 

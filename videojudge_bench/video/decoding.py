@@ -1,4 +1,4 @@
-"""From a video file and a policy to a file of pictures, in this process."""
+"""Decoding of the frames of a policy into a file of pictures, in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`load_frames`: a video and a policy in, what a judge sees out."""
+"""`load_frames`: the frames of a video that a policy selects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
 from videojudge_bench.video.store import FrameStore
 
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
-"""Whether the system has files in memory that go by no name: Linux has."""
+"""True if the system has anonymous files in memory, as Linux has."""
 
 
 def load_frames(
