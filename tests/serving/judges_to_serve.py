@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -40,3 +41,14 @@ class Watches(Judge):
         if not item.video.stat().st_size:
             raise ValueError(f"{item.video} is broken")
         return Rating(item.video.stat().st_size)
+
+
+class Names(Judge):
+    """Rates by the number of the process that judges."""
+
+    scale = None
+
+    def rate(self, item: Item) -> Rating:
+        if item.response == "break":
+            raise ValueError("it was told to")
+        return Rating(os.getpid())

@@ -27,6 +27,9 @@ from videojudge_bench.version import __version__
 GONE = 499
 """Status, in the figures alone, of a request whose client disconnected."""
 
+HANG_UP_SECONDS = 0.5
+"""After which a client that has hung up is noticed."""
+
 _DISCARDED = 4
 """Times the limit up to which a body is read: a client that is cut off earlier sees no error."""
 
@@ -174,7 +177,7 @@ class _Routes:
                 {"www-authenticate": "Bearer"},
             )
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request) -> bytearray:
         # A page in a browser may post anything but JSON to a server of this machine unasked.
         kind = request.headers.get("content-type", "none").partition(";")[0].strip()
         if kind != "application/json":
@@ -188,7 +191,7 @@ class _Routes:
                 break
         if size > most:
             raise _RefusedError(413, f"expected a body of up to {most} bytes; send fewer rows")
-        return bytes(body)
+        return body
 
     async def _judged(
         self, request: Request, asked: _Asked, begin: Callable[[_Asked], Answering]
@@ -212,25 +215,18 @@ class _Routes:
 async def _while_connected(request: Request, answering: Answering) -> None:
     """Wait for the judgements; give up the rows that wait if the client disconnects."""
     judged = asyncio.wrap_future(answering.future)
-    gone = asyncio.create_task(_disconnected(request))
-    either: set[asyncio.Future[Any]] = {judged, gone}
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not judged.done():
-            raise ClientDisconnect
+        # A task of its own that waits for the end of the connection would cost more than this.
+        while not judged.done():
+            await asyncio.wait({judged}, timeout=HANG_UP_SECONDS)
+            if not judged.done() and await request.is_disconnected():
+                raise ClientDisconnect
     finally:
-        gone.cancel()
-        if not judged.done():
-            judged.cancel()
+        judged.cancel()
     judged.exception()  # `lines` raises it; asyncio would report it as never retrieved
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _parsed(kind: type[_Asked], body: bytes) -> _Asked:
+def _parsed(kind: type[_Asked], body: bytearray) -> _Asked:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

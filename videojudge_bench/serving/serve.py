@@ -46,12 +46,7 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
         MissingPackageError: the extra `serve` is not installed.
         OSError: the address cannot be listened on.
     """
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token and not is_loopback(options.host):
-        raise ConfigError(
-            f"--host {options.host}: expected a token, because other machines reach this address; "
-            f"set the environment variable {TOKEN_VARIABLE} here and for the clients"
-        )
+    token = token_for(options.host)
     try:
         import uvicorn
 
@@ -74,12 +69,29 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
             config = uvicorn.Config(
                 application(service, figures, token),
                 log_level="warning",
+                access_log=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             host = f"[{options.host}]" if ":" in options.host else options.host
             started(f"http://{host}:{listening.getsockname()[1]}")
             with _returning_on_signals():
                 uvicorn.Server(config).run(sockets=[listening])
+
+
+def token_for(host: str) -> str:
+    """Return the token of the environment that clients must give; "" asks for none.
+
+    Raises:
+        ConfigError: there is none, and other machines reach the host.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token and not is_loopback(host):
+        raise ConfigError(
+            f"--host {host}: expected a token, because other machines reach this address; "
+            f"set the environment variable {TOKEN_VARIABLE} here and for the clients"
+        )
+    return token
 
 
 @contextmanager

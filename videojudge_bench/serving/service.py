@@ -16,7 +16,7 @@ from videojudge_bench.items import Item
 from videojudge_bench.judge import Ability
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.live import LiveRun
-from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue
+from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue, RowQueue
 from videojudge_bench.serving.videos import VideoFolder
 from videojudge_bench.verdicts import Judgement, Unparsed
 from videojudge_bench.version import __version__
@@ -74,10 +74,12 @@ class JudgeService:
         journal: Path | None = None,
         limits: Limits | None = None,
         on_batch: Callable[[Batch], None] = lambda _: None,
+        rank: int = 0,
+        queue: RowQueue | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.run = LiveRun(built, journal)
-        self.queue = JudgeQueue(
+        self.run = LiveRun(built, journal, rank=rank)
+        self.queue = queue or JudgeQueue(
             self.run.judge_batch,
             room=self.limits.waiting_rows,
             batch_rows=self.limits.batch_rows,
