@@ -19,6 +19,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(help="0 takes a free one")] = 8080,
     journal: Path | None = None,
+    calibration: Path | None = None,
 ) -> None:
     """Serve a judge over HTTP, as a grader or as a reward.
 
@@ -28,6 +29,9 @@ def serve(
 
       videojudge serve compact --journal verdicts
 
+    Answers POST /v1/chat/completions in the place of a paid model, where lmms-eval's own
+    tasks ask one to judge: set OPENAI_API_URL to that address.
+
     The environment variable VIDEOJUDGE_TOKEN holds the token that clients must give;
     it is required when HOST is reached by other machines. Ctrl-C or SIGTERM answers
     the requests that were taken, and stops.
@@ -36,9 +40,15 @@ def serve(
         videos: folder with the video files; no other file is read
         host: address to listen on
         journal: keep verdicts there; a row that is there is not judged again
+        calibration: map of `videojudge calibrate`, from the judge's scores to the scale of
+            those tasks
     """
     from videojudge_bench.serving.serve import ServeOptions
     from videojudge_bench.serving.serve import serve as serve_judge
 
-    options = ServeOptions(videos, host, port, journal)
-    serve_judge(judge, options, lambda url: say([f"serving {judge} at {url}"]))
+    options = ServeOptions(videos, host, port, journal, calibration=calibration)
+    serve_judge(
+        judge,
+        options,
+        lambda url, chat: say([f"serving {judge} at {url}", f"judging prompts: {chat}"]),
+    )

@@ -29,6 +29,7 @@ class ServeOptions:
         port: 0 takes a free one.
         journal: folder for journals; a row that is there is not judged again. None keeps none.
         limits: of requests and of the queue.
+        calibration: a map of `videojudge calibrate`, for judging prompts of other programs.
     """
 
     videos: Path | None = None
@@ -36,15 +37,17 @@ class ServeOptions:
     port: int = 8080
     journal: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    calibration: Path | None = None
 
 
-def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> None:
+def serve(judge: str, options: ServeOptions, started: Callable[[str, str], None]) -> None:
     """Serve a judge until SIGINT or SIGTERM; requests that were taken are answered first.
 
     Args:
         judge: `NAME[,option=value…]`.
         options: where and how.
-        started: called with the address as soon as connections are accepted.
+        started: called with the address as soon as connections are accepted, and with how judging
+            prompts are scored.
 
     Raises:
         ConfigError: a judge or options that cannot work, or no token for a host that others reach.
@@ -62,6 +65,7 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
         import uvicorn
 
         from videojudge_bench.serving.app import application
+        from videojudge_bench.serving.chat import ChatJudge
         from videojudge_bench.serving.figures import Figures
     except ImportError as error:
         install = 'pip install "videojudge-bench[serve]"'
@@ -76,14 +80,15 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
             limits=options.limits,
             on_batch=figures.count_batch,
         )
+        chat = ChatJudge(service, options.calibration)
         with service:
             config = uvicorn.Config(
-                application(service, figures, token),
+                application(service, figures, token, chat),
                 log_level="warning",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             host = f"[{options.host}]" if ":" in options.host else options.host
-            started(f"http://{host}:{listening.getsockname()[1]}")
+            started(f"http://{host}:{listening.getsockname()[1]}", chat.state)
             with _returning_on_signals():
                 uvicorn.Server(config).run(sockets=[listening])
 
