@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from videojudge_bench.serving.chat_scale import MAPS
 
 MODULES = (
     "activitynetqa.utils", "moviechat.utils", "video-tt.gpt_utils", "videochatgpt.utils",
@@ -51,6 +55,14 @@ def tasks_against(url: str, home: str) -> Iterator[dict[str, ModuleType]]:
             "llm_judge": importlib.import_module("lmms_eval.llm_judge"),
             "verifiers": importlib.import_module("lmms_eval.verifiers.openai"),
         }
+
+
+def share_of(judge: str, score: float) -> float:
+    """Return how far up 1 to 5 a score is: by the map of the package, or as it is."""
+    if judge != "compact":
+        return (score - 1) / 4
+    knots = json.loads((MAPS / "compact.json").read_text())["knots"]
+    return (float(np.interp(score, *zip(*knots, strict=True))) - 1) / 4
 
 
 def whole(high: int) -> Callable[[Share], int]:

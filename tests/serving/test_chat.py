@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 from chat_prompts import messages, task_named
 from judge_servers import Answer, Server, serving, serving_here
-from lmms_eval_tasks import CASES, Case, tasks_against
+from lmms_eval_tasks import CASES, Case, share_of, tasks_against
 
 from videojudge_bench.answers import judge_answers
-from videojudge_bench.serving.chat_scale import MAPS
 from videojudge_bench.serving.chat_tasks import PromptRefusedError, recognise
 
 FIELDS = f"{Path(__file__).with_name('judges_to_serve.py')}:Fields"
@@ -63,14 +61,6 @@ def content(answer: Answer) -> str:
 
 def problem(answer: Answer) -> tuple[int, str]:
     return answer.status, str(answer.json["error"]["message"])
-
-
-def share_of(judge: str, score: float) -> float:
-    """Return how far up 1 to 5 a score is: by the map of the package, or as it is."""
-    if judge != "compact":
-        return (score - 1) / 4
-    knots = json.loads((MAPS / "compact.json").read_text())["knots"]
-    return (float(np.interp(score, *zip(*knots, strict=True))) - 1) / 4
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -122,7 +112,7 @@ def test_both_addresses_answer_in_the_form_of_openai(fields: Server) -> None:
     assert one["choices"] == two["choices"]
     assert one["choices"][0]["finish_reason"] == "stop"
     assert one["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    assert one["model"] == f"{FIELDS} (linear from 1-5)"
+    assert one["model"] == f"{Path(FIELDS).name} (linear from 1-5)"
     assert one["system_fingerprint"].endswith("|linear from 1-5")
     assert fields.get("/v1/judge").json["chat"] == "linear from 1-5"
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from chat_prompts import GIVEN, messages, other_prompts, task_named
+from lmms_eval.llm_judge.utils import JudgePromptBuilder
+from lmms_eval_tasks import share_of
 
 from videojudge_bench.analysis.calibration import calibrate, read_map
 from videojudge_bench.errors import ConfigError
@@ -34,6 +36,16 @@ def test_known_prompts_are_taken_apart(task: ChatTask) -> None:
         assert row.response == GIVEN["prediction"]
         has_reference = "reference" in task.fields
         assert row.references == ((GIVEN["reference"],) if has_reference else ())
+
+
+@pytest.mark.parametrize("form", ["yes/no", "0/1"])
+def test_the_prompt_of_lmms_evals_correctness_is_known(form: str) -> None:
+    build_prompt = JudgePromptBuilder.build_correctness_prompt
+    prompt = recognise([("user", build_prompt("What?", "A dog.", "A cat.", form))])
+    (row,) = prompt.rows
+    assert (row.instruction, row.references, row.response) == ("What?", ("A dog.",), "A cat.")
+    replies = [prompt.task.written([share]) for share in (0.4, 0.6)]
+    assert replies == (["No", "Yes"] if form == "yes/no" else ["0", "1"])
 
 
 def test_ten_thousand_other_prompts_are_not_recognised() -> None:
@@ -88,6 +100,29 @@ def test_the_map_of_the_package_is_that_of_the_committed_run() -> None:
     assert saved.score_map == fitted.score_map
     assert saved.signature == fitted.to_json()["signature"]
     assert saved.scale == (1, 5)
+
+
+@pytest.mark.slow
+def test_the_share_of_wrong_options_that_compact_accepts_is_the_documented_one() -> None:
+    units: dict[str, list[Example]] = {}
+    for example in goldsets.load("nextqa").examples:
+        units.setdefault(example.unit, []).append(example)
+    rows = []
+    for examples in list(units.values())[:400]:
+        items = [cast(Item, example.item) for example in examples]
+        is_correct = [cast(OptionGold, example.gold).correct for example in examples]
+        reference = items[is_correct.index(True)].response
+        rows += [
+            {"id": item.id, "video_id": item.video_id, "instruction": item.instruction,
+             "response": item.response, "references": [reference]}
+            for item, right in zip(items, is_correct, strict=True)
+            if not right
+        ]  # fmt: skip
+    scores = [float(str(line["score"])) for line in judge_answers(rows, "compact").lines]
+    accepted = fmean(share_of("compact", score) >= 0.5 for score in scores)
+    text = " ".join((ROOT / "judges/README.md").read_text(encoding="utf-8").split())
+    says = f"the {len(rows):,} wrong options of 400 questions of NExT-QA"
+    assert f"{says}, judged against the right one, {accepted:.0%} get a yes".replace("%", " %") in text
 
 
 @pytest.mark.parametrize(
