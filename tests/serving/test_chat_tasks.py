@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
+from typing import cast
 
 import pytest
 from chat_prompts import GIVEN, messages, other_prompts, task_named
 from lmms_eval.llm_judge.utils import JudgePromptBuilder
 from lmms_eval_tasks import share_of
 
+from videojudge_bench import goldsets
 from videojudge_bench.analysis.calibration import calibrate, read_map
+from videojudge_bench.answers import judge_answers
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.items import Example, Item, OptionGold
 from videojudge_bench.leaderboard.opening import open_run
 from videojudge_bench.registry import build
 from videojudge_bench.serving.chat import ChatJudge
@@ -122,7 +127,9 @@ def test_the_share_of_wrong_options_that_compact_accepts_is_the_documented_one()
     accepted = fmean(share_of("compact", score) >= 0.5 for score in scores)
     text = " ".join((ROOT / "judges/README.md").read_text(encoding="utf-8").split())
     says = f"the {len(rows):,} wrong options of 400 questions of NExT-QA"
-    assert f"{says}, judged against the right one, {accepted:.0%} get a yes".replace("%", " %") in text
+    assert (
+        f"{says}, judged against the right one, {accepted:.0%} get a yes".replace("%", " %") in text
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,6 @@ _Begin = Callable[[Sequence[AnswerRow]], Answering]
 
 
 class _RefusedError(Exception):
-    """A request that is not answered."""
-
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, headers
         super().__init__(problem)
@@ -85,13 +83,9 @@ class _RefusedError(Exception):
 def application(
     service: JudgeService, figures: Figures, token: str = "", chat: ChatJudge | None = None
 ) -> FastAPI:
-    """Return the application.
+    """Return the application; the caller enters and leaves `service`.
 
-    Args:
-        service: that answers; entered and left by the caller.
-        figures: that `/metrics` shows.
-        token: that clients must give as `Authorization: Bearer TOKEN`; empty asks for none.
-        chat: that answers judging prompts; by default without a map of the user's.
+    With a token, clients must send it as `Authorization: Bearer TOKEN`.
     """
     app = FastAPI(title="videojudge", version=__version__, description=_DESCRIPTION, redoc_url=None)
     routes = _Routes(service, figures, token, chat or ChatJudge(service))
@@ -263,11 +257,7 @@ class _Routes:
 
 
 async def _while_connected(request: Request, answering: Answering) -> None:
-    """Wait for the judgements; give up the rows that wait when the client hangs up.
-
-    Raises:
-        ClientDisconnect: it has.
-    """
+    """Wait for the judgements; give up the rows that wait when the client hangs up."""
     judged = asyncio.wrap_future(answering.future)
     gone = asyncio.create_task(_disconnected(request))
     either: set[asyncio.Future[Any]] = {judged, gone}
