@@ -123,19 +123,23 @@ class _Routes:
 
     async def score(self, request: Request) -> Response:
         """Rate answers: `score`, `probabilities`, and `unparsed` with the reason of no score."""
-        begin = self._service.score
         return await self._answered(
-            request, ScoreRequest, lambda asked: self._results(request, asked.rows, begin)
+            request,
+            ScoreRequest,
+            lambda asked: self._results(request, asked.rows, self._service.score),
         )
 
     async def prefer(self, request: Request) -> Response:
         """Compare pairs: `preference` (a, b or tie), and `p_a`, the probability of a."""
-
-        async def answer(asked: PreferRequest) -> dict[str, Json]:
-            begin = partial(self._service.prefer, both_orders=asked.both_orders)
-            return await self._results(request, asked.rows, begin)
-
-        return await self._answered(request, PreferRequest, answer)
+        return await self._answered(
+            request,
+            PreferRequest,
+            lambda asked: self._results(
+                request,
+                asked.rows,
+                partial(self._service.prefer, both_orders=asked.both_orders),
+            ),
+        )
 
     async def chat(self, request: Request) -> Response:
         """Answer the judging prompt of a known task of lmms-eval, in the form that it reads."""

@@ -41,13 +41,8 @@ class ChatRequest(BaseModel):
 class ChatJudge:
     """Reads judging prompts, and writes replies from the judge's scores.
 
-    Args:
-        service: of the judge.
-        calibration: a map of `videojudge calibrate`, from the judge's scores to ratings.
-
     Raises:
-        ConfigError: the map cannot be used, or the judge cannot answer prompts at all and a map
-            is given.
+        ConfigError: a map is given and cannot be used, or the judge cannot answer prompts at all.
     """
 
     def __init__(self, service: JudgeService, calibration: Path | None = None) -> None:

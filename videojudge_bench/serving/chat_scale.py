@@ -24,13 +24,7 @@ _MAY_DIFFER = ("dtype", "transformers")
 
 @dataclass(frozen=True)
 class ChatScale:
-    """The way from a judge's score to any task's scale.
-
-    Attributes:
-        name: of the way; with the hash of a map.
-        rating: of a score, on `scale`.
-        scale: of the ratings.
-    """
+    """The way from a judge's score to a rating, and so to any task's scale."""
 
     name: str
     rating: Callable[[float], float]
@@ -45,10 +39,7 @@ class ChatScale:
 def chat_scale(run: LiveRun, calibration: Path | None) -> ChatScale | str:
     """Return the scale of a served judge, or why there is none.
 
-    Args:
-        run: of the judge.
-        calibration: a map of `videojudge calibrate`; None takes the judge's own scale, or the map
-            that travels with the package.
+    Without a map of the user's, the judge's own scale is taken, or the map in the package.
 
     Raises:
         ConfigError: the file is no map, or was fitted on the scores of another judge.

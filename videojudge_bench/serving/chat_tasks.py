@@ -83,13 +83,11 @@ class ChatTask(BaseModel):
         return None if parts is None else dict(zip(self.fields, parts, strict=True))
 
     def written(self, shares: Sequence[float]) -> str:
-        """Return the reply.
-
-        Args:
-            shares: of each answer between 0 (the low end of the task's scale) and 1 (the high end).
-        """
+        """Return the reply, from how far up the scale each answer is: 0 to 1."""
         low, high = self.scale[0], self.scale[-1]
-        values = self.scale if len(self.scale) > 2 else range(int(low), int(high) + 1)
+        values: Sequence[float] = (
+            self.scale if len(self.scale) > 2 else range(int(low), int(high) + 1)
+        )
 
         def nearest(share: float) -> str:
             place = low + share * (high - low)
@@ -102,12 +100,7 @@ class ChatTask(BaseModel):
 
 @dataclass(frozen=True)
 class JudgingPrompt:
-    """A prompt of a known task.
-
-    Attributes:
-        task: that asks.
-        rows: the answers to rate, one or two.
-    """
+    """A prompt of a known task, and the one or two answers that it asks about."""
 
     task: ChatTask
     rows: tuple[AnswerRow, ...]
@@ -121,10 +114,7 @@ def chat_tasks() -> tuple[ChatTask, ...]:
 
 
 def recognise(messages: Sequence[tuple[str, str]]) -> JudgingPrompt:
-    """Return what a judging prompt asks.
-
-    Args:
-        messages: role and text of each.
+    """Return what a judging prompt asks, given as role and text of its messages.
 
     Raises:
         PromptRefusedError: it is no prompt of a known task, can be read in two ways, asks for no
