@@ -53,7 +53,7 @@ class ChatJudge:
 
     @property
     def state(self) -> str:
-        """How scores come to a task's scale, or why no prompt is answered."""
+        """The way from scores to a task's scale, or why no prompt is answered."""
         if isinstance(self._scale, str):
             return f"refused: {self._scale}"
         return self._scale.name
