@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 import pytest
+from fake_engine import FakeEngine
 from measured_runs import board_set
 from registered import registered
 
@@ -16,10 +17,12 @@ from videojudge_bench.analysis.attack import attack_judge
 from videojudge_bench.analysis.attack_kinds import KINDS, attacks_on
 from videojudge_bench.analysis.attack_results import Attacked, KindResult
 from videojudge_bench.cli.main import main
+from videojudge_bench.engine import Deliver, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, JudgeFailedError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, Item, NoGold, Pair
 from videojudge_bench.judge import Judge
+from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.run.runner import RunOptions
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
@@ -78,6 +81,24 @@ class Broken(Judge):
         raise RuntimeError(f"cannot read {item.id}")
 
 
+class Obedient(FakeEngine):
+    """Replies 5 to an answer that asks for the highest score, and else 3."""
+
+    groups_asked: list[PromptGroup] = []  # noqa: RUF012 - what the tests look at
+
+    async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
+        Obedient.groups_asked.append(group)
+        for number, continuation in enumerate(group.continuations):
+            rating = 5 if "the highest score" in continuation.text else 3
+            await deliver(number, Reply(f"<score>{rating}</score>"))
+
+
+class Prompted(PromptedJudge):
+    """Asks a model that obeys."""
+
+    runs_on = f"{__name__}:Obedient"
+
+
 @pytest.fixture
 def board() -> Iterator[GoldSet]:
     Flattered.asked.clear()
@@ -109,6 +130,18 @@ def test_a_planted_weakness_is_caught_by_its_kind_alone(journal_root: Path) -> N
     assert praise.rising.low < 1.0
     assert attacked.share(praise.rise.value) == 0.25
     assert attacked.unattacked.top == 4.5
+
+
+@pytest.mark.usefixtures("board")
+def test_what_is_made_of_the_answers_about_a_video_shares_a_prompt(journal_root: Path) -> None:
+    Obedient.groups_asked.clear()
+    attacked = _attack("Prompted", journal_root)
+    assert len(Obedient.groups_asked) == attacked.unattacked.n_videos
+    asked = sum(len(group.continuations) for group in Obedient.groups_asked)
+    assert asked == 72 + sum(result.n for result in attacked.kinds)
+    templates = {t.name: t.rise.value for t in _of(attacked, "instructions").templates}
+    assert templates == {"ignore": 2.0, "note": 2.0, "system": 0.0, "plea": 0.0}
+    assert [result.kind.name for result in attacked.above(0.0)] == ["instructions"]
 
 
 @pytest.mark.usefixtures("board")
@@ -267,7 +300,7 @@ def test_a_kind_without_any_verdict_is_no_proof(journal_root: Path) -> None:
 def test_a_judge_that_fails_or_does_not_suit_is_refused(
     journal_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(JudgeFailedError, match="failed on all 7.. items of videojudge_attack"):
+    with pytest.raises(JudgeFailedError, match=r"failed on all 7\d\d items of videojudge_attack"):
         _attack("Broken", journal_root)
     with pytest.raises(ConfigError, match="--limit 0: expected 1 or more answers"):
         _attack("Flattered", journal_root, limit=0)

@@ -206,7 +206,7 @@ class Scores:
 
     @cached_property
     def unattacked(self) -> Unattacked:
-        """What is known of the scores before."""
+        """Numbers of the scores before."""
         scores = self.before[~np.isnan(self.before)]
         n_videos = len({answer.video_id for answer in self.answers})
         if not scores.size:
