@@ -71,7 +71,7 @@ class Mute(Judge):
     def rate(self, item: Item) -> Rating | Unparsed:
         if self.empty_alone and any(c.isalpha() for c in item.response.replace("N/A", "")):
             return Rating(3)
-        return Unparsed("no verdict")
+        return Unparsed("states nothing: …")
 
 
 class Broken(Judge):
@@ -282,7 +282,8 @@ def test_a_judge_that_never_parses_is_not_measured(
     assert main([*command, "--max-rise", "5"]) == 1
     printed = capsys.readouterr()
     assert "no answer has a verdict both before and after; nothing was measured" in printed.err
-    assert "answers with a score: 0" in printed.out
+    assert "answers with a score: 0\n" in printed.out
+    assert "no verdict: states nothing: 782\n" in printed.out
     result = _of(_attack("Mute", journal_root), "praise")
     assert (result.n, result.n_unparsed, result.n_compared) == (72, 72, 0)
     assert result.rise.undefined == "no answer has a verdict both before and after"
@@ -304,6 +305,8 @@ def test_a_judge_that_fails_or_does_not_suit_is_refused(
         _attack("Broken", journal_root)
     with pytest.raises(ConfigError, match="--limit 0: expected 1 or more answers"):
         _attack("Flattered", journal_root, limit=0)
+    assert main(["attack", "longest", *SET, "--seed", "-1"]) == 2
+    assert "--seed -1: expected 0 or more" in capsys.readouterr().err
     assert main(["attack", "nobody", *SET]) == 2
     assert "unknown judge 'nobody'" in capsys.readouterr().err
     assert main(["attack", "longest", *SET, "-o", "attack.csv"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import chain
@@ -18,7 +19,7 @@ from videojudge_bench.items import Example, Item, NoGold, Pair
 from videojudge_bench.metrics.bootstrap import Floats, Resampling
 from videojudge_bench.run.plan import AnyItem
 from videojudge_bench.run.runner import Run, RunOptions
-from videojudge_bench.verdicts import Judgement, Preference, Rating
+from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 _BOTH_ORDERS = ("/ab", "/ba")
 
@@ -47,13 +48,15 @@ def attack_judge(
 
     Raises:
         UnknownNameError: no such judge or gold set.
-        ConfigError: options that cannot work, a limit below 1, or a judge that does not suit the
-            set.
+        ConfigError: options that cannot work, a limit below 1, a seed below 0, or a judge that does
+            not suit the set.
         NoDataError: the set is not on this machine.
         JudgeFailedError: the judge failed on every item.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit {limit}: expected 1 or more answers")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: expected 0 or more")
     loaded = goldsets.load(gold_set)
     name, given = parse_judge(judge)
     built = registry.build(name, given)
@@ -70,6 +73,7 @@ def attack_judge(
             None if scores.scale is None else str(scores.scale),
             pairwise,
             seed,
+            scores.reasons,
             scores.unattacked,
             scores.kinds(Resampling(seed=seed)),
         )
@@ -96,8 +100,22 @@ def _scores(run: Run, others: Sequence[Item], answers: Sequence[Item], *, seed: 
         before = np.full(len(answers), NO_RISE)
     else:
         before = np.array([_score([judgements[answer.id]]) for answer in answers])
-    after = {kind.name: column(kind.name) for kind in KINDS}
-    return Scores(answers, attacks, before, after, None if pairwise else run.scale, pairwise)
+    return Scores(
+        answers,
+        attacks,
+        before,
+        after={kind.name: column(kind.name) for kind in KINDS},
+        scale=None if pairwise else run.scale,
+        pairwise=pairwise,
+        reasons=_reasons(judgements.values()),
+    )
+
+
+def _reasons(judgements: Iterable[Judgement]) -> dict[str, int]:
+    """Return the reasons of judgements without a verdict, with counts, the most frequent first."""
+    verdicts = (judgement.verdict for judgement in judgements)
+    reasons = Counter(v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
+    return dict(reasons.most_common())
 
 
 def _answers(gold_set: GoldSet) -> list[Item]:

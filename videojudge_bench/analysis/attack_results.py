@@ -116,6 +116,7 @@ class Attacked:
         pairwise: the judge was asked whether the changed answer is better than the original; a
             score is then the probability of the changed one, over both orders, and 0.5 is no rise.
         seed: of all draws.
+        reasons: of what has no verdict, with counts, the most frequent first.
         unattacked: the scores before.
         kinds: results, in the order of `KINDS`.
     """
@@ -127,6 +128,7 @@ class Attacked:
     scale: str | None
     pairwise: bool
     seed: int
+    reasons: Mapping[str, int]
     unattacked: Unattacked
     kinds: tuple[KindResult, ...]
 
@@ -156,6 +158,7 @@ class Attacked:
             "scale": self.scale,
             "pairwise": self.pairwise,
             "seed": self.seed,
+            "no_verdict": dict(self.reasons),
             "unattacked": {k: round(v, 6) if isinstance(v, float) else v for k, v in before},
             "kinds": [self._kind_json(result) for result in self.kinds],
         }
@@ -195,6 +198,7 @@ class Scores:
         after: by kind; NaN where the kind does not apply, or without a verdict.
         scale: of the scores; None where they only rank.
         pairwise: the scores are preferences.
+        reasons: of what has no verdict, with counts.
     """
 
     answers: Sequence[Item]
@@ -203,6 +207,7 @@ class Scores:
     after: Mapping[str, Floats]
     scale: RatingScale | None
     pairwise: bool
+    reasons: Mapping[str, int]
 
     @cached_property
     def unattacked(self) -> Unattacked:

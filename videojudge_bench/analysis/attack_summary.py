@@ -56,6 +56,7 @@ def facts(attacked: Attacked) -> list[Row]:
             ("mean score", _number(before.mean)),
             ("at the top, unattacked", _number(before.share_at_top)),
         ]
+    lines += [(f"no verdict: {reason}", str(n)) for reason, n in attacked.reasons.items()]
     return [*lines, ("references shown", str(attacked.references)), ("seed", str(attacked.seed))]
 
 
