@@ -66,16 +66,16 @@ def attack_judge(
         run = Run(built, _asked_set(loaded, answers, pairwise=pairwise), options)
         scores = _scores(run, answers, answers[:limit], seed=seed)
         return Attacked(
-            built.name,
-            gold_set,
-            run.identity.signature,
-            run.view.references,
-            None if scores.scale is None else str(scores.scale),
-            pairwise,
-            seed,
-            scores.reasons,
-            scores.unattacked,
-            scores.kinds(Resampling(seed=seed)),
+            judge=built.name,
+            gold_set=gold_set,
+            signature=run.identity.signature,
+            references=run.view.references,
+            scale=None if scores.scale is None else str(scores.scale),
+            pairwise=pairwise,
+            seed=seed,
+            reasons=scores.reasons,
+            unattacked=scores.unattacked,
+            kinds=scores.kinds(Resampling(seed=seed)),
         )
     finally:
         built.judge.close()

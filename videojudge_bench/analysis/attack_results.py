@@ -216,15 +216,15 @@ class Scores:
         n_videos = len({answer.video_id for answer in self.answers})
         if not scores.size:
             return Unattacked(len(self.answers), n_videos, 0, None, None, None, None)
-        spread, top = self._spread(scores), self._top(scores)
+        top = self._top(scores)
         return Unattacked(
-            len(self.answers),
-            n_videos,
-            scores.size,
-            float(scores.mean()),
-            spread,
-            top,
-            float((scores >= top).mean()),
+            n=len(self.answers),
+            n_videos=n_videos,
+            n_parsed=scores.size,
+            mean=float(scores.mean()),
+            spread=self._spread(scores),
+            top=top,
+            share_at_top=float((scores >= top).mean()),
         )
 
     def kinds(self, resampling: Resampling) -> tuple[KindResult, ...]:
@@ -290,13 +290,15 @@ class Scores:
                 rise = metrics[f"{kind.name}/template {name}"]
                 templates.append(TemplateResult(name, len(texts), rise, texts[0]))
         return KindResult(
-            kind,
-            len(attacks),
-            len(self.answers) - len(attacks),
-            len(attacks) - int(np.sum(~np.isnan(after))),
-            int(np.sum(~np.isnan(after - self.before))),
-            *(metrics[f"{kind.name}/{name}"] for name in (_RISE, _RISING, _TOP)),
-            tuple(templates),
+            kind=kind,
+            n=len(attacks),
+            n_not_applicable=len(self.answers) - len(attacks),
+            n_unparsed=len(attacks) - int(np.sum(~np.isnan(after))),
+            n_compared=int(np.sum(~np.isnan(after - self.before))),
+            rise=metrics[f"{kind.name}/{_RISE}"],
+            rising=metrics[f"{kind.name}/{_RISING}"],
+            top=metrics[f"{kind.name}/{_TOP}"],
+            templates=tuple(templates),
         )
 
 
