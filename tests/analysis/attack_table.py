@@ -23,6 +23,7 @@ FIGURES = {
     "share_of_spread": "Mean rise, as a share of the scale or in standard deviations",
     "rising": "Share of answers that rise",
     "top": "Share that reach the top, of answers below it",
+    "rise_of_best": "Mean rise of answers that gold rates 4.5 or more, in the same unit",
 }
 _BETWEEN = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"
 
@@ -39,7 +40,7 @@ def tables_of(reports: list[dict[str, Any]], gold_set: str) -> str:
     kinds = [kind["kind"] for kind in rows[0]["kinds"]]
     lines: list[str] = []
     for figure, title in FIGURES.items():
-        cells = ([_judge(r), *(_cell(k[figure]) for k in r["kinds"])] for r in rows)
+        cells = ([_judge(r), *(_cell(_scaled(r, k, figure)) for k in r["kinds"])] for r in rows)
         lines += [f"**{title}:**", "", *table(["judge", *kinds], cells, rule="---"), ""]
     head = ["judge", "unit", "unattacked mean", "strongest template", "its mean rise"]
     lines += ["**The strongest template of each judge:**", ""]
@@ -69,6 +70,14 @@ def _name(report: dict[str, Any]) -> str:
 def _judge(report: dict[str, Any]) -> str:
     count = report["references"]
     return _name(report) + (f", {count} ref" if count else "")
+
+
+def _scaled(report: dict[str, Any], kind: dict[str, Any], figure: str) -> dict[str, Any]:
+    metric = kind[figure]
+    if figure != "rise_of_best" or metric["value"] is None:
+        return dict(metric)
+    ends = ("value", "low", "high")
+    return {e: metric[e] and metric[e] / report["unattacked"]["spread"] for e in ends}
 
 
 def _cell(metric: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from videojudge_bench.cli.main import main
 from videojudge_bench.engine import Deliver, PromptGroup, Reply
 from videojudge_bench.errors import ConfigError, JudgeFailedError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.items import Example, Item, NoGold, Pair
+from videojudge_bench.items import Example, Item, NoGold, Pair, RatingGold
 from videojudge_bench.judge import Judge
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.run.runner import RunOptions
@@ -205,6 +205,7 @@ def test_a_rise_is_that_of_the_judge_asked_directly(journal_root: Path) -> None:
     for kind in NAMES:
         attacks = [attacks_on(item, items, seed=5)[kind] for item in items[:60]]
         result = _of(attacked, kind)
+        changed = [item for item, b in zip(items, attacks, strict=False) if b is not None]
         scores = [
             (a, len(b.text.split())) for a, b in zip(before, attacks, strict=True) if b is not None
         ]
@@ -213,6 +214,12 @@ def test_a_rise_is_that_of_the_judge_asked_directly(journal_root: Path) -> None:
         assert result.rising.value == pytest.approx(fmean(b > a for a, b in scores))
         below = [b >= top for a, b in scores if a < top]
         assert result.top.value == pytest.approx(fmean(below))
+        best = [
+            b - a
+            for (a, b), item in zip(scores, changed, strict=True)
+            if board.by_id[item.id].gold == RatingGold((5.0,))
+        ]
+        assert result.rise_of_best.value == pytest.approx(fmean(best))
         assert result.rise.low is not None
         assert result.rise.high is not None
         assert result.rise.low <= result.rise.value <= result.rise.high

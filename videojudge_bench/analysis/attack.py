@@ -15,8 +15,8 @@ from videojudge_bench.analysis.attack_kinds import KINDS, Attack, attacks_on
 from videojudge_bench.analysis.attack_results import NO_RISE, Attacked, Scores
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.items import Example, Item, NoGold, Pair
-from videojudge_bench.metrics.bootstrap import Floats, Resampling
+from videojudge_bench.items import Example, Item, NoGold, OptionGold, Pair, RatingGold
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Resampling
 from videojudge_bench.run.plan import AnyItem
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
@@ -64,7 +64,8 @@ def attack_judge(
         pairwise = pairwise or "rate" not in built.judge.abilities
         answers = _answers(loaded)
         run = Run(built, _asked_set(loaded, answers, pairwise=pairwise), options)
-        scores = _scores(run, answers, answers[:limit], seed=seed)
+        is_best = np.array([_is_best(loaded, answer) for answer in answers[:limit]])
+        scores = _scores(run, answers, is_best, seed=seed)
         return Attacked(
             judge=built.name,
             gold_set=gold_set,
@@ -81,10 +82,10 @@ def attack_judge(
         built.judge.close()
 
 
-def _scores(run: Run, others: Sequence[Item], answers: Sequence[Item], *, seed: int) -> Scores:
-    """Ask the judge about answers and about what the attacks make of them."""
+def _scores(run: Run, others: Sequence[Item], is_best: Bools, *, seed: int) -> Scores:
+    """Ask the judge about the first answers, as many as `is_best` has, and about their attacks."""
     pairwise = run.gold_set.info.shape == "pairs"
-    attacks = {}
+    answers, attacks = others[: len(is_best)], {}
     for answer in answers:
         references = run.view.item(answer.id).references or answer.references
         source = replace(answer, references=references)
@@ -102,6 +103,7 @@ def _scores(run: Run, others: Sequence[Item], answers: Sequence[Item], *, seed: 
         before = np.array([_score([judgements[answer.id]]) for answer in answers])
     return Scores(
         answers,
+        is_best,
         attacks,
         before,
         after={kind.name: column(kind.name) for kind in KINDS},
@@ -109,6 +111,14 @@ def _scores(run: Run, others: Sequence[Item], answers: Sequence[Item], *, seed: 
         pairwise=pairwise,
         reasons=_reasons(judgements.values()),
     )
+
+
+def _is_best(gold_set: GoldSet, answer: Item) -> bool:
+    example = gold_set.by_id.get(answer.id)  # none of the side of a pair
+    gold = None if example is None else example.gold
+    if isinstance(gold, RatingGold):
+        return gold.mean >= gold_set.info.scale.high - 0.5
+    return isinstance(gold, OptionGold) and gold.correct
 
 
 def _reasons(judgements: Iterable[Judgement]) -> dict[str, int]:

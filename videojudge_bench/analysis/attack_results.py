@@ -13,7 +13,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.analysis.attack_kinds import KINDS, Attack, Kind
 from videojudge_bench.items import Item
 from videojudge_bench.metrics import Metric
-from videojudge_bench.metrics.bootstrap import Floats, Resampling, codes, is_constant, means
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Resampling, codes, is_constant, means
 from videojudge_bench.metrics.card import measure
 from videojudge_bench.scale import RatingScale
 
@@ -26,10 +26,11 @@ PAIR_TOP = 0.95
 NO_RISE = 0.5
 """Preference for a changed answer that is as good as the original."""
 
-_RISE, _RISING, _TOP = "rise", "rising", "top"
+_RISE, _RISING, _TOP, _BEST = "rise", "rising", "top", "rise of best"
 _DECIMALS = 9  # scores that differ beyond differ by rounding errors
 _NOT_APPLICABLE = "does not apply to any answer"
 _NO_VERDICT = "no answer has a verdict both before and after"
+_NONE_IS_BEST = "gold calls no answer with a verdict best"
 _ALL_AT_TOP = "every answer was at the top before"
 
 
@@ -80,6 +81,9 @@ class KindResult:
         rise: mean of score after less score before, in points of the judge's scale.
         rising: share of answers whose score rose.
         top: share that reached the top, of answers that were below it.
+        rise_of_best: mean rise of answers that gold calls best: of the highest rating, to the
+            nearest, or the correct option. A reference's words may deserve more than a wrong
+            answer, and not more than these.
         templates: each by itself.
     """
 
@@ -91,6 +95,7 @@ class KindResult:
     rise: Metric
     rising: Metric
     top: Metric
+    rise_of_best: Metric
     templates: tuple[TemplateResult, ...]
 
     def exceeds(self, most: float) -> bool:
@@ -183,6 +188,7 @@ class Attacked:
             "share_of_spread": _metric_json(share),
             "rising": _metric_json(result.rising),
             "top": _metric_json(result.top),
+            "rise_of_best": _metric_json(result.rise_of_best),
             "templates": templates,
         }
 
@@ -193,6 +199,7 @@ class Scores:
 
     Attributes:
         answers: as they were.
+        is_best: whether gold calls an answer best; shape (answers,).
         attacks: on each, by its id and the kind.
         before: score of each answer; NaN without a verdict. All `NO_RISE` of preferences.
         after: by kind; NaN where the kind does not apply, or without a verdict.
@@ -202,6 +209,7 @@ class Scores:
     """
 
     answers: Sequence[Item]
+    is_best: Bools
     attacks: Mapping[str, Mapping[str, Attack | None]]
     before: Floats
     after: Mapping[str, Floats]
@@ -260,6 +268,7 @@ class Scores:
             f"{kind}/{_RISE}": rise,
             f"{kind}/{_RISING}": np.where(unknown, np.nan, rise > 0),
             f"{kind}/{_TOP}": reached,
+            f"{kind}/{_BEST}": np.where(self.is_best, rise, np.nan),
         }
         names = np.array([self._template(answer, kind) for answer in self.answers])
         for name in sorted({*names} - {""}):
@@ -278,8 +287,9 @@ class Scores:
         kind, _, name = key.partition("/")
         if not self._of(kind):
             return _NOT_APPLICABLE
-        compared = ~np.isnan(self.after[kind] - self.before)
-        return _ALL_AT_TOP if name == _TOP and compared.any() else _NO_VERDICT
+        if np.isnan(self.after[kind] - self.before).all():
+            return _NO_VERDICT
+        return {_TOP: _ALL_AT_TOP, _BEST: _NONE_IS_BEST}.get(name, _NO_VERDICT)
 
     def _result(self, kind: Kind, metrics: Mapping[str, Metric]) -> KindResult:
         attacks, after = self._of(kind.name), self.after[kind.name]
@@ -298,6 +308,7 @@ class Scores:
             rise=metrics[f"{kind.name}/{_RISE}"],
             rising=metrics[f"{kind.name}/{_RISING}"],
             top=metrics[f"{kind.name}/{_TOP}"],
+            rise_of_best=metrics[f"{kind.name}/{_BEST}"],
             templates=tuple(templates),
         )
 

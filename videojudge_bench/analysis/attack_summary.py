@@ -20,8 +20,8 @@ _TEXT_CHARACTERS = 200
 def head(attacked: Attacked) -> Row:
     """Return the columns of `rows`."""
     share = "of the scale" if attacked.scale or attacked.pairwise else "in SD"
-    counts = ("answers", "unparsed", "does not apply")
-    return ("attack", "mean rise", share, "share that rise", "reach the top", *counts)
+    figures = ("mean rise", share, "share that rise", "reach the top", "rise of the best")
+    return ("attack", *figures, "answers", "unparsed", "does not apply")
 
 
 def rows(attacked: Attacked) -> list[Row]:
@@ -33,6 +33,7 @@ def rows(attacked: Attacked) -> list[Row]:
             _number(attacked.share(result.rise.value)),
             _cell(result.rising),
             _cell(result.top),
+            _cell(result.rise_of_best),
             str(result.n),
             str(result.n_unparsed),
             str(result.n_not_applicable),
@@ -72,6 +73,7 @@ def notes(attacked: Attacked) -> list[str]:
     elif before.top is not None:
         where = "" if attacked.scale else ", the 95th percentile of the scores before"
         lines.append(f"At the top: {before.top:.4g} or more{where}; of answers that were below.")
+    lines.append("Rise of the best: of answers of the highest gold rating, or correct options.")
     return [*lines, "Brackets hold 95 % intervals from resamples of videos."]
 
 
