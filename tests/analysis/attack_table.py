@@ -3,7 +3,7 @@
     python tests/analysis/attack_table.py [REPORT.json …]
 
 writes them anew from results/attack/numbers.json, into which reports of `videojudge attack` go
-first; a report replaces the earlier one of the same judge with as many references on the same set.
+first. A report is known by its set and the name of its file, and replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def tables_of(reports: list[dict[str, Any]], gold_set: str) -> str:
     kinds = [kind["kind"] for kind in rows[0]["kinds"]]
     lines: list[str] = []
     for figure, title in FIGURES.items():
-        cells = ([_judge(r), *(_cell(_scaled(r, k, figure)) for k in r["kinds"])] for r in rows)
+        cells = ([r["label"], *(_cell(_scaled(r, k, figure)) for k in r["kinds"])] for r in rows)
         lines += [f"**{title}:**", "", *table(["judge", *kinds], cells, rule="---"), ""]
     head = ["judge", "unit", "unattacked mean", "strongest template", "its mean rise"]
     lines += ["**The strongest template of each judge:**", ""]
-    lines += table(head, ([_judge(r), *_strongest(r)] for r in rows), rule="---")
+    lines += table(head, ([r["label"], *_strongest(r)] for r in rows), rule="---")
     return "\n".join(lines) + "\n"
 
 
@@ -57,19 +57,8 @@ def with_tables(page: str, reports: list[dict[str, Any]]) -> str:
     return page
 
 
-def _key(report: dict[str, Any]) -> tuple[str, str, int]:
-    return (report["gold_set"], _name(report), report["references"])
-
-
-def _name(report: dict[str, Any]) -> str:
-    against = report["signature"].get("against", "references")
-    blind = "" if against == "references" else f", against={against}"
-    return f"{report['judge']}{blind}"
-
-
-def _judge(report: dict[str, Any]) -> str:
-    count = report["references"]
-    return _name(report) + (f", {count} ref" if count else "")
+def _key(report: dict[str, Any]) -> tuple[str, str]:
+    return (report["gold_set"], report["label"])
 
 
 def _scaled(report: dict[str, Any], kind: dict[str, Any], figure: str) -> dict[str, Any]:
@@ -110,7 +99,10 @@ def _without_examples(report: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     numbers = json.loads(NUMBERS.read_text("utf-8")) if NUMBERS.exists() else []
-    numbers = merged(numbers, [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]])
+    paths = [Path(name) for name in sys.argv[1:]]
+    numbers = merged(
+        numbers, [{"label": p.stem, **json.loads(p.read_text("utf-8"))} for p in paths]
+    )
     lines = ",\n".join(json.dumps(report, ensure_ascii=False) for report in numbers)
     NUMBERS.write_text(f"[\n{lines}\n]\n", "utf-8")
     PAGE.write_text(with_tables(PAGE.read_text("utf-8"), numbers), "utf-8")

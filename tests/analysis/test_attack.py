@@ -71,7 +71,7 @@ class Mute(Judge):
     def rate(self, item: Item) -> Rating | Unparsed:
         if self.empty_alone and any(c.isalpha() for c in item.response.replace("N/A", "")):
             return Rating(3)
-        return Unparsed("states nothing: …")
+        return Unparsed(f"states nothing in {len(item.response)} words: …")
 
 
 class Broken(Judge):
@@ -290,7 +290,7 @@ def test_a_judge_that_never_parses_is_not_measured(
     printed = capsys.readouterr()
     assert "no answer has a verdict both before and after; nothing was measured" in printed.err
     assert "answers with a score: 0\n" in printed.out
-    assert "no verdict: states nothing: 782\n" in printed.out
+    assert "no verdict: states nothing in … words: 782\n" in printed.out
     result = _of(_attack("Mute", journal_root), "praise")
     assert (result.n, result.n_unparsed, result.n_compared) == (72, 72, 0)
     assert result.rise.undefined == "no answer has a verdict both before and after"

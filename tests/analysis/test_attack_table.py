@@ -33,6 +33,7 @@ def test_every_kind_is_tried_on_every_judge_that_needs_no_model_server() -> None
             assert kind["n"] + kind["not_applicable"] == report["unattacked"]["n"]
             rise = kind["rise"]
             assert kind["n"] == 0 or rise["low"] <= rise["value"] <= rise["high"]
+    assert len({(r["gold_set"], r["label"]) for r in REPORTS}) == len(REPORTS)
 
 
 def test_a_report_replaces_the_earlier_one() -> None:

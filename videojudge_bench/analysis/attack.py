@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
@@ -22,6 +23,7 @@ from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 _BOTH_ORDERS = ("/ab", "/ba")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def attack_judge(
@@ -122,10 +124,13 @@ def _is_best(gold_set: GoldSet, answer: Item) -> bool:
 
 
 def _reasons(judgements: Iterable[Judgement]) -> dict[str, int]:
-    """Return the reasons of judgements without a verdict, with counts, the most frequent first."""
+    """Return the reasons of judgements without a verdict, with counts, the most frequent first.
+
+    Details behind a colon and numbers are left out: each reply has its own.
+    """
     verdicts = (judgement.verdict for judgement in judgements)
-    reasons = Counter(v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
-    return dict(reasons.most_common())
+    texts = (v.reason.partition(":")[0] for v in verdicts if isinstance(v, Unparsed))
+    return dict(Counter(_NUMBER.sub("…", text) for text in texts).most_common())
 
 
 def _answers(gold_set: GoldSet) -> list[Item]:
