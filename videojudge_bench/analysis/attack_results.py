@@ -171,7 +171,10 @@ class Attacked:
     def _kind_json(self, result: KindResult) -> dict[str, Json]:
         rise = result.rise
         share = replace(
-            rise, **{end: self.share(getattr(rise, end)) for end in ("value", "low", "high")}
+            rise,
+            value=self.share(rise.value),
+            low=self.share(rise.low),
+            high=self.share(rise.high),
         )
         templates: list[Json] = [
             {"name": t.name, "n": t.n, "rise": _metric_json(t.rise), "example": t.example}
