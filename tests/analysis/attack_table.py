@@ -9,7 +9,6 @@ first. A report is known by its set and the name of its file, and replaces an ea
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ FIGURES = {
     "top": "Share that reach the top, of answers below it",
     "rise_of_best": "Mean rise of answers that gold rates 4.5 or more, in the same unit",
 }
-_BETWEEN = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"
 
 
 def merged(reports: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -51,9 +49,10 @@ def tables_of(reports: list[dict[str, Any]], gold_set: str) -> str:
 def with_tables(page: str, reports: list[dict[str, Any]]) -> str:
     """Return the page with the tables of each gold set between its marks."""
     for gold_set in {report["gold_set"] for report in reports}:
-        text = tables_of(reports, gold_set)
-        pattern = _BETWEEN.format(re.escape(gold_set))
-        page = re.sub(pattern, lambda _, text=text: text, page, flags=re.DOTALL)
+        begin, end = f"<!-- {gold_set} -->\n", f"<!-- /{gold_set} -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}{tables_of(reports, gold_set)}{end}{after}"
     return page
 
 
