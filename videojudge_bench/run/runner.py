@@ -46,10 +46,17 @@ class Run(Plan):
             JournalBusyError: another process writes the same journal.
             RunStoppedError: a video was replaced, and the judge had learned from all of them.
         """
+        return self.judge_shown(self.items(item_ids))
+
+    def judge_shown(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
+        """Return a judgement for each item, which need not be in the gold set; as `judge`.
+
+        Args:
+            items: by id, as the judge sees them.
+        """
         if self.refusal is not None:
             raise ConfigError(f"not applicable: {self.refusal}")
         self.tell_scale()
-        items = self.items(item_ids)
         unsuited = self.unsuited(items)
         reader = self.built.judge.reader_version
         with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
