@@ -201,7 +201,7 @@ class _Routes:
         self, request: Request, rows: Sequence[AnswerRow], begin: _Begin
     ) -> dict[str, Json]:
         lines = await self._judged(request, rows, begin)
-        return {"identity": self._service.identity, "results": lines}
+        return {"identity": self._service.run.identity.hash, "results": lines}
 
     async def _completion(self, request: Request, asked: ChatRequest) -> dict[str, Json]:
         try:

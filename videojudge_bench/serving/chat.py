@@ -87,7 +87,7 @@ class ChatJudge:
             "object": "chat.completion",
             "created": int(time.time()),
             "model": f"{self._service.run.built.name} ({self._scale.name})",
-            "system_fingerprint": f"{self._service.identity[:12]}|{self._scale.name}",
+            "system_fingerprint": f"{self._service.run.identity.hash[:12]}|{self._scale.name}",
             "choices": [
                 {
                     "index": 0,
