@@ -191,7 +191,10 @@ class CallJournal:
         except OSError as error:
             os.ftruncate(self._file, size)
             raise cannot_write(self._path, error) from error
-        self._sync_now_and_then()
+        now = time.monotonic()
+        is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
+        if is_due and (self._sync is None or self._sync.done()):
+            self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
 
     def close(self) -> None:
         """Write everything to disk, and wait for it."""
@@ -199,12 +202,6 @@ class CallJournal:
             wait([self._sync])
         os.fsync(self._file)
         os.close(self._file)
-
-    def _sync_now_and_then(self) -> None:
-        now = time.monotonic()
-        is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
-        if is_due and (self._sync is None or self._sync.done()):
-            self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class ShardWork:
         """Work until all shards are written, or the meter stops.
 
         Raises:
-            VideoJudgeError: going on is impossible; calls in flight have been waited for and recorded.
+            VideoJudgeError: going on is impossible; calls in flight have been waited for.
         """
         # The event loop must not wait for the disk: hundreds of replies would wait with it.
         with ThreadPoolExecutor(2, "videojudge-disk") as self._disk:

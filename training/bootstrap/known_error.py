@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
@@ -20,10 +22,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     Unable,
     checked_share,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import EngineError
 
 RATINGS: Sequence[int] = range(1, GOLD_RATING + 1)
 

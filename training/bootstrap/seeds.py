@@ -109,11 +109,10 @@ class SourceCounts:
 
     def to_json(self) -> dict[str, Json]:
         """Return it as a JSON object."""
-        usable = self.read - self.dropped.total()
         return {
             "read": self.read,
             "dropped": dict(self.dropped.most_common()),
-            "usable": usable,
+            "usable": self.read - self.dropped.total(),
             "drawn": self.drawn,
             "licence": self.licence,
         }
@@ -141,14 +140,13 @@ class SeedCounts:
 
     def to_json(self) -> dict[str, Json]:
         """Return it as a JSON object, with the totals of all sources."""
-        sources = {name: counts.to_json() for name, counts in sorted(self.by_source.items())}
         every = list(self.by_source.values())
         return {
             "asked": self.asked,
             "read": sum(counts.read for counts in every),
             "dropped": dict(sum((counts.dropped for counts in every), Counter()).most_common()),
             "drawn": sum(counts.drawn for counts in every),
-            "by_source": sources,
+            "by_source": {name: each.to_json() for name, each in sorted(self.by_source.items())},
             "strata": {
                 name: {"usable": usable, "drawn": drawn}
                 for name, (usable, drawn) in sorted(self.strata.items())
@@ -185,8 +183,6 @@ def collect_seeds(options: SeedOptions) -> SeedDraw:
     draw = _Draw(options)
     draw.read()
     chosen = draw.choose(draw.places())
-    if not chosen:
-        raise draw.nothing_usable()
     return draw.take_up(chosen)
 
 
@@ -229,14 +225,6 @@ class _Draw:
             self._hashes.append(unit_interval("draw", str(self._options.seed), seed.id))
             self._strata_of.append(self._stratum_number(seed, counts))
             self._files_of.append(self._files.setdefault(seed.video, len(self._files)))
-
-    def nothing_usable(self) -> DataError:
-        dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
-        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
-        return DataError(
-            f"none of {dropped.total()} seeds is usable ({reasons})",
-            path=", ".join(self._options.sources),
-        )
 
     def _problem(self, seed: Seed) -> str:
         """Return the reason that a seed is rejected; "" when it is accepted."""
@@ -307,6 +295,11 @@ class _Draw:
         self._usable[stratum] -= 1
 
     def take_up(self, chosen: Mapping[int, int]) -> SeedDraw:
+        paths = ", ".join(self._options.sources)
+        if not chosen:
+            dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
+            reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
+            raise DataError(f"none of {dropped.total()} seeds is usable ({reasons})", path=paths)
         seeds: dict[int, Seed] = {}
         strata: Counter[str] = Counter()
         overlap = Counter(dict.fromkeys(self._options.allow_overlap, 0))
@@ -319,8 +312,7 @@ class _Draw:
             looks = None if seed.video is None else self._videos.sets_like(seed.video)
             overlap.update(self._gold_sets(seed) | (looks or frozenset()))
         if len(seeds) < len(chosen):
-            path = ", ".join(self._options.sources)
-            raise DataError("a file became shorter while it was read; run again", path=path)
+            raise DataError("a file became shorter while it was read; run again", path=paths)
         return SeedDraw(
             [seeds[rank] for rank in range(len(chosen))],
             SeedCounts(

@@ -33,7 +33,6 @@ from videojudge_bench.training.bootstrap.contracts import (
     Draft,
     Evaluation,
     Outcome,
-    Rated,
     Seed,
     Unable,
 )
@@ -65,7 +64,7 @@ _RECIPE = "embedded"
 
 @dataclass
 class Subject:
-    """Seeds of VATEX, and generators whose drafts are made once and shown to all evaluators."""
+    """Seeds of VATEX, and generators whose drafts all evaluators share."""
 
     n: int
     folder: Path
@@ -114,7 +113,7 @@ class _Calls:
 
 
 def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
-    """Return what becomes of the seeds, by the loop itself; seeds that it cannot serve left out."""
+    """Return the outcomes of the seeds, by the loop itself, without those that cannot be served."""
     calls, rules = _Calls(subject, arm), Rules(alpha=arm.alpha, max_rounds=arm.max_rounds)
 
     async def all_of() -> list[Outcome]:
@@ -124,7 +123,7 @@ def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
 
 
 def figures_of(subject: Subject, arm: Errors) -> Figures:
-    """Return what an arm gives: its setting, `graded`, `unable` and `metrics`.
+    """Return the figures of an arm: its setting, `graded`, `unable` and `metrics`.
 
     `unable` counts the seeds that the generator cannot serve, which are left out. The metrics are
     those of `metrics_of`: value, low and high, or why one is undefined.
@@ -150,15 +149,26 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
     """Return the metrics of an arm, with 95 % intervals over resampled videos.
 
     `kept`, share of the seeds; `label_noise`, share of the responses of kept seeds, gold answers
-    apart, that truly deserve another rating; `calls_per_kept_seed`, drafts and evaluations of all
-    seeds over the seeds kept; `accepted_T` and `label_noise_T`, the share of the seeds whose
-    response to target T was accepted, and of those responses that deserve another rating.
+    apart, that deserve another rating; `calls_per_kept_seed`, drafts and evaluations of all seeds
+    over the seeds kept; `accepted_T` and `label_noise_T`, the share of the seeds whose response to
+    target T was accepted, and of those responses that deserve another rating.
     """
     one = np.ones(len(outcomes))
     kept = np.array([outcome.kept for outcome in outcomes], dtype=np.float64)
     good = np.array([[r.accepted for r in o.rated] for o in outcomes], dtype=np.float64)
-    wrong = np.array([[_is_wrong(r) for r in o.rated] for o in outcomes], dtype=np.float64)
-    calls = np.array([sum(map(_calls, o.rated)) for o in outcomes], dtype=np.float64)
+    wrong = np.array(
+        [
+            [r.accepted and r.attempts[-1].draft.truth != r.target for r in o.rated]
+            for o in outcomes
+        ],
+        dtype=np.float64,
+    )
+    # A draft and its evaluation, of which drafts that are no responses have none.
+    attempts = [[a for rated in outcome.rated for a in rated.attempts] for outcome in outcomes]
+    calls = np.array(
+        [sum(1 + (a.evaluation.rating is not None) for a in each) for each in attempts],
+        dtype=np.float64,
+    )
     parts = {
         KEPT: (kept, one),
         NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
@@ -185,18 +195,8 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
     )
 
 
-def _is_wrong(rated: Rated) -> bool:
-    """Return whether the accepted response to a target deserves another rating."""
-    return rated.accepted and rated.attempts[-1].draft.truth != rated.target
-
-
-def _calls(rated: Rated) -> int:
-    """Drafts, and evaluations: of the drafts that were no responses there is no rating."""
-    return sum(1 + (attempt.evaluation.rating is not None) for attempt in rated.attempts)
-
-
 def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
-    """Return what a run of the recipe counted; its report and plots go to the subject's folder."""
+    """Return the counts of a run of the recipe; its report and plots go to the subject's folder."""
     options = load_options(_RECIPE, [*changes, f"seeds.n={subject.n}"])
     with tempfile.TemporaryDirectory(prefix="videojudge-") as scratch:
         run_bootstrap(options, Path(scratch))
@@ -210,10 +210,7 @@ def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
 
 
 def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
-    """Run one of `loop.EXPERIMENTS`; return the files that hold its results.
-
-    Stopped, the same call goes on with the arms that are left.
-    """
+    """Run one of `loop.EXPERIMENTS`; return the files of its results. The same call resumes."""
     experiment, subject = EXPERIMENTS[name], Subject(n, folder)
     folder.mkdir(parents=True, exist_ok=True)
     log, report, data = (folder / file for file in (".arms.jsonl", REPORT_FILE, "rows.json"))

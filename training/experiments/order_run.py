@@ -105,10 +105,9 @@ def comparable(blind: Blind) -> Blind:
 
 
 def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
-    """Yield orders by the cosine to the nearest other answer that is known to be right.
+    """Yield orders by the cosine to the nearest reference or, without references, the gold answer.
 
-    These are the seed's references or, where it has none, its gold answer. No vision and no
-    reading: a sanity check, by a measure that neither generator nor evaluator uses.
+    A sanity check by a measure that neither generator nor evaluator uses.
     """
     judge = registry.build("minilm", {}).judge
     for blind in map(comparable, blinds):
@@ -148,7 +147,7 @@ class PromptedOrderer(Prompted):
 
 
 def order_of(reply: str, blind: Blind) -> Ordered:
-    """Return the order that the last `<order>` tags of a reply hold."""
+    """Return the order in the last `<order>` tags of a reply."""
     text = last_tagged(reply, "order")
     if not text:
         return Ordered(blind, None, "no <order> tags in the reply")

@@ -1,11 +1,11 @@
-"""Experiments in the small world: what of the VideoJudge paper holds where the truth is known?
+"""Experiments in the small world: which findings of the VideoJudge paper hold with known truth.
 
-An arm is a view: a trained judge that is asked in some way about a gold set. A training goes on
-from the model that tells right from wrong (stage `tell` of the loop) and has not seen a rating
-between, as the paper's goes on from a model that can judge a little. So all trainings of a seed
-begin equal, and all of them take as many steps, but one that takes as many as the loop's judge, to
-say what more of them are worth to pairs. Trainings and verdicts are kept in the loop's folder, and
-`numbers.json` is written anew after each experiment: whatever stops it, the same command goes on.
+An arm is a view: a trained judge with options, on a gold set. Trainings start from the model that
+tells right from wrong (stage `tell` of the loop), which has not seen a rating between, as the
+paper's start from a model that can judge a little. All of them take as many steps, but one that
+takes as many as the loop's judge, to measure what more steps are worth to pairs. Trainings and
+verdicts are kept in the loop's folder, and `numbers.json` is written anew after each experiment:
+the same command resumes.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ _FILES: Mapping[str, str] = {
     LONGER: "gold_longer.jsonl",
 }
 STEPS = 200
-"""Of every run: fewer than the loop's judge has."""
+"""Of every training: fewer than the loop's judge has."""
 
 SHARE = 0.25
-"""Of the rows, for most runs: they see each of them once or twice."""
+"""Of the rows, for most trainings, which see each of them once or twice."""
 
 _AS_THE_LOOP = (
     "stages.judge.training.steps=900", "stages.judge.evaluation.every=900",
@@ -116,13 +116,13 @@ TRAININGS: Mapping[str, Training] = {
 
 
 class Judges:
-    """The judges of a loop, and those that go on from its model that tells right from wrong."""
+    """The judges of a loop, and those trained from its model that tells right from wrong."""
 
     def __init__(self, loop: LoopFolder, say: Say = print) -> None:
         self._loop, self._say = loop, say
 
     def asked(self, view: View) -> tuple[GoldSet, Judgements]:
-        """Return a gold set and the verdicts on it, which are asked for where they are missing."""
+        """Return a gold set and the verdicts on it, which are made if they are missing."""
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
         options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
@@ -131,7 +131,7 @@ class Judges:
         return gold_set, judged(gold_set, options, loop.journal)
 
     def _trained(self, name: str, training: Training) -> Path:
-        """The model of a training, which is begun or finished where that is not done yet."""
+        """The model of a training, which is begun or finished if needed."""
         folder = self._loop.path / "experiments"
         rows = self._loop.rows  # those of the loop where the training changes nothing in them
         if training.bootstrap or training.kinds != "pointwise":
@@ -166,7 +166,7 @@ METRICS: Mapping[str, str] = {
     "accuracy": "Share of pairs whose better response is named, both orders of each",
 }
 BIAS = "bias"
-"""Of a view: by deserved rating, how far above it the verdicts are."""
+"""Of a view: mean error of the verdicts, by deserved rating."""
 
 
 def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]:
@@ -283,10 +283,7 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
 def run_experiments(
     folders: Sequence[Path], names: Sequence[str], output: Path, *, say: Say = print
 ) -> Path:
-    """Run experiments on finished loops, one a seed; return the file with the numbers.
-
-    Beside it stands `tables.md`, with the same numbers to read.
-    """
+    """Run experiments on finished loops, one a seed; return `numbers.json`, beside `tables.md`."""
     for name in names:
         if name not in EXPERIMENTS:
             raise UnknownNameError("experiment", name, EXPERIMENTS)

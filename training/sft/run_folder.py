@@ -47,7 +47,7 @@ class SftFolder:
             yield
 
     def begin(self, recipe: Recipe) -> None:
-        """Record the recipe; raise ConfigError, with the differences, if another one is recorded."""
+        """Record the recipe; raise ConfigError, with the differences, if there is another one."""
         if not self.main:
             return
         path = self.path / RECIPE_FILE

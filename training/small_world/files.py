@@ -1,13 +1,13 @@
-"""Writes the small world into a folder: videos, seeds, rows that teach to look, gold sets.
+"""Writer of the small world: videos, seeds, rows that teach to look, gold sets.
 
 The folder gets
 
 - `videos/<video id>.mp4`;
-- `seeds.jsonl`: what `videojudge bootstrap` starts from (`seeds.sources=[jsonl=…]`);
-- `language.jsonl`: descriptions and right answers, to learn to look by before learning to judge;
+- `seeds.jsonl`: for `videojudge bootstrap` (`seeds.sources=[jsonl=…]`);
+- `language.jsonl`: descriptions and right answers, to learn to look before learning to judge;
 - `gold.jsonl`, `gold_pairs.jsonl`: held-out responses with the ratings that they deserve, and pairs
   of 2 against 3, for `videojudge data add`; of the other domains `gold_unseen.jsonl` and so on;
-- `world.json`: how it was made.
+- `world.json`: its options.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ VIDEOS = "videos"
 _AT_ONCE = 16
 
 Progress = Callable[[int, int], None]
-"""Called with videos written so far, and how many there are to write."""
+"""Called with the numbers of videos written so far and in all."""
 
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """Size of a world.
+    """Size of a world, in videos.
 
     Attributes:
-        lessons: easier videos beside those, to learn to look by.
-        validation: videos like those, to watch the training by.
-        test: held-out videos of each domain: their properties go together as in no other video.
+        lessons: easier videos for training, beside `train`.
+        validation: videos like those of `train`.
+        test: held-out videos of each domain, with combinations of properties that no other has.
 
     Raises:
         ConfigError: values that cannot be, all of them in one message.
@@ -92,7 +92,7 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class WrittenWorld:
-    """Contents of a folder."""
+    """Numbers of rendered videos now, and of rows by file; and whether nothing was left to do."""
 
     rendered: int
     counts: Mapping[str, int]
@@ -106,12 +106,12 @@ def make(
     workers: int = 1,
     on_progress: Progress = lambda _done, _all: None,
 ) -> WrittenWorld:
-    """Write a world into a folder; go on where an earlier call with the same options stopped.
+    """Write a world into a folder, or resume an earlier call with the same options.
 
     Raises:
         ConfigError: the folder holds a world of other options, or something else.
         DataError: its record cannot be read.
-        OSError: it cannot be written; what is there is whole, and the same call goes on.
+        OSError: it cannot be written; complete files stay, and the same call resumes.
     """
     if workers < 1:
         raise ConfigError(f"workers={workers}: expected a number from 1 up")
@@ -133,7 +133,7 @@ def make(
 
 
 def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
-    """Note what the folder is for; return the counts of a world that was whole before."""
+    """Record the options; return the counts of a world that was complete before."""
     record = folder / RECORD
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
@@ -200,7 +200,9 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
         yield from scenes("train", options.train)
         yield from scenes("validation", options.validation)
 
-    yield "seeds.jsonl", (_seed_row(scene, kind) for scene in to_learn() for kind in KINDS)
+    seeds = (seed_of(scene, kind) for scene in to_learn() for kind in KINDS)
+    fields = ("source", "video_id", "instruction", "gold", "video", "labels")
+    yield "seeds.jsonl", ({name: getattr(seed, name) for name in fields} for seed in seeds)
     lessons = scenes("lesson", options.lessons)
     scenes_described = chain(lessons, to_learn())
     yield "language.jsonl", (row for s in scenes_described for row in describing_rows(s))
@@ -214,12 +216,6 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
 
 def _ids(part: Part, number: int, domain: Domain = "seen") -> Iterator[str]:
     return (video_id(part, index, domain) for index in range(number))
-
-
-def _seed_row(scene: Scene, kind: Kind) -> dict[str, Json]:
-    seed = seed_of(scene, kind)
-    names = ("source", "video_id", "instruction", "gold", "video", "labels")
-    return {name: getattr(seed, name) for name in names}
 
 
 def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:

@@ -1,10 +1,12 @@
-"""The generator of the small world: right answers with so many words made wrong."""
+"""Generator of the small world: right answers with a set number of wrong words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -24,10 +26,6 @@ from videojudge_bench.training.small_world.world import (
     rng_of,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import EngineError
 
 
 class Degrade:

@@ -37,7 +37,7 @@ PREFER_PROMPT = Path(__file__).parent / "prompts" / "prefer.jinja"
 DESCRIBE = "Describe the video."
 
 SOURCE = "small_world"
-"""What the bootstrap calls the source of this world's seeds."""
+"""The source of this world's seeds, for the bootstrap."""
 
 _SCENES = 100
 _TIMES = 20
@@ -74,7 +74,7 @@ def seed_of(scene: Scene, kind: Kind) -> Seed:
 
 
 def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
-    """Yield what a model learns to look by: the whole description, then each answer by itself."""
+    """Yield rows that teach to look: the whole description, then each answer by itself."""
     asked = {"describe": (DESCRIBE, " ".join(answer(scene, kind) for kind in KINDS))}
     asked |= {kind: (INSTRUCTIONS[kind], answer(scene, kind)) for kind in KINDS}
     system = system_text()
@@ -92,10 +92,10 @@ def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
 
 
 def texts() -> list[str]:
-    """Return texts with all that is said in this world: what a tokenizer is trained on.
+    """Return texts to train a tokenizer on: those of real rows of a hundred videos.
 
-    They are those of real rows, with and without reasoning and rubrics, of a hundred videos; what
-    every row has comes more often, so that it becomes few tokens.
+    Rows come with and without reasoning and rubrics; common parts are repeated, to become few
+    tokens.
     """
     samples: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
     for number in range(_SCENES):

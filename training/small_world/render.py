@@ -1,4 +1,4 @@
-"""Renderer of the small world: a scene in, real frames out, a real mp4 on disk."""
+"""Renderer of the small world: from a scene to frames and an mp4 file."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
 
 SIDE = 56
-"""Of a frame, in pixels: four patches of 28, as Qwen2.5-VL merges them."""
+"""Side of a frame, in pixels: two patches of 28, as Qwen2.5-VL merges them."""
 
 FPS = 1
 TILE, BAR, PITCH = 12, 3, 4
-"""Side of a corner's tile, width of a bar, and from one bar to the next. The tile's upper half has
-its colour, and the bars below are white, so that a count looks the same in every colour."""
+"""Side of a corner's tile, width of a bar, and distance between bars. The tile's upper half has its
+colour, and the bars below are white, so that a count looks the same in every colour.
+"""
 
 CORNERS = tuple((y, x) for y in (0, SIDE - TILE) for x in (0, SIDE - TILE))
 """Top and left of each tile, row by row."""
@@ -55,8 +56,8 @@ class Look:
     """Appearance of a domain.
 
     Attributes:
-        shapes: masks of the three shapes, from pixels' distances to the centre; areas differ.
-        top: colour of the background at the top of the frame.
+        shapes: the three shapes, of different areas.
+        top: colour at the top of the background, which fades into `bottom`.
         speed: least and most, in pixels a frame.
         frames: of a step.
     """
@@ -107,7 +108,7 @@ def frames_of(scene: Scene) -> Pixels:
 
 
 def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
-    """Return the position of a step's object in each of its frames; it crosses the centre."""
+    """Masks of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
     shape = _SHAPES[look.shapes[scene.shapes[step]]]
@@ -122,7 +123,7 @@ def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> li
 
 
 def write_video(path: Path, frames: Pixels) -> None:
-    """Write frames as H.264 in mp4, one a second; the file appears whole or not at all.
+    """Write frames as H.264 in mp4, one a second, atomically.
 
     The same frames give the same bytes, as long as PyAV's x264 is the same.
     """

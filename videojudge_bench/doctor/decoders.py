@@ -1,4 +1,4 @@
-"""Section `decoders`: each of them decodes videos that travel with the package."""
+"""Section `decoders`: each one decodes videos of the package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES = 4
 
 
 def decoders() -> Section:
-    """Return which decoders work; without `pyav` nothing does, the others are a user's choice."""
+    """Return which decoders work; only `pyav` is needed, the others are a user's choice."""
     return Section("decoders", "Decoders", [_decoder(name) for name in DECODERS])
 
 

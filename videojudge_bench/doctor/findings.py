@@ -9,7 +9,7 @@ from typing import Literal
 from videojudge_bench._util.options import Scalar
 
 Status = Literal["ok", "note", "broken"]
-"""`note`: not to be had, or scarce; nobody asked for it."""
+"""`note`: absent or scarce, and not needed."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Section `judges`: which of them can run here, and why the others cannot."""
+"""Section `judges`: those that can run here, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EXPLAIN = "Its options: videojudge judges"
 
 
 AskedJudge = tuple[str, Mapping[str, Scalar]]
-"""A judge that the user wants to know about: its name, and options for it."""
+"""Name and options of a judge that the user asks about."""
 
 
 def judges(host: Host) -> Section:
-    """Return which judges can run here, by their names."""
+    """Return which judges can run here."""
     return Section("judges", "Judges", [_judge(name, host) for name in registry.names()])
 
 
@@ -68,7 +68,7 @@ def _how(name: str, cls: type[Judge]) -> str:
 
 
 def _trained(name: str, host: Host) -> Finding:
-    """VideoJudge: the weights are the user's, so all presets wait for `pretrained`."""
+    """VideoJudge: all presets need the user's weights, `pretrained`."""
     weights = {preset: WEIGHTS[p.base] * BYTES_A_WEIGHT for preset, p in PRESETS.items()}
     _, text, _ = _room(weights, host)
     fix = "Give pretrained=<folder or hub id>; the untrained models are qwen2_5_vl"

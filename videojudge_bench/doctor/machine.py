@@ -1,4 +1,4 @@
-"""Section `machine`: GPUs, memory, room on the disks that we write to."""
+"""Section `machine`: GPUs, memory, space on the disks that we write to."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from videojudge_bench.run.plan import default_journal_root
 from videojudge_bench.video.store import FOLDER_VARIABLE, default_frame_folder
 
 SCARCE_BYTES = 5_000_000_000
-"""Less room on a disk than this does not last for a run with videos."""
+"""Less free space on a disk is not enough for a run with videos."""
 
 SCARCE_SHARED_BYTES = 2 << 30
-"""Less shared memory than this does not last for what a training's processes hand each other."""
+"""Less shared memory is not enough for the processes of a training."""
 
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
 

@@ -1,9 +1,9 @@
-"""The generator without a model: gold answers made wrong by a known share.
+"""Generator without a model: gold answers made wrong by a known share.
 
-Every phrase that it puts into an answer is a right one of another video's answer, drawn so that
-each is as often wrong as right (`lexicon`): the text alone does not tell how wrong an answer is.
-Grading video captions by the share of replaced content is the idea of VC-Inspector (Dipta et al.,
-2025); here all of five ratings are made of one gold answer.
+Every phrase that it inserts is a right one of another video's answer, drawn so that each is as
+often wrong as right (`lexicon`): the text alone does not tell how wrong an answer is. Grading video
+captions by the share of replaced content is the idea of VC-Inspector (Dipta et al., 2025); here all
+five ratings are made of one gold answer.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TypeVar, Union
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
@@ -42,10 +44,6 @@ from videojudge_bench.training.bootstrap.perturb.slots import (
     genders,
     take_apart,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import EngineError
 
 VERSION = 1
 """Raised whenever equal options would give other drafts."""
@@ -88,11 +86,11 @@ class _Draws:
 
 
 class Perturb:
-    """Makes gold answers wrong; the rating that a draft deserves is known by construction.
+    """Makes gold answers wrong by a known amount, and so of a known rating.
 
     Args:
-        corpus: the seeds whose gold answers the wrong phrases are taken from. Of them only the
-            phrases are kept, and at most 4,000 a type.
+        corpus: seeds whose gold answers the wrong phrases are taken from. Only phrases are kept, at
+            most 4,000 a type.
         noise: share of drafts, 0 to 1, that deserve another rating of 1 to 4 than was asked for.
         seed: other seeds give other drafts.
     """
@@ -112,10 +110,9 @@ class Perturb:
     async def write(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        """Return the gold answer made wrong so much that it deserves `target`, noise apart.
+        """Return the gold answer made wrong so that it deserves `target`, noise apart.
 
-        `Unable` for a gold answer that has too few phrases to be made wrong in four steps, so that
-        all four targets of a seed can be served or none.
+        `Unable` for a gold answer that has too few phrases for four steps, for all targets alike.
         """
         return self.draft(seed, target, len(earlier))
 
@@ -241,13 +238,13 @@ def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
 
 
 def _known(seed: Seed) -> frozenset[str]:
-    """Stems of what is right of the video, as far as anything says it."""
+    """Stems of everything that is known of the video."""
     stems = content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
     return stems.union(*(words.OVERLAPPING.get(stem, ()) for stem in stems))
 
 
 def _one_gender(phrases: Iterable[Phrase]) -> str:
-    """`m` or `f` where the answer speaks of one man or one woman, else nothing."""
+    """`m` or `f` where the answer has one man or one woman, else nothing."""
     by_phrase = [genders(phrase.slot.content) for phrase in phrases]
     named = [each for each in by_phrase if each]
     return named[0].pop() if len(named) == 1 and len(named[0]) == 1 else ""
