@@ -32,8 +32,7 @@ CALL_FAILED = "call failed"
 FREE_DRAFTS = 4
 """Replies of a generator to one target that cannot be read and use up no round."""
 
-RATE_TRIES = 3
-"""Replies of an evaluator on one draft, until the first that states a rating."""
+RATE_TRIES = 3  # replies of an evaluator on one draft, until the first that states a rating
 
 
 @dataclass(frozen=True)

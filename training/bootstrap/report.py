@@ -28,9 +28,7 @@ from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_ac
 
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
-COMPARED = 300
-"""Seeds whose responses are compared with the gold answer: MiniLM is slow."""
-
+COMPARED = 300  # seeds whose responses are compared with the gold answer: MiniLM is slow
 CLASSIFIED = 4_000
 """Seeds whose responses a text classifier learns from: five times as many rows."""
 

@@ -120,9 +120,7 @@ def _files_of(name: str, gold: GoldVideos, path: Path) -> list[Path]:
 FRAMES = 16
 BITS = 63
 
-MAX_DISTANCE = 10
-"""Bits of 63 in which two hashes of one picture may differ."""
-
+MAX_DISTANCE = 10  # bits of 63 in which two hashes of one picture may differ
 MIN_SHARE = 0.5
 """Share of the frames that must be alike. Measured on seven videos, each in eight versions: at
 least 0.81 of the frames of two versions are, and at most 0.13 of those of two videos.

@@ -29,8 +29,7 @@ LADDER = 2 + len(TARGETS)
 _HELD_OUT = 20  # one group in so many
 _NEIGHBOURS, _PICKED = 16, 7
 
-Group = tuple[str, ...]
-"""Captions of one image or video."""
+Group = tuple[str, ...]  # captions of one image or video
 
 
 class _Caption(BaseModel):

@@ -40,9 +40,7 @@ from videojudge_bench.training.experiments.order import (
 )
 from videojudge_bench.verdicts import Rating
 
-IN_FLIGHT = 16
-"""Calls of a model at once."""
-
+IN_FLIGHT = 16  # calls of a model at once
 _BY_MODEL = "By a model that read all of them at once."
 _BY_MINILM = (
     "By MiniLM: the cosine to the nearest reference of the seed, or to its gold answer where it "

@@ -55,12 +55,8 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
-STEPS = 200
-"""Of every training: fewer than the loop's judge has."""
-
-SHARE = 0.25
-"""Of the rows, for most trainings, which see each of them once or twice."""
-
+STEPS = 200  # of every training: fewer than the loop's judge has
+SHARE = 0.25  # of the rows, for most trainings, which see each of them once or twice
 _AS_THE_LOOP = (
     "stages.judge.training.steps=900", "stages.judge.evaluation.every=900",
     "stages.judge.data.share=1",
@@ -165,8 +161,7 @@ METRICS: Mapping[str, str] = {
     "spearman": "Spearman with what is deserved",
     "accuracy": "Share of pairs whose better response is named, both orders of each",
 }
-BIAS = "bias"
-"""Of a view: mean error of the verdicts, by deserved rating."""
+BIAS = "bias"  # of a view: mean error of the verdicts, by deserved rating
 
 
 def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]:

@@ -29,15 +29,11 @@ from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 KIND = "kind"
 ALL = "all"
 
-_ENOUGH = 10
-"""Responses needed to fit four words and a constant."""
-
+_ENOUGH = 10  # responses needed to fit four words and a constant
 Judgements = Mapping[str, Judgement]
 
 
-Number = Sequence[Union[float, None]]
-"""Value, low and high; None where they are undefined."""
-
+Number = Sequence[Union[float, None]]  # value, low and high; None where they are undefined
 ByKind = Mapping[str, Number]
 """Numbers of all items and by kind of question, or by the rating that is deserved."""
 

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from videojudge_bench.judges.engines._mrope import Scheme
     from videojudge_bench.judges.engines._prompt_inputs import Inputs
 
-IGNORED = -100
-"""The label of tokens that are not to be learnt; torch's own choice."""
+IGNORED = -100  # the label of tokens that are not to be learnt; torch's own choice
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,7 @@ PREFER_PROMPT = Path(__file__).parent / "prompts" / "prefer.jinja"
 
 DESCRIBE = "Describe the video."
 
-SOURCE = "small_world"
-"""The source of this world's seeds, for the bootstrap."""
-
+SOURCE = "small_world"  # the source of this world's seeds, for the bootstrap
 _SCENES = 100
 _TIMES = 20
 _ROWS = tuple(

@@ -26,9 +26,7 @@ from videojudge_bench.training.small_world.world import (
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
 
-SIDE = 56
-"""Side of a frame, in pixels: two patches of 28, as Qwen2.5-VL merges them."""
-
+SIDE = 56  # side of a frame, in pixels: two patches of 28, as Qwen2.5-VL merges them
 FPS = 1
 TILE, BAR, PITCH = 12, 3, 4
 """Side of a corner's tile, width of a bar, and distance between bars. The tile's upper half has its

@@ -27,9 +27,7 @@ Kind = Literal["attribute", "count", "motion", "order"]
 Part = Literal["train", "validation", "test", "lesson"]
 Domain = Literal["seen", "unseen", "longer"]
 
-VERSION = 2
-"""Raised whenever the same names would give other videos or other answers."""
-
+VERSION = 2  # raised whenever the same names would give other videos or other answers
 KINDS: tuple[Kind, ...] = ("attribute", "count", "motion", "order")
 PARTS: tuple[Part, ...] = ("train", "validation", "test", "lesson")
 """In a `lesson` all steps are the same: an easier video to learn to look by."""
@@ -50,9 +48,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "purple": (170, 60, 200),
     "white": (235, 235, 235),
 }
-SHAPES = 3
-"""Number of shapes of a domain; see `render`."""
-
+SHAPES = 3  # number of shapes of a domain; see `render`
 VALUES: Mapping[Kind, tuple[str, ...]] = {
     "attribute": tuple(COLOURS),
     "count": ("one", "two", "three"),
@@ -69,8 +65,7 @@ INSTRUCTIONS: Mapping[Kind, str] = {
 _ORDINALS = ("first", "second", "third", "fourth")
 _VIDEO_ID = re.compile(r"(train|validation|test|lesson)(?:-(unseen|longer))?-\d{5,}")
 
-Words = tuple[int, ...]
-"""An answer: the index of each of its words in `VALUES`."""
+Words = tuple[int, ...]  # an answer: the index of each of its words in `VALUES`
 
 
 @dataclass(frozen=True, slots=True)

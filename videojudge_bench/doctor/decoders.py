@@ -11,11 +11,8 @@ from videojudge_bench.video import load_frames
 from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import DECODERS, DecoderName, FramePolicy
 
-SAMPLES = ("nasa_13013.mp4", "mdn_frog.webm")
-"""H.264 and VP8."""
-
-FRAMES = 4
-"""Of each sample: enough to see that seeking works."""
+SAMPLES = ("nasa_13013.mp4", "mdn_frog.webm")  # H.264 and VP8
+FRAMES = 4  # of each sample: enough to see that seeking works
 
 
 def decoders() -> Section:

@@ -42,8 +42,7 @@ class Option:
     edits: tuple[Edit, ...]
 
 
-Unit = tuple[Option, ...]
-"""Options that exclude one another."""
+Unit = tuple[Option, ...]  # options that exclude one another
 
 
 class Shuffled(Protocol):

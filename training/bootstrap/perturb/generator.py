@@ -45,9 +45,7 @@ from videojudge_bench.training.bootstrap.perturb.slots import (
     take_apart,
 )
 
-VERSION = 1
-"""Raised whenever equal options would give other drafts."""
-
+VERSION = 1  # raised whenever equal options would give other drafts
 _TRIES = 20
 _PLANS = 1_024
 

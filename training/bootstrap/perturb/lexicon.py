@@ -26,13 +26,10 @@ from videojudge_bench.training.bootstrap.perturb.slots import Slot, wider
 MOST_FILLERS = 4_000
 """Per type: of more, those of the smallest hashes are kept, whatever the order of the corpus."""
 
-FEWEST_SLOTS = 12
-"""A type with fewer slots in the corpus is not exchanged."""
-
+FEWEST_SLOTS = 12  # a type with fewer slots in the corpus is not exchanged
 FEWEST_GROUPS = 2
 
-MOST_LIFT = 4.0
-"""Upper bound of the factor by which the arc of a filler grows."""
+MOST_LIFT = 4.0  # upper bound of the factor by which the arc of a filler grows
 
 
 @dataclass(frozen=True, slots=True)

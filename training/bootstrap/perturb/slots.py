@@ -24,9 +24,7 @@ from videojudge_bench.training.bootstrap.perturb.tagging import (
 
 Kind = Literal["who", "object", "action", "place", "attribute", "count", "opposite"]
 
-MOST_CONTENT = 4
-"""Phrases of as many content words or more share a type."""
-
+MOST_CONTENT = 4  # phrases of as many content words or more share a type
 _VERB_SHOWS = {"is": "one", "was": "one", "has": "one", "are": "many", "were": "many"}
 _NOMINAL: frozenset[Tag] = frozenset(("DET", "NUM", "N", "OF", "ADV"))
 _NOMINAL_OR_PRONOUN: frozenset[Tag] = _NOMINAL | {"PRON"}
