@@ -119,7 +119,7 @@ class ShardWork:
         for shard in shards:
             work = _OpenShard(self._folder, shard, self._roles, self._meter, self._disk)
             self._open[shard.number] = work
-            for place, seed in enumerate(self._folder.seeds_of(shard)):
+            for place, seed in enumerate(self._folder.seeds(shard)):
                 yield work, place, seed
 
     async def _work(self, feed: Iterator[tuple[_OpenShard, int, Seed]]) -> None:

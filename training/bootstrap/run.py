@@ -141,7 +141,7 @@ class _Run:
         if not self._folder.has_outcomes(shard):
             return False
         tally = Tally()
-        for outcome in self._folder.outcomes_of(shard):
+        for outcome in self._folder.outcomes(shard):
             tally.add(outcome)
             has_rubric = bool(outcome.rubric or outcome.rubric_problem)
             needs_rubric = outcome.kept and self._options.export.need_rubric(outcome.seed.id)

@@ -183,10 +183,6 @@ class LookAlikes:
 
     def sets_like(self, hashes: Hashes) -> frozenset[str]:
         """Return the names of the sets that have a video with such hashes."""
-        alike = self._is_like(hashes)
-        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())
-
-    def _is_like(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         import numpy as np
 
         near = np.zeros((len(self._hashes), FRAMES), np.bool_)
@@ -197,5 +193,5 @@ class LookAlikes:
             agreeing = np.einsum("fb,gfb->gf", hashes[mine], self._hashes[:, theirs])
             near[:, mine] |= agreeing >= BITS - 2 * MAX_DISTANCE
         seen = int(hashes.any(axis=1).sum())
-        alike: npt.NDArray[np.bool_] = near.sum(axis=1) >= max(1.0, MIN_SHARE * seen)
-        return alike
+        alike = near.sum(axis=1) >= max(1.0, MIN_SHARE * seen)
+        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())

@@ -91,7 +91,7 @@ class _Training:
             else:
                 self._say(f"{stage.name}: done already")
             done[stage.name] = record
-            weights = self._folder.stage(stage.name) / str(record["best"])
+            weights = self._folder.path / stage.name / str(record["best"])
         assert weights is not None, "a recipe has a stage"
         model = self._folder.path / MODEL_FOLDER
         if self._folder.main and not (model / "config.json").exists():
@@ -126,7 +126,7 @@ class _Training:
             "apart)"
         )
         if plan.dropped and self._folder.main:
-            path = self._folder.stage(stage.name) / DROPPED_FILE
+            path = self._folder.path / stage.name / DROPPED_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             lines = [json.dumps({"row": d.row, "reason": d.reason}) for d in plan.dropped]
             path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -135,7 +135,7 @@ class _Training:
     def _train(self, stage: Stage, prepared: Prepared, weights: Path | None) -> dict[str, Json]:
         from videojudge_bench.training.sft import trainer as training
 
-        path = self._folder.stage(stage.name)
+        path = self._folder.path / stage.name
         path.mkdir(parents=True, exist_ok=True)
         trainer = self._trainer(stage, prepared, weights)
         if self._folder.main:
@@ -160,17 +160,19 @@ class _Training:
         return done
 
     def _trainer(self, stage: Stage, prepared: Prepared, weights: Path | None) -> JudgeTrainer:
+        from transformers import set_seed
+
         from videojudge_bench.training.sft import trainer as training
         from videojudge_bench.training.sft.dataset import BundleDataset
         from videojudge_bench.training.sft.model import load_model
         from videojudge_bench.video import FrameStore
 
-        recipe, base, path = self._recipe, self._base, self._folder.stage(stage.name)
+        recipe, base, path = self._recipe, self._base, self._folder.path / stage.name
         bundles = prepared.train.bundles
         arguments = training.trainer_arguments(
             stage, base, path, rows=len(bundles), seed=recipe.seed
         )
-        training.set_seed(recipe.seed)
+        set_seed(recipe.seed)  # new weights and dropout
         store = FrameStore()
         held = prepared.validation.bundles if prepared.validation else ()
         trainer = training.JudgeTrainer(

@@ -58,7 +58,7 @@ class SftFolder:
 
     def begin_stage(self, name: str, data_hash: str) -> None:
         """Record the hash of a stage's rows; raise ConfigError if another one is recorded."""
-        path = self.stage(name) / ROWS_FILE
+        path = self.path / name / ROWS_FILE
         if not self.main:
             return
         if path.exists() and json.loads(path.read_bytes()).get("data_hash") != data_hash:
@@ -68,13 +68,9 @@ class SftFolder:
             )
         write_json(path, {"data_hash": data_hash})
 
-    def stage(self, name: str) -> Path:
-        """Return the folder of a stage."""
-        return self.path / name
-
     def done(self, name: str) -> dict[str, Json] | None:
         """Return the record of a finished stage, else None."""
-        path = self.stage(name) / DONE_FILE
+        path = self.path / name / DONE_FILE
         return read_facts(path) if path.exists() else None
 
 

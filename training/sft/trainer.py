@@ -6,7 +6,6 @@ that are trees on a video.
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -39,6 +38,13 @@ COMPLETE = "complete.json"
 """The file that is written last into a checkpoint: one without it was cut off."""
 
 _PREFIX = "checkpoint-"
+
+# transformers 5.24 renamed this argument.
+_CHECKPOINTING = (
+    "activation_checkpointing"
+    if any(field.name == "activation_checkpointing" for field in fields(TrainingArguments))
+    else "gradient_checkpointing"
+)
 
 _ALWAYS: Mapping[str, object] = {
     "dataloader_drop_last": True,
@@ -254,8 +260,8 @@ def trainer_arguments(
         "adam_beta2": training.beta2,
         "optim": "adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
         "bf16": training.mixed_precision == "bf16",
-        _checkpointing(): base.options.gradient_checkpointing,
-        f"{_checkpointing()}_kwargs": {"use_reentrant": False},
+        _CHECKPOINTING: base.options.gradient_checkpointing,
+        f"{_CHECKPOINTING}_kwargs": {"use_reentrant": False},
         "dataloader_num_workers": training.workers,
         "dataloader_persistent_workers": training.workers > 0,
         "logging_steps": training.log_every,
@@ -298,13 +304,6 @@ def rows_at_once(stage: Stage, rows: int) -> int:
     return at_once
 
 
-def _checkpointing() -> str:
-    """Name of the argument: transformers 5.24 renamed it."""
-    new = "activation_checkpointing"
-    known = {field.name for field in fields(TrainingArguments)}
-    return new if new in known else "gradient_checkpointing"
-
-
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest whole checkpoint in a folder, None where there is none."""
     checkpoints = {
@@ -330,9 +329,3 @@ def best_checkpoint(folder: Path) -> Path:
     state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
     best = folder / f"{_PREFIX}{state.get('best_global_step')}"
     return best if (best / COMPLETE).is_file() else last
-
-
-def set_seed(seed: int) -> None:
-    """Seed what transformers seeds: new weights and dropout."""
-    transformers = importlib.import_module("transformers")
-    transformers.set_seed(seed)

@@ -27,7 +27,15 @@ _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,nohe
 
 def machine(host: Host) -> Section:
     """Return what the machine has."""
-    findings = [*_gpus(host), _memory(), _shared_memory(), *_folders()]
+    findings = [
+        *_gpus(host),
+        _memory(),
+        _shared_memory(),
+        _folder("frames kept", default_frame_folder(), f"{FOLDER_VARIABLE}=DIR"),
+        _folder("journals", default_journal_root(), "journal=DIR"),
+        _folder("gold sets added", store.root(), "XDG_DATA_HOME=DIR"),
+        _folder("models of the hub", hub_folder(), "HF_HOME=DIR"),
+    ]
     return Section("machine", "Machine", findings)
 
 
@@ -105,13 +113,6 @@ def _shared_memory() -> Finding:
     text = f"{gigabytes(free)} free: processes of a training that make rows ready may die of it"
     fix = "In a container, start it with more (docker run --shm-size=8g), or training.workers=0"
     return Finding("/dev/shm", "note", text, fix, values)
-
-
-def _folders() -> Iterator[Finding]:
-    yield _folder("frames kept", default_frame_folder(), f"{FOLDER_VARIABLE}=DIR")
-    yield _folder("journals", default_journal_root(), "journal=DIR")
-    yield _folder("gold sets added", store.root(), "XDG_DATA_HOME=DIR")
-    yield _folder("models of the hub", hub_folder(), "HF_HOME=DIR")
 
 
 def hub_folder() -> Path:
