@@ -19,7 +19,9 @@ from videojudge_bench.run.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
+    DraftReply,
     Evaluation,
+    EvaluationReply,
     Evaluator,
     Generator,
     RubricWriter,
@@ -280,9 +282,7 @@ class JournalledCalls:
         self._is_fixed = evaluator.settings().get("temperature") == 0
         self._rated: dict[tuple[str, str], Evaluation] = {}
 
-    async def draft(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def draft(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return the draft that comes after `earlier`.
 
         Raises:
@@ -299,13 +299,13 @@ class JournalledCalls:
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the evaluation of draft `number`; raises as `draft` does.
 
         A text of this seed that an evaluator at temperature 0 has rated is not rated again.
         """
         tries, text = len(unread) + 1, (seed.id, draft.text)
-        reply: Evaluation | EngineError | None = self._journal.evaluation(
+        reply: EvaluationReply | None = self._journal.evaluation(
             seed, target, number, "evaluator", tries
         )
         if reply is None and text in self._rated:

@@ -15,6 +15,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
     Evaluation,
+    EvaluationReply,
     Seed,
 )
 from videojudge_bench.training.bootstrap.options import BootstrapOptions
@@ -128,7 +129,7 @@ async def _lengths(
     return first / count, (later or first) / count, Range(reply / count, most)
 
 
-def _tokens(reply: Draft | Evaluation | EngineError) -> float:
+def _tokens(reply: Draft | EvaluationReply) -> float:
     assert not isinstance(reply, EngineError)
     return float(reply.usage.input_tokens)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Union
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
     Draft,
     Evaluation,
+    EvaluationReply,
     Seed,
     Unable,
     checked_share,
@@ -41,7 +40,7 @@ class TruthEvaluator:
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating, with the draft's changes as feedback.
 
         `Unable` for a draft whose truth nobody knows.
@@ -100,7 +99,7 @@ class BiasedTruthEvaluator(TruthEvaluator):
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating of `TruthEvaluator`, moved or not."""
         evaluation = await super().rate(seed, draft)
         if not isinstance(evaluation, Evaluation) or evaluation.rating is None:

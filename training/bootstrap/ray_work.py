@@ -128,7 +128,6 @@ def _workers(asked: int | None, cpus: int, shards: int) -> int:
 
 
 def _share(limits: Limits, spent: Tally, workers: int) -> Limits:
-    """One worker's share of what is left of a budget."""
     requests, cost = limits.max_requests, limits.max_cost
     return replace(
         limits,

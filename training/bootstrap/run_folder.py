@@ -159,7 +159,6 @@ def _line(data: Mapping[str, Json]) -> str:
 
 
 def _write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Write a file under another name, to disk, and rename it."""
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

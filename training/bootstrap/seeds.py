@@ -204,7 +204,6 @@ class _Draw:
         self._strata_of, self._files_of = array("l"), array("l")
 
     def _seeds(self) -> Iterator[tuple[SourceCounts, Seed]]:
-        """All seeds of all sources, with the counts of theirs."""
         for spec in self._options.sources:
             name, path = split_spec(spec)
             for seed in read_source(name, path):
@@ -227,7 +226,6 @@ class _Draw:
             self._files_of.append(self._files.setdefault(seed.video, len(self._files)))
 
     def _problem(self, seed: Seed) -> str:
-        """Return the reason that a seed is rejected; "" when it is accepted."""
         options = self._options
         if problem := length_problem(seed, options.min_gold_words):
             return problem
@@ -243,7 +241,6 @@ class _Draw:
         return NEAR_DUPLICATE if self._known.seen(*texts) else ""
 
     def _gold_sets(self, seed: Seed) -> frozenset[str]:
-        """The sets that hold a seed's video, by its id or by its file's name."""
         sets = self._gold.sets_with(seed.video_id)
         if seed.video is None:
             return sets

@@ -26,13 +26,7 @@ from videojudge_bench.judges.compact_encoder import (
     read_tokenizer,
     readable,
 )
-from videojudge_bench.training.compact.captions import (
-    LADDER,
-    Batches,
-    BatchSizes,
-    Group,
-    Ladder,
-)
+from videojudge_bench.training.compact.captions import LADDER, Batches, BatchSizes, Group, Ladder
 from videojudge_bench.training.compact.weights import weights_hash
 
 if TYPE_CHECKING:

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import (
     Floats,
@@ -31,7 +29,9 @@ from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Evaluation,
+    EvaluationReply,
     Outcome,
     Seed,
     Unable,
@@ -95,9 +95,7 @@ class _Calls:
         self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
         self.unable: set[str] = set()
 
-    async def draft(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def draft(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         draft = self._subject.draft(self._noise, seed, target, len(earlier))
         if isinstance(draft, Unable):
             self.unable.add(seed.id)
@@ -105,7 +103,7 @@ class _Calls:
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         return await self._evaluator.rate(seed, draft, unread)
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:

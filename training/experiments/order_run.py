@@ -28,7 +28,7 @@ from videojudge_bench.training.bootstrap.calls import (
     Limits,
     Meter,
 )
-from videojudge_bench.training.bootstrap.contracts import Draft
+from videojudge_bench.training.bootstrap.contracts import Draft, DraftReply
 from videojudge_bench.training.bootstrap.prompted import Prompted, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.experiments.order import (
@@ -129,7 +129,7 @@ class PromptedOrderer(Prompted):
 
     PROMPT, TEMPERATURE = "order.jinja", 0.0
 
-    async def ask(self, blind: Blind) -> Draft | EngineError:
+    async def ask(self, blind: Blind) -> DraftReply:
         """Return the model's reply on responses that are to be put in order."""
         seed = blind.seed
         references = seed.references if len(blind.texts) == len(LETTERS) else (seed.gold,)
@@ -169,7 +169,7 @@ async def _ask_all(
 ) -> list[Ordered]:
     meter, turns = Meter(Limits()), asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(blind: Blind) -> Draft | EngineError:
+    async def one(blind: Blind) -> DraftReply:
         known = journal.draft(blind.seed, NO_TARGET, 1, "order")
         if known is not None:
             return known

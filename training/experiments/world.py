@@ -87,7 +87,6 @@ class View:
 
 
 def _share(share: float) -> tuple[str]:
-    """The change of the recipe that trains on a share of the rows."""
     return (f"stages.judge.data.share={share}",)
 
 
@@ -127,7 +126,6 @@ class Judges:
         return gold_set, judged(gold_set, options, loop.journal)
 
     def _trained(self, name: str, training: Training) -> Path:
-        """The model of a training, which is begun or finished if needed."""
         folder = self._loop.path / "experiments"
         rows = self._loop.rows  # those of the loop where the training changes nothing in them
         if training.bootstrap or training.kinds != "pointwise":

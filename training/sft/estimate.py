@@ -138,7 +138,6 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
 
 
 def _operations(base: BaseModel, stage: Stage, bundle: Bundle, counts: Mapping[str, int]) -> float:
-    """Of a packed row, forward and backward."""
     config, trained = base.checkpoint.text_config, _trained(base)
     again = _FORWARD if base.options.gradient_checkpointing else 0
     language = _FORWARD + again + (_BACKWARD if "language" in trained else _BACKWARD / 2)

@@ -122,7 +122,6 @@ def _read(base: BaseModel, name: str) -> dict[str, Json] | None:
 
 
 def _file(base: BaseModel, name: str) -> Path | None:
-    """A file of the base, from its folder or from the hub's cache; None where it has none."""
     folder = base.checkpoint.folder
     if folder is not None:
         path = folder / name

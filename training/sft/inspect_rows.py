@@ -67,7 +67,6 @@ def _texts(row: PackedRows, bundle: Bundle, base: BaseModel) -> Iterator[str]:
 
 
 def _contact_sheet(frames: object, path: Path) -> Path:
-    """Some frames side by side, at equal distances in time."""
     import numpy as np
     from PIL import Image
 

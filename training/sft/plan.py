@@ -169,7 +169,6 @@ def _bundles(
 
 
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
-    """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
     sizes: dict[Path, Size] = {}
     failed: dict[Path, str] = {}

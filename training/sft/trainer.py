@@ -209,7 +209,6 @@ class JudgeTrainer(Trainer):
         return best
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        """Write a checkpoint and, when all of it is there, the file that says so."""
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
             text = json.dumps({"step": self.state.global_step})

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Union
 
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Seed,
     Unable,
     checked_share,
@@ -39,9 +39,7 @@ class Degrade:
     def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
         self._noise, self._seed = checked_share("noise", noise, of="the drafts"), seed
 
-    async def write(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def write(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return the gold answer with 5 - `target` wrong words, noise apart.
 
         `Unable` for a seed that is none of the small world.

@@ -194,7 +194,6 @@ def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
 
 
 def _call(program: str, *arguments: str) -> None:
-    """Run one of our own commands, as a user would."""
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:

@@ -15,11 +15,11 @@ from typing import TypeVar, Union
 
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.options import Scalar
-from videojudge_bench.engine import EngineError
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Seed,
     Unable,
     checked_share,
@@ -54,8 +54,6 @@ _Thing = TypeVar("_Thing")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Possible edits of a seed's gold answer."""
-
     units: tuple[Unit, ...]
     total: int
     known: frozenset[str]
@@ -105,9 +103,7 @@ class Perturb:
                 self._lexicon.add(slot, entry.video_id)
         self._corpus_hash = digest.hexdigest()
 
-    async def write(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def write(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return the gold answer made wrong so that it deserves `target`, noise apart.
 
         `Unable` for a gold answer that has too few phrases for four steps, for all targets alike.

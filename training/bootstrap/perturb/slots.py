@@ -83,8 +83,6 @@ class Anatomy:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Tokens that are a phrase of a kind and a form."""
-
     end: int
     kind: Kind
     form: str
