@@ -23,8 +23,6 @@ from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 
-_GO_ON = "{}. What was done is kept: the same command goes on with it"
-
 Progress = Callable[[Tally, int], None]
 """Called with the tally so far, and the number of seeds."""
 
@@ -118,7 +116,7 @@ class _Run:
         work.run(self._pending)
         spent()
         if meter.trouble:
-            raise RunStoppedError(_GO_ON.format(meter.trouble))
+            raise RunStoppedError(f"{meter.trouble}. The same command resumes")
         return Result(tally, self._seeds, meter.budget)
 
     def on_ray(self, workers: int | None) -> Result:

@@ -15,7 +15,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,11 +48,9 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep others from writing to the folder; raises as `owned`."""
-        with owned(self.path, FACTS_FILE, "bootstrap"):
-            yield
+        return owned(self.path, FACTS_FILE, "bootstrap")
 
     def record(self, part: str, values: Mapping[str, Json]) -> None:
         """Record a part of how the data are made.
@@ -83,8 +81,7 @@ class RunFolder:
         return read_facts(path)
 
     def _write_facts(self, facts: Mapping[str, Json]) -> None:
-        text = json.dumps(facts, indent=1, ensure_ascii=False)
-        _write_whole(self.path / FACTS_FILE, [text])
+        _write_whole(self.path / FACTS_FILE, [json.dumps(facts, indent=1, ensure_ascii=False)])
 
     def has_seeds(self) -> bool:
         """True if seeds have been drawn."""
@@ -127,8 +124,7 @@ class RunFolder:
 
     def write_outcomes(self, shard: Shard, outcomes: Iterable[Outcome]) -> None:
         """Write the outcomes of a shard's seeds, in their order."""
-        lines = (_line(to_json(outcome)) for outcome in outcomes)
-        _write_whole(self._path(shard), lines)
+        _write_whole(self._path(shard), (_line(to_json(outcome)) for outcome in outcomes))
 
     def has_outcomes(self, shard: Shard) -> bool:
         """Return whether a shard is written."""

@@ -186,8 +186,8 @@ async def _ask_all(
     failed = [reply.reason for reply in replies if isinstance(reply, EngineError)]
     if failed:
         raise RunStoppedError(
-            f"{len(failed)} of {len(replies)} calls failed; the last: {failed[-1]}. What was said "
-            "is kept: the same command goes on with it"
+            f"{len(failed)} of {len(replies)} calls failed; the last: {failed[-1]}. Replies "
+            "are kept: the same command resumes"
         )
     return [
         order_of(reply.text, blind)

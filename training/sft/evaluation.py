@@ -202,7 +202,7 @@ def _difference(asked: tuple[str, str], stored: tuple[str, str]) -> str:
                 min(len(ours), len(theirs)),
             )
             return (
-                f"the {name} message of the judge goes on with {ours[at : at + 40]!r} where that "
-                f"of the row has {theirs[at : at + 40]!r}"
+                f"the {name} message of the judge has {ours[at : at + 40]!r} where that of the row "
+                f"has {theirs[at : at + 40]!r}"
             )
     return ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import jsonlines
 
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
@@ -100,7 +101,7 @@ class _Training:
         return model
 
     def _prepare(self) -> dict[str, Prepared]:
-        """Rows by stage, before the first one trains: what is wrong with the last is told now."""
+        """Prepare all stages before the first one trains, so that errors come early."""
         from videojudge_bench.training.sft.trainer import rows_at_once
 
         ready: dict[str, Prepared] = {}
@@ -128,8 +129,8 @@ class _Training:
         if plan.dropped and self._folder.main:
             path = self._folder.path / stage.name / DROPPED_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
-            lines = [json.dumps({"row": d.row, "reason": d.reason}) for d in plan.dropped]
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            with jsonlines.open(path, "w") as file:
+                file.write_all(asdict(dropped) for dropped in plan.dropped)
             self._say(f"{stage.name}: {len(plan.dropped):,} rows are left out, see {path}")
 
     def _train(self, stage: Stage, prepared: Prepared, weights: Path | None) -> dict[str, Json]:
@@ -154,8 +155,8 @@ class _Training:
             "log": log,
         }
         if self._folder.main:
-            lines = [json.dumps(entry) for entry in log]
-            (path / LOG_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+            with jsonlines.open(path / LOG_FILE, "w") as file:
+                file.write_all(log)
             write_json(path / DONE_FILE, done)
         return done
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -37,14 +37,9 @@ class SftFolder:
     def __init__(self, path: Path, *, main: bool) -> None:
         self.path, self.main = path, main
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other runs from writing to the folder; raises as `owned`."""
-        if not self.main:
-            yield
-            return
-        with owned(self.path, RECIPE_FILE, "training run"):
-            yield
+        return owned(self.path, RECIPE_FILE, "training run") if self.main else nullcontext()
 
     def begin(self, recipe: Recipe) -> None:
         """Record the recipe; raise ConfigError, with the differences, if there is another one."""
@@ -84,8 +79,8 @@ def stopped_by_a_full_disk() -> Iterator[None]:
         if not _is_full(error):
             raise
         raise RunStoppedError(
-            "the disk is full. Checkpoints that were whole before are kept: make room, and the "
-            "same command goes on with the last of them"
+            "the disk is full. Complete checkpoints are kept: make room, and the same command "
+            "resumes from the last of them"
         ) from error
 
 
@@ -106,8 +101,7 @@ def write_json(path: Path, value: Mapping[str, Json]) -> None:
 
 
 def _fixed(recipe: Json) -> dict[str, Json]:
-    flat = _flat(recipe).items()
-    return {key: value for key, value in flat if key.split(".")[-1] not in _MAY_DIFFER}
+    return {k: v for k, v in _flat(recipe).items() if k.split(".")[-1] not in _MAY_DIFFER}
 
 
 def _flat(value: Json, place: str = "") -> dict[str, Json]:

@@ -296,9 +296,8 @@ def rows_at_once(stage: Stage, rows: int) -> int:
         )
     if training.batch % at_once:
         raise ConfigError(
-            f"training.batch={training.batch} cannot be dealt out to {processes} processes that "
-            f"take training.micro_batch={training.micro_batch} rows each; give a multiple of "
-            f"{at_once}"
+            f"training.batch={training.batch}: expected a multiple of the {at_once} rows that "
+            f"{processes} processes take at once (training.micro_batch={training.micro_batch} each)"
         )
     return at_once
 
