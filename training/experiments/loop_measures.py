@@ -45,18 +45,8 @@ from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
 from videojudge_bench.training.bootstrap.tallies import Tallies, read_all
+from videojudge_bench.training.experiments import loop
 from videojudge_bench.training.experiments.experiment import Figures, run
-from videojudge_bench.training.experiments.loop import (
-    CALLS,
-    EXPERIMENTS,
-    GRADED,
-    KEPT,
-    METRICS,
-    NOISE,
-    RATES,
-    UNABLE,
-    Errors,
-)
 
 RESAMPLING = Resampling()
 _RECIPE = "embedded"
@@ -79,7 +69,7 @@ class Subject:
     @cached_property
     def generators(self) -> dict[float, Perturb]:
         """Generators by the rate of their errors."""
-        return {noise: Perturb(self.seeds, noise=noise) for noise in RATES}
+        return {noise: Perturb(self.seeds, noise=noise) for noise in loop.RATES}
 
     def draft(self, noise: float, seed: Seed, target: int, number: int) -> Draft | Unable:
         """Return the draft of a round, from 0: `perturb` uses no feedback, so it serves all."""
@@ -90,7 +80,7 @@ class Subject:
 
 
 class _Calls:
-    def __init__(self, subject: Subject, arm: Errors) -> None:
+    def __init__(self, subject: Subject, arm: loop.Errors) -> None:
         self._subject, self._noise = subject, arm.noise
         self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
         self.unable: set[str] = set()
@@ -110,7 +100,7 @@ class _Calls:
         """Note nothing: the attempt says it too."""
 
 
-def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
+def outcomes_of(subject: Subject, arm: loop.Errors) -> list[Outcome]:
     """Return the outcomes of the seeds, by the loop itself, without those that cannot be served."""
     calls, rules = _Calls(subject, arm), Rules(alpha=arm.alpha, max_rounds=arm.max_rounds)
 
@@ -120,7 +110,7 @@ def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
     return [each for each in asyncio.run(all_of()) if each.seed.id not in calls.unable]
 
 
-def figures_of(subject: Subject, arm: Errors) -> Figures:
+def figures_of(subject: Subject, arm: loop.Errors) -> Figures:
     """Return the figures of an arm: its setting, `graded`, `unable` and `metrics`.
 
     `unable` counts the seeds that the generator cannot serve, which are left out. The metrics are
@@ -139,8 +129,8 @@ def figures_of(subject: Subject, arm: Errors) -> Figures:
         key: metric.undefined or [metric.value, metric.low, metric.high]
         for key, metric in metrics_of(graded, subject.resampling).items()
     }
-    counts = {GRADED: len(graded), UNABLE: n - len(graded)}
-    return {**arm.setting, **counts, METRICS: metrics}
+    counts = {loop.GRADED: len(graded), loop.UNABLE: n - len(graded)}
+    return {**arm.setting, **counts, loop.METRICS: metrics}
 
 
 def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str, Metric]:
@@ -168,13 +158,13 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
         dtype=np.float64,
     )
     parts = {
-        KEPT: (kept, one),
-        NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
-        CALLS: (calls, kept),
+        loop.KEPT: (kept, one),
+        loop.NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
+        loop.CALLS: (calls, kept),
     }
     for at, target in enumerate(TARGETS):
         parts[f"accepted_{target}"] = (good[:, at], one)
-        parts[f"{NOISE}_{target}"] = (wrong[:, at], good[:, at])
+        parts[f"{loop.NOISE}_{target}"] = (wrong[:, at], good[:, at])
     videos = codes(np.array([outcome.seed.video_id for outcome in outcomes]))
     n_videos = int(videos.max()) + 1
     sums = cluster_sums([c for pair in parts.values() for c in pair], videos, n_videos)
@@ -187,9 +177,9 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
     return measure(
         [Statistic(evaluate, contributing)],
         n_videos,
-        lambda key: "no seed was kept" if key in (NOISE, CALLS) else "none was accepted",
+        lambda key: "no seed was kept" if key in (loop.NOISE, loop.CALLS) else "none was accepted",
         resampling,
-        shares=parts.keys() - {CALLS},
+        shares=parts.keys() - {loop.CALLS},
     )
 
 
@@ -209,7 +199,7 @@ def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
 
 def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
     """Run one of `loop.EXPERIMENTS`; return the files of its results. The same call resumes."""
-    experiment, subject = EXPERIMENTS[name], Subject(n, folder)
+    experiment, subject = loop.EXPERIMENTS[name], Subject(n, folder)
     folder.mkdir(parents=True, exist_ok=True)
     log, report, data = (folder / file for file in (".arms.jsonl", REPORT_FILE, "rows.json"))
     rows = run(experiment, subject, log, [name, n])

@@ -23,17 +23,8 @@ from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
-from videojudge_bench.training.experiments.world_measures import (
-    ALL,
-    ByKind,
-    Judgements,
-    differences,
-    errors_by_rating,
-    judged,
-    numbers,
-    rounded,
-)
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
 from videojudge_bench.training.small_world.loop import (
@@ -116,14 +107,14 @@ class Judges:
     def __init__(self, loop: LoopFolder, say: Say = print) -> None:
         self._loop, self._say = loop, say
 
-    def asked(self, view: View) -> tuple[GoldSet, Judgements]:
+    def asked(self, view: View) -> tuple[GoldSet, measures.Judgements]:
         """Return a gold set and the verdicts on it, which are made if they are missing."""
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
         options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
         add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
         gold_set = goldsets.load(view.gold_set)
-        return gold_set, judged(gold_set, options, loop.journal)
+        return gold_set, measures.judged(gold_set, options, loop.journal)
 
     def _trained(self, name: str, training: Training) -> Path:
         folder = self._loop.path / "experiments"
@@ -169,13 +160,13 @@ def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]
     def measure(judges: Judges, view: View) -> Figures:
         gold_set, judgements = judges.asked(view)
         key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
-        figures: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
+        figures: dict[str, measures.ByKind] = {key: measures.numbers(gold_set, judgements, key)}
         if key == "spearman":
-            figures[BIAS] = errors_by_rating(gold_set, judgements)
+            figures[BIAS] = measures.errors_by_rating(gold_set, judgements)
         if view is not first and view.gold_set == first.gold_set:
             _, others = judges.asked(first)
-            figures[f"less {first_name}"] = differences(gold_set, judgements, others, key)
-        return rounded(figures)
+            figures[f"less {first_name}"] = measures.differences(gold_set, judgements, others, key)
+        return measures.rounded(figures)
 
     return Experiment(question, views, measure, table_of)
 
@@ -186,7 +177,7 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
     titles = {m: f"{m[0].upper()}{m[1:]}, where both gave a verdict" for m in compared}
     titles = {**METRICS, **titles, BIAS: "Points of the scale above what is deserved, by that"}
     for metric, title in titles.items():
-        columns = tuple("12345") if metric == BIAS else (ALL, *KINDS)
+        columns = tuple("12345") if metric == BIAS else (measures.ALL, *KINDS)
         cells = [
             [name, *(cell(figures[c]) if c in figures else "" for c in columns)]
             for name, row in rows.items()

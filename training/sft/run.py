@@ -14,22 +14,14 @@ import jsonlines
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.labels import MOST_GROUPS
+from videojudge_bench.training.sft import run_folder
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
 from videojudge_bench.training.sft.rows import check_balance, imbalance, read_rows, share_of
-from videojudge_bench.training.sft.run_folder import (
-    DONE_FILE,
-    DROPPED_FILE,
-    LOG_FILE,
-    MODEL_FOLDER,
-    VIDEOS_FILE,
-    SftFolder,
-    stopped_by_a_full_disk,
-    write_json,
-)
+from videojudge_bench.training.sft.run_folder import SftFolder
 from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
 
 if TYPE_CHECKING:
@@ -65,7 +57,7 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """
     folder = SftFolder(output.absolute(), main=int(os.environ.get("RANK", "0")) == 0)
     base = BaseModel(recipe.model, recipe.frames)
-    with folder.locked(), stopped_by_a_full_disk():
+    with folder.locked(), run_folder.stopped_by_a_full_disk():
         base.check()
         folder.begin(recipe)
         return _Training(recipe, base, folder, say).run()
@@ -94,7 +86,7 @@ class _Training:
             done[stage.name] = record
             weights = self._folder.path / stage.name / str(record["best"])
         assert weights is not None, "a recipe has a stage"
-        model = self._folder.path / MODEL_FOLDER
+        model = self._folder.path / run_folder.MODEL_FOLDER
         if self._folder.main and not (model / "config.json").exists():
             export(self._base, self._recipe, weights, model, facts=self._facts(done))
             self._say(f"wrote {model}")
@@ -127,7 +119,7 @@ class _Training:
             "apart)"
         )
         if plan.dropped and self._folder.main:
-            path = self._folder.path / stage.name / DROPPED_FILE
+            path = self._folder.path / stage.name / run_folder.DROPPED_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             with jsonlines.open(path, "w") as file:
                 file.write_all(asdict(dropped) for dropped in plan.dropped)
@@ -155,9 +147,9 @@ class _Training:
             "log": log,
         }
         if self._folder.main:
-            with jsonlines.open(path / LOG_FILE, "w") as file:
+            with jsonlines.open(path / run_folder.LOG_FILE, "w") as file:
                 file.write_all(log)
-            write_json(path / DONE_FILE, done)
+            run_folder.write_json(path / run_folder.DONE_FILE, done)
         return done
 
     def _trainer(self, stage: Stage, prepared: Prepared, weights: Path | None) -> JudgeTrainer:
@@ -181,7 +173,7 @@ class _Training:
             base=base,
             stage=stage,
             judge=recipe.judge,
-            train=BundleDataset(bundles, base, store=store, problems=path / VIDEOS_FILE),
+            train=BundleDataset(bundles, base, store=store, problems=path / run_folder.VIDEOS_FILE),
             measured=training.Measured(
                 BundleDataset(held, base, store=store) if held else None,
                 prepared.judged,

@@ -24,22 +24,10 @@ from pathlib import Path
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.training.small_world import world
 from videojudge_bench.training.small_world.language import SOURCE, describing_rows, file_of, seed_of
 from videojudge_bench.training.small_world.render import render
-from videojudge_bench.training.small_world.world import (
-    DOMAINS,
-    INSTRUCTIONS,
-    KINDS,
-    VERSION,
-    Domain,
-    Kind,
-    Part,
-    Scene,
-    responses,
-    rng_of,
-    scene_of,
-    video_id,
-)
+from videojudge_bench.training.small_world.world import Domain, Kind, Part, Scene
 
 RECORD = "world.json"
 VIDEOS = "videos"
@@ -66,7 +54,7 @@ class WorldOptions:
     lessons: int = 1_000
     validation: int = 200
     test: int = 200
-    domains: tuple[Domain, ...] = DOMAINS
+    domains: tuple[Domain, ...] = world.DOMAINS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +63,9 @@ class WorldOptions:
             for name in ("train", "lessons", "validation", "test")
             if (value := getattr(self, name)) < 0
         ]
-        problems += [unknown_name("domain", d, DOMAINS) for d in self.domains if d not in DOMAINS]
+        problems += [
+            unknown_name("domain", d, world.DOMAINS) for d in self.domains if d not in world.DOMAINS
+        ]
         if len(set(self.domains)) < len(self.domains):
             problems.append(f"domains={','.join(self.domains)}: each is named once")
         if problems:
@@ -168,7 +158,7 @@ def _note(folder: Path, options: WorldOptions, counts: Mapping[str, int] | None)
 
 def _made_of(options: WorldOptions) -> dict[str, Json]:
     values = asdict(options)
-    return {"world": SOURCE, "version": VERSION, **values, "domains": list(options.domains)}
+    return {"world": SOURCE, "version": world.VERSION, **values, "domains": list(options.domains)}
 
 
 def _render(
@@ -193,13 +183,13 @@ def _follow(work: Iterator[None], total: int, on_progress: Progress) -> None:
 def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, Json]]]]:
 
     def scenes(part: Part, number: int, domain: Domain = "seen") -> Iterator[Scene]:
-        return (scene_of(video, options.seed) for video in _ids(part, number, domain))
+        return (world.scene_of(video, options.seed) for video in _ids(part, number, domain))
 
     def to_learn() -> Iterator[Scene]:
         yield from scenes("train", options.train)
         yield from scenes("validation", options.validation)
 
-    seeds = (seed_of(scene, kind) for scene in to_learn() for kind in KINDS)
+    seeds = (seed_of(scene, kind) for scene in to_learn() for kind in world.KINDS)
     fields = ("source", "video_id", "instruction", "gold", "video", "labels")
     yield "seeds.jsonl", ({name: getattr(seed, name) for name in fields} for seed in seeds)
     lessons = scenes("lesson", options.lessons)
@@ -214,21 +204,21 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
 
 
 def _ids(part: Part, number: int, domain: Domain = "seen") -> Iterator[str]:
-    return (video_id(part, index, domain) for index in range(number))
+    return (world.video_id(part, index, domain) for index in range(number))
 
 
 def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield the five responses to each question with the rating that each deserves."""
-    for kind in KINDS:
-        for rating, response in responses(scene, kind).items():
+    for kind in world.KINDS:
+        for rating, response in world.responses(scene, kind).items():
             yield {**_asked(scene, kind), "response": response, "ratings": [rating]}
 
 
 def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield for each question a response that deserves 3 and one that deserves 2."""
-    for kind in KINDS:
-        by_rating = responses(scene, kind)
-        better = str(rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
+    for kind in world.KINDS:
+        by_rating = world.responses(scene, kind)
+        better = str(world.rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
         a, b = (3, 2) if better == "a" else (2, 3)
         texts = {"response_a": by_rating[a], "response_b": by_rating[b]}
         yield {**_asked(scene, kind), **texts, "preferences": [better]}
@@ -238,6 +228,6 @@ def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
     return {
         "video_id": scene.video_id,
         "video": file_of(scene.video_id),
-        "instruction": INSTRUCTIONS[kind],
+        "instruction": world.INSTRUCTIONS[kind],
         "labels": {"kind": kind, "domain": scene.domain},
     }

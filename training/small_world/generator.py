@@ -15,17 +15,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Unable,
     checked_share,
 )
-from videojudge_bench.training.small_world.world import (
-    BEST,
-    VALUES,
-    VERSION,
-    changes,
-    drawn_wrong,
-    kind_of,
-    read_answer,
-    rng_of,
-    text_of,
-)
+from videojudge_bench.training.small_world import world
 
 
 class Degrade:
@@ -48,22 +38,22 @@ class Degrade:
 
     def draft(self, seed: Seed, target: int, round_: int = 0) -> Union[Draft, Unable]:
         """Return what `write` returns in the round after `round_` others."""
-        kind = kind_of(seed.instruction)
-        gold = None if kind is None else read_answer(kind, seed.gold)
+        kind = world.kind_of(seed.instruction)
+        gold = None if kind is None else world.read_answer(kind, seed.gold)
         if kind is None or gold is None:
             return Unable("no seed of the small world: its questions have answers of four words")
-        rng = rng_of("draft", VERSION, self._seed, seed.id, target, round_)
+        rng = world.rng_of("draft", world.VERSION, self._seed, seed.id, target, round_)
         truth = target
         if rng.random() < self._noise:
             truth = int(rng.choice([rating for rating in TARGETS if rating != target]))
-        words = drawn_wrong(gold, len(VALUES[kind]), BEST - truth, rng)
-        return Draft(text_of(kind, words), truth, changes(kind, gold, words))
+        words = world.drawn_wrong(gold, len(world.VALUES[kind]), world.BEST - truth, rng)
+        return Draft(world.text_of(kind, words), truth, world.changes(kind, gold, words))
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what the drafts depend on."""
         return {
             "generator": "small_world",
-            "version": VERSION,
+            "version": world.VERSION,
             "noise": self._noise,
             "seed": self._seed,
         }

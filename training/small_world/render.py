@@ -12,16 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videojudge_bench._util.files import write_whole
-from videojudge_bench.training.small_world.world import (
-    COLOURS,
-    SLOTS,
-    VALUES,
-    VERSION,
-    Domain,
-    Scene,
-    rng_of,
-    scene_of,
-)
+from videojudge_bench.training.small_world import world
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
@@ -76,27 +67,27 @@ _SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
     "triangle": lambda x, y: (abs(y) <= 9) & (abs(x) <= (y + 9) / 2),
 }
 _SEEN = ("dot", "square", "bar")
-LOOKS: Mapping[Domain, Look] = {
+LOOKS: Mapping[world.Domain, Look] = {
     "seen": Look(_SEEN),
     "unseen": Look(("ring", "cross", "triangle"), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
     "longer": Look(_SEEN, frames=6),
 }
 
 
-def frames_of(scene: Scene) -> Pixels:
+def frames_of(scene: world.Scene) -> Pixels:
     """Return the frames of a scene: (4 x frames of a step, 56, 56, 3) uint8 RGB."""
     look = LOOKS[scene.domain]
-    rng = rng_of("frames", VERSION, scene.seed, scene.video_id)
+    rng = world.rng_of("frames", world.VERSION, scene.seed, scene.video_id)
     still = np.linspace(look.top, look.bottom, SIDE)[:, None, :].repeat(SIDE, axis=1)
-    colours = np.array(list(COLOURS.values()), dtype=np.float64)
+    colours = np.array(list(world.COLOURS.values()), dtype=np.float64)
     for (y, x), colour, count in zip(
         CORNERS, scene.words["attribute"], scene.words["count"], strict=True
     ):
         still[y : y + TILE // 2, x : x + TILE] = colours[colour]
         for left in range(x, x + PITCH * (count + 1), PITCH):
-            still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = COLOURS["white"]
-    frames = np.repeat(still[None], SLOTS * look.frames, axis=0)
-    for step in range(SLOTS):
+            still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = world.COLOURS["white"]
+    frames = np.repeat(still[None], world.SLOTS * look.frames, axis=0)
+    for step in range(world.SLOTS):
         masks = _moving(scene, step, look, rng)
         for frame, mask in enumerate(masks, start=step * look.frames):
             frames[frame][mask] = colours[scene.words["order"][step]]
@@ -105,10 +96,10 @@ def frames_of(scene: Scene) -> Pixels:
     return pixels
 
 
-def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
+def _moving(scene: world.Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
     """Masks of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
+    right, down = _STEP[world.VALUES["motion"][scene.words["motion"][step]]]
     shape = _SHAPES[look.shapes[scene.shapes[step]]]
     speed = rng.uniform(*look.speed)
     masks: list[Mask] = []
@@ -140,4 +131,4 @@ def write_video(path: Path, frames: Pixels) -> None:
 
 def render(video_id: str, seed: int, folder: Path) -> None:
     """Write the video of a scene into a folder, as `<video id>.mp4`."""
-    write_video(folder / f"{video_id}.mp4", frames_of(scene_of(video_id, seed)))
+    write_video(folder / f"{video_id}.mp4", frames_of(world.scene_of(video_id, seed)))

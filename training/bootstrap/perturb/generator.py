@@ -24,7 +24,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Unable,
     checked_share,
 )
-from videojudge_bench.training.bootstrap.perturb import words
+from videojudge_bench.training.bootstrap.perturb import slots, words
 from videojudge_bench.training.bootstrap.perturb.edits import (
     ORDER,
     Edit,
@@ -36,14 +36,7 @@ from videojudge_bench.training.bootstrap.perturb.edits import (
     ways_of,
 )
 from videojudge_bench.training.bootstrap.perturb.lexicon import Filler, Lexicon
-from videojudge_bench.training.bootstrap.perturb.slots import (
-    Phrase,
-    Slot,
-    anywhere,
-    content_stems,
-    genders,
-    take_apart,
-)
+from videojudge_bench.training.bootstrap.perturb.slots import Phrase, Slot
 
 VERSION = 1  # raised whenever equal options would give other drafts
 _TRIES = 20
@@ -99,7 +92,7 @@ class Perturb:
         for entry in corpus:
             digest.update(f"{entry.id}\x1f{entry.gold}\x1e".encode("utf-8", "surrogatepass"))
             self._lexicon.know(_known(entry))
-            for slot in _slots(take_apart(entry.gold).phrases):
+            for slot in _slots(slots.take_apart(entry.gold).phrases):
                 self._lexicon.add(slot, entry.video_id)
         self._corpus_hash = digest.hexdigest()
 
@@ -157,7 +150,7 @@ class Perturb:
         return self._plans[key]
 
     def _plan(self, seed: Seed) -> _Plan:
-        parts = take_apart(seed.gold)
+        parts = slots.take_apart(seed.gold)
         units = units_of(parts.phrases, lambda edit: self._usable(seed, edit))
         total = 2 * parts.content_words
         costs = ways_of(units, list)
@@ -228,18 +221,18 @@ def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
         yield phrase.slot
         yield from phrase.parts
         if phrase.slot.kind == "place":
-            yield anywhere(phrase.slot)
+            yield slots.anywhere(phrase.slot)
 
 
 def _known(seed: Seed) -> frozenset[str]:
     """Stems of everything that is known of the video."""
-    stems = content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
+    stems = slots.content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
     return stems.union(*(words.OVERLAPPING.get(stem, ()) for stem in stems))
 
 
 def _one_gender(phrases: Iterable[Phrase]) -> str:
     """`m` or `f` where the answer has one man or one woman, else nothing."""
-    by_phrase = [genders(phrase.slot.content) for phrase in phrases]
+    by_phrase = [slots.genders(phrase.slot.content) for phrase in phrases]
     named = [each for each in by_phrase if each]
     return named[0].pop() if len(named) == 1 and len(named[0]) == 1 else ""
 
@@ -248,6 +241,6 @@ def _turned(put: Mapping[Slot, Filler], gender: str) -> bool:
     """Return whether the one man or woman of an answer became one of the other gender."""
     other = {"f" if gender == "m" else "m"}
     return any(
-        gender in genders(slot.content) and genders(filler.content) == other
+        gender in slots.genders(slot.content) and slots.genders(filler.content) == other
         for slot, filler in put.items()
     )
