@@ -31,6 +31,7 @@ from videojudge_bench.training.experiments.loop_measures import (
     figures_of,
     metrics_of,
     outcomes_of,
+    run_experiment,
 )
 
 FEW = Resampling(resamples=200)
@@ -246,7 +247,7 @@ def test_the_log_is_gone_when_the_results_are_there(
     few = dict(list(EXPERIMENTS["refine"].arms.items())[:2])
     named = {"refine": replace(EXPERIMENTS["refine"], arms=few)}
     monkeypatch.setattr(loop, "EXPERIMENTS", named)
-    loop_measures.run_experiment("refine", 60, tmp_path)
+    run_experiment("refine", 60, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "rows.json"]
 
 
