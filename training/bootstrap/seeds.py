@@ -20,15 +20,9 @@ from pydantic import BeforeValidator
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.training.bootstrap import seed_filters
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos
-from videojudge_bench.training.bootstrap.seed_filters import (
-    LONG_GOLD_WORDS,
-    NearDuplicates,
-    length_problem,
-    relevance_problem,
-    words,
-)
 from videojudge_bench.training.bootstrap.seed_sources import SOURCES, read_source, split_spec
 from videojudge_bench.training.bootstrap.seed_videos import UNREADABLE, SeedVideos
 
@@ -193,7 +187,7 @@ class _Draw:
         self._options = options
         self._gold = gold_videos()
         self._videos = SeedVideos.of(options.videos, self._gold, options.gold_videos)
-        self._known = NearDuplicates()
+        self._known = seed_filters.NearDuplicates()
         self._by_source: dict[str, SourceCounts] = {}
         self._strata: dict[str, int] = {}
         self._of_strata: list[SourceCounts] = []
@@ -227,16 +221,16 @@ class _Draw:
 
     def _problem(self, seed: Seed) -> str:
         options = self._options
-        if problem := length_problem(seed, options.min_gold_words):
+        if problem := seed_filters.length_problem(seed, options.min_gold_words):
             return problem
-        if options.relevance and (problem := relevance_problem(seed)):
+        if options.relevance and (problem := seed_filters.relevance_problem(seed)):
             return problem
         if kept_out := self._gold_sets(seed) - options.allow_overlap:
             return f"video of the gold set {', '.join(sorted(kept_out))}"
         if options.videos is not None and seed.video is None:
             return NO_FILE
         texts = [(f"asked of {seed.video_id}", seed.instruction)]
-        if len(words(seed.gold)) >= LONG_GOLD_WORDS:
+        if len(seed_filters.words(seed.gold)) >= seed_filters.LONG_GOLD_WORDS:
             texts.append(("gold", seed.gold))
         return NEAR_DUPLICATE if self._known.seen(*texts) else ""
 

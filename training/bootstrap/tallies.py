@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
 from videojudge_bench.training.bootstrap.loop import rounds_of
 from videojudge_bench.training.bootstrap.rows import responses_of
@@ -168,36 +168,6 @@ class Tallies:
         """Accepted drafts whose truth is not their target, of those whose truth is known."""
         wrong = sum(n for (target, truth), n in self.truth.items() if truth != str(target))
         return Share(wrong, self.truth.total())
-
-
-class Drawn:
-    """A sample of `size` of a stream, the same in every order of it."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: list[tuple[float, Outcome]] = []
-
-    def add(self, outcome: Outcome) -> None:
-        """Offer one."""
-        self._kept.append((unit_interval("report", outcome.seed.id), outcome))
-        if len(self._kept) >= 2 * self._size:
-            self._cut()
-
-    def outcomes(self) -> list[Outcome]:
-        """Return those that were drawn, by their draw."""
-        self._cut()
-        return [outcome for _, outcome in self._kept]
-
-    def _cut(self) -> None:
-        self._kept.sort(key=lambda pair: (pair[0], pair[1].seed.id))
-        del self._kept[self._size :]
-
-
-def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) -> None:
-    """Pass every outcome to all takers."""
-    for outcome in outcomes:
-        for take in takers:
-            take(outcome)
 
 
 def _pair(share: Share) -> list[Json]:

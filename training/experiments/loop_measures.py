@@ -44,7 +44,7 @@ from videojudge_bench.training.bootstrap.report import REPORT_FILE, ReportFacts,
 from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
-from videojudge_bench.training.bootstrap.tallies import Tallies, read_all
+from videojudge_bench.training.bootstrap.tallies import Tallies
 from videojudge_bench.training.experiments import loop
 from videojudge_bench.training.experiments.experiment import Figures, run
 
@@ -189,7 +189,8 @@ def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
     with tempfile.TemporaryDirectory(prefix="videojudge-") as scratch:
         run_bootstrap(options, Path(scratch))
         output, tallies = RunFolder(Path(scratch)), Tallies()
-        read_all(output.outcomes(), tallies.add)
+        for outcome in output.outcomes():
+            tallies.add(outcome)
         spent = spent_on(call for path in output.journals() for call in read_calls(path))
         # By rule, a response is as far from the gold answer as its rating says.
         facts = ReportFacts(subject.folder.name, independent=False, spent=spent)

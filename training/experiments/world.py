@@ -27,21 +27,12 @@ from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
-from videojudge_bench.training.small_world.loop import (
-    GOLD_SET,
-    LoopFolder,
-    Say,
-    add_gold_set,
-    bootstrap,
-    judges_of,
-    own_home,
-    rows_of_stages,
-)
+from videojudge_bench.training.small_world import loop as small_world
 from videojudge_bench.training.small_world.world import KINDS
 
 PAIRS, UNSEEN, LONGER = "small_world_pairs", "small_world_unseen", "small_world_longer"
 _FILES: Mapping[str, str] = {
-    GOLD_SET: "gold.jsonl",
+    small_world.GOLD_SET: "gold.jsonl",
     PAIRS: "gold_pairs.jsonl",
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
@@ -63,7 +54,7 @@ _ROWS_A_STEP = 160
 class Training:
     """A judge that is trained for an experiment."""
 
-    bootstrap: tuple[str, ...] = ()
+    small_world.bootstrap: tuple[str, ...] = ()
     recipe: tuple[str, ...] = ()
     kinds: str = "pointwise"
 
@@ -74,7 +65,7 @@ class View:
 
     training: str
     options: Mapping[str, Scalar] = field(default_factory=dict)
-    gold_set: str = GOLD_SET
+    gold_set: str = small_world.GOLD_SET
 
 
 def _share(share: float) -> tuple[str]:
@@ -104,15 +95,19 @@ TRAININGS: Mapping[str, Training] = {
 class Judges:
     """The judges of a loop, and those trained from its model that tells right from wrong."""
 
-    def __init__(self, loop: LoopFolder, say: Say = print) -> None:
+    def __init__(self, loop: small_world.LoopFolder, say: small_world.Say = print) -> None:
         self._loop, self._say = loop, say
 
     def asked(self, view: View) -> tuple[GoldSet, measures.Judgements]:
         """Return a gold set and the verdicts on it, which are made if they are missing."""
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
-        options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
-        add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
+        options = {
+            **small_world.judges_of(loop)["trained"],
+            "pretrained": str(model),
+            **view.options,
+        }
+        small_world.add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
         gold_set = goldsets.load(view.gold_set)
         return gold_set, measures.judged(gold_set, options, loop.journal)
 
@@ -122,13 +117,13 @@ class Judges:
         if training.bootstrap or training.kinds != "pointwise":
             rows = folder / f"{name}_rows"
             changes = [f"export.kinds=[{training.kinds}]", *training.bootstrap]
-            bootstrap(rows, self._loop.world, changes)
+            small_world.bootstrap(rows, self._loop.world, changes)
         return train(_recipe(self._loop, training, rows), folder / name, say=self._say)
 
 
-def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
+def _recipe(loop: small_world.LoopFolder, training: Training, rows: Path) -> Recipe:
     changes = [
-        *rows_of_stages(rows, loop.videos),
+        *small_world.rows_of_stages(rows, loop.videos),
         f"stages.judge.data.kinds=[{training.kinds}]",
         f"stages.judge.training.steps={STEPS}",
         f"stages.judge.evaluation.every={STEPS}",  # with a rate that falls, the last is the best
@@ -265,13 +260,13 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
 
 
 def run_experiments(
-    folders: Sequence[Path], names: Sequence[str], output: Path, *, say: Say = print
+    folders: Sequence[Path], names: Sequence[str], output: Path, *, say: small_world.Say = print
 ) -> Path:
     """Run experiments on finished loops, one a seed; return `numbers.json`, beside `tables.md`."""
     for name in names:
         if name not in EXPERIMENTS:
             raise UnknownNameError("experiment", name, EXPERIMENTS)
-    loops = [LoopFolder(folder.absolute()) for folder in folders]
+    loops = [small_world.LoopFolder(folder.absolute()) for folder in folders]
     for loop in loops:
         if not (loop.model / "config.json").is_file():
             raise ConfigError(
@@ -285,7 +280,7 @@ def run_experiments(
         for loop in loops:
             say(f"{name}, {loop.path.name}")
             identity: Json = [name, str(loop.path), loop.model.stat().st_mtime_ns]
-            with own_home(loop):
+            with small_world.own_home(loop):
                 by_arm = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
