@@ -38,6 +38,7 @@ _ENCODER = {"crf": "12", "preset": "veryfast", "threads": "1", "g": "4", "bf": "
 
 Grid = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Shape = Callable[[Grid, Grid], Mask]  # from distances to the centre, in pixels
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class Look:
         frames: of a step.
     """
 
-    shapes: tuple[str, ...]
+    shapes: tuple[Shape, ...]
     top: tuple[float, float, float] = (20, 20, 20)
     bottom: tuple[float, float, float] = (20, 20, 20)
     speed: tuple[float, float] = (8.0, 10.5)
     frames: int = 4
 
 
-_SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
+_SHAPES: Mapping[str, Shape] = {
     "dot": lambda x, y: x**2 + y**2 <= 49,
     "square": lambda x, y: (abs(x) <= 8) & (abs(y) <= 8),
     "bar": lambda x, y: (abs(x) <= 3) & (abs(y) <= 9),
@@ -66,10 +67,11 @@ _SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
     "cross": lambda x, y: (np.minimum(abs(x), abs(y)) <= 2) & (np.maximum(abs(x), abs(y)) <= 9),
     "triangle": lambda x, y: (abs(y) <= 9) & (abs(x) <= (y + 9) / 2),
 }
-_SEEN = ("dot", "square", "bar")
+_SEEN = (_SHAPES["dot"], _SHAPES["square"], _SHAPES["bar"])
+_UNSEEN = (_SHAPES["ring"], _SHAPES["cross"], _SHAPES["triangle"])
 LOOKS: Mapping[world.Domain, Look] = {
     "seen": Look(_SEEN),
-    "unseen": Look(("ring", "cross", "triangle"), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
+    "unseen": Look(_UNSEEN, (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
     "longer": Look(_SEEN, frames=6),
 }
 
@@ -100,7 +102,7 @@ def _moving(scene: world.Scene, step: int, look: Look, rng: np.random.Generator)
     """Masks of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     right, down = _STEP[world.VALUES["motion"][scene.words["motion"][step]]]
-    shape = _SHAPES[look.shapes[scene.shapes[step]]]
+    shape = look.shapes[scene.shapes[step]]
     speed = rng.uniform(*look.speed)
     masks: list[Mask] = []
     for frame in range(look.frames):
