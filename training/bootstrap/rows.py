@@ -12,7 +12,7 @@ from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines.special_tokens import make_inert
-from videojudge_bench.prompts import PromptTemplate, RenderedPrompt, Wanted
+from videojudge_bench.prompts import PromptOptions, PromptTemplate, RenderedPrompt
 from videojudge_bench.replies.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
@@ -133,7 +133,7 @@ def _response(rated: Rated) -> WrittenResponse:
 def _pointwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    reply_form = Wanted(feedback=options.feedback)
+    reply_form = PromptOptions(feedback=options.feedback)
     for response in responses:
         thinking = response.feedback if options.feedback else ""
         reply = format_rating(response.rating, thinking=thinking)
@@ -146,7 +146,7 @@ def _with_rubric(
     if outcome.rubric_problem:
         return
     rubric = outcome.rubric or rubric_of(responses)
-    seed, reply_form = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
+    seed, reply_form = outcome.seed, PromptOptions(feedback=options.feedback, write_rubric=True)
     for response in responses:
         if options.has_rubric_row(seed.id, response.rating):
             thinking = response.feedback if options.feedback else ""
@@ -163,7 +163,10 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
 
 
 def _rated_row(
-    seed: Seed, response: WrittenResponse, options: RowOptions, written: tuple[Kind, Wanted, str]
+    seed: Seed,
+    response: WrittenResponse,
+    options: RowOptions,
+    written: tuple[Kind, PromptOptions, str],
 ) -> TrainingRow:
     kind, reply_form, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
@@ -176,7 +179,7 @@ def _rated_row(
 def _pairwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    seed, reply_form = outcome.seed, Wanted(feedback=options.feedback)
+    seed, reply_form = outcome.seed, PromptOptions(feedback=options.feedback)
     pairs = list(combinations(responses, 2))
     pairs.sort(key=lambda pair: unit_interval(f"pairs-{options.seed}", seed.id, _name(pair)))
     for worse, better in sorted(pairs[: round(PAIRS_SHARE * len(pairs))], key=_name):

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
@@ -23,8 +23,10 @@ from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.training.experiments import over_optimisation
 from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
+from videojudge_bench.training.experiments.over_optimisation import Policy, gains, write_gold
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
 from videojudge_bench.training.small_world import loop as small_world
@@ -37,6 +39,9 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
+_BEST_OF = "small_world_best_of_"
+"""Of the gold sets of `over_optimisation`, before the name of the policy."""
+
 STEPS = 200  # of every training: fewer than the loop's judge has
 SHARE = 0.25  # of the rows, for most trainings, which see each of them once or twice
 _AS_THE_LOOP = (
@@ -54,7 +59,7 @@ _ROWS_A_STEP = 160
 class Training:
     """A judge that is trained for an experiment."""
 
-    small_world.bootstrap: tuple[str, ...] = ()
+    bootstrap: tuple[str, ...] = ()
     recipe: tuple[str, ...] = ()
     kinds: str = "pointwise"
 
@@ -107,7 +112,8 @@ class Judges:
             "pretrained": str(model),
             **view.options,
         }
-        small_world.add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
+        file = _FILES.get(view.gold_set) or write_gold(loop, _policy_of(view))
+        small_world.add_gold_set(loop, file, view.gold_set)
         gold_set = goldsets.load(view.gold_set)
         return gold_set, measures.judged(gold_set, options, loop.journal)
 
@@ -180,6 +186,23 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
         ]
         if cells:
             yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
+
+
+def _policy_of(view: View) -> Policy:
+    return cast("Policy", view.gold_set.removeprefix(_BEST_OF))
+
+
+def _optimised(training: str, question: str) -> Experiment[Judges, View]:
+    """An experiment on the best of n answers of each policy by a judge."""
+    views = {
+        policy: View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
+        for policy in get_args(Policy)
+    }
+    return Experiment(question, views, _gains, over_optimisation.table_of)
+
+
+def _gains(judges: Judges, view: View) -> Figures:
+    return gains(*judges.asked(view), _policy_of(view))
 
 
 def _frames(frames: int) -> Mapping[str, Scalar]:
@@ -256,6 +279,9 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
         "are trees of rows worth as much as rows apart?",
         {"tree": View("pointwise"), "rows apart": View("apart")},
     ),
+    "best_of": _optimised("loop", "how far can the judge be optimised against?"),
+    "best_of_tenth": _optimised("tenth", "the same of a judge of 200 steps on a tenth of the rows"),
+    "best_of_biased": _optimised("bias_50", "the same where the evaluator is often wrong at 2"),
 }
 
 

@@ -84,7 +84,7 @@ class BundleDataset(Dataset[Features]):
         self._noted.add(bundle.video)
         logger.warning("left out: %s", error)
         if self._problems is not None:
-            line = json.dumps({"video": bundle.video.name, "reason": error.found})
+            line = json.dumps({"video": bundle.video.name, "reason": error.problem})
             with self._problems.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
 

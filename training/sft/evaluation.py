@@ -16,7 +16,7 @@ from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.prompts import Wanted
+from videojudge_bench.prompts import PromptOptions
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
@@ -172,7 +172,7 @@ def measure(
 
 def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     """Raise ConfigError, with the difference, unless all rows have the prompts of the judge."""
-    reply_form = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
+    reply_form = PromptOptions(feedback=judge.feedback, write_rubric=judge.rubric == "write")
     rate = load_prompt_of(judge.prompt, "rate.jinja")
     prefer = load_prompt_of(judge.pair_prompt, "prefer.jinja")
     for row in rows:

@@ -211,7 +211,7 @@ def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield the five responses to each question with the rating that each deserves."""
     for kind in world.KINDS:
         for rating, response in world.responses(scene, kind).items():
-            yield {**_asked(scene, kind), "response": response, "ratings": [rating]}
+            yield {**question(scene, kind), "response": response, "ratings": [rating]}
 
 
 def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
@@ -221,10 +221,11 @@ def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
         better = str(world.rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
         a, b = (3, 2) if better == "a" else (2, 3)
         texts = {"response_a": by_rating[a], "response_b": by_rating[b]}
-        yield {**_asked(scene, kind), **texts, "preferences": [better]}
+        yield {**question(scene, kind), **texts, "preferences": [better]}
 
 
-def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
+def question(scene: Scene, kind: Kind) -> dict[str, Json]:
+    """Return the fields of a row of gold that say what is asked about which video."""
     return {
         "video_id": scene.video_id,
         "video": file_of(scene.video_id),

@@ -153,7 +153,7 @@ def _scanned(folder: Path, path: Path) -> ScannedVideo:
         codec, duration = stream.codec, stream.duration_seconds
         coverage = load_frames(path, POLICY).coverage
     except VideoError as error:
-        return ScannedVideo(file, "broken", error.found, error.fix, 0.0, codec, duration)
+        return ScannedVideo(file, "broken", error.problem, error.fix, 0.0, codec, duration)
     if coverage == 1:
         return ScannedVideo(file, "sound", "", "", coverage, codec, duration)
     text = f"{100 * coverage:.0f} % of the frames can be decoded; the file is damaged or cut off"
