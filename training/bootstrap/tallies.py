@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -79,15 +79,15 @@ class Tallies:
     """
 
     seeds: Share = field(default_factory=Share)
-    by_source: dict[str, Share] = field(default_factory=dict)
-    by_length: dict[int | None, Share] = field(default_factory=dict)
-    by_target: dict[int, Share] = field(default_factory=dict)
-    by_round: dict[tuple[int, int], Share] = field(default_factory=dict)
+    by_source: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_length: dict[int | None, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_target: dict[int, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_round: dict[tuple[int, int], Share] = field(default_factory=lambda: defaultdict(Share))
     first_round: Counter[Cell] = field(default_factory=Counter)
     all_rounds: Counter[Cell] = field(default_factory=Counter)
     truth: Counter[Cell] = field(default_factory=Counter)
     error: Counter[Cell] = field(default_factory=Counter)
-    words: dict[int, Moments] = field(default_factory=dict)
+    words: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))
     problems: Counter[str] = field(default_factory=Counter)
     repeated: Share = field(default_factory=Share)
     unread: int = 0
@@ -100,11 +100,7 @@ class Tallies:
         seed = outcome.seed
         words = len(seed.gold.split())
         length = next((end for end in LENGTHS if words <= end), None)
-        for share in (
-            self.seeds,
-            self.by_source.setdefault(seed.source, Share()),
-            self.by_length.setdefault(length, Share()),
-        ):
+        for share in (self.seeds, self.by_source[seed.source], self.by_length[length]):
             share.add(outcome.kept)
         for rated in outcome.rated:
             self._add_rated(rated)
@@ -116,20 +112,20 @@ class Tallies:
         if outcome.rubric_problem:
             self.rubric_problems[outcome.rubric_problem] += 1
         for response in responses_of(outcome):
-            self.words.setdefault(response.rating, Moments()).add(len(response.text.split()))
+            self.words[response.rating].add(len(response.text.split()))
             # Eight bytes each: at a hundred thousand responses, one in 10^9 is taken for another.
             digest = hashlib.blake2b(response.text.encode(), digest_size=8).digest()
             self.repeated.add(digest in self._seen)
             self._seen.add(digest)
 
     def _add_rated(self, rated: Rated) -> None:
-        self.by_target.setdefault(rated.target, Share()).add(rated.accepted)
+        self.by_target[rated.target].add(rated.accepted)
         rounds = list(rounds_of(rated.attempts))
         self.unread += len(rated.attempts) - len(rounds)
         for number, attempt in enumerate(rounds, start=1):
             rating = _label(attempt.evaluation.rating)
             passed = rated.accepted and number == len(rounds)
-            self.by_round.setdefault((rated.target, number), Share()).add(passed)
+            self.by_round[rated.target, number].add(passed)
             self.all_rounds[rated.target, rating] += 1
             if number == 1:
                 self.first_round[rated.target, rating] += 1
