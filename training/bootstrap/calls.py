@@ -174,7 +174,7 @@ class CallJournal:
         return reply if isinstance(reply, Evaluation) else None
 
     def forget_from(self, seed: Seed, target: int, number: int) -> None:
-        """Forget what is recorded of a draft and the later ones: it is about another draft."""
+        """Forget the records of a draft and of later ones, which are about another draft."""
         known = self._known.get((seed.id, target), {})
         for later in [key for key in known if key[0] >= number]:
             del known[later]
@@ -188,7 +188,7 @@ class CallJournal:
         size = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, data)
-            if written < len(data):  # what is left says why
+            if written < len(data):  # the next write raises the error
                 os.write(self._file, data[written:])
         except OSError as error:
             os.ftruncate(self._file, size)

@@ -43,7 +43,7 @@ class TruthEvaluator:
     ) -> EvaluationReply:
         """Return the rating, with the draft's changes as feedback.
 
-        `Unable` for a draft whose truth nobody knows.
+        `Unable` for a draft of unknown truth.
         """
         if draft.truth is None:
             return Unable(

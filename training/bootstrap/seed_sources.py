@@ -300,7 +300,7 @@ def stream_list(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
 
     Raises:
         DataError: with file and place (`[17].q`), when the file cannot be read, is not UTF-8, is
-            no list or an empty one, breaks off, or when a row is not what it should be.
+            no list or an empty one, breaks off, or has a malformed row.
     """
     number = -1
     try:

@@ -95,7 +95,7 @@ def _named(
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
     shared = {"sublinear_tf": True, "dtype": np.float32}
-    # Which words there are is learnt from all texts, what they say of ratings from the others.
+    # The vocabulary is that of all texts; the weights are learnt from the other folds.
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, **shared),
         TfidfVectorizer(

@@ -1,4 +1,4 @@
-"""Shows what a model will be trained on: texts, what is learnt of them, frames."""
+"""Preview of training rows: texts, the tokens that are learnt, frames."""
 
 from __future__ import annotations
 

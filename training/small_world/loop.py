@@ -125,9 +125,9 @@ def rows_of_stages(rows: Path, videos: Path) -> list[str]:
 
 def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     """Return name and options of the judges that a loop compares."""
-    # A judge that does not look, or has not learnt, gives probability to what is no verdict: it
-    # is heard all the same, so that all of them are about the same responses.
-    heard: dict[str, Scalar] = {"lost_mass": 1}
+    # A judge without video input or training puts probability outside the scale; its verdicts
+    # count all the same, so that all judges are compared on the same responses.
+    any_mass: dict[str, Scalar] = {"lost_mass": 1}
     trained: dict[str, Scalar] = {
         "judge": "videojudge",
         "device": "cpu",
@@ -135,7 +135,7 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     untrained: dict[str, Scalar] = {
         **trained,
-        **heard,
+        **any_mass,
         "pretrained": str(loop.base),
         "score": "expected",
         "feedback": False,
@@ -147,8 +147,8 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     return {
         "trained": trained,
-        "blind": {**trained, **heard, "video": "none"},
-        "shuffled": {**trained, **heard, "video": "shuffled"},
+        "blind": {**trained, **any_mass, "video": "none"},
+        "shuffled": {**trained, **any_mass, "video": "shuffled"},
         "untrained": untrained,
         "random": {"judge": "random"},
     }

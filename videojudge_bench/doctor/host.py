@@ -75,7 +75,7 @@ class Probe:
         )
 
     def result(self) -> Host:
-        """Return what it found."""
+        """Wait for the probe and return its result."""
         died = ""
         try:
             out, errors = self._process.communicate(timeout=SECONDS)

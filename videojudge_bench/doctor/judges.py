@@ -50,7 +50,7 @@ def _judge(name: str, host: Host) -> Finding:
         fix = _how(name, cls)
         return Finding(name, "note", f"it needs {options or 'a language model'}", fix)
     if name not in host.judges:
-        return Finding(name, "note", f"it could not be tried ({host.died})", "Mend that first")
+        return Finding(name, "note", f"it could not be tried ({host.died})", "Fix that first")
     ready = (
         f"ready, on items with {' and '.join(sorted(cls.requires))}" if cls.requires else "ready"
     )
@@ -89,7 +89,7 @@ def _qwen(name: str, cls: type[QwenVL], host: Host) -> Finding:
 def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
     """Return the sizes that fit, a sentence about them, and advice where none does."""
     if host.torch is None:
-        return [], f"torch does not run ({host.died})", "Mend torch first"
+        return [], f"torch does not run ({host.died})", "Fix torch first"
     gpus = [gpu.free_bytes for gpu in host.gpus]
     shared = host.torch.mps and not gpus
     free = max(gpus, default=0) or free_memory_bytes()

@@ -66,7 +66,7 @@ def _gpus(host: Host) -> Iterator[Finding]:
     if not seen:
         text, fix = "none", "Judges that run a model want one; judge=openai takes a server's"
     elif host.torch is None:
-        text, fix = f"{seen}, and torch does not run", "Mend torch first"
+        text, fix = f"{seen}, and torch does not run", "Fix torch first"
     elif host.torch.cuda is None:
         text = f"{seen}, and the installed torch is built for the CPU alone"
         fix = "Install a torch built for CUDA: https://pytorch.org/get-started"
