@@ -181,7 +181,6 @@ def _follow(work: Iterator[None], total: int, on_progress: Progress) -> None:
 
 
 def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, Json]]]]:
-
     def scenes(part: Part, number: int, domain: Domain = "seen") -> Iterator[Scene]:
         return (world.scene_of(video, options.seed) for video in _ids(part, number, domain))
 
