@@ -276,7 +276,7 @@ def test_unusable_arguments() -> None:
     cases: list[tuple[Callable[[], ScoreCard], str]] = [
         (
             lambda: score(gold_set, judgements, on_scale=True, part="dev"),
-            "unknown part 'dev'; scoring reports all or test",
+            "unknown part 'dev'. Known: all, test.",
         ),
         (
             lambda: score(gold_set, judgements, on_scale=True, resamples=0),

@@ -39,7 +39,7 @@ _UNKNOWN = "not known"
 
 
 def facts(parity: Parity) -> list[Row]:
-    """Return what is known of each judge, a line each: name, of A, of B."""
+    """Return rows of a name and its values for A and for B."""
     sides = (parity.a, parity.b)
     tokens = ([p.tokens[n] for p in parity.prompts if p.tokens[n]] for n in (0, 1))
     rows: list[Row] = [
@@ -57,7 +57,7 @@ def facts(parity: Parity) -> list[Row]:
 
 
 def findings(parity: Parity) -> list[Row]:
-    """Return what the comparison found, a line each: about what, and the finding."""
+    """Return the findings of the comparison as rows of a subject and a text."""
     rows: list[Row] = [("items", str(len(parity.items)))]
     if parity.prompts:
         rows += [("prompts", _prompts(parity)), ("replies", _replies(parity))]

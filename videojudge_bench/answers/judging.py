@@ -1,4 +1,4 @@
-"""Answers and a judge in, verdicts out: thin over the runner, whose journal is the resume."""
+"""Verdicts of a judge on answers, by the runner, whose journal makes it resume."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ from videojudge_bench._util.html import table_html
 from videojudge_bench._util.options import parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
-from videojudge_bench.answers.reading import (
-    Source,
-    Unit,
-    gold_set_of,
-    read_answers,
-    units_of,
-)
+from videojudge_bench.answers.reading import Source, Unit, gold_set_of, read_answers, units_of
 from videojudge_bench.answers.summary import Summary, summarise
 from videojudge_bench.answers.tables import Sheet, sheets_of
 from videojudge_bench.answers.verdict_lines import line_of, verdict_of
@@ -57,10 +51,7 @@ class JudgingOptions:
 
 @dataclass(frozen=True, repr=False)
 class Judged:
-    """Answers with what was decided of them.
-
-    `print` it for the tables.
-    """
+    """Answers with their verdicts; `print` it for the tables."""
 
     judge: str
     answers: str
@@ -77,7 +68,7 @@ class Judged:
 
     @property
     def usage(self) -> Usage:
-        """Usage of all judgements, those from the journal too."""
+        """Usage of all judgements, including those from the journal."""
         return sum((judgement.usage for judgement in self.judgements.values()), Usage())
 
     @property
@@ -101,7 +92,7 @@ class Judged:
         return summarise(self.units, self.judgements, means, resamples=resamples)
 
     def sheets(self) -> list[Sheet]:
-        """Return the tables that say what came of it."""
+        """Return the tables of the results."""
         return sheets_of(self.summary(), judge=self.judge, answers=self.answers, scale=self.scale)
 
     def to_df(self) -> pd.DataFrame:
@@ -181,11 +172,7 @@ class Judging:
         return [video_id for video_id in known if video_id not in self.run.view.videos]
 
     def check_videos(self) -> None:
-        """Check that a judge that looks at videos has at least one to look at.
-
-        Raises:
-            ConfigError: it has none.
-        """
+        """Raise ConfigError where a judge that requires video has the file of no video."""
         missing = self.videos_missing
         videos = {unit.item.video_id for unit in self.units}
         if "video" not in self.run.built.judge.requires or len(missing) < len(videos):
@@ -210,7 +197,7 @@ class Judging:
         return self._judged(self.run.judge(ids) if ids else {})
 
     def so_far(self) -> Judged:
-        """Return what the journal has: all that there is of a run that was stopped."""
+        """Return the judgements that the journal has of a run that was stopped."""
         return self._judged(self.run.so_far(self.item_ids))
 
     def close(self) -> None:
@@ -224,11 +211,6 @@ class Judging:
 
 
 def build(judge: str) -> BuiltJudge:
-    """Return the judge that a text such as `openai,base_url=…,model=…` names.
-
-    Raises:
-        UnknownNameError: there is no such judge.
-        ConfigError: as `registry.build`.
-    """
+    """Return the judge of a text such as `openai,model=…`; raises as `registry.build`."""
     name, options = parse_judge(judge)
     return registry.build(name, options)

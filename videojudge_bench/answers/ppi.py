@@ -1,4 +1,4 @@
-"""Prediction-powered inference: what a few human ratings make of many judge scores.
+"""Prediction-powered inference: many judge scores, corrected by a few human ratings.
 
 A judge errs, and it may err more for one system than for another. Where people have rated some of
 a system's answers, chosen at random, the mean human rating of all of them is estimated by
@@ -61,11 +61,9 @@ class Rated:
 def corrected_means(systems: Mapping[str, Rated], n_clusters: int) -> Statistic:
     """Return the corrected mean of each system, and the difference of each two.
 
-    Undefined (NaN) for a system without a rated answer. `n_clusters` of a key counts the videos
-    with a rated answer: what its interval hangs on.
-
-    Returns:
-        The statistic; its keys are the systems' names and `difference_key` of every two, in order.
+    The keys are the systems' names and `difference_key` of every two, in order. Undefined (NaN) for
+    a system without a rated answer. `n_clusters` of a key counts the videos with a rated answer, on
+    which its interval depends.
     """
     sums = {name: rated.sums(n_clusters) for name, rated in systems.items()}
     counts = {

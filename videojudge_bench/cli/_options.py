@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from videojudge_bench.run.runner import RunOptions
 
-EXIT_FAILED = 1
-
 SCORE, MEASURE, INSPECT, TRAIN, SET_UP = (
     Group(name, sort_key=place)
     for place, name in enumerate(("Score", "Measure", "Inspect", "Train", "Set up"))
@@ -94,11 +92,7 @@ class RunArguments:
     journal: Path | None = None
 
     def options(self) -> RunOptions:
-        """Return the options that were given.
-
-        Raises:
-            ConfigError: --references is neither a number nor `all`.
-        """
+        """Return the options that were given; raises ConfigError for an invalid --references."""
         from videojudge_bench.run.runner import RunOptions
 
         return RunOptions(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_input, opened_output
-from videojudge_bench._util.terminal import note, say, say_json, table, warn
-from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, Output, RunArguments
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, table, warn
+from videojudge_bench.cli._options import Json, JudgeText, Output, RunArguments
 from videojudge_bench.run.failures import MAX_FAILURES
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ RESULTS = Path("results")
 def build(*, results: Results = RESULTS, json: Json = False) -> None:
     """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
     from videojudge_bench.leaderboard import tables
-    from videojudge_bench.report.building import build_pages
+    from videojudge_bench.report.making import build_pages
 
     built = build_pages(results)
     for warning in built.warnings:

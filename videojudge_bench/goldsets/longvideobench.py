@@ -77,7 +77,7 @@ class LvbQuestion(BaseModel):
 
 
 class _Timed(BaseModel):
-    """A subtitle of the first schema; the end is missing where it is that of the video."""
+    """A subtitle of the first schema; without an end it lasts as long as the video."""
 
     model_config = jsonl.STRICT
 
@@ -110,14 +110,9 @@ class _Clocked(BaseModel):
 
 
 def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-    """Yield one row per question.
+    """Yield one row per question of `lvb_val.json`, with subtitles if their folder is given.
 
-    Args:
-        release: `lvb_val.json`.
-        subtitles: the folder of the subtitle files; None leaves subtitles out.
-
-    Raises:
-        DataError: with file and field, when a file is missing or is not what it should be.
+    Raises DataError with file and field where a file is missing or invalid.
     """
     seen: dict[str, int] = {}
     questions = jsonl.read_json(release, _QUESTIONS)
@@ -135,7 +130,7 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
 
 _QUESTIONS = TypeAdapter(Annotated[tuple[LvbQuestion, ...], Field(min_length=1)])
 _FIELDS = {"correct": "correct_choice", "video": "video_path", "options": "candidates"}
-"""Their names of our fields."""
+"""Names in the release of fields of our schema."""
 
 
 def _row(question: LvbQuestion, subtitles: Path | None) -> schema.OptionRow:
@@ -180,7 +175,7 @@ def _subtitles(question: LvbQuestion, folder: Path) -> tuple[schema.SubtitleRow,
 def _subtitle_file(path: Path) -> tuple[_Timed, ...] | tuple[_Clocked, ...]:
     try:
         raw = path.read_bytes()
-        # One schema a file: an error is then that of the schema that was meant.
+        # One schema a file, so that an error is about the schema that the file has.
         return (_TIMED if b'"timestamp"' in raw else _CLOCKED).validate_json(raw)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from error
@@ -193,10 +188,4 @@ def _seconds(clock: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-SET = ReleasedSet(
-    INFO,
-    read,
-    sample_file="longvideobench.json",
-    units=1_337,
-    has_subtitles=True,
-)
+SET = ReleasedSet(INFO, read, sample_file="longvideobench.json", units=1_337)

@@ -33,8 +33,7 @@ INFO = GoldSetInfo(
     ),
 )
 
-OPTIONS = 5
-"""Options per question."""
+OPTIONS = 5  # per question
 
 _FILE = "nextqa_val.jsonl.gz"
 
@@ -79,21 +78,14 @@ class NextQaRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return the gold half of a file, by default of the one in the package.
 
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
+    Raises NoDataError where the package's file is missing, DataError where the file is invalid.
     """
     gold_rows = (row for row in rows(path) if is_gold(row.video_id))
     return GoldSet(INFO, tuple(example for row in gold_rows for example in _examples(row)))
 
 
 def seed_rows() -> list[NextQaRow]:
-    """Return the questions of the other half, in the file's order; no video of theirs is gold.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
-    """
+    """Return the questions of the other half, in the file's order; raises as `load`."""
     return [row for row in rows() if not is_gold(row.video_id)]
 
 
@@ -103,12 +95,7 @@ def is_gold(video_id: str) -> bool:
 
 
 def rows(path: Path | None = None) -> Iterator[NextQaRow]:
-    """Yield one checked row per question, of both halves; by default of the packaged file.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be, with line and field.
-    """
+    """Yield the questions of both halves, by default of the packaged file; raises as `load`."""
     path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
     return jsonl.read_rows(path, NextQaRow, unique=("video_id", "qid"))
 

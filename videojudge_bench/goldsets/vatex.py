@@ -35,11 +35,7 @@ INFO = GoldSetInfo(
 INSTRUCTION = "Describe in one sentence what happens in the video."
 """The same for all: VATEX-EVAL has no instruction of its own, its candidates are captions."""
 
-CANDIDATES = 6
-"""Candidates per video."""
-
-REFERENCES = 9
-"""Reference captions per video."""
+CANDIDATES, REFERENCES = 6, 9  # per video
 
 _FILE = "vatex_eval.jsonl.gz"
 
@@ -90,20 +86,13 @@ class VatexRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return VATEX-EVAL from a file, by default from the one in the package: 18,000 examples.
 
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
+    Raises NoDataError where the package's file is missing, DataError where the file is invalid.
     """
     return GoldSet(INFO, tuple(example for row in rows(path) for example in _examples(row)))
 
 
 def rows(path: Path | None = None) -> Iterator[VatexRow]:
-    """Yield one checked row per video; by default those that travel with the package.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be, with line and field.
-    """
+    """Yield the rows of a file, one per video, by default the packaged one; raises as `load`."""
     path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
     return jsonl.read_rows(path, VatexRow, unique=("video_id",))
 

@@ -48,11 +48,7 @@ class _Question(BaseModel):
 
 
 def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-    """Yield one pair per question.
-
-    Raises:
-        DataError: with file, place and field, when the release is not what it should be.
-    """
+    """Yield one pair per question; raises DataError with file, place and field."""
     del subtitles  # the release has none
     for line, qid, question in _questions(release):
         within = "" if line else qid
@@ -66,7 +62,7 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
 
 
 _FIELDS = {"id": "qid", "instruction": "question"}
-"""Their names of our fields."""
+"""Names in the release of fields of our schema."""
 
 
 def _row(qid: str, question: _Question) -> schema.PairRow:

@@ -46,7 +46,7 @@ def preference_text(p_first: float) -> str:
 
 def one_line(text: str, most: int) -> str:
     """Return the text on one line, cut with an ellipsis after so many characters."""
-    # What will not be shown is not worked through: a text may have millions of characters.
+    # Only the beginning is processed: a text may have millions of characters.
     line = " ".join(text[: 4 * most + 100].split())
     is_cut = len(line) > most or len(text) > 4 * most + 100
     return line[: most - 1].rstrip() + "…" if is_cut else line

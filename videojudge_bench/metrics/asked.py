@@ -1,4 +1,4 @@
-"""The examples that a judge was asked about, with its verdicts; and the worst case for a judge.
+"""Examples with the verdicts of a judge, and the worst case of its missing verdicts.
 
 `count_against` is adversarial imputation for the `_all` figures, not a bound on any statistic.
 """
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold, part_of
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import (
@@ -25,9 +25,19 @@ from videojudge_bench.verdicts import (
 PARTS = ("all", "test")
 
 
+def check_part(info: GoldSetInfo, part: str) -> None:
+    """Raise ConfigError for an unknown part, or one that the gold set does not have."""
+    if part not in PARTS:
+        raise UnknownNameError("part", part, PARTS)
+    if part != "all" and not info.has_dev:
+        raise ConfigError(
+            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
+        )
+
+
 @dataclass(frozen=True)
 class Asked:
-    """Examples with their verdicts, by video and then by id, so that no result hangs on order."""
+    """Examples with their verdicts, by video and then by id: no result depends on their order."""
 
     answers: tuple[tuple[Example, Verdict], ...]
 
@@ -44,7 +54,7 @@ class Asked:
 
     @property
     def n_missing_video(self) -> int:
-        """Number of examples that had no video to look at."""
+        """Number of examples whose video is missing."""
         return sum(is_missing_video(verdict) for _, verdict in self.answers)
 
     def why_nothing(self) -> str:
@@ -83,21 +93,14 @@ def asked(gold_set: GoldSet, judgements: Mapping[str, Judgement]) -> Asked:
 
 
 def is_missing_video(verdict: Verdict) -> bool:
-    """Return whether there is no verdict because there was no video to look at."""
+    """Return whether there is no verdict because the video is missing."""
     return isinstance(verdict, Unparsed) and verdict.reason.startswith(MISSING_VIDEO)
 
 
-Ends = tuple[float, float]
+def worst_rating(gold_mean: float, scale: RatingScale, ends: tuple[float, float]) -> float:
+    """Return the end that is farthest from a mean gold rating on its scale.
 
-
-def worst_rating(gold_mean: float, scale: RatingScale, ends: Ends) -> float:
-    """Return the end that is farthest from gold.
-
-    Args:
-        gold_mean: mean gold rating.
-        scale: of the gold.
-        ends: lowest and highest number that the judge gives: the scale's ends, or what it was seen
-            to give when its numbers only rank.
+    `ends` are those of the scale, or the judge's lowest and highest score where these are ordinal.
     """
     return ends[0] if scale.farthest_from(gold_mean) == scale.low else ends[1]
 
@@ -141,7 +144,7 @@ def _is_lost(verdicts: Sequence[Verdict]) -> bool:
 
 
 def _lost(example: Example) -> Verdict:
-    """The verdict of a judge that takes every distractor, or the other response."""
+    """Return the verdict of a judge that prefers every distractor, or the other response."""
     if isinstance(example.gold, OptionGold):
         return Rating(0.0 if example.gold.correct else 1.0)
     return Preference(1.0 - cast("PreferenceGold", example.gold).p_first)

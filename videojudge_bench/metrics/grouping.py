@@ -13,8 +13,8 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of
 from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.metrics.asked import asked
-from videojudge_bench.metrics.bootstrap import Resampling, codes, means
-from videojudge_bench.metrics.card import Metric, ScoreCard, measure
+from videojudge_bench.metrics.bootstrap import Resampling
+from videojudge_bench.metrics.card import Metric, ScoreCard, measure_means
 from videojudge_bench.metrics.scoring import Measurement
 from videojudge_bench.verdicts import Judgement, Rating
 
@@ -41,13 +41,10 @@ def by_label(
         judgements: by item id, of the items that were asked; a group without any has no card.
         label: a label of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
             (`goldsets.labels`). Examples without it are the group `(none)`.
-        resamples: how many resamples of videos.
+        resamples: of videos.
         seed: of the resamples.
 
-    Raises:
-        UnknownNameError: no example has that label.
-        ConfigError: the label has more than 100 values; else as `score`.
-        DataError: as `score`.
+    Raises as `goldsets.labels.groups_of` and `score`.
     """
     gold_set = measurement.gold_set
     asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen
@@ -61,15 +58,10 @@ def by_label(
 
 @dataclass(frozen=True)
 class SystemMeans:
-    """Ratings of one answering system by annotators and by a judge.
+    """Mean ratings of one answering system by annotators and by a judge.
 
-    Attributes:
-        system: its name.
-        n: responses of it with a verdict.
-        gold: mean gold rating of these.
-        judge: mean of the judge's ratings of the same responses.
-        gold_rank: 1 + the number of systems with a higher mean gold.
-        judge_rank: 1 + the number of systems with a higher mean of the judge.
+    Both are about its `n` responses with a verdict. A rank is 1 + the number of systems with a
+    higher mean.
     """
 
     system: str
@@ -119,16 +111,17 @@ def _means(
 ) -> list[SystemMeans]:
     systems = np.array([e.system or "" for e in examples])
     names = np.unique(systems)
-    videos = codes(np.array([e.item.video_id for e in examples]))
+    videos = np.array([e.item.video_id for e in examples])
     gold = np.array([cast(RatingGold, e.gold).mean for e in examples])
     columns = {
         f"{who}{number}": np.where(systems == name, values, np.nan)
         for number, name in enumerate(names)
         for who, values in (("gold", gold), ("judge", np.array(scores)))
     }
-    n_videos = int(videos.max()) + 1
-    metrics = measure([means(columns, videos, n_videos)], n_videos, str, resampling, shares=())
-    ranks = {who: _ranks([metrics[f"{who}{k}"] for k in range(len(names))]) for who in _WHO}
+    metrics = measure_means(columns, videos, str, resampling, shares=())
+    ranks = {
+        who: _ranks([metrics[f"{who}{k}"] for k in range(len(names))]) for who in ("gold", "judge")
+    }
     return [
         SystemMeans(
             system=str(name),
@@ -140,9 +133,6 @@ def _means(
         )
         for k, name in enumerate(names)
     ]
-
-
-_WHO = ("gold", "judge")
 
 
 def _ranks(metrics: Sequence[Metric]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The score card of a rated set."""
+"""Score card of a rated set."""
 
 from __future__ import annotations
 
@@ -55,12 +55,10 @@ def rated_card(
 
 @dataclass(frozen=True)
 class _Run:
-    """One judge on one rated set, with what was fitted on dev.
+    """One judge on one rated set, with the values fitted on dev.
 
     Attributes:
-        info: the gold set.
-        test: what was asked of the test part.
-        on_scale: whether the judge's numbers are on the rating scale.
+        test: the answers on the test part.
         constant: mean gold of the whole dev part, asked or not; None without a dev part.
         epsilon: the largest difference of scores that counts as a tie, fitted on the parsed dev
             items; None when they hold no pair.
@@ -123,7 +121,7 @@ class _Run:
         return statistics
 
     def scale_ends(self, scores: Floats) -> tuple[float, float] | None:
-        """Return the ends of the scale; off it those of the judge's scores, None if it has none."""
+        """Return the ends of the scale, or of scores that are not on it; None without scores."""
         if self.on_scale:
             return float(self.info.scale.low), float(self.info.scale.high)
         return (float(scores.min()), float(scores.max())) if scores.size else None
@@ -142,7 +140,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Why:
-    """Says why a statistic of rated items is undefined."""
+    """Reasons why a statistic of rated items is undefined."""
 
     rated: Rated
     info: GoldSetInfo

@@ -1,4 +1,4 @@
-"""Judgements and gold in, a score card out."""
+"""Measurement of judgements against gold: score cards and their signatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import part_of
-from videojudge_bench.metrics.asked import PARTS
+from videojudge_bench.metrics.asked import check_part
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.card import ScoreCard
 from videojudge_bench.metrics.ratings import rated_card
@@ -21,7 +21,7 @@ METRIC_VERSION: str = "1"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way to measure judges on a gold set: the owner of what turns judgements into numbers.
+    """One way to measure judges on a gold set, which turns judgements into numbers.
 
     Attributes:
         gold_set: the examples.
@@ -99,21 +99,11 @@ def score(
             that are not in the set, or verdicts of the wrong kind.
         DataError: a question with two correct options, a pair whose ids name no order.
     """
-    _check(gold_set, part, resamples)
+    check_part(gold_set.info, part)
+    if resamples < 1:
+        raise ConfigError(f"resamples must be at least 1, got {resamples}; 10000 is usual")
     resampling = Resampling(resamples, seed)
     if gold_set.info.shape == "pairs":
         return pair_card(gold_set, judgements, part=part, resampling=resampling)
     card = rated_card if gold_set.info.shape == "ratings" else option_card
     return card(gold_set, judgements, on_scale=on_scale, part=part, resampling=resampling)
-
-
-def _check(gold_set: GoldSet, part: str, resamples: int) -> None:
-    info = gold_set.info
-    if part not in PARTS:
-        raise ConfigError(f"unknown part {part!r}; scoring reports {' or '.join(PARTS)}")
-    if part != "all" and not info.has_dev:
-        raise ConfigError(
-            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
-        )
-    if resamples < 1:
-        raise ConfigError(f"resamples must be at least 1, got {resamples}; 10000 is usual")

@@ -1,4 +1,4 @@
-"""The page: its parts as HTML, with the one style sheet, the one script and a policy for both."""
+"""HTML pages with their style sheet, script and content security policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Fact:
-    """One line about the page's runs: a name, and what is said of it by run."""
+    """One line about the page's runs: a name, and its value for each run."""
 
     name: str
     values: Sequence[str]
@@ -42,16 +42,13 @@ class Page:
     """Content of a page; empty parts are left out.
 
     Attributes:
-        title: of the page.
-        lead: one paragraph below it.
-        runs: names of the runs that the items were judged by.
-        facts: of these runs.
+        lead: one paragraph below the title.
+        runs: names of the runs that judged the items.
         standings: the leaderboard, a table for each form of a set.
-        figures: plots of the runs.
         tables: rows that are neither runs nor items.
-        numbers: all metrics of the runs: name, then the text of each run.
-        items: as `items.payload` gives it, with `videos` and `prompts`.
-        notes: what a reader should know of how numbers are made.
+        numbers: all metrics of the runs.
+        items: as `items.payload` returns it, with `videos` and `prompts`.
+        notes: on the computation of the numbers.
     """
 
     title: str
@@ -67,7 +64,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML that needs nothing else and runs nothing but its own script."""
+    """Return the page as HTML that loads no other file and runs only its own script."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -92,7 +89,7 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, path: Path) -> None:
-    """Write a page to a file; what is no text (half a surrogate pair) becomes `?`."""
+    """Write a page to a file; characters that UTF-8 lacks (half a surrogate pair) become `?`."""
     write_whole(path, render(page).encode("utf-8", "replace"))
 
 
@@ -106,16 +103,8 @@ def embedded(value: Json) -> Markup:
 
 def _policy(style: str, script: str) -> str:
     """Content security policy of the page: its own style and script, and inline pictures."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src '{_sha(script)}'",
-            f"style-src '{_sha(style)}'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
+    own = f"script-src '{_sha(script)}'; style-src '{_sha(style)}'; img-src data:"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
 def _sha(text: str) -> str:
