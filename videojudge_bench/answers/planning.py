@@ -88,42 +88,34 @@ def _number(value: Scalar) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Facts by their names, and notes on how the numbers are estimated."""
-
-    facts: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, judging: Judging) -> Plan:
-        """Return the plan of a judging; no model is asked."""
-        run, units = judging.run, judging.units
-        waiting = [run.view.item(i) for i in run.waiting(judging.item_ids)]
-        pairs = len(units[0].systems) == 2
-        facts = {
-            "judge": run.built.name,
-            "pairs, each in both orders" if pairs else "answers": f"{len(units):,}",
-            "systems": ", ".join(judging.answers.systems) or "not named",
-            "groups (a video and an instruction)": f"{len({u.item.group for u in units}):,}",
-            "videos": f"{len({unit.item.video_id for unit in units}):,}",
-            "videos without a file": _some(judging.videos_missing),
-            "refused": f"{sum(bool(unit.refused) for unit in units):,}",
-            "judgements to make (the journal has the others)": f"{len(waiting):,}",
-        }
-        if judging.human is not None:
-            facts["answers with human ratings"] = f"{len(judging.human.means):,}"
-        costs = estimate(run.built, sorted(waiting, key=lambda item: item.group))
-        if costs is None:
-            return cls({**facts, "model calls": "none"}, ())
-        facts |= {
-            "model calls": f"{costs.calls:,}",
-            "tokens of text in, about": f"{costs.text_tokens:,}",
-            "tokens of frames in, at most": f"{costs.frame_tokens:,}",
-            "tokens out, at most": f"{costs.reply_tokens:,}",
-            "money, at most": "no prices" if costs.cost is None else f"{costs.cost:,.2f}",
-        }
-        return cls(facts, tuple(_notes(costs)))
+def plan_of(judging: Judging) -> tuple[dict[str, str], list[str]]:
+    """Return facts by their names, and notes on the estimates; no model is asked."""
+    run, units = judging.run, judging.units
+    waiting = [run.view.item(i) for i in run.waiting(judging.item_ids)]
+    pairs = len(units[0].systems) == 2
+    facts = {
+        "judge": run.built.name,
+        "pairs, each in both orders" if pairs else "answers": f"{len(units):,}",
+        "systems": ", ".join(judging.answers.systems) or "not named",
+        "groups (a video and an instruction)": f"{len({u.item.group for u in units}):,}",
+        "videos": f"{len({unit.item.video_id for unit in units}):,}",
+        "videos without a file": _some(judging.videos_missing),
+        "refused": f"{sum(bool(unit.refused) for unit in units):,}",
+        "judgements to make (the journal has the others)": f"{len(waiting):,}",
+    }
+    if judging.human is not None:
+        facts["answers with human ratings"] = f"{len(judging.human.means):,}"
+    costs = estimate(run.built, sorted(waiting, key=lambda item: item.group))
+    if costs is None:
+        return {**facts, "model calls": "none"}, []
+    facts |= {
+        "model calls": f"{costs.calls:,}",
+        "tokens of text in, about": f"{costs.text_tokens:,}",
+        "tokens of frames in, at most": f"{costs.frame_tokens:,}",
+        "tokens out, at most": f"{costs.reply_tokens:,}",
+        "money, at most": "no prices" if costs.cost is None else f"{costs.cost:,.2f}",
+    }
+    return facts, list(_notes(costs))
 
 
 def _notes(costs: Estimate) -> Iterator[str]:

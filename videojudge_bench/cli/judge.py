@@ -73,7 +73,7 @@ def judge(
         dry_run: print the calls, tokens and money that it takes, and judge nothing
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
-    from videojudge_bench.answers.planning import Plan
+    from videojudge_bench.answers.planning import plan_of
     from videojudge_bench.answers.verdict_lines import check_output
     from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
@@ -86,12 +86,12 @@ def judge(
         most = checked_limit(max_failures)
         judging = Judging(source, judge, options)
         if dry_run:
-            plan = Plan.of(judging)
+            facts, notes = plan_of(judging)
             if json:
-                say_json(plan.facts)
+                say_json(facts)
             else:
-                table(("", ""), [*plan.facts.items()], title=judging.answers.name)
-                say(plan.notes)
+                table(("", ""), [*facts.items()], title=judging.answers.name)
+                say(notes)
             judging.check_videos()
             return 0
         return _run(judging, target, most)

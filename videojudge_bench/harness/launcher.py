@@ -170,8 +170,7 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
         and asked.config is None
     )
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)
-    _keep_secrets(host)
-    _watch(host, failures)
+    _hook(host, failures)
     item_failures.clear()
     host_main()
     too_many = _say_item_failures()
@@ -192,30 +191,6 @@ def _say_item_failures() -> bool:
     return bool(too_many)
 
 
-def _keep_secrets(host: ModuleType) -> None:
-    """Make the host take secrets out of model arguments before it uses them.
-
-    The command line's are parsed early, and go into names of runs; a configuration file's come
-    with each evaluation.
-    """
-    parse: Callable[[], tuple[object, argparse.Namespace]] = host.parse_eval_args
-    evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
-    given: dict[str, Scalar] = {}
-
-    def parsed() -> tuple[object, argparse.Namespace]:
-        parser, arguments = parse()
-        given.update(take_secrets(arguments))
-        return parser, arguments
-
-    def evaluated(arguments: argparse.Namespace) -> object:
-        secrets.clear()
-        secrets.update({**given, **take_secrets(arguments)})
-        return evaluate(arguments)
-
-    host.parse_eval_args = parsed  # type: ignore[attr-defined]
-    host.cli_evaluate_single = evaluated  # type: ignore[attr-defined]
-
-
 def take_secrets(arguments: argparse.Namespace) -> dict[str, Scalar]:
     """Remove secrets from the arguments of model `videojudge`, and return them.
 
@@ -231,17 +206,28 @@ def take_secrets(arguments: argparse.Namespace) -> dict[str, Scalar]:
     return {name: scalar(options[name]) for name in names}
 
 
-def _watch(host: ModuleType, failures: list[str]) -> None:
-    """Record in `failures` every evaluation that does not end; the host swallows the exception.
+def _hook(host: ModuleType, failures: list[str]) -> None:
+    """Take secrets out of model arguments before the host uses them, and record failures.
 
-    An error of ours ends the process at once, so that the host prints no traceback for it.
+    The command line's arguments are parsed early, and go into names of runs; a configuration file's
+    come with each evaluation. The host swallows the exception of an evaluation that fails; an error
+    of ours ends the process at once, so that the host prints no traceback for it.
     """
+    parse: Callable[[], tuple[object, argparse.Namespace]] = host.parse_eval_args
     evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
+    given: dict[str, Scalar] = {}
+
+    def parsed() -> tuple[object, argparse.Namespace]:
+        parser, arguments = parse()
+        given.update(take_secrets(arguments))
+        return parser, arguments
 
     def watched(arguments: argparse.Namespace) -> object:
         failures.append(str(arguments.tasks))
         started = time.time()
+        secrets.clear()
         try:
+            secrets.update({**given, **take_secrets(arguments)})
             result = evaluate(arguments)
             _check_written(arguments, result, started)
         except VideoJudgeError as error:
@@ -250,6 +236,7 @@ def _watch(host: ModuleType, failures: list[str]) -> None:
         failures.pop()
         return result
 
+    host.parse_eval_args = parsed  # type: ignore[attr-defined]
     host.cli_evaluate_single = watched  # type: ignore[attr-defined]
 
 

@@ -169,8 +169,20 @@ _PUBLISHED = TypeAdapter(tuple[_Published, ...])
 
 def read_published(path: Path) -> list[Row]:
     """Return published figures in a JSON list of objects; none without the file."""
-    entries = read_json(path, _PUBLISHED) if path.exists() else ()
-    return [_published_row(entry) for entry in entries]
+    return [
+        Row(
+            judge=entry.judge,
+            role="published",
+            info=kept_info(goldsets.info(entry.gold_set)),
+            part="all",
+            references=entry.references,
+            signature="",
+            numbers=dict(entry.metrics),
+            unranked="published elsewhere",
+            source=entry.source,
+        )
+        for entry in (read_json(path, _PUBLISHED) if path.exists() else ())
+    ]
 
 
 def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
@@ -249,20 +261,6 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
         for label, card in metrics.human_cards(gold_set).items()
         if isinstance(card.flat()[key], float)
     ]
-
-
-def _published_row(entry: _Published) -> Row:
-    return Row(
-        judge=entry.judge,
-        role="published",
-        info=kept_info(goldsets.info(entry.gold_set)),
-        part="all",
-        references=entry.references,
-        signature="",
-        numbers=dict(entry.metrics),
-        unranked="published elsewhere",
-        source=entry.source,
-    )
 
 
 def _worst_last(row: Row) -> tuple[float, str]:
