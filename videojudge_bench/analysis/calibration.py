@@ -35,7 +35,6 @@ from videojudge_bench.version import __version__
 MEASURED = ("rmse", "mae", "calibration_error", "bias")
 """Metrics that a map changes; rank statistics stay those of the raw scores."""
 
-METHODS = ("isotonic", "affine")
 Method = Literal["isotonic", "affine"]
 
 

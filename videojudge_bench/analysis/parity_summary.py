@@ -105,16 +105,13 @@ def _parsed(side: Side) -> str:
 
 
 def _mean_score(side: Side) -> str:
-    values = list(_values(side))
+    verdicts = [judgement.verdict for judgement in side.judgements.values()]
+    values = [
+        verdict.value if isinstance(verdict, Rating) else verdict.p_first
+        for verdict in verdicts
+        if not isinstance(verdict, Unparsed)
+    ]
     return f"{mean(values):.3f}" if values else _UNKNOWN
-
-
-def _values(side: Side) -> Iterator[float]:
-    for judgement in side.judgements.values():
-        if isinstance(judgement.verdict, Rating):
-            yield judgement.verdict.value
-        elif isinstance(judgement.verdict, Preference):
-            yield judgement.verdict.p_first
 
 
 def _seconds(side: Side) -> str:

@@ -130,9 +130,7 @@ def _position_difference(a: Explanation, b: Explanation) -> str:
     if not a.positions or not b.positions:
         return ""
     one, other = (list(zip(*side.positions, strict=True)) for side in (a, b))
-    place = next(
-        (n for n, pair in enumerate(zip(one, other, strict=True)) if len(set(pair)) > 1), None
-    )
+    place = _first_difference(one, other)
     if place is None:
         return ""
     return (

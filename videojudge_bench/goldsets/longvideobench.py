@@ -42,7 +42,6 @@ INFO = GoldSetInfo(
 ORDER_CATEGORIES = frozenset({"E3E", "O3O", "SSS", "SOS", "SAA", "T3E", "T3O", "TOS", "TAA"})
 """The question categories of level L2-Relation: what happens before, after, or in which order."""
 
-_Text = Annotated[str, Field(min_length=1)]
 _Seconds = NonNegativeFloat
 _Clock = Annotated[str, Field(pattern=r"^[0-9]{1,4}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{1,9})?$")]
 
@@ -52,18 +51,18 @@ class LvbQuestion(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
-    question: _Text
+    video_id: schema.Text
+    question: schema.Text
     question_wo_referring_query: str
-    candidates: Annotated[tuple[_Text, ...], Field(min_length=2, max_length=5)]
+    candidates: Annotated[tuple[schema.Text, ...], Field(min_length=2, max_length=5)]
     correct_choice: Annotated[int, Field(ge=0)]
     position: tuple[int, ...]
-    topic_category: _Text
-    question_category: _Text
-    level: _Text
-    id: _Text
-    video_path: _Text
-    subtitle_path: _Text
+    topic_category: schema.Text
+    question_category: schema.Text
+    level: schema.Text
+    id: schema.Text
+    video_path: schema.Text
+    subtitle_path: schema.Text
     duration_group: Literal[15, 60, 600, 3600]
     starting_timestamp_for_subtitles: FiniteFloat
     duration: _Seconds
@@ -97,15 +96,9 @@ class _Clocked(BaseModel):
 
     start: _Clock
     end: _Clock
-    line: str
+    text: str = Field(alias="line")
 
-    @property
-    def text(self) -> str:
-        return self.line
-
-    def span(self, video_ends: float) -> tuple[float, float]:
-        """Return start and end in seconds of the subtitles' own clock."""
-        del video_ends
+    def span(self, _video_ends: float) -> tuple[float, float]:
         return _seconds(self.start), _seconds(self.end)
 
 

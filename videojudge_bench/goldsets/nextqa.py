@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.schema import Text
 from videojudge_bench.items import Example, Item, OptionGold, opaque_id
 
 INFO = GoldSetInfo(
@@ -37,7 +38,6 @@ OPTIONS = 5  # per question
 
 _FILE = "nextqa_val.jsonl.gz"
 
-_Text = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -50,16 +50,16 @@ class NextQaRow(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
+    video_id: Text
     frame_count: _Count
     width: _Count
     height: _Count
-    qid: _Text
+    qid: Text
     type: Literal["CW", "CH", "TN", "TC", "TP", "DO", "DL", "DC"]
-    question: _Text
-    choices: Annotated[tuple[_Text, ...], Field(min_length=OPTIONS, max_length=OPTIONS)]
+    question: Text
+    choices: Annotated[tuple[Text, ...], Field(min_length=OPTIONS, max_length=OPTIONS)]
     answer_index: Annotated[int, Field(ge=0, lt=OPTIONS)]
-    gold_answer: _Text
+    gold_answer: Text
 
     @property
     def instruction(self) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.schema import Text
 from videojudge_bench.items import Example, Item, RatingGold, opaque_id
 
 INFO = GoldSetInfo(
@@ -39,7 +40,6 @@ CANDIDATES, REFERENCES = 6, 9  # per video
 
 _FILE = "vatex_eval.jsonl.gz"
 
-_Text = Annotated[str, Field(min_length=1)]
 _Seconds = Annotated[int, Field(ge=0, le=999_999)]
 _Rating = Annotated[int, Field(ge=INFO.scale.low, le=INFO.scale.high)]
 
@@ -50,7 +50,7 @@ class Candidate(BaseModel):
     model_config = jsonl.STRICT
 
     candidate_index: int
-    text: _Text
+    text: Text
     ratings: Annotated[tuple[_Rating, ...], Field(min_length=3, max_length=3)]
 
 
@@ -59,11 +59,11 @@ class VatexRow(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
-    youtube_id: _Text
+    video_id: Text
+    youtube_id: Text
     start_s: _Seconds
     end_s: _Seconds
-    references: Annotated[tuple[_Text, ...], Field(min_length=REFERENCES, max_length=REFERENCES)]
+    references: Annotated[tuple[Text, ...], Field(min_length=REFERENCES, max_length=REFERENCES)]
     candidates: Annotated[
         tuple[Candidate, ...], Field(min_length=CANDIDATES, max_length=CANDIDATES)
     ]

@@ -47,9 +47,8 @@ class _Question(BaseModel):
     rejected: str = Field(validation_alias=AliasChoices("rejected answer", "rejected_answer"))
 
 
-def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
+def read(release: Path, _subtitles: Path | None = None) -> Iterator[schema.Row]:
     """Yield one pair per question; raises DataError with file, place and field."""
-    del subtitles  # the release has none
     for line, qid, question in _questions(release):
         within = "" if line else qid
         if question.selected == question.rejected:

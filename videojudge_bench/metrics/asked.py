@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -97,12 +97,30 @@ def is_missing_video(verdict: Verdict) -> bool:
     return isinstance(verdict, Unparsed) and verdict.reason.startswith(MISSING_VIDEO)
 
 
-def worst_rating(gold_mean: float, scale: RatingScale, ends: tuple[float, float]) -> float:
-    """Return the end that is farthest from a mean gold rating on its scale.
+def score_ends(
+    scores: Collection[float], scale: RatingScale, *, on_scale: bool
+) -> tuple[float, float] | None:
+    """Return the ends of the scale, or the lowest and highest of ordinal scores, None without."""
+    if on_scale:
+        return float(scale.low), float(scale.high)
+    return (min(scores), max(scores)) if scores else None
 
-    `ends` are those of the scale, or the judge's lowest and highest score where these are ordinal.
+
+def worst_ratings(
+    answers: Asked, scale: RatingScale, ends: tuple[float, float] | None
+) -> dict[str, Verdict]:
+    """Return by item id, for every Unparsed, the rating of the end that is farthest from gold.
+
+    Empty without ends; items whose video is missing are left out.
     """
-    return ends[0] if scale.farthest_from(gold_mean) == scale.low else ends[1]
+    if ends is None:
+        return {}
+    low, high = ends
+    return {
+        example.item.id: Rating(low if scale.farthest_from(gold.mean) == scale.low else high)
+        for example, verdict in answers.answers
+        if _unread(verdict) and isinstance(gold := example.gold, RatingGold)
+    }
 
 
 def count_against(
@@ -111,24 +129,14 @@ def count_against(
     """Return the judgements with every Unparsed replaced: the end of the scale farthest from gold,
     a question or a pair that is lost. Items without a video stay as they are.
     """  # noqa: D205
-    answers = asked(gold_set, judgements)
+    answers, scale = asked(gold_set, judgements), gold_set.info.scale
     if gold_set.info.shape == "ratings":
-        worst = _worst_ratings(answers, gold_set.info.scale, on_scale=on_scale)
+        scores = [verdict.value for _, verdict in answers.answers if isinstance(verdict, Rating)]
+        ends = score_ends(scores, scale, on_scale=on_scale) if scores else None
+        worst = worst_ratings(answers, scale, ends)
     else:
         worst = _lost_units(answers)
     return {i: Judgement(i, worst.get(i, j.verdict)) for i, j in judgements.items()}
-
-
-def _worst_ratings(answers: Asked, scale: RatingScale, *, on_scale: bool) -> dict[str, Verdict]:
-    seen = [verdict.value for _, verdict in answers.answers if isinstance(verdict, Rating)]
-    if not seen:
-        return {}
-    ends = (float(scale.low), float(scale.high)) if on_scale else (min(seen), max(seen))
-    return {
-        example.item.id: Rating(worst_rating(cast("RatingGold", example.gold).mean, scale, ends))
-        for example, verdict in answers.answers
-        if _unread(verdict)
-    }
 
 
 def _lost_units(answers: Asked) -> dict[str, Verdict]:

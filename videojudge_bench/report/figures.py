@@ -66,8 +66,7 @@ class _Scores:
 
     @classmethod
     def of(cls, run: OpenRun) -> _Scores:
-        answers = asked(run.gold_set, run.judgements).only(run.record.part).answers
-        parsed = [(e, v.value) for e, v in answers if isinstance(v, Rating)]
+        parsed = [(e, v.value) for e, v in _answers(run) if isinstance(v, Rating)]
         words = [float(len(cast(Item, e.item).response.split())) for e, _ in parsed]
         rated = Rated.of([e for e, _ in parsed], [value for _, value in parsed])
         return cls(run, rated, np.array(words))
