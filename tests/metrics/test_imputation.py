@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from measured_runs import score
 
 from videojudge_bench import (
     Example,
@@ -19,7 +20,6 @@ from videojudge_bench import (
 )
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Gold
-from videojudge_bench.metrics import score
 from videojudge_bench.metrics.asked import Asked, count_against, worst_ratings
 from videojudge_bench.verdicts import MISSING_VIDEO, Verdict
 

@@ -171,7 +171,8 @@ def intervals(bars: Sequence[Bar], label: str) -> Markup:
     parts.append(_text(sum(across) / 2, height - 6, label, "middle", "label"))
     for row, bar in enumerate(bars):
         y = ROW * row + 16.0
-        parts.append(_text(NAMES, y + 4, _cut(bar.name), "end", "name"))
+        name = bar.name if len(bar.name) <= 30 else f"{bar.name[:29]}…"
+        parts.append(_text(NAMES, y + 4, name, "end", "name"))
         if bar.low is not None and bar.high is not None:
             parts.append(
                 f'<line class="whisker {bar.kind}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" '
@@ -290,10 +291,6 @@ def _text(
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}>'
         f"{escape(text)}</text>"
     )
-
-
-def _cut(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _short(value: float) -> str:

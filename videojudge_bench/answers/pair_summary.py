@@ -104,12 +104,13 @@ def _judged(
 def _duel(a: str, b: str, judged: Sequence[_Judged], resampling: Resampling) -> Duel:
     parsed = [j for j in judged if j.scores]
     missing = sum(is_missing_video(j.verdict) for j in judged)
-    won = [j.scores[WIN] for j in parsed]
-    metrics = _measured(
-        {key: [j.scores[key] for j in parsed] for key in (WIN, CONSISTENT, FIRST_RATE)},
-        [j.video_id for j in parsed],
-        resampling,
-    )
+    won, videos = [j.scores[WIN] for j in parsed], [j.video_id for j in parsed]
+    columns = {key: [j.scores[key] for j in parsed] for key in (WIN, CONSISTENT, FIRST_RATE)}
+    metrics = _measured(columns, videos, resampling)
+    p_value = None
+    if len(set(videos)) > 1:
+        wins = np.array(won, dtype=np.float64)
+        p_value = paired_test(wins, 1 - wins, videos)[1]
     return Duel(
         a,
         b,
@@ -122,16 +123,8 @@ def _duel(a: str, b: str, judged: Sequence[_Judged], resampling: Resampling) -> 
         win_rate=metrics[WIN],
         order_consistency=metrics[CONSISTENT],
         first_position_rate=metrics[FIRST_RATE],
-        p_value=_p_value(parsed),
+        p_value=p_value,
     )
-
-
-def _p_value(parsed: Sequence[_Judged]) -> float | None:
-    videos = [j.video_id for j in parsed]
-    if len(set(videos)) < 2:
-        return None
-    won = np.array([j.scores[WIN] for j in parsed], dtype=np.float64)
-    return paired_test(won, 1 - won, videos)[1]
 
 
 def _overall(

@@ -230,10 +230,9 @@ def data_error(
     problem = _problem(first) + (f". Did you mean {near[place]!r}?" if near else "")
     if more:
         problem += f" (and {more} more in this {'line' if line is not None else 'file'})"
-    field = _field(first)
-    field = names.get(field or "", field)
-    if within:
-        field = f"{within}.{field}" if field else within
+    place_in_row = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+    name = place_in_row.removeprefix(".")
+    field = ".".join(filter(None, (within, names.get(name, name)))) or None
     return DataError(problem, path=path, line=line, field=field)
 
 
@@ -263,8 +262,3 @@ def _problem(error: ErrorDetails) -> str:
     got = repr(error["input"])
     got = got if len(got) <= 60 else f"{got[:57]}..."
     return f"{error['msg'].removeprefix('Value error, ')}; found {got}"
-
-
-def _field(error: ErrorDetails) -> str | None:
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
-    return name.removeprefix(".") or None

@@ -26,7 +26,6 @@ from videojudge_bench.items import Item
 from videojudge_bench.judge import Need
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import answers_of
-from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 NAME = "videojudge"
@@ -168,7 +167,11 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
         verdict = self._shared.judge(item).verdict
         if not isinstance(verdict, Rating):
             return None, verdict.reason if isinstance(verdict, Unparsed) else str(verdict)
-        return _moved(verdict.value, judge.scale, score_range), ""
+        if score_range is None or judge.scale is None:
+            return verdict.value, ""
+        low, high = score_range
+        share = (verdict.value - judge.scale.low) / (judge.scale.high - judge.scale.low)
+        return low + share * (high - low), ""
 
     def _failed(self, problem: str) -> Response:
         logger.warning("llm_judge provider videojudge: {}", problem)
@@ -242,15 +245,6 @@ def _video_of(images: Sequence[object]) -> Path | None:
             if path.suffix.lower().lstrip(".") in VIDEO_EXTENSIONS and path.is_file():
                 return path
     return None
-
-
-def _moved(
-    value: float, scale: RatingScale | None, score_range: tuple[float, float] | None
-) -> float:
-    if score_range is None or scale is None:
-        return value
-    low, high = score_range
-    return low + (value - scale.low) / (scale.high - scale.low) * (high - low)
 
 
 def _common_fields(response: Response) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,7 +72,12 @@ class VideoJudge(lmms):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.device = torch.device("cpu")  # where the host's own collectives run
-        self._warn_of_secrets(options)
+        if (names := secret_names(options)) and self.rank == 0:
+            logger.warning(
+                f"lmms-eval prints and stores its model arguments, {', '.join(names)} among them; "
+                "run the command lmms_eval, which keeps them out, or set the variable "
+                "OPENAI_API_KEY in place of api_key"
+            )
         options = {**launcher.secrets, **options}
         self._max_failures = checked_limit(options.pop("max_failures", MAX_FAILURES))
         taken = registry.options_of(registry.judge_class(judge), options.get("engine"))
@@ -86,14 +91,6 @@ class VideoJudge(lmms):  # type: ignore[misc]
         self._videos = Path(str(videos)) if videos else None
         self._journal = Path(str(journal)) if journal else None
         self._descriptions = Path(str(descriptions)) if descriptions else None
-
-    def _warn_of_secrets(self, options: Mapping[str, Scalar]) -> None:
-        if (names := secret_names(options)) and self.rank == 0:
-            logger.warning(
-                f"lmms-eval prints and stores its model arguments, {', '.join(names)} among them; "
-                "run the command lmms_eval, which keeps them out, or set the variable "
-                "OPENAI_API_KEY in place of api_key"
-            )
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Return one reply per request: the judgement of its document, as JSON."""

@@ -7,7 +7,7 @@ stock model.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -297,7 +297,10 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
     if len(references) != 1:
         raise DataError("samples with different numbers of references", path=samples)
     judgements = {j.item_id: j for record in records if (j := _judgement(record, samples))}
-    info = _form_with(task.removeprefix("videojudge_"), judgements).info
+    forms = list(_forms(task.removeprefix("videojudge_")))
+    # The first form that has all these items, else that of the task.
+    info = next((f for f in forms if f.by_id.keys() >= judgements.keys()), forms[0]).info
+    options = without_secrets({**parse_options(str(config.get("model_args", "")))})
     yield FoundRun(
         name=str(config.get("model")),
         gold_set=info.name,
@@ -307,19 +310,13 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         on_scale=True,
         judge={
             "judge": str(config.get("model")),
-            "model_args": _redacted(str(config.get("model_args", ""))),
+            "model_args": ",".join(f"{name}={value}" for name, value in options.items()),
             "host": f"lmms-eval {installed_version('lmms-eval') or ''}",
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
         judgements=judgements,
     )
-
-
-def _form_with(name: str, judged: Collection[str]) -> GoldSet:
-    """Return the first form of a set that has all these items, else that of its task."""
-    forms = list(_forms(name))
-    return next((form for form in forms if form.by_id.keys() >= set(judged)), forms[0])
 
 
 def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
@@ -332,8 +329,3 @@ def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
         raise DataError(
             f"item {record.get('id')!r}: {error}", path=samples, field="verdict"
         ) from error
-
-
-def _redacted(arguments: str) -> str:
-    kept = without_secrets({**parse_options(arguments)})
-    return ",".join(f"{name}={value}" for name, value in kept.items())

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
+from videojudge_bench.goldsets.base import GoldSet, Shape
 from videojudge_bench.items import Example, OptionGold, PreferenceGold
 from videojudge_bench.metrics.asked import asked, check_part
 from videojudge_bench.metrics.bootstrap import Floats, Ints, is_constant, ratio
@@ -89,7 +89,11 @@ def compare(
             correlation of constants.
     """
     shape = gold_set.info.shape
-    _check(gold_set.info, statistic, part, permutations)
+    if statistic not in _STATISTICS[shape]:
+        raise UnknownNameError(f"statistic of a set of {shape}", statistic, _STATISTICS[shape])
+    check_part(gold_set.info, part)
+    if permutations < 1:
+        raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
     units, starts = joint_units(gold_set, a, b, part)
     mix = _STATISTICS[shape][statistic](units, starts)
     first, second, p_value = permutation_test(
@@ -159,15 +163,6 @@ class JointUnit:
 
 _Builder = Callable[[Sequence[JointUnit], Ints], Mix]
 """From units sorted by video, and the index of each video's first, to a `Mix`."""
-
-
-def _check(info: GoldSetInfo, statistic: str, part: str, permutations: int) -> None:
-    if statistic not in _STATISTICS[info.shape]:
-        known = _STATISTICS[info.shape]
-        raise UnknownNameError(f"statistic of a set of {info.shape}", statistic, known)
-    check_part(info, part)
-    if permutations < 1:
-        raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
 
 
 def joint_units(

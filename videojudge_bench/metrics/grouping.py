@@ -44,7 +44,7 @@ def by_label(
         resamples: of videos.
         seed: of the resamples.
 
-    Raises as `goldsets.labels.groups_of` and `score`.
+    Raises as `goldsets.labels.groups_of` and `Measurement.card`.
     """
     gold_set = measurement.gold_set
     asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen
@@ -88,7 +88,7 @@ def by_system(
 
     Raises:
         ConfigError: the set does not name the systems, or no response has a verdict; else as
-            `score`.
+            `Measurement.card`.
     """
     if not gold_set.info.systems:
         raise ConfigError(

@@ -38,13 +38,9 @@ def rank_agreement(
     """
     x = codes(values)
     ys = [codes(column) for column in columns.T]
-    if all(_cells(x, y) <= MOST_CELLS for y in ys):
+    if all((x.max(initial=0) + 1) * (y.max(initial=0) + 1) <= MOST_CELLS for y in ys):
         return TableAgreement(x, ys, clusters, n_clusters)
     return SortedAgreement(x, ys, clusters)
-
-
-def _cells(x: Ints, y: Ints) -> int:
-    return int((x.max(initial=0) + 1) * (y.max(initial=0) + 1))
 
 
 def _tau_b(score: Floats, total: Floats, squares_x: Floats, squares_y: Floats) -> Floats:

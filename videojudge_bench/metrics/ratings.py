@@ -32,7 +32,7 @@ def rated_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of a rated set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of a rated set; see `Measurement.card`."""
     info = gold_set.info
     everything = asked(gold_set, judgements)
     reported = everything.only(part)

@@ -26,7 +26,8 @@ class Measurement:
     Attributes:
         gold_set: the examples.
         on_scale: whether ratings are on the gold set's scale; False where numbers only rank.
-        part: of the set that is reported, as `score` takes it.
+        part: `all`, or `test` to report test videos only. What is fitted (`skill`, `acc_eq_cal`) is
+            fitted on dev videos and reported on test videos in either case.
         references: how many each item showed; they are in the signature.
     """
 
@@ -38,14 +39,33 @@ class Measurement:
     def card(
         self, judgements: Mapping[str, Judgement], *, resamples: int = 10_000, seed: int = 0
     ) -> ScoreCard:
-        """Return the numbers of one judge; see `score`."""
-        return score(
-            self.gold_set,
-            judgements,
-            on_scale=self.on_scale,
-            part=self.part,
-            resamples=resamples,
-            seed=seed,
+        """Return the numbers of one judge.
+
+        Unparsed items are excluded and counted in `coverage`; the `_all` twins impute the end of
+        the scale farthest from gold (off the scale, of the judge's own scores), or a lost question
+        or pair. Items whose video is missing are excluded everywhere. Intervals are 95 %, by
+        resampling videos. The order of examples and judgements does not matter.
+
+        Args:
+            judgements: by item id, of the items that were asked: all, or fewer under a limit.
+            resamples: of videos.
+            seed: of the resamples.
+
+        Raises:
+            ConfigError: unknown part, a part of a set without parts, no resamples, judgements of
+                items that are not in the set, or verdicts of the wrong kind.
+            DataError: a question with two correct options, a pair whose ids name no order.
+        """
+        shape = self.gold_set.info.shape
+        check_part(self.gold_set.info, self.part)
+        if resamples < 1:
+            raise ConfigError(f"resamples must be at least 1, got {resamples}; 10000 is usual")
+        part, resampling = self.part, Resampling(resamples, seed)
+        if shape == "pairs":
+            return pair_card(self.gold_set, judgements, part=part, resampling=resampling)
+        make = rated_card if shape == "ratings" else option_card
+        return make(
+            self.gold_set, judgements, on_scale=self.on_scale, part=part, resampling=resampling
         )
 
     def signature(self, judged: Collection[str]) -> dict[str, Scalar]:
@@ -67,43 +87,3 @@ class Measurement:
             "refs": self.references,
             "metrics": METRIC_VERSION,
         }
-
-
-def score(
-    gold_set: GoldSet,
-    judgements: Mapping[str, Judgement],
-    *,
-    on_scale: bool,
-    part: str = "all",
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> ScoreCard:
-    """Return the numbers of one judge on one gold set.
-
-    Unparsed items are excluded and seen in `coverage`; the `_all` twins impute the end of the scale
-    farthest from gold (off the scale, of the judge's own scores), or a lost question or pair. Items
-    whose video is missing are excluded everywhere. Intervals are 95 %, by resampling videos. The
-    order of examples and judgements does not matter.
-
-    Args:
-        gold_set: the examples.
-        judgements: by item id, of the items that were asked: all, or fewer under a limit.
-        on_scale: whether ratings are on the gold set's scale; False where numbers only rank.
-        part: `all`, or `test` to report test videos only. What is fitted (`skill`, `acc_eq_cal`) is
-            fitted on dev videos and reported on test videos in either case.
-        resamples: how many resamples of videos.
-        seed: of the resamples.
-
-    Raises:
-        ConfigError: unknown part, a part of a set without parts, no resamples, judgements of items
-            that are not in the set, or verdicts of the wrong kind.
-        DataError: a question with two correct options, a pair whose ids name no order.
-    """
-    check_part(gold_set.info, part)
-    if resamples < 1:
-        raise ConfigError(f"resamples must be at least 1, got {resamples}; 10000 is usual")
-    resampling = Resampling(resamples, seed)
-    if gold_set.info.shape == "pairs":
-        return pair_card(gold_set, judgements, part=part, resampling=resampling)
-    card = rated_card if gold_set.info.shape == "ratings" else option_card
-    return card(gold_set, judgements, on_scale=on_scale, part=part, resampling=resampling)

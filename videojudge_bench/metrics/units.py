@@ -73,7 +73,7 @@ def option_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of an option set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of an option set; see `Measurement.card`."""
     info = gold_set.info
     reported = asked(gold_set, judgements).only(part)
     whole = Counter(example.unit for example in gold_set.examples)
@@ -154,7 +154,7 @@ def pair_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of a pair set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of a pair set; see `Measurement.card`."""
     info = gold_set.info
     reported = asked(gold_set, judgements).only(part)
     units, n_missing = _units(_both_orders(reported, task=info.task).values())

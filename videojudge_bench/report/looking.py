@@ -1,4 +1,4 @@
-"""Frames and prompts of the worst disagreements."""
+"""Frames and prompts of the items with the worst disagreements."""
 
 from __future__ import annotations
 

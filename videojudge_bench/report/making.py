@@ -141,21 +141,17 @@ def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str
     far = disagreements_of(runs)
     order = worst_first(runs, far)
     chosen = order[:worst]
+    unit = "0 to 1"  # of a disagreement
+    if runs[0].info.shape == "ratings":
+        unit = "points" if all(run.record.on_scale for run in runs) else "places, 0 to 1"
     return {
         "runs": [run.name for run in runs],
         "shape": runs[0].info.shape,
-        "unit": _unit(runs),
+        "unit": unit,
         **payload(runs, far, order),
         "videos": thumbnails(runs[0], chosen, videos),
         "prompts": dict(prompts_of(runs, chosen)),
     }
-
-
-def _unit(runs: Sequence[OpenRun]) -> str:
-    """Return the unit of a disagreement."""
-    if runs[0].info.shape == "ratings":
-        return "points" if all(run.record.on_scale for run in runs) else "places, 0 to 1"
-    return "0 to 1"
 
 
 Rows = Sequence[tuple[str, ...]]

@@ -79,7 +79,10 @@ def render(page: Page) -> str:
     style = colours + layout
     text = environment.get_template("page.html").render(
         page=page,
-        policy=_policy(style, script),
+        policy=(  # its own style and script, and inline pictures
+            f"default-src 'none'; script-src '{_sha(script)}'; style-src '{_sha(style)}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
+        ),
         # Our own files, which hold no `</`.
         style=Markup(style),
         script=Markup(script),
@@ -99,12 +102,6 @@ def embedded(value: Json) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _policy(style: str, script: str) -> str:
-    """Content security policy of the page: its own style and script, and inline pictures."""
-    own = f"script-src '{_sha(script)}'; style-src '{_sha(style)}'; img-src data:"
-    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
 def _sha(text: str) -> str:
