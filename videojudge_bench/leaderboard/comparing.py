@@ -209,11 +209,7 @@ def paired_tests(
 ) -> list[PairedTest]:
     """Return the tests of all pairs that can be compared, one family for Holm's correction.
 
-    Args:
-        gold_set: of the runs.
-        runs: those that are ranked.
-        known: earlier tests; one of the same verdicts and settings is reused.
-        permutations: of each test.
+    A test in `known` of the same verdicts and settings is reused.
     """
     cached = {test.made_from: test for test in known}
     pairs = [

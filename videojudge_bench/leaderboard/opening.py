@@ -73,17 +73,14 @@ class OpenRun:
 def open_runs(folder: Path) -> list[OpenRun]:
     """Return the runs in a folder, sorted by set and judge.
 
-    Of several runs, one that cannot be opened is left out, and the log says why.
-
-    Args:
-        folder: a journal or a folder of journals, what `lmms_eval --log_samples` wrote, a folder of
-            `results/runs/`, or a whole folder of results.
+    That is a journal or a folder of journals, an output of `lmms_eval --log_samples`, a folder of
+    `results/runs/`, or a whole folder of results. Of several runs, those that cannot be opened are
+    left out with a warning.
 
     Raises:
         ConfigError: there is no run in it.
         NoDataError: the set of every run, or that form of it, is not on this machine.
-        DataError: a file is not what it should be; or of every run: it has no judgement yet, or
-            its judgements are about another version of the set.
+        DataError: a file is invalid; or every run is empty or about another version of its set.
     """
     stored = [path.parent for path in sorted(folder.rglob(VERDICTS_FILE))]
     candidates: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]

@@ -41,16 +41,13 @@ class Row:
 
     Attributes:
         role: a `judge` that was run, the agreement of `human` raters, or a `published` figure.
-        info: facts about the gold set, as `kept_info` returns them.
-        part: part of the set that the numbers are about.
-        references: how many references were shown.
+        part: of the set, which the numbers are about.
+        references: number of references shown.
         signature: measurement half and judge half, joined by `||`; empty for published figures.
-        numbers: by key, as `ScoreCard.flat`.
         rank: among the rows with the same measurement half, or None.
         unranked: why there is no rank.
         overlap: gold sets that the judge was trained on.
         same_recipe: whether a model that made the judge's training data made the gold set, too.
-        source: of a published figure.
         self_reported: whether the numbers came with the run and were not computed again, because
             its set, or that form of it, is not on this machine.
     """
@@ -131,12 +128,7 @@ def build(
     """Return the board of all runs.
 
     A run whose set, or that form of it, is not on this machine keeps its numbers and has no rank.
-
-    Args:
-        runs: the stored runs; `importing.check_numbers` checks their numbers.
-        published: rows of figures from elsewhere.
-        known_tests: earlier tests, reused as `paired_tests` does.
-        permutations: of each test.
+    `known_tests` are reused as by `paired_tests`; numbers are checked by `importing.check_numbers`.
     """
     rows: list[Row] = []
     tests: list[PairedTest] = []

@@ -38,13 +38,8 @@ class StoredRun:
     """One judge on one gold set.
 
     Attributes:
-        name: of the judge in the tables.
         info: facts about its gold set, as `kept_info`, for machines without the set.
         examples: how many the set has.
-        references: how many references were shown.
-        part: the part that the numbers are about.
-        on_scale: whether the ratings are on the set's scale.
-        signature: both halves.
         verdicts: by item id.
         numbers: `ScoreCard.flat` at the time when the run was added.
         confusion: gold level by rounded prediction, or None.

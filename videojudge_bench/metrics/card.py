@@ -68,7 +68,7 @@ class ScoreCard:
 
     Attributes:
         metrics: all value keys of the gold set in display order, with their `_all` twins.
-        n: items asked, of the part.
+        n: items asked, of the part (`all` or `test`).
         n_parsed: items with a verdict.
         n_missing_video: items that could not be judged because their video is not there.
         n_left_out: questions without their correct option, without distractors or with an unparsed
@@ -76,7 +76,6 @@ class ScoreCard:
         coverage: n_parsed / (n - n_missing_video), 0..1; None where that is 0 / 0.
         confusion: gold level x predicted level, both rounded half up, worst level first; None off
             the rating scale and for other shapes.
-        part: `all` or `test`.
     """
 
     metrics: Mapping[str, Metric]

@@ -68,14 +68,14 @@ def compare(
     p = (1 + #{|permuted difference| >= |observed difference|}) / (1 + permutations), Phipson and
     Smyth (2010). A permutation in which a mixed judge is constant has no correlation and counts as
     extreme, which can only raise p. p is never below 2^(1-m), m the videos on which the judges
-    differ. Rank correlations mix the judges' midranks, Pearson their
-    z-scores, so that judges on different scales can be mixed at all; the other statistics mix the
-    scores themselves. `mae` and `rmse` mean something for judges on the rating scale only.
+    differ. Rank correlations mix the judges' midranks, Pearson their z-scores, so that judges on
+    different scales can be mixed; the other statistics mix the scores themselves. `mae` and `rmse`
+    are for judges on the rating scale only.
 
     Args:
         gold_set: what was judged.
-        a: the first judge's judgements by item id.
-        b: the second judge's.
+        a: judgements of the first judge by item id.
+        b: of the second judge.
         statistic: sets of ratings: emscore_tau_b, emscore_rho (scores rounded to 4 decimals,
             against each rater, averaged), spearman, kendall_tau_b, pearson, mae, rmse (against the
             mean of the raters). Options: psup, psup_strict, top1. Pairs: accuracy.

@@ -32,19 +32,13 @@ def by_label(
     """Return a score card for each value of a label, made as that of the whole set is.
 
     `by_label(measurement, judgements, "kind")["order"].metrics["spearman"].value` is a number, `.n`
-    how many items it is about. Every group is scored as if nothing else had been asked; a group of
-    fewer than 20 videos has values and no intervals (`no_interval` says so). A question of an
-    option set is left out (`n_left_out`) where the label tells its options apart.
+    its number of items. Every group is scored as if nothing else had been asked; a group of fewer
+    than 20 videos has values and no intervals, and one without judgements has no card. A question
+    of an option set is left out (`n_left_out`) where the label tells its options apart.
 
-    Args:
-        measurement: the examples, and how they are measured.
-        judgements: by item id, of the items that were asked; a group without any has no card.
-        label: a label of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
-            (`goldsets.labels`). Examples without it are the group `(none)`.
-        resamples: of videos.
-        seed: of the resamples.
-
-    Raises as `goldsets.labels.groups_of` and `Measurement.card`.
+    The label is one of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
+    (`goldsets.labels`); examples without it are the group `(none)`. Raises as
+    `goldsets.labels.groups_of` and `Measurement.card`.
     """
     gold_set = measurement.gold_set
     asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen

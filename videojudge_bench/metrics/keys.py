@@ -22,7 +22,6 @@ class Key:
     """One number of a score card.
 
     Attributes:
-        name: the key.
         better: in which direction it is better; None where it has no better direction.
         on_scale: it needs predictions on the gold set's rating scale.
         fitted: it is fitted on dev, and so always reported on the test part.

@@ -57,13 +57,10 @@ def permuted_differences(mix: Mix, swaps: Bools) -> Floats:
 
 
 def sums_mix(a: Floats, b: Floats, starts: Ints, finish: Callable[[Floats], Floats]) -> Mix:
-    """Return the mix of a statistic `finish(means)` of means over units.
+    """Return the mix of a statistic `finish(means)`, from means (m, terms) to statistics (m,).
 
-    Args:
-        a: what the first judge's means are over, (units, terms), units sorted by video.
-        b: the same of the second judge.
-        starts: the index of each video's first unit.
-        finish: from means (m, terms) to statistics (m,).
+    The means are over the terms of each judge, `a` and `b` (units, terms), with units sorted by
+    video; `starts` are the indices of each video's first unit.
     """
     middle = (a + b).sum(axis=0) / 2
     half_gap = np.add.reduceat(a - b, starts, axis=0) / 2

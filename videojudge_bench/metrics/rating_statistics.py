@@ -37,7 +37,6 @@ class Rated:
     """Items with a score and gold, as arrays with one entry an item.
 
     Attributes:
-        scores: the judge's.
         raters: shape (items, raters).
         gold: mean over the raters.
         videos: codes 0..n_videos-1.

@@ -24,11 +24,10 @@ class Measurement:
     """One way to measure judges on a gold set, which turns judgements into numbers.
 
     Attributes:
-        gold_set: the examples.
         on_scale: whether ratings are on the gold set's scale; False where numbers only rank.
         part: `all`, or `test` to report test videos only. What is fitted (`skill`, `acc_eq_cal`) is
             fitted on dev videos and reported on test videos in either case.
-        references: how many each item showed; they are in the signature.
+        references: how many each item showed, for the signature.
     """
 
     gold_set: GoldSet

@@ -44,9 +44,7 @@ class Page:
     Attributes:
         lead: one paragraph below the title.
         runs: names of the runs that judged the items.
-        standings: the leaderboard, a table for each form of a set.
         tables: rows that are neither runs nor items.
-        numbers: all metrics of the runs.
         items: as `items.payload` returns it, with `videos` and `prompts`.
         notes: on the computation of the numbers.
     """

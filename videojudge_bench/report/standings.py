@@ -33,9 +33,6 @@ class Line:
         opens: whether it is the first of its cluster.
         begins: whether the row above has another role or another number of references.
         role: `judge`, `human` or `published`.
-        note: why it has no rank.
-        references: how many were shown, or empty.
-        cells: the metrics.
     """
 
     rank: str
