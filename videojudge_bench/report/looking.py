@@ -18,9 +18,9 @@ from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompted.config import RATE, WRITE
 from videojudge_bench.prompts import (
+    PromptOptions,
     PromptTemplate,
     RenderedPrompt,
-    Wanted,
     find_prompt,
     load_prompt,
 )
@@ -49,7 +49,7 @@ def _frames(path: Path | None) -> Json:
     try:
         batch = load_frames(path, POLICY)
     except VideoError as error:
-        return [[], [], f"{path.name}: {error.found}"]
+        return [[], [], f"{path.name}: {error.problem}"]
     times: list[Json] = [round(time, 1) for time in batch.times_seconds]
     return [[_uri(frame) for frame in batch.frames], times, ""]
 
@@ -122,7 +122,7 @@ class Prompts:
 
     def _rendered(self, part: Item | Pair) -> RenderedPrompt:
         template = self._templates["rate" if isinstance(part, Item) else "prefer"]
-        parts = Wanted(
+        parts = PromptOptions(
             feedback=bool(self._settings.get("feedback", True)),
             write_rubric=self._settings.get("rubric") == WRITE,
         )
