@@ -112,7 +112,7 @@ def run(app: App, arguments: Sequence[str] | None = None, *, program: str = "vid
         problem = f"error: {error}"
     except KeyboardInterrupt:
         status, problem = EXIT_INTERRUPTED, "interrupted"
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+    except BrokenPipeError:  # the reader of a pipe (head, less) has ended
         status, problem = 0, ""
     except OSError as error:
         is_full = error.errno in NO_ROOM

@@ -180,7 +180,7 @@ def _each_answered_once(
             return CheckResult(what, False, f"{item.id!r} was answered {times} times")
     extra = counts.keys() - {item.id for item in items}
     if extra:
-        return CheckResult(what, False, f"nobody asked for {sorted(extra)[0]!r}")
+        return CheckResult(what, False, f"{sorted(extra)[0]!r} was answered and not asked")
     given = [answer.verdict for answer in answers if answer.item_id not in raised]
     unparsed = [verdict.reason for verdict in given if isinstance(verdict, Unparsed)]
     rest = f", {len(unparsed)} of them Unparsed: {unparsed[0]}" if unparsed else ""

@@ -80,7 +80,7 @@ class Specificity:
 
     @property
     def chance_accuracy(self) -> float:
-        """Chance level of a rubric that says nothing of its instance: 1/n."""
+        """Accuracy of a rubric that is not about its instance: 1/n."""
         return 1 / self.among
 
     @property
@@ -212,7 +212,7 @@ def _known_answers(examples: Sequence[Example]) -> list[str]:
 
 
 def _valued(example: Example) -> Iterator[tuple[str, float]]:
-    """The responses of an example with what gold says of them, higher is better."""
+    """Yield the responses of an example with their gold value; higher is better."""
     item, gold = example.item, example.gold
     if isinstance(item, Pair):
         p_first = cast(PreferenceGold, gold).p_first

@@ -149,7 +149,7 @@ def run_sweep(
 ) -> list[SweepRow]:
     """Judge, and return a row for each run, in the order of `cells`.
 
-    A run that fails becomes a row that says why; the others go on.
+    A run that fails becomes a row with its problem; the others continue.
     """
     judges = {id(cell.run.built): cell.run.built for cell in cells}
     rows: dict[int, SweepRow] = {}

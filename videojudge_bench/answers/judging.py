@@ -1,4 +1,4 @@
-"""Verdicts of a judge on answers, by the runner, whose journal makes it resume."""
+"""Verdicts of a judge on answers, made by the runner and kept in its journal."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Judging:
     Raises:
         UnknownNameError: no such judge, or no such system.
         ConfigError: options that cannot work, or a judge that does not suit the answers.
-        DataError: with file, line and field, when a row is not what it should be.
+        DataError: with file, line and field: a row is invalid.
     """
 
     def __init__(self, source: Source, judge: str, options: JudgingOptions | None = None) -> None:
@@ -179,9 +179,9 @@ class Judging:
             return
         where = f"in {self.run.options.videos}" if self.run.options.videos else "(no --videos DIR)"
         raise ConfigError(
-            f"judge {self.run.built.name} looks at videos, and no file of any of the {len(videos)} "
+            f"judge {self.run.built.name} requires video, and no file of any of the {len(videos)} "
             f"videos was found {where}; the first would be called {missing[0]}.mp4, or another "
-            "extension. Give --videos DIR, or say in `video` what the files are called"
+            "extension. Give --videos DIR, or name the files in the field `video`"
         )
 
     def judge(self) -> Judged:

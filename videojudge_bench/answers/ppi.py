@@ -33,7 +33,7 @@ class Rated:
     Attributes:
         judge: the judge's scores, shape (answers,), no NaN. Any function of an answer will do, so
             one without a verdict may have the mean of the others.
-        human: the mean ratings of people, shape (answers,), NaN where nobody has rated.
+        human: the mean human ratings, shape (answers,), NaN for answers without one.
         clusters: the video of each answer, 0..n_clusters-1, shape (answers,).
     """
 
@@ -47,7 +47,7 @@ class Rated:
         return ~np.isnan(self.human)
 
     def sums(self, n_clusters: int) -> Floats:
-        """Return the sums that `_corrected` is made of, per cluster: (n_clusters, 7)."""
+        """Return the sums that `_corrected` needs, per cluster: (n_clusters, 7)."""
         rated = self.is_rated.astype(np.float64)
         human = np.where(self.is_rated, self.human, 0.0)
         judge = self.judge

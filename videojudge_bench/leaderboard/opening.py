@@ -164,7 +164,7 @@ def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:
     if not run.judgements:
         raise DataError(
             f"the run of {run.name} on {gold_set.info.task} has no judgement yet; it has just "
-            "begun, or it failed. The command that made it goes on with it",
+            "begun, or it failed. The command that made it resumes it",
             path=folder,
         )
     check_known(run, gold_set, folder)

@@ -212,12 +212,12 @@ def read_all(runs_folder: Path) -> list[StoredRun]:
 
 
 def overlap_of(judge: Mapping[str, Scalar]) -> tuple[str, ...]:
-    """Return the gold sets that a judge says it was trained on (its setting `overlap`)."""
+    """Return the gold sets that a judge was trained on, by its setting `overlap`."""
     return tuple(str(judge["overlap"]).split("+")) if judge.get("overlap") else ()
 
 
 def makers_of(judge: Mapping[str, Scalar]) -> frozenset[str]:
-    """Return the models that made a judge's training data, as it says (its setting `made_by`)."""
+    """Return the models that made a judge's training data, by its setting `made_by`."""
     return model_names(str(judge.get("made_by") or ""))
 
 

@@ -1,6 +1,6 @@
 """Tests of differences between judges: paired permutations, Holm's correction, rank clusters.
 
-This module turns judgements into what each statistic is made of; `permutation` does the numerics.
+This module prepares the values that each statistic needs; `permutation` has the numerics.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The permutation test of a paired difference: pure numerics, exact, many permutations at once.
 
 Under the hypothesis that two judges are exchangeable, swapping their scores on any video changes
-nothing. So the observed difference of a statistic is held against its differences under random
+nothing. So the observed difference of a statistic is compared with its differences under random
 swaps, one coin a video: the items of a video share its difficulty and are swapped together.
 
 A swap is a sign per video: +1 leaves it, -1 swaps it. Sums over items are then linear in the signs,
@@ -21,7 +21,7 @@ Mix = Callable[[Floats], tuple[Floats, Floats]]
 """From signs (videos, m) to the statistic (m,) of each judge after m swaps; NaN where undefined."""
 
 TAU, RHO = 2, 3
-"""Which rank correlation: the exponent that tells their formulas apart, see `rank_mix`."""
+"""The rank correlations by the exponent in which their formulas differ, see `rank_mix`."""
 
 TOLERANCE = 1e-12
 """Differences closer than this are equal: what float64 rounding leaves of two equal statistics."""

@@ -53,7 +53,7 @@ class Measurement:
         Raises:
             ConfigError: unknown part, a part of a set without parts, no resamples, judgements of
                 items that are not in the set, or verdicts of the wrong kind.
-            DataError: a question with two correct options, a pair whose ids name no order.
+            DataError: a question with two correct options, a pair whose ids lack the order.
         """
         shape = self.gold_set.info.shape
         check_part(self.gold_set.info, self.part)

@@ -149,7 +149,7 @@ def _length(scores: Sequence[_Scores]) -> Figure:
     y = Axis.over(what, [*ends, -0.05, 0.05], room=0.08)
     x = Axis.over("words in the response", [m.x for marks in series for m in marks], room=0.06)
     caption = (
-        "Fifths of the responses by length. Level at 0: the judge has no taste for long or short "
+        "Fifths of the responses by length. Level at 0: the judge prefers neither long nor short "
         "answers. Bars: 95 %, by video."
     )
     return Figure("Bias by length", caption, charts.curves(series, x, y, zero=True))
@@ -227,8 +227,8 @@ def _options_by_score(runs: Sequence[OpenRun]) -> Figure | None:
 def _options_by_length(runs: Sequence[OpenRun]) -> Figure | None:
     x = Axis.named("the correct option, beside the mean of the others", _COMPARED)
     caption = (
-        "Share of wrong options below the correct one, ties half. Equal heights: the judge has no "
-        "taste for long or short answers."
+        "Share of wrong options below the correct one, ties half. Equal heights: the judge prefers "
+        "neither long nor short answers."
     )
     return _drawn("Bias by length", caption, [_option_cases(run) for run in runs], (x, SHARES))
 
@@ -281,14 +281,14 @@ def _by_position(runs: Sequence[OpenRun]) -> Figure | None:
         ]
         for run in runs
     ]
-    caption = "Every pair is shown in both orders; unequal heights are a taste for a place."
+    caption = "Every pair is shown in both orders; unequal heights are a position bias."
     return _drawn("Bias by position", caption, cases, (x, SHARES))
 
 
 def _pairs_by_length(runs: Sequence[OpenRun]) -> Figure | None:
     x = Axis.named("the better response is", _COMPARED)
     cases = [[_pair_case(example, verdict) for example, verdict in _decided(run)] for run in runs]
-    caption = "Equal heights: the judge has no taste for long or short answers."
+    caption = "Equal heights: the judge prefers neither long nor short answers."
     return _drawn("Bias by length", caption, cases, (x, SHARES))
 
 
