@@ -84,12 +84,12 @@ class Judged:
         verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
         return sum(v is not None and not isinstance(v, Unparsed) for v in verdicts)
 
-    def summary(self, *, resamples: int = 10_000) -> Summary | PairSummary:
+    def summary(self) -> Summary | PairSummary:
         """Return the numbers of each system, or of each two against each other."""
         if len(self.units[0].systems) == 2:
-            return summarise_pairs(self.units, self.judgements, resamples=resamples)
+            return summarise_pairs(self.units, self.judgements)
         means = None if self.human is None else self.human.means
-        return summarise(self.units, self.judgements, means, resamples=resamples)
+        return summarise(self.units, self.judgements, means)
 
     def sheets(self) -> list[Sheet]:
         """Return the tables of the results."""

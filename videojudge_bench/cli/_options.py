@@ -30,9 +30,7 @@ JUDGE = "NAME[,option=value…]; a judge of your own is module:Class or ./file.p
 def completed(values: Callable[[str], Iterable[str]], text: str | None = None) -> Parameter:
     """Return a parameter whose values a shell completes, where cyclopts can (from 5.0).
 
-    Args:
-        values: the words that may stand there, by what is typed so far.
-        text: the help of the parameter.
+    `values` returns the words for the text typed so far; `text` is the help of the parameter.
     """
 
     def words(context: CompletionContext) -> list[str]:

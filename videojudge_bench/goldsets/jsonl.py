@@ -113,9 +113,9 @@ def _line_of(
     )
 
 
-def first_line(path: Path, most_bytes: int = MAX_LINE_BYTES) -> str:
+def first_line(path: Path) -> str:
     """Return the first line of a JSON Lines file; raises DataError as `numbered_rows`."""
-    return next(_lines(path, most_bytes))[1]
+    return next(_lines(path, MAX_LINE_BYTES))[1]
 
 
 def read_object(path: Path, object_type: type[RowT]) -> RowT:

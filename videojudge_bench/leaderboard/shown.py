@@ -26,11 +26,12 @@ def verdict_text(verdict: Verdict) -> str:
     return preference_text(verdict.p_first)
 
 
-def response_text(item: Item | Pair, most: int = RESPONSE_CHARACTERS) -> str:
-    """Return the response, or both of a pair, in one line of about so many characters."""
+def response_text(item: Item | Pair) -> str:
+    """Return the response, or both of a pair, in one line of about 70 characters."""
     if isinstance(item, Item):
-        return one_line(item.response, most)
-    return f"{one_line(item.first, most // 2)} ⟷ {one_line(item.second, most // 2)}"
+        return one_line(item.response, RESPONSE_CHARACTERS)
+    most = RESPONSE_CHARACTERS // 2
+    return f"{one_line(item.first, most)} ⟷ {one_line(item.second, most)}"
 
 
 def number_text(value: float) -> str:

@@ -27,7 +27,6 @@ def by_label(
     label: str,
     *,
     resamples: int = 10_000,
-    seed: int = 0,
 ) -> dict[str, ScoreCard]:
     """Return a score card for each value of a label, made as that of the whole set is.
 
@@ -46,7 +45,7 @@ def by_label(
     for value, item_ids in groups_of(gold_set, label).items():
         group = {i: judgement for i, judgement in judgements.items() if i in item_ids}
         if group:
-            cards[value] = measurement.card(group, resamples=resamples, seed=seed)
+            cards[value] = measurement.card(group, resamples=resamples)
     return cards
 
 
@@ -72,7 +71,6 @@ def by_system(
     *,
     part: str = "all",
     resamples: int = 10_000,
-    seed: int = 0,
 ) -> list[SystemMeans]:
     """Return the means and ranks of the answering systems, best gold first.
 
@@ -96,7 +94,7 @@ def by_system(
     ]
     if not rated:
         raise ConfigError(f"{gold_set.info.task}: no response has a verdict, so no system is rated")
-    systems = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples, seed))
+    systems = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples))
     return sorted(systems, key=lambda means: (means.gold_rank, means.system))
 
 
