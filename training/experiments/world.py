@@ -213,12 +213,13 @@ def _policy_of(view: View) -> Policy:
     return cast("Policy", view.gold_set.removeprefix(_BEST_OF))
 
 
-def _best_of(training: str) -> dict[str, View]:
-    """Return the views of a judge on the answers of each policy."""
-    return {
-        f"{training}, {policy}": View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
+def _optimised(training: str, question: str) -> Experiment[Judges, View]:
+    """An experiment on the best of n answers of each policy by a judge."""
+    views = {
+        policy: View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
         for policy in get_args(Policy)
     }
+    return Experiment(question, views, _gains, over_optimisation.table_of)
 
 
 def _gains(judges: Judges, view: View) -> Figures:
@@ -299,12 +300,9 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
         "are trees of rows worth as much as rows apart?",
         {"tree": View("pointwise"), "rows apart": View("apart")},
     ),
-    "best_of": Experiment(
-        "how far can a judge be optimised against before the truth falls?",
-        _best_of("loop") | _best_of("tenth") | _best_of("bias_50"),
-        _gains,
-        over_optimisation.table_of,
-    ),
+    "best_of": _optimised("loop", "how far can the judge be optimised against?"),
+    "best_of_tenth": _optimised("tenth", "the same of a judge of 200 steps on a tenth of the rows"),
+    "best_of_biased": _optimised("bias_50", "the same where the evaluator is often wrong at 2"),
 }
 
 

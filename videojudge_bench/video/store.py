@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """In every key: a change of how frames are chosen or stored makes old entries unreachable."""
 
 FOLDER_VARIABLE = "VIDEOJUDGE_FRAMES"
