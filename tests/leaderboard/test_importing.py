@@ -262,7 +262,7 @@ def test_a_sample_whose_verdict_is_none_is_refused(gold_set: GoldSet, tmp_path: 
     broken = sample(gold_set.examples[0].item.id, 4.0)
     broken["judgement"] = {"id": "x", "references": 0, "verdict": {"id": "x", "ratng": 4}}
     path = stock(tmp_path, [broken])
-    with pytest.raises(DataError, match="a judgement has one of rating, p_first, unparsed") as e:
+    with pytest.raises(DataError, match="expected one of rating, p_first, unparsed") as e:
         importing.find_runs(tmp_path)
     assert str(path) in str(e.value)
 
