@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from measured_runs import score
 from sft_cases import (
     SMALL,
     VIDEOS,
@@ -22,7 +23,6 @@ from sft_cases import (
 )
 
 from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
-from videojudge_bench.metrics import score
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset
 from videojudge_bench.training.sft.evaluation import check_prompts, validation_of
