@@ -23,6 +23,7 @@ def serve(
     executor: Literal["local", "ray"] = "local",
     replicas: int | None = None,
     gpus: float | None = None,
+    calibration: Path | None = None,
 ) -> None:
     """Serve a judge over HTTP, as a grader or as a reward.
 
@@ -31,6 +32,9 @@ def serve(
     judge=remote,url=URL, and the reward functions of videojudge_bench.serving.rewards.
 
       videojudge serve compact --journal verdicts
+
+    Answers POST /v1/chat/completions in the place of a paid model, where lmms-eval's own
+    tasks ask one to judge: set OPENAI_API_URL to that address.
 
     The environment variable VIDEOJUDGE_TOKEN holds the token that clients must give;
     it is required when HOST is reached by other machines. Ctrl-C or SIGTERM answers
@@ -44,14 +48,16 @@ def serve(
             RAY_ADDRESS says, all rows of a video at one of them
         replicas: of the judge, with --executor ray; 1 by default
         gpus: of each replica; 0 by default
+        calibration: map of `videojudge calibrate`, from the judge's scores to the scale of
+            those tasks
     """
     from videojudge_bench.serving.serve import ServeOptions
     from videojudge_bench.serving.serve import serve as serve_judge
 
-    def started(url: str) -> None:
-        say([f"serving {judge} at {url}"])
+    def started(url: str, chat: str = "") -> None:
+        say([f"serving {judge} at {url}", *([f"judging prompts: {chat}"] if chat else [])])
 
-    options = ServeOptions(videos, host, port, journal)
+    options = ServeOptions(videos, host, port, journal, calibration=calibration)
     if executor == "local":
         if (replicas, gpus) != (None, None):
             raise ConfigError("--replicas and --gpus are for --executor ray")

@@ -32,7 +32,7 @@ _OPTIONAL: Mapping[str, str] = {
 
 
 def installed(host: Host) -> Section:
-    """Return what is installed."""
+    """Return Python, this package, its requirements and the plug-in."""
     findings = [
         Finding("python", "ok", f"{platform.python_version()}, {sys.executable}"),
         Finding(OURS, "ok", __version__, values={"version": __version__}),

@@ -53,13 +53,9 @@ class Record:
 class Journal:
     """Appends judgements under a key and gives back those that are already there.
 
-    Use it as a context manager: entering takes the lock and repairs a last line that was cut by a
-    crash; leaving writes everything to disk.
-
-    Args:
-        folder: made when missing.
-        rank: of this process; names its file.
-        reader: version of what reads the replies.
+    Use it as a context manager: entering takes the lock and repairs a last line that a crash cut;
+    leaving writes everything to disk. `rank`, of this process, names its file; `reader` is the
+    version of what reads the replies.
 
     Attributes:
         records: what is in it, by key.
@@ -123,7 +119,7 @@ class Journal:
         """Record one judgement under its key.
 
         Raises:
-            RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
+            RunStoppedError: the disk is full. The next run cuts off the incomplete line.
         """
         record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
         numbers = {"reader": record.reader, "at": record.at}

@@ -21,7 +21,7 @@ _Key = tuple[object, ...]
 LONGEST_WAIT_SECONDS = 60
 LONGEST_LINGER = 10
 PAUSE_SHARE = 0.05
-"""Of a batch's time, in which those that it answered may ask again before the next begins."""
+"""Share of a batch's time that its clients have to send again before the next batch begins."""
 STOPPED = "the judge has stopped"
 
 
@@ -94,17 +94,11 @@ class RowQueue(AbstractContextManager["RowQueue"]):
 class JudgeQueue(RowQueue):
     """Rows of many callers, judged by one thread.
 
-    A batch begins with the group that waits longest, and is filled with whole groups (rows about
-    one video and instruction) in the order of their arrival. Use it as a context manager: leaving
-    ends the batch that is judged, and gives up what waits.
-
-    Args:
-        judge_batch: gives a judgement for each item by its id.
-        room: rows that may wait.
-        batch_rows: in a batch; only a single larger group is torn.
-        linger_seconds: a batch begins when so long no further row has come, or after
-            `LONGEST_LINGER` times as long.
-        on_batch: called after each batch.
+    A batch of up to `batch_rows` begins with the group that waits longest, and is filled with whole
+    groups (rows about one video and instruction) in the order of their arrival; only a single
+    larger group is torn. It begins when no further row has come for `linger_seconds`, or after
+    `LONGEST_LINGER` times as long. Leaving the context ends the batch that is judged, and gives up
+    what waits; `room` is the most rows that may wait.
     """
 
     def __init__(
@@ -172,7 +166,7 @@ class JudgeQueue(RowQueue):
         try:
             while batch := self._next():
                 self._judge(batch)
-        finally:  # also of a defect, after which nobody may wait for ever
+        finally:  # also after a defect, so that no caller waits for ever
             with self._changed:
                 self._stopped = True
                 left = [*batch, *(row for rows in self._groups.values() for row in rows)]
@@ -188,8 +182,8 @@ class JudgeQueue(RowQueue):
                 if oldest is None:
                     self._changed.wait()
                     continue
-                # Who was just answered asks again: begun too early, batches would be large and
-                # tiny in turn.
+                # Clients that were just answered send again: if the next batch began too early,
+                # large and tiny batches would alternate.
                 first = max(oldest[0].request.arrived, self._ended)
                 last = max(self._arrived, self._ended)
                 until = min(last + self._linger, first + LONGEST_LINGER * self._linger)

@@ -20,6 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from videojudge_bench.answers.judging import build
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.serving.app import application
+from videojudge_bench.serving.chat import ChatJudge
 from videojudge_bench.serving.figures import Figures
 from videojudge_bench.serving.queue import AnyItem, QueueFullError, RowQueue, StoppedError
 from videojudge_bench.serving.serve import GRACE_SECONDS, ServeOptions, token_for
@@ -135,10 +136,10 @@ class Ingress:
         self._service = JudgeService(
             build(judge), videos=options.videos, limits=options.limits, queue=queue
         )
-        self._token = token
+        self._token, self._chat = token, ChatJudge(self._service, options.calibration)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return application(self._service, Figures(), self._token)
+        return application(self._service, Figures(), self._token, self._chat)
 
 
 class ReplicaQueue(RowQueue):

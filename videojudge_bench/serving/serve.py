@@ -16,7 +16,7 @@ from videojudge_bench.serving.address import TOKEN_VARIABLE, is_loopback
 from videojudge_bench.serving.service import JudgeService, Limits
 
 GRACE_SECONDS = 30
-"""So long requests that were taken are still answered after the signal to stop."""
+"""Time after the signal to stop in which accepted requests are still answered."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class ServeOptions:
     Attributes:
         port: 0 takes a free one.
         journal: folder for journals; a row that is there is not judged again. None keeps none.
+        calibration: a map of `videojudge calibrate`, for judging prompts of other programs.
     """
 
     videos: Path | None = None
@@ -33,12 +34,14 @@ class ServeOptions:
     port: int = 8080
     journal: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    calibration: Path | None = None
 
 
-def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> None:
+def serve(judge: str, options: ServeOptions, started: Callable[[str, str], None]) -> None:
     """Serve a judge until SIGINT or SIGTERM; requests that were taken are answered first.
 
-    `started` is called with the address as soon as connections are accepted.
+    `started` is called with the address as soon as connections are accepted, and with how judging
+    prompts are scored.
 
     Raises:
         ConfigError: a judge or options that cannot work, or no token for a host that others reach.
@@ -51,6 +54,7 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
         import uvicorn
 
         from videojudge_bench.serving.app import application
+        from videojudge_bench.serving.chat import ChatJudge
         from videojudge_bench.serving.figures import Figures
     except ImportError as error:
         install = 'pip install "videojudge-bench[serve]"'
@@ -65,16 +69,17 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
             limits=options.limits,
             on_batch=figures.count_batch,
         )
+        chat = ChatJudge(service, options.calibration)
         with service:
             config = uvicorn.Config(
-                application(service, figures, token),
+                application(service, figures, token, chat),
                 log_level="warning",
                 access_log=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             host = f"[{options.host}]" if ":" in options.host else options.host
-            started(f"http://{host}:{listening.getsockname()[1]}")
+            started(f"http://{host}:{listening.getsockname()[1]}", chat.state)
             with _returning_on_signals():
                 uvicorn.Server(config).run(sockets=[listening])
 

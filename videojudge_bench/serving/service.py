@@ -1,4 +1,4 @@
-"""Rows in, lines of verdicts out: what the server and the reward functions have in common."""
+"""Verdicts for rows, shared by the server and the reward functions."""
 
 from __future__ import annotations
 
@@ -100,18 +100,13 @@ class JudgeService:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def identity(self) -> str:
-        """The hash of everything of the judge that can change a verdict."""
-        return self.run.identity.hash
-
     def about(self) -> Line:
         """Return what a client needs to know of the judge and of the limits."""
         judge, identity = self.run.built.judge, self.run.identity
         scale = self.run.scale
         return {
             "judge": self.run.built.name,
-            "identity": self.identity,
+            "identity": identity.hash,
             "settings": dict(identity.settings),
             "source": identity.source,
             "files": [list(file) for file in identity.files],
@@ -189,13 +184,7 @@ class JudgeService:
 
 @dataclass(frozen=True)
 class Answering:
-    """Rows that are being judged.
-
-    Attributes:
-        units: one per row.
-        future: the judgements of all their items; cancel it when nobody waits any more.
-        for_client: gives a judgement as a client may see it.
-    """
+    """Rows that are being judged; cancel `future` when the client has gone."""
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]

@@ -1,4 +1,4 @@
-"""Video files of a folder that strangers name: nothing outside of it is ever opened."""
+"""Video files named by clients of a server; no file outside the folder is ever opened."""
 
 from __future__ import annotations
 
