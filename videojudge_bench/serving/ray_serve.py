@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import Context
 
 import ray
 from fastapi import FastAPI
@@ -169,7 +170,10 @@ class ReplicaQueue(RowQueue):
         if self.waiting + len(items) > self._room:
             raise QueueFullError(self.waiting, self._room, RETRY_SECONDS)
         self.waiting += len(items)
-        future = asyncio.run_coroutine_threadsafe(self._judged(items), asyncio.get_running_loop())
+        # In the context of the HTTP request all calls would have its id, by which the router tells
+        # calls apart: only one of them would ever be answered.
+        loop = asyncio.get_running_loop()
+        future = Context().run(asyncio.run_coroutine_threadsafe, self._judged(items), loop)
         future.add_done_callback(lambda _: self._leave(len(items)))
         return future
 
