@@ -82,6 +82,8 @@ def serve_on_ray(
         started(f"http://{host}:{port}", chat)
         stop.wait()
         serve.delete(NAME)
+        if not serve.status().applications:  # else Serve is another's, too
+            serve.shutdown()
     finally:
         ray.shutdown()
 
