@@ -9,9 +9,8 @@ from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_output
 from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import note, say, say_json, show, table, warn
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, show, table, warn
 from videojudge_bench.cli._options import (
-    EXIT_FAILED,
     GoldSetName,
     Json,
     JudgeText,
@@ -95,7 +94,6 @@ def sweep(
     """
     from videojudge_bench._util import tabular
     from videojudge_bench.analysis import sweep as sweeping
-    from videojudge_bench.analysis import sweep_tables
 
     name, options = parse_judge(judge)
     sets = [part.strip() for part in gold_set.split(",")]
@@ -103,9 +101,9 @@ def sweep(
     with opened_output(output, *tabular.OUTPUTS) as target:
         plan = sweeping.SweepPlan(name, sets, values, options, run.options(), limit)
         cells = sweeping.prepare(plan)
-        title = sweep_tables.title_of(plan)
+        title = sweeping.title_of(plan)
         if dry_run:
-            planned, calls = sweep_tables.plan_rows(cells)
+            planned, calls = sweeping.plan_rows(cells)
             show(planned, as_json=json, title=title)
             if not json:
                 say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
@@ -114,12 +112,12 @@ def sweep(
         if json:
             say_json([row.to_json() for row in rows])
         else:
-            show(sweep_tables.result_rows(rows), as_json=False, title=title)
+            show(sweeping.result_rows(rows), as_json=False, title=title)
             note(
                 "Brackets hold 95 % intervals from resamples of videos.", "All numbers: -o FILE.csv"
             )
         if target is not None:
-            sweeping.write(rows, target)
+            tabular.write_rows([row.to_json() for row in rows], target)
             note(f"wrote {output}")
     return EXIT_FAILED if any(row.failed for row in rows) else 0
 
@@ -297,7 +295,7 @@ def _metric(metric: Metric) -> str:
 
 def _warn_of(row: SweepRow) -> None:
     """Warn at once of a run without numbers: the table comes at the end of hours."""
-    from videojudge_bench.analysis.sweep_tables import problem_of
+    from videojudge_bench.analysis.sweep import problem_of
 
     if row.problem:
         warn(problem_of(row))
