@@ -1,4 +1,4 @@
-"""The verbs `videojudge calibrate`, `videojudge sweep` and `videojudge parity`."""
+"""The verbs `videojudge calibrate`, `sweep`, `parity` and `attack`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from videojudge_bench.cli._options import (
 )
 
 if TYPE_CHECKING:
+    from videojudge_bench.analysis.attack_results import Attacked
     from videojudge_bench.analysis.calibration import Calibration
     from videojudge_bench.analysis.sweep import SweepRow
     from videojudge_bench.metrics import Metric
@@ -176,6 +177,96 @@ def parity(
             )
             page.write(content, target)
     return 0 if both.is_same else EXIT_FAILED
+
+
+def attack(
+    judge: Annotated[str, Parameter(help="NAME[,option=value…]")],
+    /,
+    *,
+    gold_set: GoldSetName,
+    run: RunArguments = RunArguments(),
+    limit: int | None = None,
+    pairwise: Flag = False,
+    max_rise: float | None = None,
+    seed: int = 0,
+    output: Output | None = None,
+    json: Json = False,
+) -> int:
+    r"""Measure what an answer gains by changes that make it no better.
+
+    Before a model is trained against a judge, or ranked by it. Ten kinds of change: instructions to
+    the judge, planted verdicts, padding, hedging, the question copied, praise, an answer about
+    another video, none at all, key words without grammar, a reference's words in a wrong order.
+    Shows the mean rise in score, the share of answers that rise, and the share that reach the top,
+    with 95 % intervals by video. The same command resumes.
+
+      videojudge attack compact --gold-set vatex --limit 600
+      videojudge attack videojudge,pretrained=DIR --gold-set llava --max-rise 0.2 \
+        -o attack.html
+
+    Exit status: 0 done, 1 a kind exceeds --max-rise or nothing could be measured, 2 used wrongly.
+
+    Args:
+        gold_set: the set whose answers are changed
+        limit: the first N answers
+        pairwise: ask which is better, the changed or the original answer
+        max_rise: in points of the judge's scale; the upper end of no interval may exceed it
+        seed: of all draws
+        output: a page, .html, or all numbers, .json; - for JSON on standard output
+    """
+    from videojudge_bench.analysis import attack_summary
+    from videojudge_bench.analysis.attack import attack_judge
+
+    with opened_output(output, ".json", ".html") as target:
+        attacked = attack_judge(
+            judge, gold_set, limit=limit, pairwise=pairwise, seed=seed, options=run.options()
+        )
+        if json:
+            say_json(attacked.to_json())
+        else:
+            title = f"{attacked.judge} on videojudge_{gold_set}"
+            table(attack_summary.head(attacked), attack_summary.rows(attacked), title=title)
+            say(f"{name}: {text}" for name, text in attack_summary.facts(attacked))
+            note(*attack_summary.notes(attacked))
+        if target is not None:
+            _write_attack(attacked, target)
+            note(f"wrote {output}")
+    if not attacked.is_measured:
+        warn("no answer has a verdict both before and after; nothing was measured")
+        return EXIT_FAILED
+    if max_rise is None:
+        return 0
+    above = attacked.above(max_rise)
+    (warn if above else note)(attack_summary.verdict(above, max_rise))
+    return EXIT_FAILED if above else 0
+
+
+def _write_attack(attacked: Attacked, target: Path) -> None:
+    """Write an attack as a page or as JSON, by the suffix."""
+    from json import dumps
+
+    from videojudge_bench._util.files import write_whole
+    from videojudge_bench.analysis import attack_summary
+    from videojudge_bench.report import making, page
+
+    if target.suffix == ".json":
+        write_whole(target, dumps(attacked.to_json(), indent=1, ensure_ascii=False) + "\n")
+        return
+    tables = [
+        page.Table("Kinds of attack", attack_summary.head(attacked), attack_summary.rows(attacked)),
+        page.Table(
+            "Templates", attack_summary.TEMPLATE_HEAD, attack_summary.template_rows(attacked)
+        ),
+    ]
+    content = making.attack_page(
+        attacked.judge,
+        attacked.gold_set,
+        attack_summary.facts(attacked),
+        tables,
+        attack_summary.chart(attacked),
+        notes=attack_summary.notes(attacked),
+    )
+    page.write(content, target)
 
 
 def _print_calibration(fitted: Calibration) -> None:

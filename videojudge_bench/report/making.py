@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from markupsafe import Markup
+
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard import rows, tables
@@ -14,7 +16,7 @@ from videojudge_bench.leaderboard.importing import check_numbers, to_stored
 from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
 from videojudge_bench.leaderboard.stored import StoredRun, interval_of, read_all
 from videojudge_bench.metrics.keys import label_of
-from videojudge_bench.report.figures import figures_of
+from videojudge_bench.report.figures import Figure, figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
 from videojudge_bench.report.page import Fact, Page, Table, write
@@ -177,6 +179,28 @@ def parity_page(
             Table("The comparison", ("of both", "finding"), rows_of_both),
             Table("Items, those that differ first", *items),
         ],
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
+    )
+
+
+def attack_page(
+    judge: str,
+    gold_set: str,
+    facts: Rows,
+    tables: Sequence[Table],
+    chart: Markup,
+    *,
+    notes: Sequence[str],
+) -> Page:
+    """Return the page of an attack on a judge."""
+    caption = "Mean rise in score, with 95 % intervals by resampling videos."
+    return Page(
+        title=f"Attacks on {judge}, videojudge_{gold_set}",
+        lead="How much answers gain by changes that make them no better.",
+        runs=[judge],
+        facts=[Fact(name, values) for name, *values in facts],
+        figures=[Figure("Mean rise by kind of attack", caption, chart)] if chart else (),
+        tables=tables,
         notes=[*notes, f"Made by videojudge-bench {__version__}."],
     )
 
