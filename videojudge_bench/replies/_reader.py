@@ -7,31 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Union
 
+from videojudge_bench.replies import _text
 from videojudge_bench.replies._grammar import SLOT, pattern
-from videojudge_bench.replies._text import (
-    VALUES,
-    Sentence,
-    sentences,
-    with_slots,
-    without_markup,
-    without_reasoning,
-)
 from videojudge_bench.verdicts import Unparsed
 
-Value = Union[float, Unparsed]
-"""A rating or a preference for the first response, or why there is none."""
-
+Value = Union[float, Unparsed]  # a rating or a preference for the first, or why there is none
 Groups = Mapping[str, str]
-Stray = Sequence[tuple[Sentence, str]]
+Stray = Sequence[tuple[_text.Sentence, str]]
 
 
 class Claim(NamedTuple):
-    """A value that the sentence number `at` states, in a slot or in words."""
+    """A value that the sentence number `at` states, in a slot, after a reason or in words."""
 
     value: Value
     is_final: bool
     slot: str
     at: int
+    has_reason: bool
 
 
 class Reader(ABC):
@@ -59,17 +51,17 @@ class Reader(ABC):
 
     def parse(self, reply: str) -> Value:
         """Return the verdict that a reply states, `Unparsed` where it states none or several."""
-        text, problem = without_reasoning(reply)
-        text, none = self.prepared(without_markup(text))
-        text, self._slots, open_tag = with_slots(text, self.noun.upper())
+        text, problem = _text.without_reasoning(reply)
+        text, none = self.prepared(_text.without_markup(text))
+        text, self._slots, open_tag = _text.with_slots(text, self.noun.upper())
         cut = f"reply ends inside <{open_tag}>: the {self.noun} may be cut off" if open_tag else ""
         problem = problem or none or cut
         return Unparsed(problem) if problem else self._read(text)
 
     def _read(self, text: str) -> Value:
-        lines = list(sentences(text))
+        lines = list(_text.sentences(text))
         claims: list[Claim] = []
-        stray: list[tuple[Sentence, str]] = []
+        stray: list[tuple[_text.Sentence, str]] = []
         for at, sentence in enumerate(lines):
             claim = None if sentence.doubt else self._claim(sentence, at)
             claims += [claim] if claim else []
@@ -96,11 +88,13 @@ class Reader(ABC):
         none = Unparsed(f"{slot.name} holds {_short(slot.content)}, which is no {self.noun}")
         return none if slot.is_asked else None
 
-    def _claim(self, sentence: Sentence, at: int) -> Claim | None:
+    def _claim(self, sentence: _text.Sentence, at: int) -> Claim | None:
         kind, heading, section = self.noun.upper(), sentence.heading, sentence.section
         text = re.sub(r"^(?:[:,;.]|->|★(?=\s?[A-Za-z]))\s*", "", sentence.text)
         if text.count('"') % 2 or any(text.count(a) != text.count(b) for a, b in ("()", "[]")):
             return None
+        reason = pattern("OPEN_WORDS").match(text)
+        text = text[reason.end() if reason else 0 :]
         is_plain = pattern("PLAIN_HEADING").fullmatch(heading) is not None
         is_bare = pattern(f"{kind}_BARE").fullmatch(text) and sentence.is_line
         if is_bare and pattern(f"{kind}_LABEL").fullmatch(heading):
@@ -109,26 +103,28 @@ class Reader(ABC):
         is_plain &= bool(is_whole or not pattern("ASPECT").search(section))
         for form in self.forms:
             match = pattern(f"{kind}_{form}").fullmatch(text)
-            groups = {k: part for k, part in match.groupdict().items() if part} if match else {}
+            parts = [part for m in (match, reason) if match and m for part in m.groupdict().items()]
+            groups = {name: part for name, part in parts if part}
             slot = groups.get("slot", "")
-            if form == "BARE" and not (slot or "lead" in groups or sentence.is_alone):
-                continue
+            has_reason = form == "BARE" and "free" in groups
+            is_weak = form == "BARE" and not (slot or "lead" in groups or sentence.is_alone)
             named = (groups.get("label", ""), section, slot and self._slots[slot].name)
             is_final = "final" in groups or any(map(pattern("CALLED_FINAL").search, named))
-            if not groups or not (is_final or is_plain):
+            is_none = not groups or is_weak or (has_reason and len(self._slots) > 1)
+            if is_none or not (is_final or is_plain):
                 continue
             value = self.value(groups, self._holds(slot) if slot else None)
             if value is not None and not self._is_doubtful(groups, value):
-                return Claim(value, is_final, slot, at)
+                return Claim(value, is_final, slot, at, has_reason)
         return None
 
     def _is_doubtful(self, groups: Groups, value: Value) -> bool:
         """Return whether the text around a value takes the certainty from it."""
         names = ("note", "remark", "free", "because", "why")
         note, remark, free, because, why = (groups.get(name, "") for name in names)
-        if any(map(pattern("OF_PART").match, (note, remark))) or VALUES.search(note):
+        if any(map(pattern("OF_PART").match, (note, remark))) or pattern("VALUES").search(note):
             return True
-        why = why if VALUES.search(why) or pattern("SAID_SO").search(why) else ""
+        why = why if pattern("VALUES").search(why) or pattern("SAID_SO").search(why) else ""
         if any(map(pattern("DOUBTFUL").search, (note, remark, free, because, why))):
             return True
         around = () if isinstance(value, Unparsed) else (note, remark, free, why)
@@ -136,9 +132,7 @@ class Reader(ABC):
 
     def _words(self, value: Value) -> str:
         """Return a value as reasons name it."""
-        if isinstance(value, Unparsed):
-            return value.reason
-        return self.words.get(value, f"{value:g}")
+        return value.reason if isinstance(value, Unparsed) else self.words.get(value, f"{value:g}")
 
     def _nothing(self, stray: Stray) -> Unparsed:
         for sentence, mark in stray:
@@ -151,7 +145,8 @@ class Reader(ABC):
     def _rivals(self, chosen: Claim, claims: list[Claim], stray: Stray) -> Iterator[Value]:
         """Yield what stands beside a slot in other slots and in later or final sentences."""
         for claim in claims:
-            if chosen.slot and not claim.slot and (claim.at > chosen.at or claim.is_final):
+            is_later = claim.at > chosen.at or claim.is_final or chosen.has_reason
+            if chosen.slot and not claim.slot and is_later:
                 yield claim.value
         for sentence, mark in stray:
             is_plain = pattern("PLAIN_HEADING").fullmatch(sentence.section)
@@ -160,7 +155,7 @@ class Reader(ABC):
             if value is not None:
                 yield value
 
-    def _taken_back(self, value: float, later: list[Sentence]) -> Unparsed | None:
+    def _taken_back(self, value: float, later: list[_text.Sentence]) -> Unparsed | None:
         for sentence in later:
             if pattern("TAKEN_BACK").search(sentence.text):
                 return Unparsed(f"takes its {self.noun} back: {_short(sentence.text)}")

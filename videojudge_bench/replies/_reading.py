@@ -117,10 +117,9 @@ def replies_of(judgement: Judgement) -> list[Reply | EngineError]:
 
 
 def text_agrees(item: Item | Pair, reply: Reply | EngineError, scale: RatingScale) -> bool:
-    """Return whether a reply's text holds the verdict that its probabilities favour, or none.
+    """Return whether a reply's text holds no other verdict than its probabilities favour.
 
-    Where it holds another one, the probabilities were taken at another place than where the text is
-    read: of a reply in a journal, those at the right place are not known.
+    Otherwise they were taken at another place; of a reply in a journal, the right ones are unknown.
     """
     if isinstance(reply, EngineError) or not reply.probabilities:
         return True

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from videojudge_bench.replies._grammar import SLOT, pattern, source
 
-VALUES = re.compile(rf"\d|{SLOT}|★")
 _PLAIN = str.maketrans(
     dict.fromkeys("‐‑‒–−", "-") | dict.fromkeys("“”„«»「」『』", '"')
     | dict.fromkeys("→➡⇒➜➔", "->") | dict.fromkeys("⭐🌟✭✮", "★")
@@ -22,8 +21,8 @@ _PLAIN = str.maketrans(
     | {"—": " - ", "。": ". ", "、": ",", "≫": ">>", "≻": ">", "≈": "=", "⁄": "/", "∕": "/"}
     | dict(zip("‘’【】《》✩◁▷", "''[]()☆<>", strict=True))
 )  # fmt: skip
+_MARKUP = {"CROSSED_OUT": "✗", "FENCE": "", "BOLD_LINE": r"# \2", "QUOTED_LINE": r'"\1"'}.items()
 _MOST_CHARACTERS = 20_000  # that are read, at the beginning and the end
-_LONGEST = 500  # sentence
 _MOST_SLOTS = 6000
 
 
@@ -83,14 +82,12 @@ def without_reasoning(reply: str) -> tuple[str, str]:
 
 def without_markup(text: str) -> str:
     """Return a text without markup; lines in bold become headings, what is struck out a cross."""
-    text = pattern("BOLD_LINE").sub(
-        r"# \2", pattern("FENCE").sub("", pattern("CROSSED_OUT").sub("✗", text))
-    )
-    text = pattern("QUOTED_LINE").sub(r'"\1"', text)
+    for name, plain in _MARKUP:
+        text = pattern(name).sub(plain, text)
     text = pattern("CODE").sub(lambda code: f'"{code[2]}"' if code[2] else code[1] or "", text)
-    for _ in range(2):
-        text = pattern("EMPHASIS").sub(r"\2", text)
-    return pattern("LATEX_TEXT").sub(r"\1", pattern("TAG_OF_MARKUP").sub("", text))
+    for name, plain in (*[("EMPHASIS", r"\2")] * 2, ("TAG_OF_MARKUP", ""), ("LATEX_TEXT", r"\1")):
+        text = pattern(name).sub(plain, text)
+    return text
 
 
 class Slot(NamedTuple):
@@ -103,7 +100,7 @@ class Slot(NamedTuple):
 
 def with_slots(text: str, kind: str) -> tuple[str, dict[str, Slot], str]:
     """Return a text with a character in the place of each slot, the slots, and a tag left open."""
-    tags, others, keys = (source(f"{kind}_{name}") for name in ("TAGS", "OTHER_TAGS", "KEYS"))
+    tags, keys = source(f"{kind}_TAGS"), source(f"{kind}_KEYS")
     slots: dict[str, Slot] = {}
 
     def put(slot_of: Callable[[re.Match[str]], Slot | None], match: re.Match[str]) -> str:
@@ -113,17 +110,11 @@ def with_slots(text: str, kind: str) -> tuple[str, dict[str, Slot], str]:
         slots[mark := chr(0xE000 + len(slots))] = slot
         return mark
 
-    names = f"{tags}|{others}"
-    pair = re.compile(
-        rf"<\s?(?P<name>{names})(?P<attributes>\s[^<>\n]{{0,80}})?\s?>"
-        rf"(?P<content>(?:(?!<\s?\\?/?\s?(?:{names})\b).){{0,4000}}?)<\s?\\?/\s?(?P=name)\s?>",
-        re.IGNORECASE | re.DOTALL,
-    )
     text = pattern("JSON").sub(partial(put, lambda match: _json_slot(match[0], keys)), text)
     for _ in range(2):  # inner ones first
         text = pattern("BRACKETS").sub(partial(put, _form_slot), text)
     for _ in range(3):
-        text = pair.sub(partial(put, lambda match: _tag_slot(match, tags)), text)
+        text = pattern(f"{kind}_PAIR").sub(partial(put, lambda match: _tag_slot(match, tags)), text)
     opened = re.search(rf"<\s?({tags})\s?>", re.split(SLOT, text)[-1], re.IGNORECASE)
     return text, slots, opened[1].lower() if opened else ""
 
@@ -138,8 +129,7 @@ def _tag_slot(match: re.Match[str], tags: str) -> Slot:
     attributes, name = match["attributes"] or "", match["name"].lower()
     notes = [f" (out of {n})" for n in re.findall(r"\d+", attributes) if n not in "01"]
     notes += [f" for {aspect[0]}" for aspect in pattern("ASPECT").finditer(attributes)]
-    is_asked = re.fullmatch(tags, name) is not None
-    return Slot("".join([match["content"], *notes]), f"<{name}>", is_asked)
+    return Slot("".join([match["content"], *notes]), f"<{name}>", bool(re.fullmatch(tags, name)))
 
 
 def _json_slot(text: str, keys: str) -> Slot | None:
@@ -207,12 +197,13 @@ def sentences(text: str) -> Iterator[Sentence]:
         is_alone = n in (0, len(lines) - 1) and is_line and not (is_title or is_next_item)
         goes_on = pattern("GOES_ON").match("".join(lines[n + 1 : n + 2]))
         for piece in pieces:
-            short = " ".join(piece[: _LONGEST + 1].split())
+            short = " ".join(piece[:501].split())
             doubt = reported or "its sentence goes on" * bool(goes_on and piece is pieces[-1])
             yield Sentence(short, is_line, is_alone, heading, section, doubt)
         is_item = item and len(body.split()) <= 4 and body[-1:].isalpha() and ":" not in body
-        is_heading = (is_item or pattern("HEADING").match(line)) and not VALUES.search(body)
-        heading = body.strip("[]<>: ") if is_heading else ""
+        is_heading = is_item or pattern("HEADING").match(line)
+        has_value = pattern("VALUES").search(body)
+        heading = body.strip("[]<>: ") if is_heading and not has_value else ""
         section = heading or section
         is_plain = pattern("PLAIN_HEADING").fullmatch(line)
         is_new = bool(not is_plain and pattern("REPORTS_BELOW").search(line))
@@ -233,6 +224,6 @@ def _unquoted(line: str, text: str) -> str:
 def _row(line: str) -> str:
     """Return a row of a table as `label: value` where it has these, and no other value."""
     cells = [cell for cell in (cell.strip(" :-*") for cell in line.split("|")) if cell]
-    if len(cells) < 2 or any(VALUES.search(cell) for cell in cells[2:]):
+    if len(cells) < 2 or any(pattern("VALUES").search(cell) for cell in cells[2:]):
         return line
     return f"{cells[0]}: {cells[1]}"

@@ -1,10 +1,10 @@
 """Writes and reads replies: training writes its targets with it, judges read models with it.
 
-Reasoning is taken off first; where it does not end, there is no verdict. Then the slot counts: a
-tag, a JSON object, `[[4]]`, `[RESULT] 4`, a box, with one distinct value outside of quotation marks
-and in a sentence that gives it. Without a slot only whole shapes count: the reply alone, a line
-`Label: value`, a sentence that states it plainly. Another value later or called final takes it
-away, and so does a correction. What is left is `Unparsed`: a wrong value is worse than none.
+Reasoning is taken off first; where it does not end, there is no verdict. Then slots count (a tag,
+JSON, `[[4]]`, `[RESULT] 4`, a box) with one distinct value, unquoted, in a sentence that gives it;
+without a slot only whole shapes: the reply alone, `Label: value`, a sentence that states it
+plainly. Another value later or called final and a correction take it away. What is left is
+`Unparsed`: a wrong value is worse than none.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class _PreferenceReader(Reader):
     def names_another(self, text: str, value: float) -> bool:
         named = pattern("PREFERENCE_NEAR_END").search(text)
         name = named[named.lastgroup or 0] if named else ""
-        return bool(name) and _is_first(name) != value
+        return bool(name) and bool(pattern("FIRST").search(name)) != value
 
     def value(self, groups: Groups, held: Value | None) -> Value | None:
         """Return the preference, None where a slot and the words before it differ."""
@@ -137,9 +137,5 @@ class _PreferenceReader(Reader):
             return held
         sign = groups.get("sign", "")
         is_tie = "tie" in groups or sign[:1] in {"=", "~"}
-        value = 0.5 if is_tie else float(_is_first(name) != ("<" in sign))
+        value = 0.5 if is_tie else float(bool(pattern("FIRST").search(name)) != ("<" in sign))
         return value if held in {None, value} else None
-
-
-def _is_first(name: str) -> bool:
-    return re.search(r"1|first|(?-i:A)(?![a-z])", name, re.IGNORECASE) is not None
