@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Feature = Literal[
     "frames", "video", "logprobs", "prefill", "structured", "temperature", "thinking",
-    "seed", "decoding",
+    "seed", "decoding", "special_tokens",
 ]  # fmt: skip
 """A part of requests that not every server takes."""
 
@@ -40,13 +40,14 @@ FEATURES: Mapping[Feature, str] = {
     "thinking": "whether to think (chat_template_kwargs)",
     "seed": "a seed",
     "decoding": "plain decoding",
+    "special_tokens": "replies with their special tokens",
 }
 """What servers take or refuse, in words."""
 
 TO_PROBE: frozenset[Feature] = frozenset({"frames", "video", "logprobs", "prefill", "structured"})
 """What is tried before the first group; a refusal of the others shows in its first request."""
 
-DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding"})
+DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding", "special_tokens"})
 """What a request can do without, with a warning."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
@@ -79,6 +80,10 @@ class Wire:
     def less(self, feature: Feature) -> Wire:
         """Return the form without a feature."""
         return replace(self, without=self.without | {feature})
+
+    def more(self, feature: Feature) -> Wire:
+        """Return the form with a feature that it lacked."""
+        return replace(self, without=self.without - {feature})
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ class RequestFormat:
             "thinking": self.thinking is not None,
             "seed": group.sampling.temperature > 0,
             "decoding": self.served is not None,
+            "special_tokens": not group.alternatives,  # these say which tokens make the text
         }
         return {feature for feature, has in present.items() if has}
 
@@ -162,6 +168,8 @@ class RequestFormat:
             fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
         if "decoding" in has:
             fields.update(PLAIN_DECODING)
+        if "special_tokens" in has:  # by which a reader knows reasoning from the reply
+            fields["skip_special_tokens"] = False
         return fields
 
     def max_tokens(self, group: PromptGroup) -> int:

@@ -162,7 +162,7 @@ class OpenAIEngine:
         self._record = ServerRecord(endpoint.shown)
         self._check = ServerCheck(
             self._format,
-            Wire() if self.logprobs else Wire().less("logprobs"),
+            (Wire() if self.logprobs else Wire().less("logprobs")).less("special_tokens"),
             self._completed,
             find_model=self._find_model,
             no_such_model=self._client.no_such_model,
@@ -303,6 +303,8 @@ class OpenAIEngine:
 
     async def _find_model(self) -> None:
         self._record.version = await self._client.version()
+        if self._served is not None or self._record.version:  # it is a vLLM or an SGLang
+            self._check.wire = self._check.wire.more("special_tokens")
         if self._served is None:
             return
         listed = await self._client.models()
