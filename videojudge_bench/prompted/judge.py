@@ -219,13 +219,12 @@ class PromptedJudge(Judge):
         """
         parts = [part for item in group for part in self.templates.parts(item)]
         each = len(parts) // len(group) * self.config.samples
-        if missing := self._inputs.missing(parts[0]):
-            for item in group:
-                await hand_over((item, [EngineError(missing)] * each))
-            return
-        prompts = self._prompt_group(parts)
-        replies = self._early(group, each)
-        left = [n for n in range(len(prompts.continuations)) if n not in replies]
+        places = range(len(group) * each)
+        missing = self._inputs.missing(parts[0])
+        replies: dict[int, Result] = self._early(group, each)
+        if missing:
+            replies = dict.fromkeys(places, EngineError(missing))
+        left = [place for place in places if place not in replies]
 
         async def finish(item: int) -> None:
             mine = range(item * each, (item + 1) * each)
@@ -244,9 +243,10 @@ class PromptedJudge(Judge):
         for item in range(len(group)):
             await finish(item)
         if left:
-            asked = tuple(prompts.continuations[n] for n in left)
+            prompts = self._prompt_group(parts)
+            asked = tuple(prompts.continuations[place] for place in left)
             await self.engine.complete(replace(prompts, continuations=asked), deliver)
-        check_delivered(replies, prompts)
+            check_delivered(replies, prompts)
 
     def _keep(self, item_id: str, place: int, judgement: Judgement) -> None:
         if self.early_replies is not None:
