@@ -125,4 +125,6 @@ def text_agrees(item: Item | Pair, reply: Reply | EngineError, scale: RatingScal
         return True
     verdict = read_reply(item, reply, scale, None).verdict
     favoured = max(reply.probabilities, key=lambda choice: reply.probabilities[choice])
-    return isinstance(verdict, Unparsed) or verdict == _stated(item, favoured, scale)
+    if isinstance(verdict, Rating):
+        return f"{verdict.value:g}" == favoured
+    return isinstance(verdict, Unparsed) or favoured == LABELS[verdict.p_first < 0.5]
