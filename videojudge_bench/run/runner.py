@@ -116,6 +116,8 @@ class Run(Plan):
                 len(answers), len(items), self.folder,
             )  # fmt: skip
             raise
+        finally:
+            self.built.judge.early_replies = None
 
     def _note_server(self, journal: Journal) -> None:
         """Record what a server says of itself before the first judgement that it made."""
