@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
@@ -28,7 +28,7 @@ class EarlyReplies:
     def __init__(self, folder: Path, keys: Mapping[str, str], *, rank: int = 0) -> None:
         self._folder, self._keys = folder, keys
         self._path = folder / f"replies-{rank}.jsonl"
-        self._file = -1
+        self._file: FileIO | None = None
 
     def __enter__(self) -> EarlyReplies:
         self._replies: dict[str, dict[int, Judgement]] = {}
@@ -46,8 +46,8 @@ class EarlyReplies:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file >= 0:
-            os.close(self._file)
+        if self._file is not None:
+            self._file.close()  # an engine that is still at work writes nothing from now on
         if kind is None:
             self._path.unlink(missing_ok=True)
 
@@ -59,8 +59,8 @@ class EarlyReplies:
         """Write one reply to the file; what cannot be written is asked again after a kill."""
         data = {"key": self._keys[item_id], "place": place, **judgement.to_json()}
         line = json.dumps(data, ensure_ascii=False) + "\n"
-        with suppress(OSError):
-            if self._file < 0:
+        with suppress(OSError, ValueError):
+            if self._file is None:
                 cut_torn_line(self._path)
-                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            os.write(self._file, line.encode("utf-8", "surrogatepass"))
+                self._file = FileIO(self._path, "ab")
+            self._file.write(line.encode("utf-8", "surrogatepass"))
