@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_input, opened_output
-from videojudge_bench._util.terminal import note, say, say_json, table, warn
-from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, Output, RunArguments
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, table, warn
+from videojudge_bench.cli._options import Json, JudgeText, Output, RunArguments
 from videojudge_bench.run.failures import MAX_FAILURES
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def judge(
         dry_run: print the calls, tokens and money that it takes, and judge nothing
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
-    from videojudge_bench.answers.planning import Plan
+    from videojudge_bench.answers.planning import plan_of
     from videojudge_bench.answers.verdict_lines import check_output
     from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
@@ -86,12 +86,12 @@ def judge(
         most = checked_limit(max_failures)
         judging = Judging(source, judge, options)
         if dry_run:
-            plan = Plan.of(judging)
+            facts, notes = plan_of(judging)
             if json:
-                say_json(plan.facts)
+                say_json(facts)
             else:
-                table(("", ""), [*plan.facts.items()], title=judging.answers.name)
-                say(plan.notes)
+                table(("", ""), [*facts.items()], title=judging.answers.name)
+                say(notes)
             judging.check_videos()
             return 0
         return _run(judging, target, most)

@@ -61,7 +61,7 @@ def tasks_path() -> None:
 
 for group, verbs in {
     SCORE: (judge.judge, describe.describe, serve.serve),
-    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, report.compare),
+    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, analysis.attack, report.compare),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
     SET_UP: (doctor.doctor,),
