@@ -22,6 +22,7 @@ from videojudge_bench.cli import (
     recipes,
     report,
     rubrics,
+    select,
     serve,
     train,
 )
@@ -60,7 +61,7 @@ def tasks_path() -> None:
 
 
 for group, verbs in {
-    SCORE: (judge.judge, describe.describe, serve.serve),
+    SCORE: (judge.judge, select.select, describe.describe, serve.serve),
     MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, report.compare),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
