@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Union, cast
 
 import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
@@ -97,6 +98,50 @@ class Affine:
 ScoreMap = Union[Isotonic, Affine]
 
 
+class SavedMap(BaseModel):
+    """A file that `Calibration.write` wrote.
+
+    Attributes:
+        scale: of the ratings.
+        signature: of the numbers that the map was fitted on.
+    """
+
+    method: Literal["isotonic", "affine"]
+    knots: list[tuple[FiniteFloat, FiniteFloat]] = Field(default_factory=list)
+    slope: FiniteFloat = 0.0
+    intercept: FiniteFloat = 0.0
+    scale: tuple[int, int]
+    signature: str
+
+    @model_validator(mode="after")
+    def _usable(self) -> SavedMap:
+        if self.method == "isotonic" and (not self.knots or self.knots != sorted(self.knots)):
+            raise ValueError("expected knots with rising scores")
+        RatingScale(*self.scale)
+        return self
+
+    @property
+    def score_map(self) -> ScoreMap:
+        """The map."""
+        if self.method == "affine":
+            return Affine(self.slope, self.intercept, RatingScale(*self.scale))
+        return Isotonic(tuple(s for s, _ in self.knots), tuple(r for _, r in self.knots))
+
+
+def read_map(path: Path) -> SavedMap:
+    """Return a map from its file.
+
+    Raises:
+        ConfigError: the file is no map of `videojudge calibrate`.
+    """
+    try:
+        return SavedMap.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: expected a map, as `videojudge calibrate RUN -o FILE` writes it, got {error}"
+        ) from error
+
+
 @dataclass(frozen=True)
 class Scored:
     """The parsed items of one part, with the judge's scores."""
@@ -143,6 +188,7 @@ class Calibration:
         half = measurement.signature([example.item.id for example in self.dev.examples])
         return {
             **self.score_map.to_json(),
+            "scale": [gold_set.info.scale.low, gold_set.info.scale.high],
             "fitted_on": {
                 "items": len(self.dev.examples),
                 "videos": self.dev.n_videos,
