@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,30 @@ def main(folder: Path) -> None:
         results = asyncio.run(rewards_of(config_of(function, whole), tokenizer))
         assert [each["reward_score"] for each in results] == [0.5, 1.0, 0.25], results
         assert results[2]["reward_extra_info"]["truncated"] == 1, results
+    check_command(folder)
     print("ok")  # noqa: T201
+
+
+def check_command(folder: Path) -> None:
+    """Have verl's own configuration take every override of examples/grpo_verl.sh."""
+    import verl
+    from hydra import compose, initialize_config_dir
+
+    prompts = folder / "prompts.jsonl"
+    prompts.write_text('{"video_id": "garden", "instruction": "What happens?"}\n', "utf-8")
+    script = Path(__file__).parents[2] / "examples" / "grpo_verl.sh"
+    done = subprocess.run(
+        [str(script), str(prompts), str(folder), str(folder / "out"), "--dry-run"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    overrides = done.stdout.partition("verl.trainer.main_ppo\n")[2].splitlines()
+    (config,) = (str(Path(path) / "trainer" / "config") for path in verl.__path__)
+    with initialize_config_dir(config, version_base=None):
+        reward = compose("ppo_trainer", overrides).reward
+    kwargs = reward.custom_reward_function.reward_kwargs
+    assert kwargs == {"judge": "remote,url=http://127.0.0.1:8080", "unparsed": 0}, kwargs
+    assert reward.reward_manager.name == "WholeAnswersManager"
 
 
 main(Path(sys.argv[1]))
