@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from videojudge_bench.cli.main import main
+from videojudge_bench.items import opaque_id
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run import finish
 from videojudge_bench.video import FramePolicy, load_frames
@@ -176,6 +177,28 @@ def test_compared_pair_by_pair(candidates: Path, tmp_path: Path, judges: Path) -
     assert select(candidates, "--judge", f"{judges}:Compares", "-o", best) == 0
     a, b = read(best)
     assert (a["response"], a["score"], a["lead"]) == ("one", 1, 0.5)
+
+
+def test_comparisons_that_cannot_be_read_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 beats 2, 2 beats 3, and 1 against 3 has no verdict: 1, 1/2, 0."""
+    rows = [{**row, "id": str(row["response"])} for row in question("a", "1", "2", "3")]
+    source, best = write(tmp_path / "rows.jsonl", rows), tmp_path / "best.jsonl"
+    words = (source, "--pairwise", "--json", "-o", best, "--judge")
+    replies = tmp_path / "replies.jsonl"
+    pairs = [opaque_id("a", *two) for two in (("1", "2"), ("1", "3"), ("2", "3"))]
+    said = [
+        {"id": f"{pair}/{order}", "reply": reply}
+        for pair, (first, second) in zip(pairs, (("A", "B"), ("?", "?"), ("A", "B")), strict=True)
+        for order, reply in (("ab", first), ("ba", second))
+    ]
+    lines = [{**line, "reply": f"<answer>{line['reply']}</answer>"} for line in said]
+    write(replies, lines)
+    assert select(*words, f"scripted,replies={replies}") == 0
+    counts = counts_of(capsys)
+    assert sum(counts["comparisons without a verdict"].values()) == 1
+    assert [(row["id"], row["score"], row["lead"]) for row in read(best)] == [("1", 1, 0.5)]
 
 
 def test_the_same_command_asks_for_new_answers_alone(tmp_path: Path, judges: Path) -> None:

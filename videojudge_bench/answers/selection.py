@@ -177,7 +177,7 @@ def select(
     for question in questions:
         ranked = question.ranked()
         scores = [score for score, _ in ranked]
-        lead = scores[0] - scores[1] if len(scores) > 1 else None
+        lead = _difference(scores[0], scores[1]) if len(scores) > 1 else None
         if not scores:
             without_best[NO_VERDICT] += 1
         elif margin and (lead is None or lead < margin):
@@ -207,8 +207,14 @@ def _pairs(
 ) -> Iterator[PreferencePair]:
     couples = combinations(ranked, 2) if every_pair else [(ranked[0], ranked[-1])] if ranked else []
     for (high, chosen), (low, rejected) in couples:
-        if high > low and high - low >= margin:
-            yield PreferencePair(question, chosen, rejected, high - low)
+        apart = _difference(high, low)
+        if apart > 0 and apart >= margin and chosen.response != rejected.response:
+            yield PreferencePair(question, chosen, rejected, apart)
+
+
+def _difference(high: float, low: float) -> float:
+    """The difference of two scores, without the last digits: 0.4 - 0.3 is 0.1."""
+    return round(high - low, 12)
 
 
 class Choosing:

@@ -80,6 +80,7 @@ def select(
         max_failures: exit with 1 when the judge, or its model, failed on more than this share
         dry_run: print the calls, tokens and money that it takes, and judge nothing
     """
+    from videojudge_bench.answers.selection import Choosing
     from videojudge_bench.training.preference_rows import PairOptions, rated_questions
 
     if output is None and pairs is None:
@@ -91,41 +92,41 @@ def select(
         if source.is_dir():
             if judge is not None:
                 raise ConfigError(f"{source}: its responses are rated; leave --judge out")
-            return output_of.write(rated_questions(source))
-        choosing = _choosing(source, judge, run, pairwise=pairwise)
+            return output_of.write(rated_questions(source), {})
+        if judge is None:
+            raise ConfigError("--judge NAME is missing: what scores the answers")
+        choosing = Choosing(source, judge, pairwise=pairwise, run=run.options())
         if dry_run:
             print_plan(choosing.judging, json=json)
             return 0
-        most = checked_limit(max_failures)
-        try:
-            judgements = choosing.judging.judge().judgements
-        except KeyboardInterrupt:
-            warn("nothing is written; the same command resumes")
-            raise
-        except JudgeFailedError as error:
-            warn(f"{error}; nothing is written")
-            return EXIT_FAILED
-        finally:
-            choosing.judging.close()
-        failures = Failures.of(judgements.values())
-        if failures.n:
-            warn(f"{failures}; the same command asks for them again")
-        status = output_of.write(choosing.questions(judgements), choosing.repeated)
-        return EXIT_FAILED if failures.exceed(most) else status
+        return _run(choosing, output_of, checked_limit(max_failures))
+
+
+def _run(choosing: Choosing, output: _Output, most: float) -> int:
+    try:
+        judged = choosing.judging.judge()
+    except KeyboardInterrupt:
+        warn("nothing is written; the same command resumes")
+        raise
+    except JudgeFailedError as error:
+        warn(f"{error}; nothing is written")
+        return EXIT_FAILED
+    finally:
+        choosing.judging.close()
+    failures = Failures.of(judged.judgements.values())
+    if failures.n:
+        warn(f"{failures}; the same command asks for them again")
+    counts: dict[str, Value] = {"answers that repeat another": choosing.repeated}
+    if choosing.pairwise:
+        counts["comparisons without a verdict"] = judged.reasons
+    status = output.write(choosing.questions(judged.judgements), counts)
+    return EXIT_FAILED if failures.exceed(most) else status
 
 
 def _check_files(*given: Path | None) -> None:
     paths = [path.resolve() for path in given if path is not None and path != STREAM]
     if len({*paths}) < len(paths):
         raise ConfigError("expected different files for the candidates, -o and --pairs")
-
-
-def _choosing(source: Path, judge: str | None, run: RunArguments, *, pairwise: bool) -> Choosing:
-    from videojudge_bench.answers.selection import Choosing
-
-    if judge is None:
-        raise ConfigError("--judge NAME is missing: what scores the answers")
-    return Choosing(source, judge, pairwise=pairwise, run=run.options())
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,14 @@ class _Output:
     every_pair: bool
     json: bool
 
-    def write(self, questions: Sequence[Question], repeated: int = 0) -> int:
-        """Select, write and print the counts; return the exit status."""
+    def write(self, questions: Sequence[Question], counts: Mapping[str, Value]) -> int:
+        """Select, write and print the counts, those given first; return the exit status."""
         from videojudge_bench.answers.selection import select
         from videojudge_bench.answers.verdict_lines import write_lines
         from videojudge_bench.training.preference_rows import write_pairs
 
         selected = select(questions, margin=self.margin, every_pair=self.every_pair)
-        counts = {"answers that repeat another": repeated, **selected.to_json()}
+        counts = {**counts, **selected.to_json()}
         if self.best is not None:
             write_lines((each.to_json() for each in selected.best), self.best)
         if self.pairs is None:
