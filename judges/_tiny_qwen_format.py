@@ -17,20 +17,9 @@ Family = Literal["qwen2_5_vl", "qwen3_vl"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|object_ref_start|>",
-    "<|object_ref_end|>",
-    "<|box_start|>",
-    "<|box_end|>",
-    "<|quad_start|>",
-    "<|quad_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
+    *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>"),
+    *("<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
 )
 """In the order of their ids in Qwen's tokenizer; here too they follow the ordinary tokens."""
 
@@ -158,7 +147,6 @@ DEFAULT_SIZE = TinySize()
 
 
 def chat_template(family: Family) -> str:
-    """Return the Jinja template that renders messages in Qwen's format."""
     return _CHAT_TEMPLATE.replace("SYSTEM", _SYSTEM[family])
 
 
@@ -189,7 +177,6 @@ def generation_config(ids: Mapping[str, int]) -> dict[str, Json]:
 
 
 def tokenizer_config(family: Family, ids: Mapping[str, int]) -> dict[str, Json]:
-    """Return `tokenizer_config.json`."""
     form = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
     return {
         "tokenizer_class": "Qwen2Tokenizer",

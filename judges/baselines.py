@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -60,7 +59,7 @@ class Constant(Judge):
     scale: RatingScale = RatingScale(1, 5)
 
     def __init__(self, level: float | None = None) -> None:
-        if level is not None and not _is_number_in(self.scale, level):
+        if level is not None and level not in self.scale:
             raise ConfigError(
                 f"level={level!r} is not on the scale {self.scale}. Give a number from "
                 f"{self.scale.low} to {self.scale.high}, or leave it out to fit it on the dev part."
@@ -86,12 +85,3 @@ class Longest(Judge):
     def rate(self, item: Item) -> Rating:
         """Return the number of words (stretches without a space); 0 for an empty response."""
         return Rating(float(len(item.response.split())))
-
-
-def _is_number_in(scale: RatingScale, level: object) -> bool:
-    return (
-        isinstance(level, (int, float))
-        and not isinstance(level, bool)
-        and math.isfinite(level)
-        and level in scale
-    )

@@ -76,8 +76,8 @@ class Compact(Judge):
         stream = iter(items)
         while chunk := list(islice(stream, _CHUNK_ITEMS)):
             sides = [side for i in chunk for side in ((i,) if isinstance(i, Item) else i.sides())]
-            wanted = [text for side in sides for text in (side.response, *side.references)]
-            self._encode(wanted)
+            texts = [text for side in sides for text in (side.response, *side.references)]
+            self._encode(texts)
             yield from super().judge(chunk)
 
     def settings(self) -> Mapping[str, Scalar]:

@@ -74,8 +74,8 @@ def write_weights(weights: Weights, path: Path) -> None:
             tensors[name + _SCALE] = scale
         else:
             tensors[name] = values.float()
-    told = {"config": weights.config, "form": asdict(weights.form), "about": weights.about}
-    metadata = {key: json.dumps(value, sort_keys=True) for key, value in told.items()}
+    parts = {"config": weights.config, "form": asdict(weights.form), "about": weights.about}
+    metadata = {key: json.dumps(value, sort_keys=True) for key, value in parts.items()}
     part = path.with_name(path.name + ".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata)
     part.chmod(0o644)  # safetensors writes files that only their owner reads
@@ -94,15 +94,15 @@ def read_weights(path: Path) -> Weights:
         raise ConfigError(f"judge compact: weights={str(path)!r}: there is no such file")
     try:
         with safe_open(path, "pt") as file:
-            told = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            parts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = {
             name: values.float() * stored[name + _SCALE] if values.ndim == 2 else values
             for name, values in stored.items()
             if name != _WORDS and not name.endswith(_SCALE)
         }
-        form = Form(**told["form"])
-        return Weights(told["config"], form, network, stored[_WORDS], told["about"])
+        form = Form(**parts["form"])
+        return Weights(parts["config"], form, network, stored[_WORDS], parts["about"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"judge compact: weights={str(path)!r} is no file of weights for it ({error!r}); "
@@ -113,12 +113,9 @@ def read_weights(path: Path) -> Weights:
 class TextEncoder:
     """Turns texts into `EncodedText`s.
 
-    Args:
-        tokenizer: puts a mark before a text and one behind it, and does not pad.
-        network: of transformers, ready to run.
-        token_weights: how much each entry of the vocabulary counts; shape (vocabulary,).
-        batch_size: texts that go through the network at once.
-        bfloat16: whether matrices are multiplied in bfloat16.
+    The tokenizer puts a mark before a text and one behind it, and does not pad. `token_weights`,
+    (vocabulary,), says how much each entry of the vocabulary counts; with `bfloat16`, matrices are
+    multiplied in that dtype.
     """
 
     def __init__(
@@ -138,17 +135,17 @@ class TextEncoder:
         """Return each text encoded; None for one without a token."""
         # Texts of one length make a batch: nothing is padded, so that a text's numbers do not
         # depend on what else there is to encode.
-        found: dict[str, EncodedText | None] = {}
+        encoded: dict[str, EncodedText | None] = {}
         by_length: dict[int, list[tuple[str, list[int]]]] = {}
         for text in dict.fromkeys(texts):
             ids = self._tokenizer.encode(readable(text)).ids
-            found[text] = None
+            encoded[text] = None
             if len(ids) > 2:  # more than the marks of beginning and end
                 by_length.setdefault(len(ids), []).append((text, ids))
         for same in by_length.values():
             for start in range(0, len(same), self._batch_size):
-                found.update(self._batch(same[start : start + self._batch_size]))
-        return found
+                encoded.update(self._batch(same[start : start + self._batch_size]))
+        return encoded
 
     def _batch(self, texts: list[tuple[str, list[int]]]) -> dict[str, EncodedText]:
         import torch

@@ -115,11 +115,6 @@ class Cider(_OverlapMetric):
                 self._frequencies[ngram] += count
 
     def _score(self, response: str, references: list[str]) -> float:
-        """Return the score.
-
-        Raises:
-            ConfigError: before `fit` has seen references.
-        """
         from pycocoevalcap.cider.cider_scorer import CiderScorer
 
         if not self._documents:

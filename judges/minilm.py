@@ -146,7 +146,7 @@ class _Encoder:
         self.identity: dict[str, Scalar] = (
             {"revision": getattr(network.config, "_commit_hash", None) or revision}
             if folder is None
-            else {"model": model if model == DEFAULT_MODEL else folder.name, **_weights(folder)}
+            else {"model": model if model == DEFAULT_MODEL else folder.name, **_revision(folder)}
         )
         self.files = [] if folder is None else [*folder.glob("*.json"), *folder.glob("*.txt")]
 
@@ -158,12 +158,12 @@ class _Encoder:
         for text in texts:
             width = len(self._tokenizer(text, **_CUT)["input_ids"])
             by_width.setdefault(-(-width // _WIDTH_STEP), []).append(text)
-        found: dict[str, NDArray[np.float32]] = {}
+        vectors: dict[str, NDArray[np.float32]] = {}
         for same_width in by_width.values():
             for start in range(0, len(same_width), self._batch_size):
                 batch = same_width[start : start + self._batch_size]
-                found.update(zip(batch, self._batch(batch), strict=True))
-        return found
+                vectors.update(zip(batch, self._batch(batch), strict=True))
+        return vectors
 
     def _batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
@@ -211,7 +211,7 @@ def _folder(model: str, revision: str | None) -> Path | None:
     return None
 
 
-def _weights(folder: Path) -> dict[str, Scalar]:
+def _revision(folder: Path) -> dict[str, Scalar]:
     """Return the hash of the first file of weights as the revision."""
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     return {"revision": f"sha256:{file_hash(files[0])[:12]}" if files else None}

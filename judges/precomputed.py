@@ -125,8 +125,8 @@ def _columns(path: Path, header: list[str], column: str) -> tuple[int, int]:
     """Return where the ids and the numbers are in a row."""
     names = [name.strip() for name in header]
     if ID_COLUMN not in names:
-        found = ", ".join(names) or "none"
-        problem = f"no column {ID_COLUMN!r}; columns found: {found}. It names the items."
+        listed = ", ".join(names) or "none"
+        problem = f"no column {ID_COLUMN!r}; columns found: {listed}. It names the items."
         raise DataError(problem, path=path, line=1)
     if column not in names:
         raise UnknownNameError("column", column, names, hint=f"Set column=NAME. File: {path}.")
@@ -137,11 +137,7 @@ def _columns(path: Path, header: list[str], column: str) -> tuple[int, int]:
 
 
 def _number(cell: str, scale: RatingScale | None) -> float | None:
-    """Return the number of a cell, None when it is empty.
-
-    Raises:
-        ValueError: when it is not a finite number, or lies outside the scale.
-    """
+    """Return the number of a cell, None when it is empty; ValueError says what is wrong with it."""
     text = cell.strip()
     if not text:
         return None

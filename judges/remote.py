@@ -146,25 +146,25 @@ def _row(item: Item | Pair) -> dict[str, Json]:
 
 
 def _judgement(item: Item | Pair, line: Mapping[str, Json]) -> Judgement:
-    made = line
+    result = line
     if "orders" in line:
-        (made,) = cast("Sequence[Mapping[str, Json]]", line["orders"])
+        (result,) = cast("Sequence[Mapping[str, Json]]", line["orders"])
     verdict: Verdict
     if "unparsed" in line:
         verdict = Unparsed(str(line["unparsed"]))
     elif isinstance(item, Item):
-        verdict = Rating(cast(float, made["score"]))
+        verdict = Rating(cast(float, result["score"]))
     else:
-        verdict = Preference(cast(float, made["p_first"]))
+        verdict = Preference(cast(float, result["p_first"]))
     return Judgement(
         item.id,
         verdict,
-        str(made.get("reply", "")),
-        cast("Mapping[str, float]", made.get("probabilities", {})),
+        str(result.get("reply", "")),
+        cast("Mapping[str, float]", result.get("probabilities", {})),
         Usage(
-            cast(int, made.get("input_tokens", 0)),
-            cast(int, made.get("output_tokens", 0)),
-            cost=cast(float, made.get("cost", 0.0)),
+            cast(int, result.get("input_tokens", 0)),
+            cast(int, result.get("output_tokens", 0)),
+            cost=cast(float, result.get("cost", 0.0)),
         ),
         failed=bool(line.get("failed")),
     )

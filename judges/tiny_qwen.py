@@ -147,32 +147,28 @@ def _own_texts() -> list[str]:
 
 
 def _is_made(folder: Path, made_from: Mapping[str, Json]) -> bool:
-    """Return whether a folder holds just this model already; False where nothing is there.
-
-    Raises:
-        ConfigError: it holds something else.
-    """
+    """Return whether a folder holds just this model already; False where nothing is there."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    found = _record(folder)
-    missing = [name for name in _files(found) if not (folder / name).is_file()]
-    others = [key for key in made_from if found.get(key) != made_from[key]]
+    record = _record(folder)
+    missing = [name for name in _files(record) if not (folder / name).is_file()]
+    others = [key for key in made_from if record.get(key) != made_from[key]]
     if not missing and not others:
         return True
     what = "something else than a tiny model"
-    if found and missing:
+    if record and missing:
         what = f"a tiny model that lacks {', '.join(missing)}"
-    elif found:
+    elif record:
         what = f"a tiny model with another {' and another '.join(others)}"
     raise ConfigError(f"{folder} holds {what}: remove it, or give another folder")
 
 
 def _record(folder: Path) -> dict[str, Json]:
     try:
-        found: object = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record: object = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _files(record: Mapping[str, Json]) -> list[str]:
@@ -236,7 +232,6 @@ def _write(folder: Path, family: Family, seed: int, size: TinySize, tokenizer: T
 
 
 def _write_weights(folder: Path, family: Family, seed: int, std: float) -> None:
-    """Write random weights for the configuration in a folder."""
     import numpy as np
     import torch
     from safetensors.torch import save_file

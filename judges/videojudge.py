@@ -15,13 +15,7 @@ from videojudge_bench.prompted.config import NO_RUBRIC, RATE, WRITE
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that a trained judge expects.
-
-    Attributes:
-        base: the model that it was trained from.
-        rubric: `write` for one that was trained to write a rubric first, else `none`.
-        max_tokens: room for its replies.
-    """
+    """Settings that a trained judge expects."""
 
     base: str
     rubric: str = NO_RUBRIC

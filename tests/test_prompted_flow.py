@@ -180,7 +180,7 @@ def test_too_few_replies_are_an_error_and_not_a_shift() -> None:
         return [Reply("<score>4</score>")]
 
     engine.answer = answer
-    with pytest.raises(ValueError, match="a result for each of 3 prompts, got 1"):
+    with pytest.raises(ValueError, match="from the engine, got 1"):
         list(judge.judge(items(1, each=3)))
 
 

@@ -26,7 +26,7 @@ from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.items import Item
 from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 from videojudge_bench.leaderboard import rows, tables
-from videojudge_bench.prompts import Wanted, load_prompt
+from videojudge_bench.prompts import PromptOptions, load_prompt
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.card import write_card
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
@@ -259,7 +259,7 @@ def test_a_prompt_reaches_no_python(reach: str, tmp_path: Path) -> None:
     path = tmp_path / "p.jinja"
     path.write_text(f"{text}{{% block response %}}{reach}{{% endblock %}}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"prompt p\.jinja cannot be rendered: "):
-        load_prompt(path).render(Item("1", "v", "q", "a"), RatingScale(), Wanted())
+        load_prompt(path).render(Item("1", "v", "q", "a"), RatingScale(), PromptOptions())
 
 
 # --- paths stay in their folders ------------------------------------------------------------------

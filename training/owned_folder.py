@@ -1,4 +1,4 @@
-"""Output folders: one run at a time writes to one, and none writes among somebody's other files."""
+"""Output folders that one run at a time writes to, and that hold no other files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from videojudge_bench.errors import ConfigError, DataError, JournalBusyError
 
 @contextmanager
 def owned(path: Path, mark: str, whose: str) -> Iterator[None]:
-    """Make a folder where there is none, and keep other runs from writing to it.
+    """Make a folder if it is missing, and keep other runs from writing to it.
 
-    Args:
-        path: the folder.
-        mark: a file that says what the folder is; every folder of the kind has it.
-        whose: of which kind of run it is, for messages.
+    Every folder of its kind has the file `mark`; messages name the kind, `whose`.
 
     Raises:
         JournalBusyError: another run writes to it.
@@ -38,31 +35,36 @@ def owned(path: Path, mark: str, whose: str) -> Iterator[None]:
             f"another run is writing {path}. Wait for it, or give another folder"
         ) from error
     try:
-        _refuse_strangers(path, mark, whose)
+        names = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
+        if names and mark not in names:
+            raise ConfigError(
+                f"{path} holds {', '.join(names[:3])}{' …' * (len(names) > 3)} and no {mark}, so "
+                f"it is no {whose}'s. Give an empty folder, or a new one"
+            )
         yield
     finally:
         lock.release()
 
 
 def read_facts(path: Path) -> dict[str, Json]:
-    """Return the JSON object that a run has written.
+    """Return the JSON object in a file.
 
     Raises:
         DataError: it is malformed.
     """
     try:
-        found = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except ValueError as error:
         raise DataError(f"not JSON ({error})", path=path) from error
-    if not isinstance(found, dict):
-        raise DataError("it must be a JSON object", path=path)
-    return found
+    if not isinstance(value, dict):
+        raise DataError("expected a JSON object", path=path)
+    return value
 
 
 def refuse_change(
     folder: Path, earlier: Mapping[str, Json], new: Mapping[str, Json], *, part: str = ""
 ) -> None:
-    """Raise ConfigError, which names what differs, where a run was begun in another way."""
+    """Raise ConfigError, which names what differs, if a run was begun with other values."""
     changed = [
         f"{part}{key} was {earlier.get(key)!r} and is {new.get(key)!r}"
         for key in sorted({*earlier, *new})
@@ -71,13 +73,4 @@ def refuse_change(
     if changed:
         raise ConfigError.all_of(
             f"{folder} was begun in another way; give its options, or another folder", changed
-        )
-
-
-def _refuse_strangers(path: Path, mark: str, whose: str) -> None:
-    there = sorted(p.name for p in path.iterdir() if not p.name.startswith("."))
-    if there and mark not in there:
-        raise ConfigError(
-            f"{path} holds {', '.join(there[:3])}{' …' * (len(there) > 3)} and no {mark}, so it is "
-            f"no {whose}'s. Give an empty folder, or a new one"
         )

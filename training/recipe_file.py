@@ -22,12 +22,7 @@ def recipes_in(folder: Path) -> list[str]:
 
 
 def read_recipe(recipe: str, changes: Sequence[str], *, folder: Path) -> dict[str, object]:
-    """Return what a recipe says, with some options changed.
-
-    Args:
-        recipe: the name of one in `folder`, or a `.yaml` file.
-        changes: `key=value` with the value in YAML; `model.pretrained=…` reaches inside.
-        folder: where our own recipes lie.
+    """Return the content of a recipe, a name in `folder` or a `.yaml` file, with `changes` made.
 
     Raises:
         UnknownNameError: no such recipe.
@@ -39,42 +34,48 @@ def read_recipe(recipe: str, changes: Sequence[str], *, folder: Path) -> dict[st
     return data
 
 
-def make_change(data: dict[str, object], change: str) -> None:
-    """Put a changed option, `key=value`, where it belongs.
+def prompt_path(path: str) -> Path:
+    """Return where a prompt lies; a file below `training/` of this package is named from there."""
+    beside_recipes = Path(__file__).parent / path
+    return beside_recipes if beside_recipes.is_file() else Path(path)
 
-    Raises:
-        ConfigError: it is no `key=value`, or the key leads through something that holds no options.
-    """
+
+def make_change(data: dict[str, object], change: str) -> None:
+    """Set an option: `key=value`, the value in YAML; `model.pretrained=…` reaches inside."""
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise ConfigError(f"--override: expected KEY=VALUE, got {change!r}")
-    _put(data, key.split("."), _value(change, text))
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--override {change!r}: the value is no YAML ({error})") from error
+    *outer, name = key.split(".")
+    for part in outer:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--override {key}=…: {part} holds no options")
+        data = inner
+    data[name] = value
 
 
 def checked(
     options: type[_Options], data: Mapping[str, object], inner: Mapping[str, Sequence[str]]
 ) -> tuple[_Options | None, list[str]]:
-    """Return the options that a recipe gives, and what is wrong with them: all of it.
+    """Return the options of a recipe, None if there is a problem, and all problems.
 
-    Args:
-        options: what it must hold.
-        data: what it holds.
-        inner: the names that are allowed in parts of it, by the part's name.
-
-    Returns:
-        The options, None where something is wrong; and the problems.
+    `inner` has the allowed names in sections of the recipe, by the section's name.
     """
     problems = _unknown_names(data, {"": list(options.model_fields), **inner})
     try:
-        made = options.model_validate(data)
+        validated = options.model_validate(data)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            if found["type"] not in _UNKNOWN:
-                place = ".".join(str(part) for part in found["loc"])
-                said = found["msg"].removeprefix("Value error, ")
-                problems.append(f"{place}: {said}" if place else said)
+        for detail in error.errors(include_url=False):
+            if detail["type"] not in _UNKNOWN:
+                place = ".".join(str(part) for part in detail["loc"])
+                message = detail["msg"].removeprefix("Value error, ")
+                problems.append(f"{place}: {message}" if place else message)
         return None, problems
-    return (None if problems else made), problems
+    return (None if problems else validated), problems
 
 
 def _read(recipe: str, folder: Path) -> dict[str, object]:
@@ -93,29 +94,12 @@ def _read(recipe: str, folder: Path) -> dict[str, object]:
     return data
 
 
-def _value(change: str, text: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--override {change!r}: the value is no YAML ({error})") from error
-
-
-def _put(data: dict[str, object], path: Sequence[str], value: object) -> None:
-    *outer, name = path
-    for part in outer:
-        inner = data.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--override {'.'.join(path)}=…: {part} holds no options")
-        data = inner
-    data[name] = value
-
-
 def _unknown_names(data: Mapping[str, object], allowed: Mapping[str, Sequence[str]]) -> list[str]:
-    """Message of pydantic without a hint."""
+    """Problems with the nearest known name, which pydantic does not give."""
     problems: list[str] = []
     for place, names in allowed.items():
-        found = data if not place else data.get(place)
-        if isinstance(found, Mapping):
+        section = data if not place else data.get(place)
+        if isinstance(section, Mapping):
             what = f"option in {place}" if place else "option"
-            problems += [unknown_name(what, str(k), names) for k in found if k not in names]
+            problems += [unknown_name(what, str(k), names) for k in section if k not in names]
     return problems

@@ -14,16 +14,14 @@ _Text = Annotated[str, Field(min_length=1)]
 
 
 class Response(BaseModel):
-    """A response that a row is about, with its rating and how it came by it.
+    """A response that a row is about.
 
     Attributes:
-        rating: what a judge is trained to say of it.
-        text: the response.
-        evaluator: what the evaluator said; None for the gold answer, which it was not shown.
-        truth: what it deserves by construction, where known.
-        rounds: how often it was written; 0 for the gold answer.
-        feedback: what is wrong with it, in the evaluator's words.
-        changes: how it differs from the gold answer, where known.
+        rating: label that a judge is trained to give.
+        evaluator: the evaluator's rating; None for the gold answer, which it did not rate.
+        truth: rating that it deserves by construction, where known.
+        feedback: the evaluator's feedback.
+        changes: differences from the gold answer, where known.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -48,19 +46,14 @@ class TrainingRow(BaseModel):
     `user` and `reply` are enough.
 
     Attributes:
-        id: unique.
         kind: pointwise, pairwise, rubric, or a name of one's own.
         part: `train` or `validation`, by video.
-        seed_id: the seed that the responses answer.
-        source: the released set that the seed comes from.
+        source: released set that the seed comes from.
         video_id: names the video; rows of one video are packed together.
-        video: the file, relative to the folder of videos.
-        instruction: what the responses answer.
-        gold: the right answer to it.
-        responses: what is judged; the two of a pair in the order in which they are shown.
-        system: the system message.
-        user: the user message, without the video, which stands before it.
-        reply: what the model is to write.
+        video: file, relative to the folder of videos.
+        responses: what is judged; the two of a pair in the order of the prompt.
+        user: user message, without the video, which stands before it.
+        reply: text that the model is trained to write.
         verdict: the rating, or A or B, where the reply is a judgement.
     """
 

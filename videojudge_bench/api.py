@@ -86,8 +86,8 @@ class LoadedRun(OpenRun):
         rows = [("judgements", f"{len(self.judgements):,}")]
         # Numbers of a journal take long, and what a notebook displays must come at once.
         if self.kept is not None or "numbers" in vars(self):
-            wanted = dict.fromkeys((key, *metrics.metric_keys(self.info)))
-            rows += [(k, _number_text(self.numbers, k)) for k in wanted if k in self.numbers]
+            keys = dict.fromkeys((key, *metrics.metric_keys(self.info)))
+            rows += [(k, _number_text(self.numbers, k)) for k in keys if k in self.numbers]
             rows.append(("coverage", _number_text(self.numbers, "coverage")))
         return table_html(self.title, ("", ""), rows)
 
@@ -157,7 +157,7 @@ def load_run(path: AnyPath) -> LoadedRun:
         DataError: a file is damaged, or the judgements are about another version of the set.
     """
     run = open_run(Path(path))
-    return LoadedRun(run.found, run.gold_set, run.kept)
+    return LoadedRun(run.record, run.gold_set, run.kept)
 
 
 def compare(a: OpenRun | AnyPath, b: OpenRun | AnyPath, *, statistic: str = "") -> RunComparison:
@@ -224,10 +224,10 @@ def _plot(runs: Sequence[OpenRun], title: str) -> Plot:
             f"expected at least two verdicts that could be read, got none to plot in "
             f"{' and '.join(run.title for run in runs)}; `to_df()` shows the replies"
         )
-    wanted = title.lower() or list(figures)[-1]
-    if wanted not in figures:
+    key = title.lower() or list(figures)[-1]
+    if key not in figures:
         raise UnknownNameError("plot", title, list(figures))
-    figure = figures[wanted]
+    figure = figures[key]
     return Plot(figure.title, figure.caption, figure.svg)
 
 

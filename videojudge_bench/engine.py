@@ -201,29 +201,21 @@ class ServedEngine(Engine, Protocol):
 
 
 async def complete_all(engine: Engine, group: PromptGroup) -> list[Result]:
-    """Return an engine's results, one per continuation, in their order.
-
-    Raises:
-        ValueError: the engine delivered too few.
-    """
-    found: dict[int, Result] = {}
+    """Return an engine's results, one per continuation, in their order."""
+    results: dict[int, Result] = {}
 
     async def keep(number: int, result: Result) -> None:
-        found[number] = result
+        results[number] = result
 
     await engine.complete(group, keep)
-    check_delivered(found, group)
-    return [found[number] for number in range(len(group.continuations))]
+    check_delivered(results, group)
+    return [results[number] for number in range(len(group.continuations))]
 
 
-def check_delivered(found: Mapping[int, Result], group: PromptGroup) -> None:
-    """Check that there is a result for each continuation.
-
-    Raises:
-        ValueError: there is not.
-    """
-    if len(found) != len(group.continuations):
+def check_delivered(results: Mapping[int, Result], group: PromptGroup) -> None:
+    """Raise ValueError unless there is a result for each continuation."""
+    if len(results) != len(group.continuations):
         raise ValueError(
-            f"expected a result for each of {len(group.continuations)} prompts, got {len(found)}: "
-            "an engine delivers one per continuation"
+            f"expected {len(group.continuations)} results, one per continuation, from the engine, "
+            f"got {len(results)}"
         )

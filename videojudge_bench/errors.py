@@ -66,13 +66,13 @@ class VideoError(VideoJudgeError):
 
     Attributes:
         path: the file.
-        found: what was found there.
+        problem: what is wrong with it.
         fix: one sentence that tells the user what to do.
     """
 
-    def __init__(self, path: Path | str, found: str, *, fix: str) -> None:
-        self.path, self.found, self.fix = Path(path), found, fix
-        super().__init__(f"{path}: {found}. {fix}")
+    def __init__(self, path: Path | str, problem: str, *, fix: str) -> None:
+        self.path, self.problem, self.fix = Path(path), problem, fix
+        super().__init__(f"{path}: {problem}. {fix}")
 
 
 class NoDataError(VideoJudgeError):

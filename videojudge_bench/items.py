@@ -98,14 +98,14 @@ class Pair:
 
 
 def _shared_content(item: Item | Pair) -> dict[str, Json]:
-    said: list[Json] = [[s.start_seconds, s.end_seconds, s.text] for s in item.subtitles]
+    subtitles: list[Json] = [[s.start_seconds, s.end_seconds, s.text] for s in item.subtitles]
     return {
         "id": item.id,
         "video_id": item.video_id,
         "instruction": item.instruction,
         "references": list(item.references),
         "description": item.description,
-        **({"subtitles": said} if said else {}),
+        **({"subtitles": subtitles} if subtitles else {}),
     }
 
 

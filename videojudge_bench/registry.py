@@ -86,8 +86,8 @@ class BuiltJudge:
 
 def names() -> dict[str, str]:
     """Return all judges that can be asked for by name, each with its `module:Class`."""
-    found = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return dict(sorted({**found, **_BUILT_IN}.items()))
+    plugins = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return dict(sorted({**plugins, **_BUILT_IN}.items()))
 
 
 def judge_class(name: str) -> type[Judge]:
@@ -97,21 +97,17 @@ def judge_class(name: str) -> type[Judge]:
         UnknownNameError: no such judge, or no such class in the module.
         ConfigError: the module cannot be imported, or the class is no `Judge`.
     """
-    found = find_class("judge", name, names(), hint="See `videojudge judges list`.")
-    if not issubclass(found, Judge):
+    cls = find_class("judge", name, names(), hint="See `videojudge judges list`.")
+    if not issubclass(cls, Judge):
         raise ConfigError(f"judge {name!r}: expected a subclass of videojudge_bench.Judge")
-    return found
+    return cls
 
 
 def options_of(cls: type, engine: Scalar = None) -> dict[str, inspect.Parameter]:
     """Return the options of a judge or engine: its constructor's named parameters.
 
     A constructor that takes `**options` hands them on: those of the next class up that has one are
-    options too, and those of the engine of a judge that asks a model.
-
-    Args:
-        cls: of the judge or engine.
-        engine: as the user gave it; None is the judge's own.
+    options too, and those of the engine (by default the judge's own) of a judge that asks a model.
     """
     return _constructor(cls, engine)[0]
 
@@ -124,7 +120,7 @@ def engine_name(cls: type, engine: Scalar = None) -> str:
     if not hasattr(cls, "runs_on"):
         return ""
     named = [_parameters(owner).get("engine") for owner in cls.__mro__[:-1]]
-    defaults = [found.default for found in named if found and isinstance(found.default, str)]
+    defaults = [each.default for each in named if each and isinstance(each.default, str)]
     return str(cls.runs_on or engine or next(iter(defaults), ""))
 
 
@@ -180,15 +176,12 @@ def build(name: str, options: Mapping[str, Scalar]) -> BuiltJudge:
 def build_engine(
     name: str, options: Mapping[str, Scalar], *, also_allowed: Iterable[str] = ()
 ) -> Engine:
-    """Return an engine by its name or `module:Class`; raises as `build` does.
+    """Return an engine by its name or `module:Class`; raises as `build`.
 
-    Args:
-        name: of the engine.
-        options: for its constructor.
-        also_allowed: options of the judge that uses it, for the message about an unknown one.
+    `also_allowed` are options of the judge that uses it, for the message about an unknown one.
     """
-    made = make(f"engine {name!r}", engine_class(name), options, also_allowed)
-    return cast("Engine", made)
+    engine = make(f"engine {name!r}", engine_class(name), options, also_allowed)
+    return cast("Engine", engine)
 
 
 def engine_class(name: str) -> type:
@@ -197,13 +190,10 @@ def engine_class(name: str) -> type:
 
 
 def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = "") -> type:
-    """Return the class that a name stands for; raises as `judge_class` does.
+    """Return the class that a name stands for; raises as `judge_class`.
 
-    Args:
-        what: what it is, for messages.
-        name: a key of `known`, `module:Class`, `file.py:Class`, or a file with one such class.
-        known: `module:Class` by name.
-        hint: for the message about an unknown name.
+    The name is a key of `known`, `module:Class`, `file.py:Class`, or a file with one such class.
+    `what` and `hint` are for messages.
     """
     target = known.get(name, name)
     module_name, colon, class_name = target.rpartition(":")
@@ -225,10 +215,10 @@ def find_class(what: str, name: str, known: Mapping[str, str], *, hint: str = ""
                 f"{' and '.join(of_kind) or 'none'}. Name the class: {name}:Class"
             )
         class_name = of_kind[0]
-    found = getattr(module, class_name, None)
-    if not inspect.isclass(found):
+    cls = getattr(module, class_name, None)
+    if not inspect.isclass(cls):
         raise UnknownNameError(f"class in module {module_name}", class_name, classes)
-    return found
+    return cls
 
 
 _IN_A_FILE = (
@@ -279,12 +269,6 @@ def check_options(
 ) -> None:
     """Check the names of options without making the judge.
 
-    Args:
-        name: of the judge.
-        given: the names to check.
-        engine: the value of the option of that name, where it is given.
-        also_allowed: names that the caller takes itself, for the message.
-
     Raises:
         UnknownNameError: no such judge.
         ConfigError: unknown or missing options, all of them in one message.
@@ -301,22 +285,18 @@ def make(
     also_allowed: Iterable[str] = (),
     given: Mapping[str, object] = MappingProxyType({}),
 ) -> object:
-    """Return an instance made with a user's options; raises as `build` does.
+    """Return an instance made with a user's options; raises as `build`.
 
-    Args:
-        what: what it is, for messages.
-        cls: its class.
-        options: from the user, turned into what the constructor's annotations want.
-        also_allowed: options that the caller takes itself, for the message about an unknown one.
-        given: further arguments, which are no user's.
+    Options are converted to what the constructor's annotations ask for; `given` are arguments that
+    are not the user's. `also_allowed` are options that the caller takes, for messages.
     """
     engine = options.get("engine")
     problems = _option_problems(cls, [*options, *given], engine, also_allowed)
-    wanted, wrong = _meant(cls, options)
+    arguments, wrong = _meant(cls, options)
     if problems + wrong:
         raise ConfigError.all_of(what, problems + wrong)
     try:
-        return cls(**wanted, **given)
+        return cls(**arguments, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what} refused its options: {error}") from error
 

@@ -164,15 +164,15 @@ def _verdict_to_json(verdict: Verdict) -> dict[str, Json]:
 
 
 def _verdict_from_json(data: Mapping[str, object]) -> Verdict:
-    found = [key for key in ("rating", "p_first", "unparsed") if key in data]
-    if len(found) != 1:
-        raise ValueError(f"a judgement has one of rating, p_first, unparsed; found {found}")
-    value = data[found[0]]
-    if found[0] == "unparsed":
+    keys = [key for key in ("rating", "p_first", "unparsed") if key in data]
+    if len(keys) != 1:
+        raise ValueError(f"expected one of rating, p_first, unparsed, got {keys}")
+    value = data[keys[0]]
+    if keys[0] == "unparsed":
         return Unparsed(_text(value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{found[0]} must be a number, got {value!r}")
-    return Rating(float(value)) if found[0] == "rating" else Preference(float(value))
+        raise TypeError(f"{keys[0]} must be a number, got {value!r}")
+    return Rating(float(value)) if keys[0] == "rating" else Preference(float(value))
 
 
 def _text(value: object) -> str:

@@ -15,23 +15,17 @@ _REFUSED = frozenset({400, 402, 403, 404, 405, 413, 415, 422, 501})
 
 
 class CallFailedError(Exception):
-    """A call that gave no reply; its text is fit to be written down.
-
-    Attributes:
-        status: of the server's answer, 0 where there was none.
-        said: what the server wrote.
-        is_page: it answered as a web site does.
-    """
+    """A call that gave no reply; its text is fit to be written down."""
 
     def __init__(
-        self, reason: str, status: int = 0, said: str = "", *, is_page: bool = False
+        self, reason: str, status: int = 0, message: str = "", *, is_page: bool = False
     ) -> None:
         super().__init__(reason)
-        self.status, self.said, self.is_page = status, said, is_page
+        self.status, self.message, self.is_page = status, message, is_page
 
     @property
     def is_refusal(self) -> bool:
-        """True if the server refuses this request, be it the only one or every one."""
+        """True if the server refuses to answer this request, or every request."""
         return self.status in _REFUSED or (self.status == 200 and self.is_page)
 
 
@@ -41,18 +35,15 @@ class Answer:
 
     Attributes:
         status: 0 where the server gave no answer.
-        said: what the server wrote, or what went wrong.
-        completion: where all went well.
-        seconds: how long it took.
-        retry_after_seconds: what the server asks for.
-        location: where it sends us.
-        cost: what it has cost, in the unit of the prices.
+        message: what the server wrote, or what went wrong.
+        retry_after_seconds: that the server asks to wait.
+        location: of a redirection.
+        cost: in the unit of the prices.
         is_page: it answered as a web site does.
-        is_unreachable: no connection came about.
     """
 
     status: int
-    said: str = ""
+    message: str = ""
     completion: Completion | None = None
     seconds: float = 0.0
     retry_after_seconds: float = 0.0
@@ -63,13 +54,12 @@ class Answer:
 
     @property
     def may_work_later(self) -> bool:
-        """True if the request is to be tried again."""
         return self.status in _TRY_AGAIN or self.status >= 500 or self.status == 0
 
     @property
     def reason(self) -> str:
         """Reason that there is no reply, on one line."""
-        return f"the server answered {self.status}: {self.said}" if self.status else self.said
+        return f"the server answered {self.status}: {self.message}" if self.status else self.message
 
 
 def retry_after(header: str) -> float:

@@ -62,20 +62,20 @@ class BodyReader:
     async def begin(self, response: aiohttp.ClientResponse, most: int) -> bytearray:
         """Return a body or its first `most` bytes; then the connection is closed."""
         unpack = _unpacker(response.headers.get("Content-Encoding", ""))
-        found, room = bytearray(), min(most, _FREE_BYTES)
+        body, room = bytearray(), min(most, _FREE_BYTES)
         async with AsyncExitStack() as held:
             while rest := await response.content.read(BUFFER_BYTES):
                 while True:
-                    piece, rest = unpack(rest, room - len(found))
-                    found += piece
-                    if len(found) < room:
+                    piece, rest = unpack(rest, room - len(body))
+                    body += piece
+                    if len(body) < room:
                         break
                     if room == most:
                         response.close()
-                        return found
+                        return body
                     await held.enter_async_context(self._large)
                     room = most
-        return found
+        return body
 
 
 def _unpacker(encoding: str) -> _Unpacker:
@@ -100,7 +100,7 @@ class _Inflater:
             is_raw = data[0] & 0x0F != zlib.DEFLATED
             self._unpacked = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS)
         try:
-            found = self._unpacked.decompress(data, most)
+            piece = self._unpacked.decompress(data, most)
         except zlib.error as error:
             raise aiohttp.ClientPayloadError(f"damaged compression: {error}") from error
-        return found, self._unpacked.unconsumed_tail
+        return piece, self._unpacked.unconsumed_tail

@@ -19,8 +19,6 @@ class Budget:
         max_cost: in the unit of the prices; None is no limit.
         price_in: of a million tokens of a prompt.
         price_out: of a million tokens of a reply.
-        requests: sent so far.
-        spent: so far, in the unit of the prices.
     """
 
     max_requests: int | None = None
@@ -32,18 +30,17 @@ class Budget:
     _held: float = field(default=0.0, init=False)
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the limits and prices."""
-        found: list[str] = []
+        problems: list[str] = []
         if self.max_requests is not None and self.max_requests < 1:
-            found.append(f"max_requests={self.max_requests}: expected a number from 1 up")
+            problems.append(f"max_requests={self.max_requests}: expected a number from 1 up")
         if self.max_cost is not None and not self.max_cost > 0:
-            found.append(f"max_cost={self.max_cost}: expected a number above 0")
+            problems.append(f"max_cost={self.max_cost}: expected a number above 0")
         for name, price in (("price_in", self.price_in), ("price_out", self.price_out)):
             if price is not None and price < 0:
-                found.append(f"{name}={price}: expected a number from 0 up")
+                problems.append(f"{name}={price}: expected a number from 0 up")
             if price is None and self.max_cost is not None:
-                found.append(f"max_cost needs {name}=…, the price of a million tokens")
-        return found
+                problems.append(f"max_cost needs {name}=…, the price of a million tokens")
+        return problems
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """Return what so many tokens cost; 0 without prices."""
@@ -51,11 +48,7 @@ class Budget:
         return (input_tokens * prices[0] + output_tokens * prices[1]) / PER_PRICE
 
     def take(self, most: float) -> str | None:
-        """Count a request and hold what it may cost; return why not, when a limit forbids it.
-
-        Args:
-            most: what the request may cost.
-        """
+        """Count a request and hold `most`, its highest cost; else return the limit against it."""
         if self.max_requests is not None and self.requests >= self.max_requests:
             return f"budget: max_requests={self.max_requests} is used up; {_GO_ON}"
         if self.max_cost is not None and self.spent + self._held + most > self.max_cost:

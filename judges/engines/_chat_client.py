@@ -12,22 +12,15 @@ import logging
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines import _chat_bodies
 from videojudge_bench.judges.engines._chat_answers import Answer, CallFailedError, retry_after
-from videojudge_bench.judges.engines._chat_bodies import (
-    ACCEPTED,
-    BUFFER_BYTES,
-    ERROR_BYTES,
-    MOST_BYTES,
-    BodyError,
-    BodyReader,
-)
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
 from videojudge_bench.judges.engines._chat_messages import Body
@@ -54,7 +47,7 @@ class _Connections:
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
     keeper: asyncio.Task[None]
-    bodies: BodyReader = field(default_factory=BodyReader)
+    bodies: _chat_bodies.BodyReader = field(default_factory=_chat_bodies.BodyReader)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -69,8 +62,6 @@ class ChatClient:
     `asyncio.run` ends that loop, or by `close`.
 
     Attributes:
-        endpoint: whom to ask.
-        budget: what may be spent.
         timeout_seconds: for one attempt; also the longest `Retry-After` that is waited for.
         retries: attempts beside the first.
         max_concurrency: requests in flight on one loop, those that wait to be tried again included.
@@ -92,17 +83,11 @@ class ChatClient:
         *,
         max_tokens: int,
         headers: Mapping[str, str],
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = _chat_bodies.MOST_BYTES,
     ) -> tuple[Completion, float, float]:
         """Return the server's answer, how many seconds it took, and what all attempts cost.
 
         Call it in one of the `slots`.
-
-        Args:
-            body: of the request.
-            max_tokens: of the reply; says what the request may cost.
-            headers: beside those of the client.
-            most_bytes: of the answer.
 
         Raises:
             CallFailedError: there is none, and why.
@@ -133,7 +118,7 @@ class ChatClient:
 
     @property
     def starting(self) -> asyncio.Lock:
-        """The lock of what is asked once before all else, for the running loop."""
+        """The lock of the server's check, which precedes all other requests of a running loop."""
         return self._here().starting
 
     def close(self) -> None:
@@ -170,10 +155,10 @@ class ChatClient:
                 if response.status == 200:
                     answered = await self._here().bodies.read(response, most_bytes)
                 else:
-                    answered = await self._here().bodies.begin(response, ERROR_BYTES)
+                    answered = await self._here().bodies.begin(response, _chat_bodies.ERROR_BYTES)
                 clean = self.endpoint.clean(answered)
                 return self._answer(response, clean, time.perf_counter() - started)
-        except BodyError as error:
+        except _chat_bodies.BodyError as error:
             return Answer(response.status, str(error))
         except asyncio.TimeoutError:
             return Answer(0, f"no answer within timeout_seconds={self.timeout_seconds:g}")
@@ -183,15 +168,15 @@ class ChatClient:
             return Answer(0, self._trouble("the connection broke", error))
 
     def _answer(self, response: aiohttp.ClientResponse, body: bytes, seconds: float) -> Answer:
-        said, status = "", response.status
+        problem, status = "", response.status
         if status == 200:
             try:
                 return Answer(200, completion=read_completion(body), seconds=seconds)
             except ValueError as error:
-                said, status = f"{error}: ", status_in(body) or status
+                problem, status = f"{error}: ", status_in(body) or status
         return Answer(
             status,
-            said + self.endpoint.said(body),
+            problem + self.endpoint.message(body),
             retry_after_seconds=retry_after(response.headers.get("Retry-After", "")),
             location=response.headers.get("Location", ""),
             is_page="text/html" in response.headers.get("Content-Type", ""),
@@ -199,16 +184,16 @@ class ChatClient:
 
     def _trouble(self, what: str, error: Exception) -> str:
         text = str(error) or type(error).__name__
-        return f"{what} ({self.endpoint.said(text.encode())})"
+        return f"{what} ({self.endpoint.message(text.encode())})"
 
     def _stop_if_hopeless(self, answer: Answer) -> None:
-        """Raise what is the same for every request; no use in going on."""
+        """Raise an error that every other request would meet as well."""
         if answer.status == 401:
-            raise self.endpoint.key_refused(answer.status, answer.said)
+            raise self.endpoint.key_refused(answer.status, answer.message)
         if self._has_worked:
             return
         if answer.is_unreachable:
-            raise self.endpoint.unreachable(answer.said)
+            raise self.endpoint.unreachable(answer.message)
         if 300 <= answer.status < 400:
             raise self.endpoint.moved(answer.status, answer.location)
 
@@ -217,27 +202,28 @@ class ChatClient:
 
         Whatever a message says, of a model that the server lists it says something else.
         """
-        if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.said):
-            known = list(await self.models())
-            if refused.status == 404 or refused.is_page or not self._may_serve(known):
-                return self.endpoint.no_such_model(refused.status, refused.said, known)
+        if refused.status == 404 or refused.is_page or _NO_MODEL.search(refused.message):
+            return await self._wrong_address(refused)
         return None
 
-    def _may_serve(self, known: Sequence[str]) -> bool:
-        return not known or self.endpoint.model in known
+    async def _wrong_address(self, refused: CallFailedError) -> ConfigError | None:
+        known = list(await self.models())
+        is_served = not known or self.endpoint.model in known
+        if is_served and refused.status != 404 and not refused.is_page:
+            return None
+        return self.endpoint.no_such_model(refused.status, refused.message, known)
 
     async def refuses_all(self, refused: CallFailedError) -> ConfigError:
         """Return the error for a server that refuses a short question without any option."""
-        known = list(await self.models())
-        if refused.status == 404 or refused.is_page or not self._may_serve(known):
-            return self.endpoint.no_such_model(refused.status, refused.said, known)
+        if error := await self._wrong_address(refused):
+            return error
         if refused.status == 403:
-            return self.endpoint.key_refused(refused.status, refused.said)
+            return self.endpoint.key_refused(refused.status, refused.message)
         return self.endpoint.refuses_all(str(refused))
 
     def _failure(self, answer: Answer, attempts: int) -> CallFailedError:
         reason = answer.reason + (f" ({attempts} attempts)" if attempts > 1 else "")
-        failure = CallFailedError(reason, answer.status, answer.said, is_page=answer.is_page)
+        failure = CallFailedError(reason, answer.status, answer.message, is_page=answer.is_page)
         # A refusal may be of this request alone: the engine finds out.
         if answer.is_unreachable or not (self._has_worked or failure.is_refusal):
             self._failures += 1
@@ -274,8 +260,8 @@ class ChatClient:
     async def version(self) -> str:
         """Return the version of the server's program, as a vLLM tells it; "" where it is unsaid."""
         try:
-            told = await self._got(self.endpoint.beside_api("version"), _VERSION_SECONDS)
-            version = json.loads(told)["version"]
+            body = await self._got(self.endpoint.beside_api("version"), _VERSION_SECONDS)
+            version = json.loads(body)["version"]
             return version[:_VERSION_CHARACTERS] if isinstance(version, str) else ""
         except (*_NO_ANSWER, *_NOT_AS_EXPECTED):
             return ""
@@ -296,8 +282,8 @@ class ChatClient:
                 headers=body.headers(),
                 allow_redirects=False,
             ) as response:
-                told = await self._here().bodies.read(response, _TOKENISED_BYTES)
-                return Tokenised.model_validate_json(self.endpoint.clean(told))
+                answer = await self._here().bodies.read(response, _TOKENISED_BYTES)
+                return Tokenised.model_validate_json(self.endpoint.clean(answer))
         except (*_NO_ANSWER, ValueError):
             return None
 
@@ -306,9 +292,9 @@ class ChatClient:
         loop = asyncio.get_running_loop()
         if loop not in self._connections:
             session = aiohttp.ClientSession(
-                headers={**self.endpoint.headers(), "Accept-Encoding": ACCEPTED},
+                headers={**self.endpoint.headers(), "Accept-Encoding": _chat_bodies.ACCEPTED},
                 auto_decompress=False,  # `bodies` does it, up to a limit
-                read_bufsize=BUFFER_BYTES,
+                read_bufsize=_chat_bodies.BUFFER_BYTES,
                 connector=aiohttp.TCPConnector(limit=0),  # `slots` is the limit
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeout_seconds, sock_connect=_CONNECT_SECONDS

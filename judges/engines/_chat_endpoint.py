@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import difflib
-import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +15,10 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import HIDDEN
 from videojudge_bench._util.terminal import printable
 from videojudge_bench.errors import ConfigError, unknown_name
+from videojudge_bench.serving.address import is_loopback
 
 SAID_CHARACTERS = 300
-"""How much of what a server said goes into an error."""
+"""Length at which a server's message is cut in an error."""
 
 _MODELS_SHOWN = 20
 _SECRET_CHARACTERS = 8
@@ -30,36 +30,29 @@ _NOT_JSON = (ValueError, RecursionError)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server, and the model that it is asked for.
-
-    Attributes:
-        base_url: where its API begins, mostly ending in `/v1`.
-        model: by the server's name.
-        api_key: empty is none.
-    """
+    """A server, and the model that it is asked for."""
 
     base_url: str
     model: str
     api_key: str = field(default="", repr=False)
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the address, the model's name and the key."""
-        found: list[str] = []
+        problems: list[str] = []
         if not self._is_address():
-            found.append(
+            problems.append(
                 f"base_url={self.redacted(self.base_url)!r}: expected an address such as "
                 "http://localhost:8000/v1"
             )
         if not self.model:
-            found.append(
+            problems.append(
                 "option 'model' is missing: give the name that the server knows it by, or "
                 "pretrained=…"
             )
         if not (self.api_key.isascii() and self.api_key.isprintable()) or " " in self.api_key:
-            found.append("api_key has characters that no key has: copy it again")
+            problems.append("api_key has characters that no key has: copy it again")
         if self.api_key and "@" in urlsplit(self.base_url).netloc:
-            found.append("base_url has a user before its @, and there is an api_key: give one")
-        return found
+            problems.append("base_url has a user before its @, and there is an api_key: give one")
+        return problems
 
     def _is_address(self) -> bool:
         try:
@@ -69,7 +62,6 @@ class Endpoint:
             return False
 
     def url(self, path: str) -> str:
-        """Return the address of a resource."""
         return f"{self.base_url.rstrip('/')}/{path}"
 
     def beside_api(self, path: str) -> str:
@@ -77,21 +69,16 @@ class Endpoint:
         return f"{self.base_url.rstrip('/').removesuffix('/v1')}/{path}"
 
     @property
-    def shown(self) -> str:
-        """The address as it may be written down."""
+    def address(self) -> str:
+        """The address without secrets, for messages and logs."""
         return self.redacted(self.base_url)
 
     @property
     def is_here(self) -> bool:
-        """Return whether the server runs on this machine, where no proxy is wanted."""
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        """True if the server runs on this machine, where no proxy is needed."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of every request."""
         key = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         return {"Content-Type": "application/json", **key}
 
@@ -126,7 +113,7 @@ class Endpoint:
         secrets = {self.api_key, user, plain, header, query, *passwords} - {""}
         return sorted(secrets, key=len, reverse=True)
 
-    def said(self, body: bytes) -> str:
+    def message(self, body: bytes) -> str:
         """Return the message in the body of an error, on one line, cut and without secrets."""
         text = body.decode("utf-8", "replace")
         with contextlib.suppress(*_NOT_JSON):  # no JSON: the text itself is the message
@@ -135,56 +122,45 @@ class Endpoint:
         return text[: SAID_CHARACTERS - 1] + "…" if len(text) > SAID_CHARACTERS else text
 
     def unreachable(self, why: str) -> ConfigError:
-        """Return the error that says that nobody listens."""
         return ConfigError(
-            f"no server at base_url={self.shown}: {self.redacted(why)}. Start it, or correct the "
+            f"no server at base_url={self.address}: {self.redacted(why)}. Start it, or correct the "
             "address"
         )
 
-    def key_refused(self, status: int, said: str) -> ConfigError:
-        """Return the error that says that the key was refused, or is missing."""
+    def key_refused(self, status: int, message: str) -> ConfigError:
         fix = "correct api_key=… or OPENAI_API_KEY" if self.api_key else "set OPENAI_API_KEY"
-        found = "refuses this API key" if self.api_key else "wants an API key"
-        return ConfigError(f"the server at {self.shown} {found} ({status}: {said}); {fix}")
+        refusal = "refuses this API key" if self.api_key else "wants an API key"
+        return ConfigError(f"the server at {self.address} {refusal} ({status}: {message}); {fix}")
 
     def moved(self, status: int, where: str) -> ConfigError:
-        """Return the error that says that the server sends us elsewhere."""
         return ConfigError(
-            f"the server at base_url={self.shown} sends us to {self.redacted(where)} ({status}); "
+            f"the server at base_url={self.address} sends us to {self.redacted(where)} ({status}); "
             "give the address that it means"
         )
 
-    def no_such_model(self, status: int, said: str, known: Sequence[str]) -> ConfigError:
-        """Return the error that says that the server has no such model, or no such page.
-
-        Args:
-            status: of the answer.
-            said: what the server wrote.
-            known: the models that it lists; empty where it lists none.
-        """
-        answer = f"The server at {self.shown} said ({status}): {said}"
+    def no_such_model(self, status: int, message: str, known: Sequence[str]) -> ConfigError:
+        """Return the error that says that the server has no such model, or no such page."""
+        answer = f"The server at {self.address} said ({status}): {message}"
         if not known or self.model in known:
             return ConfigError(
                 f"{answer}. Correct base_url (it mostly ends in /v1) or model={self.model!r}"
             )
-        shown = known
+        listed = known
         if len(known) > _MODELS_SHOWN:
             near = difflib.get_close_matches(self.model, known, n=_MODELS_SHOWN, cutoff=0.0)
-            shown, answer = near, f"It has {len(known)} models, these are the nearest. {answer}"
-        return ConfigError(unknown_name("model", self.model, shown, hint=answer))
+            listed, answer = near, f"It has {len(known)} models, these are the nearest. {answer}"
+        return ConfigError(unknown_name("model", self.model, listed, hint=answer))
 
     def refuses_all(self, reason: str) -> ConfigError:
-        """Return the error that says that the server takes no request at all."""
         return ConfigError(
-            f"the server at {self.shown} refuses a short question without any option as well: "
+            f"the server at {self.address} refuses a short question without any option as well: "
             f"{reason}. Do what it says, or ask another of its models (model={self.model!r})"
         )
 
     def never_works(self, failures: int, reason: str) -> ConfigError:
-        """Return the error that says that going on is of no use."""
         return ConfigError(
-            f"{failures} requests to {self.shown} failed one after another, so the run stops; what "
-            f"was judged is kept, and the same command goes on. The last: {reason}"
+            f"{failures} requests to {self.address} failed one after another, so the run stops. "
+            f"Judgements so far are kept, and the same command resumes it. The last: {reason}"
         )
 
 
@@ -206,6 +182,6 @@ def _message(value: object) -> str:
     """Return the message of an error in JSON: `{"error": {"message": …}}` and its variants."""
     if isinstance(value, dict):
         for key in ("error", "message", "detail"):
-            if found := value.get(key):
-                return _message(found) or json.dumps(found)
+            if message := value.get(key):
+                return _message(message) or json.dumps(message)
     return value if isinstance(value, str) else ""

@@ -29,15 +29,8 @@ _BYTES_PER_TOKEN = 2  # English has twice as many: an estimate must not be too l
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Content that all prompts of a group show, encoded once.
-
-    Attributes:
-        parts: content parts in JSON, each followed by a comma.
-        fields: further fields of the request.
-        tokens: estimate of what the parts are worth.
-        facts: of the frames, for the comparison of engines.
-    """
+class EncodedMedia:
+    """Media that the prompts of a group share, as JSON content parts, each with a comma behind."""
 
     parts: bytes = b""
     fields: Mapping[str, Json] = field(default_factory=dict)
@@ -45,7 +38,7 @@ class Shown:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-NOTHING = Shown()
+NO_MEDIA = EncodedMedia()
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,6 @@ class Body:
     """A request's body in pieces, so that the frames of a group are in memory once.
 
     Attributes:
-        pieces: to be sent one after another.
         tokens: estimate of what they are worth, rather too many than too few.
     """
 
@@ -62,16 +54,13 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Length in bytes."""
         return sum(map(len, self.pieces))
 
     @property
     def is_large(self) -> bool:
-        """True if the body is sent in slices."""
         return self.size > _SLICE_BYTES
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that belong to `payload`."""
         return {"Content-Length": str(self.size)} if self.is_large else {}
 
     def payload(self) -> bytes | AsyncIterator[memoryview]:
@@ -92,19 +81,12 @@ def show_frames(
     *,
     fps: float | None,
     resize: bool = True,
-) -> Shown:
+) -> EncodedMedia:
     """Return the frames of a video as content parts; takes CPU time, so not on an event loop.
 
     `frames` gives an image per frame, its time before it as text. `video` gives one video made of
-    these frames, as vLLM takes it (`video/jpeg`), and the frames' times beside it.
-
-    Args:
-        batch: the frames.
-        send: `frames` or `video`.
-        jpeg_quality: 1 to 100; None is PNG, which keeps every pixel as it is.
-        fps: at which the frames were asked for; None: spread evenly.
-        resize: whether the server may give the frames of a video other sizes; its processor has
-            limits of its own.
+    these frames, as vLLM takes it (`video/jpeg`), and the frames' times beside it; without
+    `resize`, the server's processor must keep their sizes. No `jpeg_quality` is PNG.
     """
     height, width = batch.frames.shape[1:3]
     tokens = len(batch.frames) * (height * width // _PIXELS_PER_TOKEN + 16)
@@ -123,7 +105,7 @@ def show_frames(
             + b'"}},'
             for seconds, image in zip(batch.times_seconds, images, strict=True)
         ]
-        return Shown(b"".join(parts), {}, tokens, facts)
+        return EncodedMedia(b"".join(parts), {}, tokens, facts)
     video = b'{"type":"video_url","video_url":{"url":"data:video/jpeg;base64,'
     clock = video_clock(batch, fps)
     # What transformers and vLLM work out of it.
@@ -131,43 +113,35 @@ def show_frames(
     fields = _video_fields(clock)
     if not resize:
         fields["mm_processor_kwargs"] = {"do_resize": False}
-    return Shown(video + b",".join(images) + b'"}},', fields, tokens, facts)
+    return EncodedMedia(video + b",".join(images) + b'"}},', fields, tokens, facts)
 
 
 def write_body(
-    shown: Shown,
+    media: EncodedMedia,
     texts: tuple[str, str],
     *,
     reply_start: str,
     fields: Mapping[str, Json],
     marks: re.Pattern[str] = KNOWN_MARKS,
 ) -> Body:
-    """Return the body of a request; special tokens in its texts are inert.
-
-    Args:
-        shown: what is seen before the text.
-        texts: of the system and of the user; an empty system is left out.
-        reply_start: what the assistant has said already; empty is nothing.
-        fields: what the request says beside its messages.
-        marks: the special tokens of the model.
-    """
+    """Return the body of a request; special tokens in its texts are inert."""
     system, user = (make_inert(text, marks) for text in texts)
     before: list[Json] = [{"role": "system", "content": system}] if system else []
     after: list[Json] = [{"role": "assistant", "content": reply_start}] if reply_start else []
-    told = {**fields, **shown.fields}
+    request = {**fields, **media.fields}
     if reply_start:
-        told.update(continue_final_message=True, add_generation_prompt=False)
+        request.update(continue_final_message=True, add_generation_prompt=False)
     letters = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    tokens = shown.tokens + letters // _BYTES_PER_TOKEN + 64
-    if not shown.parts:  # a plain text is what every server takes
+    tokens = media.tokens + letters // _BYTES_PER_TOKEN + 64
+    if not media.parts:  # a plain text is what every server takes
         messages = [*before, {"role": "user", "content": user}, *after]
-        return Body((_json({**told, "messages": messages}),), tokens)
-    head = _json(told)[:-1] + b',"messages":['
+        return Body((_json({**request, "messages": messages}),), tokens)
+    head = _json(request)[:-1] + b',"messages":['
     head += b"".join(_json(message) + b"," for message in before)
     head += b'{"role":"user","content":['
     tail = _json({"type": "text", "text": user}) + b"]}"
     tail += b"".join(b"," + _json(message) for message in after) + b"]}"
-    return Body((head, shown.parts, tail), tokens)
+    return Body((head, media.parts, tail), tokens)
 
 
 def _video_fields(clock: VideoClock) -> dict[str, Json]:

@@ -6,13 +6,13 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Reply, Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_answers import CallFailedError
-from videojudge_bench.judges.engines._chat_messages import NOTHING, Shown
+from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, EncodedMedia
 from videojudge_bench.judges.engines._chat_requests import (
     DISPENSABLE,
     FEATURES,
@@ -26,10 +26,11 @@ from videojudge_bench.video import FrameBatch
 
 if TYPE_CHECKING:
     from videojudge_bench.engine import ReplyForm, Result
+    from videojudge_bench.judges.engines._chat_client import ChatClient
 
 logger = logging.getLogger(__name__)
 
-Completed = Callable[[PromptGroup, Continuation, Shown, Wire], Awaitable["Result"]]
+Completed = Callable[[PromptGroup, Continuation, EncodedMedia, Wire], Awaitable["Result"]]
 
 PROBE = PromptGroup(
     Prefix("You judge answers to questions.", "Question: what is one and one? "),
@@ -63,88 +64,63 @@ class NoLogprobsError(ConfigError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Refusal of a server.
-
-    Attributes:
-        features: alone where there is one, else together.
-        said: what the server answered.
-        fix: the flag of the server or the option that helps.
-    """
-
     features: tuple[Feature, ...]
-    said: str
+    message: str
     fix: str
 
     def __str__(self) -> str:
         names = " with ".join(FEATURES[feature] for feature in self.features)
-        return f"{names}: {self.said.rstrip('.')}. {self.fix}"
+        return f"{names}: {self.message.rstrip('.')}. {self.fix}"
 
 
+@dataclass(kw_only=True, eq=False)
 class ServerCheck:
     """Asks a server, before the first group, for all that the run's requests have.
 
     What only some servers take is tried before the first group; of the rest, the first request that
     is refused is the occasion: a short question tells whether every one would be.
 
-    Args:
-        requests: how they are written.
-        wire: the form in which they are sent at first.
+    Attributes:
+        client: that sends the requests.
+        requests: their format.
+        wire: the form of requests that the server takes, as far as known.
         completed: sends one; raises CallFailedError.
         find_model: comes first, once.
-        no_such_model: gives the error for a refusal that says so plainly.
-        refuses_all: gives the error for a server that takes no request.
-        address: of the server, for messages.
         images: how many a prompt may hold.
         side_pixels: of the images that are sent.
         needs_logprobs: whether replies without log-probabilities are of no use.
-
-    Attributes:
-        wire: the form of requests that the server takes, as far as known.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords
-        self,
-        requests: RequestFormat,
-        wire: Wire,
-        completed: Completed,
-        *,
-        find_model: Callable[[], Awaitable[None]],
-        no_such_model: Callable[[CallFailedError], Awaitable[ConfigError | None]],
-        refuses_all: Callable[[CallFailedError], Awaitable[ConfigError]],
-        address: str,
-        images: int,
-        side_pixels: int,
-        needs_logprobs: bool,
-    ) -> None:
-        self.wire = wire
-        self._requests, self._completed = requests, completed
-        self._find_model, self._refuses_all = find_model, refuses_all
-        self._no_such_model = no_such_model
-        self._address, self._images, self._side = address, images, side_pixels
-        self._needs_logprobs = needs_logprobs
-        self._has_model, self._known = False, set[Feature]()
-        self._problem: ConfigError | None = None
+    client: ChatClient
+    requests: RequestFormat
+    wire: Wire
+    completed: Completed
+    find_model: Callable[[], Awaitable[None]]
+    images: int
+    side_pixels: int
+    needs_logprobs: bool
+    _has_model: bool = field(default=False, init=False)
+    _known: set[Feature] = field(default_factory=set, init=False)
+    _problem: ConfigError | None = field(default=None, init=False)
 
     def is_done(self, group: PromptGroup) -> bool:
-        """Return whether groups like this one can be asked about."""
-        is_known = self._needed(group) & TO_PROBE <= self._known
-        return is_known and self._has_model and self._problem is None
+        """Return whether the features of such a group have been checked."""
+        needed = self._features(group) & TO_PROBE
+        if not self.needs_logprobs:
+            needed -= {"logprobs"}
+        return needed <= self._known and self._has_model and self._problem is None
 
     def worked(self, group: PromptGroup) -> None:
-        """Remember that a request of such a group was taken: a refusal is one request's own."""
+        """Record that a request of such a group was accepted: its features are supported."""
         self._known |= self._features(group)
 
     async def run(self, group: PromptGroup) -> None:
-        """Check what is to be tried before groups like this one; one call at a time.
-
-        Raises:
-            ConfigError: the server has another model, or refuses something, with what helps.
-        """
+        """Check what is to be tried before groups like this one; one call at a time."""
         if self._problem is not None:
             raise self._problem
         try:
             if not self._has_model:
-                await self._find_model()
+                await self.find_model()
                 self._has_model = True
             if not self.is_done(group):
                 await self._examine(group)
@@ -156,16 +132,13 @@ class ServerCheck:
         """Find out whether a request was refused for what all of them have; one call at a time.
 
         Where the server takes them in another form, `wire` is that form afterwards.
-
-        Raises:
-            ConfigError: it was, with what helps.
         """
         if self._problem is not None:
             raise self._problem
         if self._features(group) <= self._known:
             return
         try:
-            if (problem := await self._no_such_model(refused)) is not None:
+            if (problem := await self.client.no_such_model(refused)) is not None:
                 raise problem
             await self._examine(group)
         except ConfigError as error:
@@ -174,17 +147,13 @@ class ServerCheck:
 
     async def _examine(self, group: PromptGroup) -> None:
         features = self._features(group)
-        if found := await self.refusals(features, group):
-            title = f"the server at {self._address} refuses what this judge sends"
-            raise ConfigError.all_of(title, list(map(str, found)))
+        if refusals := await self.refusals(features, group):
+            title = f"the server at {self.client.endpoint.address} refuses what this judge sends"
+            raise ConfigError.all_of(title, list(map(str, refusals)))
         self._known |= features
 
     def _features(self, group: PromptGroup) -> set[Feature]:
-        return self._requests.features(group) - self.wire.without
-
-    def _needed(self, group: PromptGroup) -> set[Feature]:
-        found = self._features(group)
-        return found if self._needs_logprobs else found - {"logprobs"}
+        return self.requests.features(group) - self.wire.without
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
         """Return what the server refuses of some features.
@@ -196,26 +165,26 @@ class ServerCheck:
         Raises:
             ConfigError: it refuses a short question without any of them as well.
         """
-        wanted = frozenset(features)
-        if not wanted or not await self._refusal(wanted, group):
+        tried = frozenset(features)
+        if not tried or not await self._refusal(tried, group):
             return []
-        to_try, usual = wanted & TO_PROBE, wanted - TO_PROBE
+        to_try, usual = tried & TO_PROBE, tried - TO_PROBE
         if await self._refusal(usual, group):
             await self._find_length(group)
-            to_try = wanted
-        said = {each: await self._refusal(frozenset({each}), group) for each in sorted(to_try)}
-        found = []
-        for feature, reason in said.items():
+            to_try = tried
+        reasons = {each: await self._refusal(frozenset({each}), group) for each in sorted(to_try)}
+        refusals = []
+        for feature, reason in reasons.items():
             if reason and self._can_do_without(feature, group):
                 self._leave_out(feature, reason)
             elif reason:
-                fix = fix_for(feature, reason, images=self._images, form=group.form)
-                found.append(Refusal((feature,), reason, fix))
-        left = wanted - self.wire.without
-        if not found and (reason := await self._refusal(left, group)):
-            fixes = {fix_for(f, "", images=self._images, form=group.form) for f in left} - {""}
-            found.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
-        return found
+                fix = fix_for(feature, reason, images=self.images, form=group.form)
+                refusals.append(Refusal((feature,), reason, fix))
+        left = tried - self.wire.without
+        if not refusals and (reason := await self._refusal(left, group)):
+            fixes = {fix_for(f, "", images=self.images, form=group.form) for f in left} - {""}
+            refusals.append(Refusal(tuple(sorted(left)), reason, "; or: ".join(sorted(fixes))))
+        return refusals
 
     async def _find_length(self, group: PromptGroup) -> None:
         """Find the name under which the server takes the limit of a reply."""
@@ -226,12 +195,12 @@ class ServerCheck:
         self.wire = replace(self.wire, length=_OTHER_LENGTH[length])
         if await self._failure(frozenset(), group) is not None:
             self.wire = replace(self.wire, length=length)
-            raise await self._refuses_all(refused)
+            raise await self.client.refuses_all(refused)
 
     def _can_do_without(self, feature: Feature, group: PromptGroup) -> bool:
         if feature == "temperature":
             return group.sampling.temperature == _API_TEMPERATURE
-        return feature in DISPENSABLE or (feature == "logprobs" and not self._needs_logprobs)
+        return feature in DISPENSABLE or (feature == "logprobs" and not self.needs_logprobs)
 
     def lacks_logprobs(self, why: str) -> None:
         """Ask for no log-probabilities from now on.
@@ -239,10 +208,10 @@ class ServerCheck:
         Raises:
             NoLogprobsError: replies without them are of no use.
         """
-        if self._needs_logprobs:
+        if self.needs_logprobs:
             raise NoLogprobsError(
-                f"the server at {self._address} gives no token log-probabilities ({why}); give "
-                "score=text, or logprobs=auto to go on without them"
+                f"the server at {self.client.endpoint.address} gives no token log-probabilities "
+                f"({why}); give score=text, or logprobs=auto to go on without them"
             )
         self._leave_out("logprobs", why)
 
@@ -258,11 +227,11 @@ class ServerCheck:
     async def _failure(
         self, features: frozenset[Feature], group: PromptGroup
     ) -> CallFailedError | None:
-        """Return what came of a short request with these features instead of a reply."""
-        shown = NOTHING
+        """Send a short request with these features; return its failure, None after a reply."""
+        media = NO_MEDIA
         if features & {"frames", "video"}:
-            count = self._images if "frames" in features else 2
-            shown = self._requests.show(_grey_frames(count, self._side))
+            count = self.images if "frames" in features else 2
+            media = self.requests.show(_grey_frames(count, self.side_pixels))
         with_probabilities = "logprobs" in features
         probe = replace(
             PROBE,
@@ -274,9 +243,9 @@ class ServerCheck:
         )
         wire = replace(self.wire, without=self.wire.without | (FEATURES.keys() - features))
         try:
-            reply = await self._completed(probe, probe.continuations[0], shown, wire)
+            reply = await self.completed(probe, probe.continuations[0], media, wire)
         except CallFailedError as error:
-            return None if _THOUGHT_TOO_LONG.search(error.said) else error
+            return None if _THOUGHT_TOO_LONG.search(error.message) else error
         except NoLogprobsError:
             return CallFailedError("its replies have none", 400)
         if isinstance(reply, Reply) and probe.form is not None and not _has(probe.form, reply):
@@ -289,7 +258,7 @@ def _probe_form(form: ReplyForm | None) -> ReplyForm:
 
 
 def _has(form: ReplyForm, reply: Reply) -> bool:
-    """Return whether a reply to the probe has its form, as far as it goes."""
+    """Return whether a reply to the probe, which may be cut off, has the form."""
     text = reply.text.strip()
     if not reply.finished:  # long reasoning before it, or white space in it
         return not text or text[0] == ("c" if isinstance(form, str) else "{")
@@ -309,17 +278,10 @@ def _grey_frames(count: int, side_pixels: int) -> FrameBatch:
     return FrameBatch(times, count, 1.0, float(count), "none", frames=pixels)
 
 
-def fix_for(feature: Feature, said: str, *, images: int, form: ReplyForm | None = None) -> str:
-    """Return which flag of the server or option of the judge helps where a feature is refused.
-
-    Args:
-        feature: that was refused.
-        said: what the server answered.
-        images: how many a prompt may hold.
-        form: that replies are held to.
-    """
+def fix_for(feature: Feature, message: str, *, images: int, form: ReplyForm | None = None) -> str:
+    """Return which flag of the server or option of the judge helps where a feature is refused."""
     fix = _FIXES.get(feature, "")
-    counted = _COUNT.search(said)
+    counted = _COUNT.search(message)
     if feature == "frames" and counted and counted[1] != "0":
         fix = (
             f"""Start it with --limit-mm-per-prompt '{{"image": {images}}}', or give """
@@ -327,11 +289,11 @@ def fix_for(feature: Feature, said: str, *, images: int, form: ReplyForm | None 
         )
     elif feature == "video" and counted:
         fix = """Start it with --limit-mm-per-prompt '{"video": 1}', or give send=frames"""
-    elif feature == "video" and "--trust-request-mm-kwargs" in said:
+    elif feature == "video" and "--trust-request-mm-kwargs" in message:
         fix = "Start it with --trust-request-mm-kwargs, or give send=frames"
-    elif feature == "logprobs" and "max allowed" in said:
+    elif feature == "logprobs" and "max allowed" in message:
         fix = "Start it with --max-logprobs 20, or give score=text"
-    elif feature == "temperature" and (only := _ONLY.search(said)):
+    elif feature == "temperature" and (only := _ONLY.search(message)):
         fix = f"Give temperature={only[1]}"
     elif feature == "structured" and isinstance(form, str):
         fix = "Give structured=json, which more servers take, or structured=none"

@@ -9,7 +9,6 @@ from typing import Annotated, Union
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -26,23 +25,18 @@ _SPECIAL = re.compile(r"<\|.*\|>|</s>|<eos>|<end_of_turn>")  # that end replies
 CUT_OFF = "length"
 
 
-def _number(value: object) -> float | None:
-    """A finite number, or None: what a server writes beside a reply never costs the reply."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
 def _or_none(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """None where a value is wrong: what a server writes beside a reply never costs the reply."""
     try:
         return handler(value)
     except ValidationError:
         return None
 
 
-_Number = Annotated[Union[float, None], BeforeValidator(_number)]
-_Byte = Annotated[int, Field(ge=0, le=255)]
 _OrNone = WrapValidator(_or_none)
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Number = Annotated[Union[_Finite, None], _OrNone]
+_Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class Token(BaseModel):
@@ -113,7 +107,7 @@ class _Error(BaseModel):
 
 
 class Completion(BaseModel):
-    """The answer of a server; fields that we do not use are not looked at."""
+    """The answer of a server; other fields are ignored."""
 
     choices: list[_Choice]
     usage: Annotated[Union[_Usage, None], _OrNone] = None
@@ -134,8 +128,8 @@ class Completion(BaseModel):
     @property
     def positions(self) -> list[Position] | None:
         """The tokens of the reply with their probabilities, None where the server gave none."""
-        found = self.choices[0].logprobs
-        return None if found is None else found.content or None
+        logprobs = self.choices[0].logprobs
+        return None if logprobs is None else logprobs.content or None
 
     @property
     def written(self) -> tuple[WrittenToken, ...]:
@@ -162,20 +156,16 @@ class Tokenised(BaseModel):
 
 
 def read_completion(body: bytes) -> Completion:
-    """Return the answer in a response's body.
-
-    Raises:
-        ValueError: it is none, and why.
-    """
+    """Return the completion in a response's body; a ValueError says what is wrong with it."""
     try:
-        found = Completion.model_validate_json(body)
+        completion = Completion.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(f"not a chat completion ({where or 'body'}: {first['msg']})") from None
-    if not found.choices:
+    if not completion.choices:
         raise ValueError("a chat completion without choices")
-    return found
+    return completion
 
 
 def status_in(body: bytes) -> int | None:
@@ -185,8 +175,8 @@ def status_in(body: bytes) -> int | None:
     except ValidationError:
         return None
     codes = [error.code, error.status] if isinstance(error, _Error) else []
-    found = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
-    return found[0] if found else None
+    statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
+    return statuses[0] if statuses else None
 
 
 def choice_probabilities(
@@ -216,15 +206,15 @@ def choice_probabilities(
         of `10`, written in two tokens): one place cannot tell them apart.
     """
     written = [position.raw for position in positions]
-    found: tuple[int, bytes] | None = (0, b"")
+    place: tuple[int, bytes] | None = (0, b"")
     start: int | None = 0
     # Right behind a reply that was begun, the first token is the verdict, blank or not.
     if begins_with != "":
         start = _verdict_start(b"".join(written), choices, content, begins_with)
-        found = None if start is None else _place(written, start)
-    if start is None or found is None:
+        place = None if start is None else _place(written, start)
+    if start is None or place is None:
         return {}
-    index, head = found
+    index, head = place
     if any(token.logprob is None for token in positions[index].alternatives()):
         return {}
     texts = _texts(positions[index], head)
@@ -248,7 +238,7 @@ def _written_token(position: Position) -> WrittenToken:
 
 
 def _text_of(token: Token) -> str:
-    """Its part of the reply: a special token has none."""
+    """Text of a token in the reply; empty for a special token."""
     return "" if _SPECIAL.fullmatch(token.token) else token.raw.decode(errors="replace")
 
 
@@ -308,7 +298,7 @@ def _with_glued(
 
 
 def _is_torn(choices: Sequence[str], texts: Collection[str]) -> bool:
-    """Return whether a choice may be the beginning of another that no token writes whole."""
+    """Return whether one choice begins another that is more than one token."""
     return any(
         longer.startswith(short) and longer not in texts
         for longer in choices

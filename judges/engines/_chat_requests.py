@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.judges.engines._chat_messages import (
     Body,
+    EncodedMedia,
     Send,
-    Shown,
     show_frames,
     write_body,
 )
@@ -61,12 +61,7 @@ Length = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True)
 class Wire:
-    """The requests that a server takes.
-
-    Attributes:
-        length: the name under which it takes the limit of a reply.
-        without: what is left out.
-    """
+    """The requests that a server takes."""
 
     length: Length = "max_tokens"
     without: frozenset[Feature] = frozenset()
@@ -77,20 +72,17 @@ class Wire:
         return "logprobs" not in self.without
 
     def less(self, feature: Feature) -> Wire:
-        """Return the form without a feature."""
         return replace(self, without=self.without | {feature})
 
 
 @dataclass(frozen=True)
 class RequestFormat:
-    """The format of an engine's requests.
+    """Format of an engine's requests.
 
     Attributes:
-        send: how frames are shown.
         jpeg_quality: 1 to 100; None is PNG.
         fps: at which frames are asked for; None: spread evenly.
-        prefill: whether replies are begun.
-        thinking: told to the chat template; None: nothing is.
+        thinking: for the chat template; None leaves it to the server.
         served: the checkpoint behind the server; None where it is not known.
     """
 
@@ -101,13 +93,12 @@ class RequestFormat:
     thinking: bool | None = None
     served: ServedCheckpoint | None = None
 
-    def show(self, batch: FrameBatch) -> Shown:
+    def show(self, batch: FrameBatch) -> EncodedMedia:
         """Return frames as requests hold them; takes CPU time, so not on an event loop."""
         sized = self.served is not None and self.served.is_known
         return show_frames(batch, self.send, self.jpeg_quality, fps=self.fps, resize=not sized)
 
     def features(self, group: PromptGroup) -> set[Feature]:
-        """Return the features that the requests of a group have."""
         present: dict[Feature, bool] = {
             self.send: group.prefix.video is not None,
             "logprobs": bool(group.choices or group.alternatives),
@@ -126,7 +117,7 @@ class RequestFormat:
         group: PromptGroup,
         tail: Continuation,
         *,
-        shown: Shown,
+        media: EncodedMedia,
         wire: Wire,
         more: Mapping[str, Json] = MappingProxyType({}),
     ) -> Body:
@@ -147,7 +138,7 @@ class RequestFormat:
             fields.update(form_fields(group.form))
         texts = group.prefix.system, group.prefix.text + tail.text
         marks = KNOWN_MARKS if self.served is None else self.served.marks
-        return write_body(shown, texts, reply_start=start.text, fields=fields, marks=marks)
+        return write_body(media, texts, reply_start=start.text, fields=fields, marks=marks)
 
     def _sampled(
         self, group: PromptGroup, tail: Continuation, has: Collection[Feature]
@@ -165,7 +156,6 @@ class RequestFormat:
         return fields
 
     def max_tokens(self, group: PromptGroup) -> int:
-        """Return how many tokens a reply may have."""
         most = group.sampling.max_tokens
         if not self.is_verdict_next(group):
             return most

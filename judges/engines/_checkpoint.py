@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._model_types import (
-        Config,
-        GenerationConfig,
-        Model,
-        Processor,
-    )
+    from videojudge_bench.judges.engines._model_types import Config, Model, Processor
 
 Quantization = Literal["8bit", "4bit"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
@@ -38,16 +33,7 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class Checkpoint(ModelSource):
-    """Choice of weights, and of how they are held in memory.
-
-    Attributes:
-        pretrained: a folder, or the name of a model on the Hugging Face hub.
-        revision: branch, tag or commit on the hub; None: its main branch.
-        adapter: folder or hub name of a PEFT adapter.
-        dtype: of the weights; `auto`: as they were saved.
-        attention: transformers' name of the implementation of attention.
-        quantization: by bitsandbytes while loading.
-        device: torch's name; `auto`: the GPU of this process where there is one.
+    """Choice of weights, and of how they are held in memory: options of `TransformersEngine`.
 
     Raises:
         UnknownNameError: no such dtype or quantisation.
@@ -77,35 +63,20 @@ class Checkpoint(ModelSource):
 
     @property
     def recorded_scheme(self) -> str | None:
-        """The M-RoPE scheme that it was trained with, where it says so.
-
-        Raises:
-            ConfigError: what it says cannot be read.
-        """
         return recorded_scheme(self.folder)
 
     @cached_property
     def config(self) -> Config:
-        """The model's configuration.
-
-        Raises:
-            ConfigError: there is no model.
-        """
         self._check_folder()
-        made: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
-        return self._asked(made)
+        load: Callable[..., Config] = _transformers().AutoConfig.from_pretrained
+        return self._asked(load)
 
     @cached_property
     def processor(self) -> Processor:
-        """Its processor, or its tokenizer for a model of text.
-
-        Raises:
-            ConfigError: it has none.
-        """
         auto = _transformers()
         of_kind = auto.AutoTokenizer if self.kind == "text" else auto.AutoProcessor
-        made: Callable[..., Processor] = of_kind.from_pretrained
-        return self._asked(made)
+        load: Callable[..., Processor] = of_kind.from_pretrained
+        return self._asked(load)
 
     @cached_property
     def dtype_name(self) -> str:
@@ -143,7 +114,6 @@ class Checkpoint(ModelSource):
         return device
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return what names the model's content and its arithmetic; never a path."""
         adapter = self.adapter_identity()
         return {
             "model": self.identity(),
@@ -166,7 +136,7 @@ class Checkpoint(ModelSource):
         return f"{self.pretrained}@{commit}"
 
     def adapter_identity(self) -> str | None:
-        """Return what `identity` does, for the adapter; None without one."""
+        """Return the identity of the adapter, as `identity`; None without one."""
         if self.adapter is None:
             return None
         folder = Path(self.adapter).expanduser()
@@ -175,11 +145,7 @@ class Checkpoint(ModelSource):
         return f"{self.adapter}@{_adapter_commit(self.adapter)}"
 
     def check_memory(self) -> None:
-        """Check that the weights fit into the free memory of the device, before loading.
-
-        Raises:
-            ConfigError: they do not, with the numbers.
-        """
+        """Raise ConfigError if the weights do not fit into the free memory of the device."""
         needed, free = self.weights_bytes(), _free_bytes(self.torch_device())
         if needed > free:
             raise ConfigError(
@@ -211,11 +177,7 @@ class Checkpoint(ModelSource):
         return {name: parameter.numel() for name, parameter in model.named_parameters()}
 
     def load(self) -> Model:
-        """Return the model on its device, in evaluation mode, decoding greedily unless told.
-
-        Raises:
-            ConfigError: it does not fit, or transformers cannot load it.
-        """
+        """Return the model on its device, in evaluation mode, decoding greedily unless told."""
         import torch
 
         from videojudge_bench.judges.engines._windows import attend_in_windows_at_once
@@ -233,20 +195,24 @@ class Checkpoint(ModelSource):
                 load_in_8bit=self.quantization == "8bit",
                 load_in_4bit=self.quantization == "4bit",
             )
-        made: Callable[..., Model] = self._auto_class.from_pretrained
-        model = self._asked(made, **options)
+        load: Callable[..., Model] = self._auto_class.from_pretrained
+        model = self._asked(load, **options)
         if self.adapter is not None:
             model = _with_adapter(model, self.adapter)
         attend_in_windows_at_once(model)
         model.eval()
-        model.generation_config = _plain_decoding(model.generation_config)
+        # Without the released files' penalties and top-k.
+        released = model.generation_config
+        model.generation_config = _transformers().GenerationConfig(
+            eos_token_id=released.eos_token_id, pad_token_id=released.pad_token_id, do_sample=False
+        )
         return model
 
     @property
     def _auto_class(self) -> _AutoModel:
         name = "CausalLM" if self.kind == "text" else "ImageTextToText"
-        found: _AutoModel = getattr(_transformers(), f"AutoModelFor{name}")
-        return found
+        auto: _AutoModel = getattr(_transformers(), f"AutoModelFor{name}")
+        return auto
 
     def _asked(self, from_pretrained: Callable[..., _Made], **options: object) -> _Made:
         try:
@@ -258,7 +224,7 @@ class Checkpoint(ModelSource):
             raise ConfigError(f"pretrained={self.pretrained} cannot be loaded: {reason}") from error
 
     def _check_folder(self) -> None:
-        """A folder that lacks its parts, or a path that is none, said before transformers does."""
+        """Check the folder, with clearer messages than those of transformers."""
         looks_like_path = self.pretrained.startswith((".", "/", "~")) or (
             self.pretrained.count("/") > 1
         )
@@ -321,23 +287,15 @@ def _with_adapter(model: Model, adapter: str) -> Model:
     return with_layers
 
 
-def _plain_decoding(given: GenerationConfig) -> GenerationConfig:
-    """Leave out decoding settings of the released files (penalties, top-k)."""
-    made: GenerationConfig = _transformers().GenerationConfig(
-        eos_token_id=given.eos_token_id, pad_token_id=given.pad_token_id, do_sample=False
-    )
-    return made
-
-
 def _transformers() -> ModuleType:
     """The module without its types, which differ by version."""
     return importlib.import_module("transformers")
 
 
 def _free_bytes(device: torch.device) -> int:
+    import psutil
     import torch
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    psutil = importlib.import_module("psutil")  # comes with accelerate, without types
     return int(psutil.virtual_memory().available)

@@ -33,17 +33,8 @@ def explanations_of(
     scheme: Scheme | None,
     tokens_per_second: float,
 ) -> Sequence[Explanation]:
-    """Return what the model takes for each continuation.
-
-    Args:
-        reader: that made the inputs.
-        group: what was asked.
-        inputs: what the model takes for it.
-        video: facts of what is shown.
-        scheme: of M-RoPE positions; None for a model whose positions are not ours to say.
-        tokens_per_second: of these positions.
-    """
-    found = []
+    """Return what the model takes for each continuation."""
+    explanations = []
     for number, prompt in enumerate(inputs.prompts):
         placed: list[array[int]] = []
         if scheme is not None:
@@ -51,7 +42,7 @@ def explanations_of(
                 len(prompt), inputs.blocks, scheme=scheme, tokens_per_second=tokens_per_second
             ).ids
             placed = [array("i", axis) for axis in ids.tolist()]
-        found.append(
+        explanations.append(
             Explanation(
                 "prompt",
                 reader.rendered(group, number, bool(video)),
@@ -61,4 +52,4 @@ def explanations_of(
                 video=video,
             )
         )
-    return found
+    return explanations

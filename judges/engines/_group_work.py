@@ -16,11 +16,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
-from videojudge_bench.judges.engines._replying import (
-    Choices,
-    Sampler,
-    verdict_place,
-)
+from videojudge_bench.judges.engines._replying import Choices, Sampler, verdict_place
 from videojudge_bench.judges.engines._text_tokens import Way, reply_text, shared_token
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
@@ -40,15 +36,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings for working on groups.
-
-    Attributes:
-        share_prefix: or every prompt on its own.
-        verify: how many groups to check against the model alone.
-        scheme: whose M-RoPE positions; None: the model's own.
-        batch_tokens: of continuations side by side in one row.
-        mixed: whether the model works in bfloat16 whatever its weights are.
-    """
+    """Settings for working on groups."""
 
     share_prefix: bool
     verify: int
@@ -71,14 +59,7 @@ class Written:
 
 
 class GroupWorker:
-    """Works out the replies of groups, one group at a time.
-
-    Args:
-        model: as `ModelSource.load` gives it.
-        tokenizer: its tokenizer.
-        plan: how.
-        stopped: asked before every token; True breaks off.
-    """
+    """Works out the replies of groups, one group at a time."""
 
     def __init__(
         self, model: Model, tokenizer: Tokenizer, plan: Plan, stopped: Callable[[], bool]
@@ -112,15 +93,15 @@ class GroupWorker:
         )
         with torch.inference_mode(), precision:
             if self._plan.share_prefix:
-                found = self._shared(group, asked, choices)
+                results = self._shared(group, asked, choices)
             else:
-                found = self._plain(group, asked, choices)
+                results = self._plain(group, asked, choices)
         if self._stopped():  # what there is may be half a reply
             return [EngineError("the engine was closed")] * len(inputs.prompts)
-        each = (time.perf_counter() - started) / len(found)
+        each = (time.perf_counter() - started) / len(results)
         return [
             self._reply(group, written, len(prompt), each)
-            for written, prompt in zip(found, inputs.prompts, strict=True)
+            for written, prompt in zip(results, inputs.prompts, strict=True)
         ]
 
     def _at_start(self, group: PromptGroup, inputs: Inputs) -> tuple[Choices | None, Inputs]:
@@ -147,11 +128,11 @@ class GroupWorker:
         if inputs.video_tokens:
             video = f", {inputs.video_tokens} of them of the video"
             options = ["max_frames=… or max_pixels=…"]
-        wanted = f" with max_tokens={new}" if new else ""
+        with_reply = f" with max_tokens={new}" if new else ""
         options += ["max_tokens=…"] if new else []
         helps = f"give a smaller {', or '.join(options)}" if options else "shorten the texts"
         return (
-            f"the prompt has {longest} tokens{video}, and{wanted} that is more than the "
+            f"the prompt has {longest} tokens{video}, and{with_reply} that is more than the "
             f"{self._context} that the model takes; {helps}"
         )
 
@@ -169,12 +150,12 @@ class GroupWorker:
         if self._to_verify > 0:
             self._verify(prefix, inputs)
             self._to_verify -= 1
-        found: dict[int, Written | EngineError] = {}
+        results: dict[int, Written | EngineError] = {}
         waiting = deque(self._batches(prefix, range(len(prefix.tails))))
         while waiting:
             batch = waiting.popleft()
             try:
-                found.update(self._row(prefix, batch, group, choices))
+                results.update(self._row(prefix, batch, group, choices))
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -183,12 +164,12 @@ class GroupWorker:
                 if half:
                     waiting.extendleft((batch[half:], batch[:half]))
                 else:
-                    found[batch[0]] = EngineError(f"out of memory with {size}")
+                    results[batch[0]] = EngineError(f"out of memory with {size}")
             prefix.rewind(0)
-        return [found[n] for n in range(len(prefix.tails))]
+        return [results[n] for n in range(len(prefix.tails))]
 
     def _batches(self, prefix: SharedPrefix, members: Sequence[int]) -> Iterator[Sequence[int]]:
-        """As many as fit into a row, at least one, and what is left likewise."""
+        """Split continuations into rows, each with as many as fit, at least one."""
         start, tokens = 0, 0
         for end, n in enumerate(members):
             tokens += len(prefix.tails[n])
@@ -224,11 +205,11 @@ class GroupWorker:
             return {}
         logits = branches.go_back({n: texts[n].tokens[:kept] for n, (kept, _) in places.items()})
         firsts = dict(zip(places, logits, strict=True))
-        found: dict[int, Written] = {}
+        verdicts: dict[int, Written] = {}
         for rest in dict.fromkeys(rest for _, rest in places.values()):
             behind = {n: firsts[n] for n, place in places.items() if place[1] == rest}
-            found |= _chosen(branches, self._choices(group, rest), behind)
-        return {n: written.probabilities for n, written in found.items()}
+            verdicts |= _chosen(branches, self._choices(group, rest), behind)
+        return {n: written.probabilities for n, written in verdicts.items()}
 
     def _write(
         self, branches: Branches, batch: Sequence[int], group: PromptGroup
@@ -254,22 +235,22 @@ class GroupWorker:
         self, group: PromptGroup, inputs: Inputs, choices: Choices | None
     ) -> list[Written | EngineError]:
         prompts = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
-        found: list[Written | EngineError] = []
+        results: list[Written | EngineError] = []
         for n in range(len(group.continuations)):
             if self._stopped():
                 break
             try:
                 if choices is None:
-                    found.append(self._plain_text(prompts, group, n))
+                    results.append(self._plain_text(prompts, group, n))
                 else:
                     ways = ((), *choices.contexts)
-                    found.append(_read(choices, {way: prompts.logits(n, way) for way in ways}))
+                    results.append(_read(choices, {way: prompts.logits(n, way) for way in ways}))
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-                found.append(EngineError(f"out of memory with {_memory_words(inputs)}"))
+                results.append(EngineError(f"out of memory with {_memory_words(inputs)}"))
                 _free()
-        return found
+        return results
 
     def _plain_text(self, prompts: PlainPrompts, group: PromptGroup, number: int) -> Written:
         sampler = _sampler(group, number)
@@ -322,12 +303,11 @@ class GroupWorker:
             probabilities=written.probabilities,
             usage=Usage(prompt, len(tokens), seconds),
             finished=at_start or (bool(tokens) and tokens[-1] in self._ends),
-            written=tuple(self._tokens_with_others(written)),
+            written=tuple(
+                WrittenToken(self._text(token), self._text(other), margin)
+                for token, (other, margin) in zip(tokens, written.alternatives, strict=False)
+            ),
         )
-
-    def _tokens_with_others(self, written: Written) -> Iterator[WrittenToken]:
-        for token, (other, margin) in zip(written.tokens, written.alternatives, strict=False):
-            yield WrittenToken(self._text(token), self._text(other), margin)
 
     def _text(self, token: int) -> str:
         return reply_text(self._tokenizer, [token], self._dropped)
@@ -339,7 +319,7 @@ def _sampler(group: PromptGroup, number: int) -> Sampler:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Return whether torch has run out of memory: on a CPU it says so in words alone."""
+    """Return whether torch has run out of memory; on a CPU only the message says so."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 

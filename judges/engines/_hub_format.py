@@ -32,11 +32,7 @@ _TOKENIZER_OF_5 = "TokenizersBackend"
 
 
 def trained_on(folder: Path | None) -> dict[str, Scalar]:
-    """Return what is noted in a model's folder of the rows that it was trained on, as settings.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
+    """Return what is noted in a model's folder of the rows that it was trained on, as settings."""
     noted = {
         "overlap": _noted(folder, "overlap", list),
         "made_by": _noted(folder, "made_by", list, optional=True),
@@ -45,24 +41,16 @@ def trained_on(folder: Path | None) -> dict[str, Scalar]:
 
 
 def asked_as_trained(folder: Path | None) -> dict[str, Scalar]:
-    """Return how a trained judge is to be asked, as options of a judge; {} where nothing is noted.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
-    found = cast("dict[str, Scalar]", _noted(folder, "judge", dict))
+    """Return the judge's options with which a model was trained; {} where nothing is noted."""
+    options = cast("dict[str, Scalar]", _noted(folder, "judge", dict))
     return {
         name: str(Path(folder or "") / str(value)) if name in PROMPT_OPTIONS else value
-        for name, value in found.items()
+        for name, value in options.items()
     }
 
 
 def recorded_scheme(folder: Path | None) -> str | None:
-    """Return the M-RoPE scheme that a model was trained with; None where none is noted.
-
-    Raises:
-        ConfigError: the note cannot be read.
-    """
+    """Return the M-RoPE scheme that a model was trained with; None where none is noted."""
     return _noted(folder, "mrope", str, optional=True) or None
 
 
@@ -72,41 +60,36 @@ def _noted(folder: Path | None, part: str, kind: type[_Part], *, optional: bool 
         return kind()
     try:
         note = json.loads(path.read_bytes())
-        found = note.get(part, kind()) if optional else note[part]
+        value = note.get(part, kind()) if optional else note[part]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not what `videojudge train` writes ({error!r})") from error
-    if not isinstance(found, kind):
-        raise ConfigError(f"{path} is not what `videojudge train` writes ({part}: {found!r})")
-    return found
+    if not isinstance(value, kind):
+        raise ConfigError(f"{path} is not what `videojudge train` writes ({part}: {value!r})")
+    return value
 
 
 def hub_name(name: str, family: str) -> str:
     """Return the name that a parameter has on the hub: Qwen2.5-VL's are older than the module's."""
     if family != "qwen2_5_vl":
         return name
-    return re.sub(r"^model\.(?:language_model|(visual))\.", _older, name)
-
-
-def _older(found: re.Match[str]) -> str:
-    return "visual." if found[1] else "model."
+    name = re.sub(r"^model\.visual\.", "visual.", name)
+    return re.sub(r"^model\.language_model\.", "model.", name)
 
 
 def config_for_both(config: Mapping[str, Json], *, tied: bool) -> dict[str, Json]:
     """Return `config.json` with the names that transformers 4.57 looks for beside those of 5.
 
-    Args:
-        config: of the base, as it is.
-        tied: whether the weights that write tokens are those that read them. 4.57 looks for it in
-            the text's part, 5 in the outer one.
+    `tied` says whether input and output embeddings are one matrix: 4.57 looks for it in the text's
+    part, 5 in the outer one.
     """
-    made = dict(config)
-    for section in (made, made.get("text_config")):
+    both = dict(config)
+    for section in (both, both.get("text_config")):
         if isinstance(section, dict):
             _add_rope(section)
             section["tie_word_embeddings"] = tied
             if "dtype" in section and "torch_dtype" not in section:
                 section["torch_dtype"] = section["dtype"]
-    return made
+    return both
 
 
 def _add_rope(section: dict[str, Json]) -> None:
@@ -123,23 +106,23 @@ def _add_rope(section: dict[str, Json]) -> None:
 
 def tokenizer_for_both(config: Mapping[str, Json]) -> dict[str, Json]:
     """Return `tokenizer_config.json` with a class that both versions know."""
-    made = dict(config)
-    if made.get("tokenizer_class") == _TOKENIZER_OF_5:
-        made["tokenizer_class"] = "Qwen2Tokenizer"
-    if isinstance(made.get("extra_special_tokens"), list):  # a table in 4.57
-        made["additional_special_tokens"] = made.pop("extra_special_tokens")
-    return made
+    both = dict(config)
+    if both.get("tokenizer_class") == _TOKENIZER_OF_5:
+        both["tokenizer_class"] = "Qwen2Tokenizer"
+    if isinstance(both.get("extra_special_tokens"), list):  # a table in 4.57
+        both["additional_special_tokens"] = both.pop("extra_special_tokens")
+    return both
 
 
 def processors_for_both(config: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
     """Return the files that 4.57 has for the parts of a `processor_config.json`, by name."""
-    made: dict[str, dict[str, Json]] = {}
+    files: dict[str, dict[str, Json]] = {}
     for part, (file, kind) in _PROCESSORS.items():
-        found = config.get(part)
-        if isinstance(found, dict):
-            made[file] = {"processor_class": config.get("processor_class"), **found}
+        section = config.get(part)
+        if isinstance(section, dict):
+            files[file] = {"processor_class": config.get("processor_class"), **section}
             if part == "image_processor":
                 # 4.57 calls the one that works on tensors Fast, 5 has no other.
-                name = str(cast("str", found.get(kind, ""))).removesuffix("Fast")
-                made[file][kind] = name
-    return made
+                name = str(cast("str", section.get(kind, ""))).removesuffix("Fast")
+                files[file][kind] = name
+    return files

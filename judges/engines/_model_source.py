@@ -61,11 +61,7 @@ class ModelSource(ABC):
 
     @abstractmethod
     def load(self) -> Model:
-        """Return the model on its device, ready to decode.
-
-        Raises:
-            ConfigError: it cannot be loaded.
-        """
+        """Return the model on its device, ready to decode."""
 
     @property
     def recorded_scheme(self) -> str | None:
@@ -80,11 +76,7 @@ class ModelSource(ABC):
 
     @cached_property
     def kind(self) -> Kind:
-        """Kind of model.
-
-        Raises:
-            ConfigError: it writes no text.
-        """
+        """Kind of model."""
         from transformers.models.auto import modeling_auto as auto
 
         if self.model_type in ("qwen2_5_vl", "qwen3_vl"):
@@ -101,23 +93,18 @@ class ModelSource(ABC):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Its tokenizer."""
         return cast("Tokenizer", getattr(self.processor, "tokenizer", self.processor))
 
     @property
     def chat_template(self) -> str:
-        """Its chat template, in Jinja; several together where it has several.
-
-        Raises:
-            ConfigError: it has none.
-        """
-        found = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
-        if not found:
+        """Its chat template, in Jinja; several together where it has several."""
+        template = getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template
+        if not template:
             raise ConfigError(
                 f"pretrained={self.pretrained} has no chat template, so nobody knows how it is to "
                 "be asked; give an instruction-tuned model, or add chat_template.jinja to it"
             )
-        return str(found)
+        return str(template)
 
     @property
     def sees(self) -> bool:
@@ -126,7 +113,6 @@ class ModelSource(ABC):
 
     @property
     def text_config(self) -> TextConfig:
-        """The configuration of its language model."""
         return self.config.get_text_config()
 
     @property
@@ -155,17 +141,14 @@ class LoadedModel(ModelSource):
 
     @property
     def config(self) -> Config:
-        """The model's configuration."""
         return self._model.config
 
     @property
     def processor(self) -> Processor:
-        """Its processor, or its tokenizer for a model of text."""
         return cast("Processor", self._processor)
 
     @property
     def dtype_name(self) -> str:
-        """The dtype of its weights, as torch calls it."""
         return str(self._model.dtype).removeprefix("torch.")
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -184,5 +167,4 @@ class LoadedModel(ModelSource):
         }
 
     def load(self) -> Model:
-        """Return the model."""
         return self._model

@@ -14,15 +14,11 @@ if TYPE_CHECKING:
 
 
 class Encoding(TypedDict, total=False):
-    """A text as tokens."""
-
     input_ids: list[int]
     offset_mapping: list[tuple[int, int]]
 
 
 class Tokenizer(Protocol):
-    """A fast tokenizer."""
-
     eos_token_id: int | None
     pad_token_id: int | None
     all_special_tokens: list[str]
@@ -65,8 +61,6 @@ class Processor(Protocol):
 
 
 class VisionConfig(Protocol):
-    """The configuration of a vision tower."""
-
     depth: int
     hidden_size: int
     patch_size: int
@@ -76,8 +70,6 @@ class VisionConfig(Protocol):
 
 
 class TextConfig(Protocol):
-    """The configuration of a language model."""
-
     hidden_size: int
     intermediate_size: int
     max_position_embeddings: int
@@ -101,21 +93,15 @@ class Config(TextConfig, Protocol):
 
 
 class GenerationConfig(Protocol):
-    """Defaults of decoding."""
-
     eos_token_id: Union[int, list[int], None]
     pad_token_id: int | None
 
 
 class Output(Protocol):
-    """The result of a forward pass."""
-
     logits: Tensor
 
 
 class Embeddings(Protocol):
-    """A layer between tokens and states."""
-
     weight: torch.nn.Parameter
 
 
@@ -142,6 +128,4 @@ class Model(Protocol):
 
 
 class AdaptedModel(Protocol):
-    """A model with PEFT adapters around it."""
-
     def merge_and_unload(self) -> Model: ...

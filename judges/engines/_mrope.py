@@ -39,10 +39,6 @@ def chosen_scheme(asked: str | None, source: ModelSource) -> Scheme | None:
 
     Warns, once a model, where a Qwen2.5-VL was trained with another scheme, and where nobody says.
 
-    Args:
-        asked: by the user; None: not.
-        source: the model.
-
     Returns:
         None for a model that has no M-RoPE positions of ours.
 

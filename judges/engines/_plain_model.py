@@ -19,21 +19,15 @@ if TYPE_CHECKING:
 
 
 class PlainPrompts:
-    """The prompts of a group, each on its own.
-
-    Args:
-        model: any model of transformers that writes text.
-        inputs: of the group.
-        scheme: whose M-RoPE positions the model is given; None: it finds its own.
-    """
+    """The prompts of a group, each on its own; without a scheme, the model's own positions."""
 
     def __init__(self, model: Model, inputs: Inputs, scheme: Scheme | None = None) -> None:
         self._model, self._inputs, self._scheme = model, inputs, scheme
 
     def logits(self, number: int, more: Sequence[int] = ()) -> Tensor:
         """Return float32 logits, (vocabulary,), behind a prompt and `more` tokens."""
-        made = self._model(**self._arguments(number, more), logits_to_keep=1, use_cache=False)
-        logits: Tensor = made.logits[0, -1]
+        output = self._model(**self._arguments(number, more), logits_to_keep=1, use_cache=False)
+        logits: Tensor = output.logits[0, -1]
         return logits.float()
 
     def write(
@@ -45,15 +39,7 @@ class PlainPrompts:
         ends: Collection[int],
         stopped: Callable[[], bool],
     ) -> list[int]:
-        """Return the tokens that the model writes, the one that ends the reply included.
-
-        Args:
-            number: of the prompt.
-            sampler: picks the tokens.
-            max_tokens: the reply is cut after as many.
-            ends: tokens that end a reply.
-            stopped: asked after every token; True breaks off.
-        """
+        """Return the tokens that the model writes, the one that ends the reply included."""
         arguments = self._arguments(number, ())
         if self._scheme is None:
             return self._generated(arguments, sampler, max_tokens, stopped)
@@ -62,8 +48,8 @@ class PlainPrompts:
         at = arguments["position_ids"].new_tensor(self._placed(number, ()).following)
         tokens: list[int] = []
         while True:
-            made = self._model(**arguments, **{name: cache}, logits_to_keep=1, use_cache=True)
-            tokens.append(sampler.pick(made.logits[0, -1].float()))
+            output = self._model(**arguments, **{name: cache}, logits_to_keep=1, use_cache=True)
+            tokens.append(sampler.pick(output.logits[0, -1].float()))
             if tokens[-1] in ends or len(tokens) == max_tokens or stopped():
                 return tokens
             arguments = {
@@ -82,13 +68,13 @@ class PlainPrompts:
         def broken_off(ids: Tensor, _scores: object, **_options: object) -> Tensor:
             return torch.full((len(ids),), stopped(), device=ids.device)
 
-        made = self._model.generate(
+        output = self._model.generate(
             **arguments,
             max_new_tokens=max_tokens,
             logits_processor=[_Scores(sampler)],
             stopping_criteria=[broken_off],
         )
-        return [int(token) for token in made[0, arguments["input_ids"].shape[1] :]]
+        return [int(token) for token in output[0, arguments["input_ids"].shape[1] :]]
 
     def _arguments(self, number: int, more: Sequence[int]) -> dict[str, Tensor]:
         ids = torch.tensor([[*self._inputs.prompts[number], *more]])
@@ -110,7 +96,7 @@ class PlainPrompts:
 
 
 class _Scores:
-    """`generate` takes the highest of what this makes of the logits."""
+    """Sampling as a processor of logits: `generate` takes the highest of the returned scores."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler

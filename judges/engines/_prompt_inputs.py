@@ -45,13 +45,7 @@ class Inputs:
 
 
 class PromptReader:
-    """Makes the inputs of groups for one model.
-
-    Args:
-        source: the model.
-        fps: the rate at which frames are asked for, None when they are spread evenly.
-        thinking: told to the chat template; None: nothing is.
-    """
+    """Makes the inputs of groups for one model."""
 
     def __init__(
         self, source: ModelSource, *, fps: float | None, thinking: bool | None = None
@@ -70,9 +64,6 @@ class PromptReader:
         """Return the inputs of a group.
 
         Special tokens of the model that stand in the texts are inert; see `special_tokens`.
-
-        Raises:
-            ConfigError: the chat template does not take such a conversation.
         """
         texts = [
             self.rendered(group, n, frames is not None) for n in range(len(group.continuations))
@@ -91,15 +82,11 @@ class PromptReader:
     def rendered(
         self, group: PromptGroup, number: int, sees: bool, reply: str | None = None
     ) -> str:
-        """Return a continuation's whole prompt as text, up to `reply_start` or a reply's end.
-
-        Raises:
-            ConfigError: the chat template does not take such a conversation.
-        """
+        """Return a continuation's whole prompt as text, up to `reply_start` or a reply's end."""
         from jinja2 import TemplateError
 
-        said = group.prefix.text + group.continuations[number].text
-        user, system = (make_inert(text, self._marks) for text in (said, group.prefix.system))
+        user_text = group.prefix.text + group.continuations[number].text
+        user, system = (make_inert(text, self._marks) for text in (user_text, group.prefix.system))
         try:
             text = self._templated(system, user, sees, reply)
         except TemplateError:
@@ -127,13 +114,13 @@ class PromptReader:
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a text; neighbouring rows of a training share most of their parts."""
-        found = self._known.get(text)
-        if found is None:
+        tokens = self._known.get(text)
+        if tokens is None:
             if len(self._known) == _KNOWN:
                 self._known.clear()
-            found = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-            self._known[text] = found
-        return found
+            tokens = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            self._known[text] = tokens
+        return tokens
 
     @property
     def _video_end(self) -> str:
@@ -164,11 +151,6 @@ class PromptReader:
         That is what stands behind the prompt in the conversation with the reply: what a model
         that is trained to write the reply has to write.
 
-        Args:
-            group: with one continuation.
-            prompt: as `rendered` gives it.
-            reply: what is to be written.
-
         Raises:
             ConfigError: the chat template does not take such a conversation, or writes another
                 prompt where a reply follows.
@@ -186,26 +168,22 @@ class PromptReader:
         return text, tokens[: tokens.index(end) + 1] if end in tokens else [*tokens, end]
 
     def video_part(self, text: str, frames: FrameBatch) -> Inputs:
-        """Return the inputs of a prompt up to the end of its video: `prompts` holds one beginning.
-
-        Raises:
-            ConfigError: the processor shows the video in a way that is not known here.
-        """
-        made = self._processed(text, frames)
-        first = made["input_ids"][0].tolist()
+        """Return the inputs of a prompt up to its video's end: `prompts` holds one beginning."""
+        processed = self._processed(text, frames)
+        first = processed["input_ids"][0].tolist()
         cut = len(first) - first[::-1].index(self._config.vision_end_token_id)
         seconds = (
             step_seconds(frames, self._fps) * self._processor.video_processor.temporal_patch_size
         )
         pads = torch.tensor(first[:cut]) == self._config.video_token_id
-        media = _tensors(made)
-        if "second_per_grid_ts" in made:
+        media = _tensors(processed)
+        if "second_per_grid_ts" in processed:
             media["second_per_grid_ts"] = torch.tensor([seconds])
         return Inputs(
             prompts=(tuple(first[:cut]),),
             media=media,
-            blocks=self._blocks(pads, made["video_grid_thw"], seconds),
-            media_types=_media_types(made),
+            blocks=self._blocks(pads, processed["video_grid_thw"], seconds),
+            media_types=_media_types(processed),
             video_tokens=int(pads.sum()),
         )
 
@@ -243,20 +221,20 @@ class PromptReader:
 def _message(role: str, text: str, *, parts: bool, video: bool = False) -> Mapping[str, object]:
     if not parts:
         return {"role": role, "content": text}
-    shown = [{"type": "video"}] if video else []
-    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
+    videos = [{"type": "video"}] if video else []
+    return {"role": role, "content": [*videos, {"type": "text", "text": text}]}
 
 
-def _media_types(made: Mapping[str, Tensor]) -> tuple[int, ...]:
+def _media_types(processed: Mapping[str, Tensor]) -> tuple[int, ...]:
     """The types of tokens up to the video's end; () where the processor knows none."""
-    if "mm_token_type_ids" not in made:
+    if "mm_token_type_ids" not in processed:
         return ()
-    types = made["mm_token_type_ids"][0]
+    types = processed["mm_token_type_ids"][0]
     seen = torch.nonzero(types)
     return tuple(types[: int(seen.max()) + 1].tolist()) if len(seen) else ()
 
 
-def _tensors(made: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _tensors(processed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the inputs of the video: all but those with one value per token."""
     skip = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
-    return {k: v for k, v in made.items() if isinstance(v, Tensor) and k not in skip}
+    return {k: v for k, v in processed.items() if isinstance(v, Tensor) and k not in skip}

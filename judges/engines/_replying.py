@@ -37,11 +37,6 @@ class Choices:
     (`>`) is the `rest`: it is left to the model, all ways to write it with each choice count, and
     the probabilities are those given that what is written begins with it.
 
-    Args:
-        tokenizer: of the model.
-        texts: the choices.
-        rest: text before them that is still to be written, as `shared_token` gives it.
-
     Raises:
         ConfigError: a choice has no tokens, or two have the same.
     """
@@ -99,30 +94,24 @@ def verdict_place(
 ) -> tuple[int, str] | None:
     """Return where in a reply its text verdict begins: behind its tag and the blanks after that.
 
-    Args:
-        tokenizer: of the model.
-        texts: the choices.
-        written: the tokens of the reply.
-        dropped: as in `reply_text`.
-
     Returns:
         How many tokens stand before, and the text between them and the verdict (`rest` of
         `Choices`). None: the reply states no verdict in a tag.
     """
 
-    def shown(count: int) -> str:
+    def text_up_to(count: int) -> str:
         return reply_text(tokenizer, written[:count], dropped)
 
-    reply = shown(len(written))
+    reply = text_up_to(len(written))
     place = _verdict_place.verdict_place(reply, texts)
     if place is None:
         return None
     end = len(reply[:place].rstrip())
     every = range(len(written) + 1)
-    count = bisect_left(every, end, key=lambda n: len(shown(n)))
-    text = shown(count)
+    count = bisect_left(every, end, key=lambda n: len(text_up_to(n)))
+    text = text_up_to(count)
     if text[end:].strip():  # the token that ends the tag has taken the verdict in
-        return count - 1, text[len(shown(count - 1)) : end]
+        return count - 1, text[len(text_up_to(count - 1)) : end]
     while count < len(written) and tokenizer.decode([written[count]]).isspace():
         count += 1
     rest = shared_token(tokenizer, texts, written[count - 1])
@@ -149,7 +138,7 @@ def _along(known: Mapping[Way, Tensor], way: Way) -> float:
 
 
 def _not_longer(alone: Mapping[Way, float], way: Way) -> float:
-    """The nearest longer ones alone: theirs contains that of ones longer still."""
+    """Probability of a way less that of the longer ways that begin with it."""
     longer = [other for other in alone if len(other) > len(way) and other[: len(way)] == way]
     nearest = [
         other
@@ -165,11 +154,6 @@ class Sampler:
     Above temperature 0 it adds Gumbel noise and takes the highest, which is sampling; the noise
     follows from the seed and the item's id, so a reply depends neither on what is judged beside it
     nor on the order of work.
-
-    Args:
-        sampling: temperature and seed.
-        item_id: whose reply it is.
-        keep_alternatives: whether to remember what else could have been taken.
 
     Attributes:
         alternatives: of each token: the best other one, and how much log-probability the token has
@@ -200,5 +184,4 @@ class Sampler:
         return scores
 
     def pick(self, logits: Tensor) -> int:
-        """Return the next token, from logits (vocabulary,)."""
         return int(self.scores(logits).argmax())

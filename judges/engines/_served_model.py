@@ -40,13 +40,10 @@ _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^
 
 @dataclass(frozen=True)
 class ReplyStart:
-    """A reply that is begun for the model, right before its verdict.
+    """Text that begins a reply, right before its verdict.
 
-    Attributes:
-        text: what it is begun with.
-        rest: what the model must then write to open the verdict: a token that a choice may merge
-            with is left to it.
-        choices: the first tokens of the choices; empty where others may come first.
+    `rest` is left to the model, which then opens the verdict with it: a token that a choice may
+    merge with. `choices` are the first tokens of the choices; empty where others may come first.
     """
 
     text: str
@@ -54,43 +51,17 @@ class ReplyStart:
     choices: tuple[int, ...] = ()
 
 
-class _WithoutWeights(Checkpoint):
-    """A checkpoint whose weights are on the server; here, its other files are enough."""
+@dataclass(frozen=True)
+class ServedCheckpoint(Checkpoint):
+    """A checkpoint that a server serves: here, its configuration and tokenizer are enough."""
 
     def _check_weights(self, folder: Path) -> None:
         pass
 
-
-@dataclass(frozen=True)
-class ServedCheckpoint:
-    """A checkpoint that a server is to serve: what requests must hold to be like in process.
-
-    Attributes:
-        pretrained: a folder, or the name of a model on the Hugging Face hub.
-        revision: branch, tag or commit on the hub.
-    """
-
-    pretrained: str
-    revision: str | None = None
-
-    @cached_property
-    def _checkpoint(self) -> Checkpoint:
-        return _WithoutWeights(self.pretrained, revision=self.revision)
-
-    @property
-    def factor(self) -> int:
-        """Pixels along the side of what becomes one token."""
-        return self._checkpoint.frame_factor
-
-    @property
-    def takes_text_alone(self) -> bool:
-        """True for a model of text."""
-        return self._checkpoint.kind == "text"
-
     @property
     def is_known(self) -> bool:
         """True if frames of our sizes go into it as they are."""
-        return self._checkpoint.kind in ("qwen2_5_vl", "qwen3_vl")
+        return self.kind in ("qwen2_5_vl", "qwen3_vl")
 
     @property
     def send(self) -> Send:
@@ -98,19 +69,15 @@ class ServedCheckpoint:
         return "video" if self.is_known else "frames"
 
     def warn(self, send: Send) -> None:
-        """Say in what a server differs from the model in process, whatever it is sent.
-
-        Args:
-            send: how videos are shown.
-        """
+        """Warn where a server's results differ from those in process."""
         if self.is_known and send == "frames":
             logger.warning(
                 "send=frames shows pretrained=%s images with their times, not a video: another "
                 "prompt than in process, and than a judge that saw videos in training knows",
                 self.pretrained,
             )
-        scheme = self._checkpoint.recorded_scheme
-        if self._checkpoint.kind == "qwen2_5_vl" and scheme not in (None, SERVED_SCHEME):
+        scheme = self.recorded_scheme
+        if self.kind == "qwen2_5_vl" and scheme not in (None, SERVED_SCHEME):
             logger.warning(
                 "pretrained=%s was trained with mrope=%s, and servers give its videos the "
                 "positions of mrope=%s: its scores will differ from those in process",
@@ -118,16 +85,16 @@ class ServedCheckpoint:
             )  # fmt: skip
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
         auto = importlib.import_module("transformers").AutoTokenizer
-        name = str(self._checkpoint.folder or self.pretrained)
-        found: Tokenizer = auto.from_pretrained(name, revision=self.revision)
-        return found
+        name = str(self.folder or self.pretrained)
+        tokenizer: Tokenizer = auto.from_pretrained(name, revision=self.revision)
+        return tokenizer
 
     @cached_property
     def marks(self) -> re.Pattern[str]:
         """A pattern of its special tokens, as in process."""
-        return marks_of(self._tokenizer)
+        return marks_of(self.tokenizer)
 
     @cached_property
     def reply_start(self) -> Callable[[str, tuple[str, ...]], ReplyStart]:
@@ -135,30 +102,25 @@ class ServedCheckpoint:
         return cache(self._reply_start)
 
     def _reply_start(self, text: str, choices: tuple[str, ...]) -> ReplyStart:
-        last = tokens_of(self._tokenizer, text)[-1]
-        rest = shared_token(self._tokenizer, choices, last)
+        last = tokens_of(self.tokenizer, text)[-1]
+        rest = shared_token(self.tokenizer, choices, last)
         if rest and text.endswith(rest):
             return ReplyStart(text.removesuffix(rest), rest)
-        ways = (way for choice in choices for way in ways_of(self._tokenizer, choice, ""))
+        ways = (way for choice in choices for way in ways_of(self.tokenizer, choice, ""))
         return ReplyStart(text, "", tuple(sorted({way[0] for way in ways})))
 
     def settings(self) -> dict[str, Scalar]:
         """Return the name and hash of its content, and which gold sets it was trained on."""
-        checkpoint = self._checkpoint
-        return {"model": checkpoint.identity(), **trained_on(checkpoint.folder)}
+        return {"model": self.identity(), **trained_on(self.folder)}
 
     def name_on(self, server: str, listed: Mapping[str, str], asked: str, *, trusted: bool) -> str:
         """Return the name by which a server serves the checkpoint.
 
-        Args:
-            server: its address, for messages.
-            listed: names of the models that the server lists, each with the folder or hub name
-                that it says it has loaded ("" where it says none).
-            asked: the name that the user gave; empty for none.
-            trusted: whether the user says that `asked` is the checkpoint, whatever it is called.
+        `listed` has the names of the server's models, each with the folder or hub name that it was
+        loaded from, or "". A `trusted` name that the user `asked` for is taken as it is.
 
         Raises:
-            ConfigError: the server serves another model, or none that could be told to be it.
+            ConfigError: the server lists no model, or several, that could be the checkpoint.
         """
         if asked and (trusted or not listed):
             return asked
@@ -167,22 +129,21 @@ class ServedCheckpoint:
             return asked
         if not asked and len(fits) == 1:
             return fits.pop()
-        shown = ", ".join(f"{n} ({root})" if root else n for n, root in listed.items()) or "nothing"
-        wanted = (
+        served = [f"{name} ({root})" if root else name for name, root in listed.items()]
+        expected = (
             f"model {asked!r}, which is pretrained={self.pretrained}"
             if asked
-            else (f"one model that is pretrained={self.pretrained}")
+            else f"one model that is pretrained={self.pretrained}"
         )
         fix = "add trust_server=true" if asked in listed else "give model=NAME"
         raise ConfigError(
-            f"the server at {server}: expected {wanted}, got {shown}. Start it with that model, or "
-            f"{fix} if it serves the checkpoint under another name"
+            f"the server at {server}: expected {expected}, got {', '.join(served) or 'nothing'}. "
+            f"Start it with that model, or {fix} if it serves the checkpoint under another name"
         )
 
     def _is_called(self, name: str) -> bool:
         """Return whether a name is this checkpoint's: equal, or its folder on another machine."""
-        folder = self._checkpoint.folder
-        own = self.pretrained if folder is None else str(folder.resolve())
+        own = self.pretrained if self.folder is None else str(self.folder.resolve())
         return _short(name) == _short(own)
 
 
@@ -194,44 +155,36 @@ def _short(path: str) -> list[str]:
 
 @dataclass
 class ServerRecord:
-    """A server's statements about itself in its answers.
+    """Statements of a server about itself in its answers.
 
-    Attributes:
-        address: where it is, without secrets.
-        version: of its program; empty where it is unsaid.
-        statements: the model, the fingerprint and the version of the first answer, by the names of
-            their fields, and every other statement since, in the order heard.
+    `statements` begins with the model, the fingerprint and the version of the first answer, by
+    field; the others differ from all before them.
     """
 
     address: str
     version: str = ""
     statements: list[Mapping[str, str]] = field(default_factory=list)
 
-    @property
-    def said(self) -> Mapping[str, str]:
-        """Statement of the first answer."""
-        return self.statements[0] if self.statements else {}
-
     def read(self, completion: Completion) -> None:
         """Remember what an answer says; warn when it is not what the first one said."""
-        found = {
+        facts = {
             "model": completion.model,
             "system_fingerprint": completion.system_fingerprint,
             "version": self.version or None,
         }
-        now = {n: str(value)[:_SAID_CHARACTERS] for n, value in found.items() if value is not None}
+        now = {n: str(value)[:_SAID_CHARACTERS] for n, value in facts.items() if value is not None}
         if now in self.statements or len(self.statements) == _MOST_STATEMENTS:
             return
         self.statements.append(now)
         if len(self.statements) == 1:
-            logger.info("the server at %s says: %s", self.address, _shown(now))
+            logger.info("the server at %s says: %s", self.address, _as_text(now))
             return
         logger.warning(
             "the server at %s changed while it was asked: expected %s, got %s. Judgements before "
             "and after may differ; judge the set again with one model",
-            self.address, _shown(self.said), _shown(now),
+            self.address, _as_text(self.statements[0]), _as_text(now),
         )  # fmt: skip
 
 
-def _shown(said: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of itself"
+def _as_text(statement: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in statement.items()) or "nothing of itself"

@@ -20,27 +20,12 @@ def tokens_of(tokenizer: Tokenizer, text: str) -> Way:
 
 
 def reply_text(tokenizer: Tokenizer, tokens: Sequence[int], dropped: Collection[int]) -> str:
-    """Return the text of a reply with its special tokens, which may mark what is reasoning.
-
-    Args:
-        tokenizer: of the model.
-        tokens: of the reply, or of its beginning.
-        dropped: the tokens that end a turn or pad it; they are no part of the text.
-    """
+    """Return the text of a reply; special tokens that are not `dropped` stay in it."""
     return tokenizer.decode([token for token in tokens if token not in dropped])
 
 
 def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
-    """Return the text of a token, if one of the texts right behind it would take it into its own.
-
-    Args:
-        tokenizer: of the model.
-        texts: what may follow.
-        last: the token.
-
-    Returns:
-        "" where they leave it alone.
-    """
+    """Return the text of the token `last` if a text behind it would merge with it, else ""."""
     before = str(tokenizer.decode([last]))
     if tokens_of(tokenizer, before) != (last,):
         return ""
@@ -49,21 +34,12 @@ def shared_token(tokenizer: Tokenizer, texts: Sequence[str], last: int) -> str:
 
 
 def ways_of(tokenizer: Tokenizer, text: str, rest: str) -> tuple[Way, ...]:
-    """Return the tokens in which a choice can be written, in each way that counts.
-
-    Args:
-        tokenizer: of the model.
-        text: the choice.
-        rest: text before it that is still to be written.
-
-    Raises:
-        ConfigError: the choice has no tokens.
-    """
+    """Return the tokens in which a choice can be written, in each way that counts."""
     plain, spaced = tokens_of(tokenizer, text), tokens_of(tokenizer, f" {text}")
     if not plain:
         raise ConfigError(f"choice {text!r} has no tokens; choices are texts such as '1' or 'A'")
     before = tokens_of(tokenizer, rest)
-    found = [tokens_of(tokenizer, rest + text), (*before, *plain)]
+    ways = [tokens_of(tokenizer, rest + text), (*before, *plain)]
     if len(spaced) == 1 and tokenizer.decode(list(spaced)).strip() == text:
-        found.append((*before, *spaced))
-    return tuple(dict.fromkeys(found))
+        ways.append((*before, *spaced))
+    return tuple(dict.fromkeys(ways))

@@ -65,8 +65,8 @@ def tree_attention(
     attend = sdpa.sdpa_attention_forward
     trunk = 0 if attention_mask is None else query.shape[2] - attention_mask.shape[2]
     if not trunk:
-        made, _ = attend(module, query, key, value, attention_mask, **options)
-        return made, None
+        output, _ = attend(module, query, key, value, attention_mask, **options)
+        return output, None
     first, _ = attend(
         module, query[:, :, :trunk], key[:, :, :trunk], value[:, :, :trunk], None, **options
     )

@@ -34,8 +34,6 @@ class _Layer(Protocol):
 
 
 class Cache(Protocol):
-    """Keys and values of all layers."""
-
     layers: list[_Layer]
 
 
@@ -49,13 +47,7 @@ def new_cache(model: Model) -> tuple[str, Cache]:
 
 
 class SharedPrefix:
-    """The prefix that all prompts of a group begin with, worked out once.
-
-    Args:
-        model: a causal model of text, a Qwen2.5-VL or a Qwen3-VL.
-        inputs: of the group.
-        scheme: whose M-RoPE positions.
-    """
+    """The prefix that all prompts of a group begin with, worked out once."""
 
     def __init__(self, model: Model, inputs: Inputs, *, scheme: Scheme) -> None:
         self._model = model
@@ -100,7 +92,7 @@ class SharedPrefix:
             mask = mask.to(self.device)
             if self._model.config._attn_implementation == "eager":
                 mask = additive(mask, self._model.dtype)
-        made = self._model(
+        output = self._model(
             input_ids=tokens.to(self.device),
             position_ids=(placed if self._axes else placed[0]).to(self.device),
             attention_mask=mask,
@@ -109,7 +101,7 @@ class SharedPrefix:
             **{self._cache_name: self._cache},
             **(media or {}),
         )
-        logits: Tensor = made.logits[0]
+        logits: Tensor = output.logits[0]
         return logits.float()
 
     def rewind(self, tokens: int) -> None:
@@ -132,12 +124,7 @@ class SharedPrefix:
 
 
 class Branches:
-    """Some of a group's continuations, in one row behind the prefix.
-
-    Args:
-        prefix: what they stand behind; nothing else may be in its cache.
-        members: which of its continuations.
-    """
+    """Some of a group's continuations, in one row behind the prefix, alone in its cache."""
 
     def __init__(self, prefix: SharedPrefix, members: Sequence[int]) -> None:
         self._prefix = prefix
@@ -173,10 +160,9 @@ class Branches:
         return logits
 
     def go_back(self, replies: Mapping[int, Sequence[int]]) -> Tensor:
-        """Leave only these continuations, with so much of their replies as is given.
+        """Leave only these continuations, cut to these replies; return the logits behind each.
 
-        Returns:
-            The logits behind each, (replies, vocabulary).
+        The shape is (replies, vocabulary).
         """
         prefix, kept, last = self._prefix, [], {}
         self._next = {}

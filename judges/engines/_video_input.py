@@ -44,11 +44,7 @@ def frame_policy(
     total_pixels: int | None = None,
     factor: int,
 ) -> FramePolicy:
-    """Return the policy that an engine's options stand for; None is the policy's default.
-
-    Raises:
-        ConfigError: the limits contradict each other.
-    """
+    """Return the policy that an engine's options stand for; None is the policy's default."""
     own = FramePolicy()
     most = own.max_pixels if max_pixels is None else max_pixels
     return FramePolicy(
@@ -67,15 +63,11 @@ def step_seconds(frames: FrameFacts, fps: float | None) -> float:
     Frames taken at a fixed rate stand up to a frame of the video beside their targets. A mean rate
     within 2 % of the asked one counts as the asked one: transformers 4 cuts 1.998 s off to 1 s,
     which would put every other video on half the scale of time.
-
-    Args:
-        frames: of the video.
-        fps: at which they were asked for; None: spread evenly.
     """
-    found = frames.sample_fps
-    if len(frames.times_seconds) < 2 or (fps is not None and abs(found - fps) <= NOMINAL * fps):
-        return 1.0 / (fps or found)
-    return 1.0 / found
+    actual = frames.sample_fps
+    if len(frames.times_seconds) < 2 or (fps is not None and abs(actual - fps) <= NOMINAL * fps):
+        return 1.0 / (fps or actual)
+    return 1.0 / actual
 
 
 def video_clock(frames: FrameFacts, fps: float | None) -> VideoClock:
@@ -88,9 +80,9 @@ def video_clock(frames: FrameFacts, fps: float | None) -> VideoClock:
 
 def _ascending(indices: Sequence[int]) -> tuple[int, ...]:
     """Indices of which no two are equal: some processors drop a frame that repeats one."""
-    found: list[int] = []
+    ascending: list[int] = []
     last = -1
     for index in indices:
         last = max(index, last + 1)
-        found.append(last)
-    return tuple(found)
+        ascending.append(last)
+    return tuple(ascending)

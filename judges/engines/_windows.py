@@ -72,7 +72,8 @@ def windows_attention(
     pieces: list[Tensor] = []
     places: list[Tensor] = []
     for index in _of_equal_length(cu_seq_lens_q.tolist(), query.device):
-        q, k, v = (_side_by_side(part, index) for part in (query, key, value))
+        # (1, heads, n, width) as (windows, heads, length, width)
+        q, k, v = (part[0][:, index].transpose(0, 1) for part in (query, key, value))
         pieces.append(attend(q, k, v).transpose(1, 2).flatten(0, 1))
         places.append(index.flatten())
     order = torch.argsort(torch.cat(places))
@@ -89,8 +90,3 @@ def _of_equal_length(bounds: list[int], device: torch.device) -> list[Tensor]:
         torch.tensor(begins, device=device)[:, None] + torch.arange(length, device=device)
         for length, begins in starts.items()
     ]
-
-
-def _side_by_side(part: Tensor, index: Tensor) -> Tensor:
-    """(1, heads, n, width) as (windows, heads, length, width)."""
-    return part[0][:, index].transpose(0, 1)

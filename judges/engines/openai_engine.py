@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,8 +30,7 @@ from videojudge_bench.judges.engines._chat_bodies import BYTES_PER_TOKEN, MOST_B
 from videojudge_bench.judges.engines._chat_budget import Budget
 from videojudge_bench.judges.engines._chat_client import ChatClient
 from videojudge_bench.judges.engines._chat_endpoint import Endpoint
-from videojudge_bench.judges.engines._chat_explain import explanations
-from videojudge_bench.judges.engines._chat_messages import NOTHING, SEND, Send, Shown
+from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, SEND, EncodedMedia, Send
 from videojudge_bench.judges.engines._chat_probe import Refusal, ServerCheck
 from videojudge_bench.judges.engines._chat_replies import CUT_OFF, Completion, choice_probabilities
 from videojudge_bench.judges.engines._chat_requests import Feature, RequestFormat, Wire
@@ -48,6 +48,7 @@ FACTOR = 28
 """What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
 
 _FRAME_THREADS = 2
+_MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -147,7 +148,7 @@ class OpenAIEngine:
         )
         self._served: ServedCheckpoint | None = None
         if self.pretrained is not None:
-            self._served = ServedCheckpoint(str(self.pretrained), self.revision)
+            self._served = ServedCheckpoint(str(self.pretrained), revision=self.revision)
         self._format = self._request_format(self._served)
         self._policy = frame_policy(
             max_frames=self.max_frames,
@@ -155,26 +156,24 @@ class OpenAIEngine:
             min_pixels=self.min_pixels,
             max_pixels=self.max_pixels,
             total_pixels=self.total_pixels,
-            factor=self.factor or (FACTOR if self._served is None else self._served.factor),
+            factor=self.factor or (FACTOR if self._served is None else self._served.frame_factor),
         )
         self._frame_threads: ThreadPoolExecutor | None = None
         self._has_logprobs = False
-        self._record = ServerRecord(endpoint.shown)
+        self._record = ServerRecord(endpoint.address)
         self._check = ServerCheck(
-            self._format,
-            Wire() if self.logprobs else Wire().less("logprobs"),
-            self._completed,
+            client=self._client,
+            requests=self._format,
+            wire=Wire() if self.logprobs else Wire().less("logprobs"),
+            completed=self._completed,
             find_model=self._find_model,
-            no_such_model=self._client.no_such_model,
-            refuses_all=self._client.refuses_all,
-            address=endpoint.shown,
             images=self.max_frames,
             side_pixels=2 * self._policy.factor,
             needs_logprobs=self.logprobs is True,
         )
 
     def _request_format(self, served: ServedCheckpoint | None) -> RequestFormat:
-        """Options that were left out are as the checkpoint wants them."""
+        """Return the format of requests; the checkpoint gives the options that were left out."""
         send = cast("Send | None", self.send) or ("frames" if served is None else served.send)
         if served is not None:
             served.warn(send)
@@ -182,7 +181,7 @@ class OpenAIEngine:
         return RequestFormat(send, self.jpeg_quality, self.fps, prefill, self.thinking, served)
 
     def _problems(self) -> list[str]:
-        found = [
+        problems = [
             f"{name}={value:g}: expected a whole number from {least} up"
             for name, value, least in (
                 ("retries", self.retries, 0),
@@ -192,26 +191,21 @@ class OpenAIEngine:
             if value < least or value != int(value)
         ]
         if not self.timeout_seconds > 0:
-            found.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
+            problems.append(f"timeout_seconds={self.timeout_seconds:g}: expected a number above 0")
         if self.send not in (None, *SEND):
-            found.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
+            problems.append(f"send={self.send!r}: expected one of {', '.join(SEND)}")
         if self.logprobs not in (True, False, "auto"):
-            found.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
+            problems.append(f"logprobs={self.logprobs!r}: expected one of true, false, auto")
         if self.jpeg_quality is not None and not 1 <= self.jpeg_quality <= 100:
-            found.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
-        return found
+            problems.append(f"jpeg_quality={self.jpeg_quality}: expected a number from 1 to 100")
+        return problems
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
-        is_text = self._served is not None and self._served.takes_text_alone
+        is_text = self._served is not None and self._served.kind == "text"
         video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
         return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
-
-    @property
-    def spent(self) -> float:
-        """Money spent so far, in the unit of the prices; 0 without prices."""
-        return self._client.budget.spent
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one result per continuation as it comes, that of the first before the others.
@@ -226,7 +220,7 @@ class OpenAIEngine:
                 await self._check.run(group)
         numbers = range(len(group.continuations))
         try:
-            shown = await self._shown(group.prefix.video)
+            media = await self._media(group.prefix.video)
         except VideoError as error:
             for number in numbers:
                 await deliver(number, EngineError(str(error)))
@@ -235,7 +229,7 @@ class OpenAIEngine:
         async def answer(number: int) -> None:
             async with self._client.slots:
                 tail = group.continuations[number]
-                await deliver(number, await self._result(group, tail, shown))
+                await deliver(number, await self._result(group, tail, media))
 
         await answer(0)
         tasks = [asyncio.create_task(answer(number)) for number in numbers[1:]]
@@ -247,27 +241,32 @@ class OpenAIEngine:
 
     async def explain(self, group: PromptGroup) -> Sequence[Explanation]:
         """Return each request without its images, with the tokens that a vLLM makes of it."""
-        shown = await self._shown(group.prefix.video)
-        return await explanations(self._client, self._format, group, shown, self._check.wire)
+        media = await self._media(group.prefix.video)
+        return [await self._explanation(group, tail, media) for tail in group.continuations]
+
+    async def _explanation(
+        self, group: PromptGroup, tail: Continuation, media: EncodedMedia
+    ) -> Explanation:
+        model, more = self._client.endpoint.model, {"return_token_strs": True}
+        body = self._format.body(model, group, tail, media=media, wire=self._check.wire, more=more)
+        tokenised = await self._client.tokenised(body)
+        request = _MEDIA.sub(rb"\1", b"".join(body.pieces))
+        return Explanation(
+            "request",
+            request[request.index(b'"messages":') :].decode(),
+            token_ids=tuple(tokenised.tokens) if tokenised else (),
+            tokens=tuple(tokenised.token_strs) if tokenised else (),
+            video=media.facts,
+        )
 
     async def models(self) -> list[str]:
         """Return the models that the server lists; empty where there is no list."""
         return list(await self._client.models())
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
-        """Return what the server refuses of some features, asked in short requests.
-
-        Args:
-            features: to be tried.
-            group: gives `reply_start`, `choices`, `form` and the temperature.
-        """
+        """Return what the server refuses of some features, asked in short requests."""
         async with self._client.slots:
             return await self._check.refusals(features, group)
-
-    @property
-    def server_says(self) -> Mapping[str, str]:
-        """The server's own statement in its first answer: model, fingerprint and version."""
-        return self._record.said
 
     @property
     def statements(self) -> Sequence[Mapping[str, str]]:
@@ -277,7 +276,7 @@ class OpenAIEngine:
     @property
     def address(self) -> str:
         """Address of the server, without secrets."""
-        return self._client.endpoint.shown
+        return self._client.endpoint.address
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the model, and what it is shown: not where it runs, nor how fast it is asked."""
@@ -310,27 +309,28 @@ class OpenAIEngine:
         name = self._served.name_on(self.address, listed, asked, trusted=trusted)
         self._client.endpoint = replace(self._client.endpoint, model=name)
 
-    async def _shown(self, video: Path | None) -> Shown:
+    async def _media(self, video: Path | None) -> EncodedMedia:
         if video is None:
-            return NOTHING
+            return NO_MEDIA
         if self._frame_threads is None:
             self._frame_threads = ThreadPoolExecutor(_FRAME_THREADS, "videojudge-frames")
+            self._store = FrameStore()
         return await asyncio.get_running_loop().run_in_executor(
-            self._frame_threads, self._encode, video
+            self._frame_threads, self._encode, video, self._store
         )
 
-    def _encode(self, video: Path) -> Shown:
-        batch = load_frames(video, self._policy, store=FrameStore())
+    def _encode(self, video: Path, store: FrameStore) -> EncodedMedia:
+        batch = load_frames(video, self._policy, store=store)
         if batch.coverage < 1:
             logger.warning("%s: %.0f %% of the frames are left", video, 100 * batch.coverage)
         return self._format.show(batch)
 
-    async def _result(self, group: PromptGroup, tail: Continuation, shown: Shown) -> Result:
-        """A refusal is this request's own, unless a short question is refused for the same."""
+    async def _result(self, group: PromptGroup, tail: Continuation, media: EncodedMedia) -> Result:
+        """Ask again while refusals change the form of requests; any other is this request's own."""
         while True:
             wire = self._check.wire
             try:
-                result = await self._completed(group, tail, shown, wire)
+                result = await self._completed(group, tail, media, wire)
             except CallFailedError as error:
                 if error.is_refusal:
                     async with self._client.starting:
@@ -342,12 +342,12 @@ class OpenAIEngine:
             return result
 
     async def _completed(
-        self, group: PromptGroup, tail: Continuation, shown: Shown, wire: Wire
+        self, group: PromptGroup, tail: Continuation, media: EncodedMedia, wire: Wire
     ) -> Result:
         model, max_tokens = self._client.endpoint.model, self._format.max_tokens(group)
         has_logprobs = "logprobs" in self._format.features(group) - wire.without
         completion, seconds, cost = await self._client.chat(
-            self._format.body(model, group, tail, shown=shown, wire=wire),
+            self._format.body(model, group, tail, media=media, wire=wire),
             max_tokens=max_tokens,
             headers=self._routing(group),
             most_bytes=MOST_BYTES + (max_tokens * BYTES_PER_TOKEN if has_logprobs else 0),

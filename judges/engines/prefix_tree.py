@@ -63,11 +63,8 @@ def positions(
 ) -> Positions:
     """Return the positions of the first `length` tokens of a row.
 
-    Args:
-        length: how many tokens.
-        blocks: those of them that show videos, in their order; each stands whole in the row.
-        scheme: whose positions.
-        tokens_per_second: positions per second of video (`tokens_per_second` of Qwen2.5-VL).
+    The blocks are in their order, each whole in the row; `tokens_per_second` are positions per
+    second of video.
 
     Raises:
         ValueError: blocks overlap, or do not stand whole in the row.
@@ -174,11 +171,6 @@ def pack_nested(prefix: Sequence[int], branches: Sequence[Branch], placed: Posit
 
     A token sees what stands before it on its own way from the prefix, and has the position that
     it would have if that way stood alone.
-
-    Args:
-        prefix: tokens that all share.
-        branches: what follows it.
-        placed: positions of the prefix.
     """
     tokens, until, leaves = list(prefix), [0] * len(prefix), list[int]()
     placed_ids = [placed.ids[:, : len(prefix)]]

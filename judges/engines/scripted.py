@@ -37,7 +37,9 @@ class ScriptedEngine:
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver the scripted reply of each continuation."""
         for number, continuation in enumerate(group.continuations):
-            await deliver(number, self._reply(continuation.id))
+            text = self._replies.get(continuation.id, self._replies.get(EVERY_ITEM))
+            missing = f"no scripted reply for {continuation.id!r} in {self._path.name}"
+            await deliver(number, EngineError(missing) if text is None else Reply(text))
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the content hash of the script."""
@@ -45,12 +47,6 @@ class ScriptedEngine:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def _reply(self, item_id: str) -> Reply | EngineError:
-        text = self._replies.get(item_id, self._replies.get(EVERY_ITEM))
-        if text is None:
-            return EngineError(f"no scripted reply for {item_id!r} in {self._path.name}")
-        return Reply(text)
 
 
 class _Row(BaseModel):

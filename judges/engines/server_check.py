@@ -28,8 +28,6 @@ class ServerFacts:
 
     Attributes:
         address: where it is, without secrets.
-        models: that it lists.
-        model: that was asked.
         seconds: that its reply took.
         logprobs: whether it gives probabilities of tokens; None: the reply was empty.
         refusals: what it refuses of images, videos and replies that are begun, and what helps.
@@ -95,7 +93,7 @@ async def _check(base_url: str, model: str | None, timeout_seconds: float) -> Se
         reply.usage.seconds,
         "logprobs" in engine.capabilities if reply.text else None,
         tuple(refused),
-        engine.server_says,
+        next(iter(engine.statements), {}),
     )
 
 

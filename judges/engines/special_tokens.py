@@ -55,14 +55,9 @@ _KEPT = {tag for name in _TAGS for tag in (f"<{name}>", f"</{name}>")}
 
 
 def make_inert(text: str, marks: re.Pattern[str] = KNOWN_MARKS) -> str:
-    """Return a text in which no special token is left.
-
-    Args:
-        text: what a user or an answer says, or a prompt that holds it.
-        marks: the special tokens, as `marks_of` gives them where the tokenizer is known.
-    """
+    """Return a text in which no special token is left: `marks`, as `marks_of` gives them."""
     while marks.search(text):  # again, as what is left of one token may begin another
-        text = marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        text = marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text)
     return text
 
 

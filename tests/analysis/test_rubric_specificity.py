@@ -308,7 +308,7 @@ def effect(gold_set: GoldSet, tmp_path: Path, engine: str, rubric: str) -> SwapE
 
 
 def only_run(folder: Path) -> FoundRun:
-    return open_run(folder).found
+    return open_run(folder).record
 
 
 def runs(gold_set: GoldSet, journals: Path, engine: str, rubric: str) -> tuple[FoundRun, FoundRun]:

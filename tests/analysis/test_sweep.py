@@ -53,7 +53,7 @@ def board() -> Iterator[GoldSet]:
 
 
 def swept(plan: SweepPlan) -> list[SweepRow]:
-    return sweep.run_sweep(sweep.prepare(plan), resamples=RESAMPLES, told=lambda _: None)
+    return sweep.run_sweep(sweep.prepare(plan), resamples=RESAMPLES, on_row=lambda _: None)
 
 
 def test_the_grid_is_every_combination_on_every_set(
@@ -142,7 +142,7 @@ def test_a_run_that_fails_does_not_sink_the_others(board: GoldSet, journal_root:
         FUSSY, ["tinyboard"], {"level": [1, 2, 3]}, run=RunOptions(journal=journal_root)
     )
     told: list[SweepRow] = []
-    rows = sweep.run_sweep(sweep.prepare(plan), resamples=RESAMPLES, told=told.append)
+    rows = sweep.run_sweep(sweep.prepare(plan), resamples=RESAMPLES, on_row=told.append)
     assert [row.failed for row in rows] == [False, True, False]
     assert "failed on all 90 items" in rows[1].problem
     assert "two is too much" in rows[1].problem

@@ -11,7 +11,7 @@ from videojudge_bench.answers.estimating import estimate
 from videojudge_bench.answers.judging import build
 from videojudge_bench.answers.reading import read_answers, units_of
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.prompts import Wanted
+from videojudge_bench.prompts import PromptOptions
 
 PRICED = "openai,base_url=http://localhost:1/v1,model=m,max_tokens=100,max_frames=8,max_pixels=7840"
 
@@ -35,7 +35,7 @@ def test_text_frames_replies_and_money(tmp_path: Path) -> None:
     assert found is not None
     assert found.calls == 6
     prompts = [
-        built.judge.templates.of(item).render(item, built.judge.scale, Wanted(True, False))  # type: ignore[attr-defined]
+        built.judge.templates.of(item).render(item, built.judge.scale, PromptOptions(True, False))  # type: ignore[attr-defined]
         for item in asked
     ]
     characters = sum(len(p.system) + len(p.shared) + len(p.response) for p in prompts)

@@ -43,7 +43,7 @@ def the_run(folder: Path) -> OpenRun:
     judgements = {
         i: replace(judgement, reply=f"{i} {reply}") for i, judgement in opened.judgements.items()
     }
-    return replace(opened, found=replace(opened.found, judgements=judgements))
+    return replace(opened, record=replace(opened.record, judgements=judgements))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import torch
 from videojudge_bench import goldsets
 from videojudge_bench.items import Item
 from videojudge_bench.judges.tiny_qwen import TinySize, build
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
 from videojudge_bench.replies.reply_format import format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -61,7 +61,7 @@ def _rows() -> list[TrainingRow]:
         [i for i in items if (i.video_id, i.instruction) == (first.video_id, first.instruction)], 1
     ):
         seen = replace(item, video=Path("noise.mp4"), references=(), description=None)
-        shown = template.render(seen, RatingScale(), Wanted(feedback=True))
+        shown = template.render(seen, RatingScale(), PromptOptions(feedback=True))
         rows.append(
             TrainingRow(
                 id=item.id,

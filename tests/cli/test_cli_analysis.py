@@ -53,8 +53,9 @@ def test_sweep_then_calibrate(
 
 @pytest.mark.usefixtures("board")
 def test_a_sweep_says_its_limit_and_what_failed(
-    journal_root: Path, capsys: pytest.CaptureFixture[str]
+    journal_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "analysis")  # where test_sweep is
     status = main(
         [
             "sweep", "--judge", "random", "--gold-set", "tinyboard", "--vary", "seed=1,2",
@@ -69,8 +70,9 @@ def test_a_sweep_says_its_limit_and_what_failed(
 
 @pytest.mark.usefixtures("board")
 def test_a_failed_run_is_said_and_is_status_1(
-    journal_root: Path, capsys: pytest.CaptureFixture[str]
+    journal_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "analysis")  # where test_sweep is
     status = main(
         [
             "sweep", "--judge", "test_sweep:Fussy", "--gold-set", "tinyboard",

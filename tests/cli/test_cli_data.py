@@ -76,7 +76,7 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, content: bytes, *m
         (["add"], ['"preferences": ["a", "tie"]}', "LOW-HIGH", "[default: 1-5]", "--overwrite"]),
         (["remove"], ["its videos stay where they are"]),
         (["prepare"], ["The task then serves the full set in the place of the sample", *SAMPLES]),
-        (["prepare"], ["--subtitles PATH", "--no-subtitles", "--release PATH", "--videos PATH"]),
+        (["prepare"], ["--subtitles", "--no-subtitles", "--release", "--videos"]),
     ],
 )
 def test_help_of_every_verb(

@@ -260,7 +260,7 @@ def test_a_key_that_is_sent_back_is_written_nowhere(
     with faulty_server(one_by_one(echoes(KEY)[name])) as seen:
         engine = engine_at(seen, api_key=KEY, retries=0)
         found = ask_some(engine, 2)
-        said = str([found, *map(str, found), engine.server_says])
+        said = str([found, *map(str, found), engine.statements])
     assert seen.headers[0]["authorization"] == f"Bearer {KEY}"
     assert KEY not in said + caplog.text
     if name in ("content", "parts", "reasoning", "refusal", "escaped", "slashes"):

@@ -242,7 +242,7 @@ def test_a_server_that_never_works_ends_the_run() -> None:
             ask(engine)
     assert str(caught.value) == (
         f"{FAILURES_TO_STOP} requests to {seen.base_url} failed one after another, so the run "
-        "stops; what was judged is kept, and the same command goes on. The last: the server "
+        "stops. Judgements so far are kept, and the same command resumes it. The last: the server "
         "answered 500: out of order"
     )
 
@@ -281,7 +281,7 @@ def test_no_more_is_spent_than_allowed() -> None:
         engine = engine_at(seen, max_cost=1.5, price_in=1_000, price_out=10_000)
         found = ask(engine, "a", "b", "c", "d")
     assert len(seen.requests) == 2
-    assert engine.spent == pytest.approx(2 * 0.69)
+    assert engine._client.budget.spent == pytest.approx(2 * 0.69)
     assert [reply.usage.cost for reply in found[:2]] == pytest.approx([0.69, 0.69])  # type: ignore[union-attr]
     assert [isinstance(reply, Reply) for reply in found].count(True) == 2
     assert isinstance(found[3], EngineError)
@@ -293,7 +293,8 @@ def test_a_request_that_breaks_off_counts_as_spent() -> None:
         engine = engine_at(seen, price_in=0, price_out=1_000_000)
         cost = one(engine).usage.cost
     assert len(seen.requests) == 3
-    assert cost == engine.spent == pytest.approx(2 * 64)  # the cut one, and the one without a count
+    # The request that was cut, and the one without a count.
+    assert cost == engine._client.budget.spent == pytest.approx(2 * 64)
 
 
 def test_cancelling_ends_what_is_in_flight() -> None:

@@ -404,7 +404,7 @@ def test_a_server_that_changes_in_the_middle_is_told_once(
         judge = PromptedJudge(engine=engine)
         for _ in range(4):
             judge.rate(Item("a", "v", "What?", "x"))
-    assert engine.server_says == {"model": MODEL, "system_fingerprint": "v0"}
+    assert engine.statements[0] == {"model": MODEL, "system_fingerprint": "v0"}
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     (warning,) = [w for w in warnings if "changed while it was asked" in w]
     assert "system_fingerprint=v0, got model=judge-7b, system_fingerprint=v1" in warning

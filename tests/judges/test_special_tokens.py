@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from videojudge_bench.engine import Continuation, Prefix, PromptGroup, Sampling
 from videojudge_bench.items import Item
-from videojudge_bench.judges.engines._chat_messages import NOTHING, write_body
+from videojudge_bench.judges.engines._chat_messages import NO_MEDIA, write_body
 from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS, make_inert, marks_of
 from videojudge_bench.judges.tiny_qwen import FAMILIES, SPECIAL_TOKENS, Family
 from videojudge_bench.prompted import PromptedJudge
@@ -113,7 +113,7 @@ def test_a_prompt_in_process_has_the_texts_of_a_request(make: Any, family: Famil
     """An engine for servers without `pretrained` knows no tokenizer, and marks of all families."""
     texts = ("".join(ALL), f"{EVIL}{'|'.join(ALL)}")
     asked = PromptGroup(Prefix(texts[0], texts[1]), (Continuation("a", ""),))
-    body = write_body(NOTHING, texts, reply_start="", fields={})
+    body = write_body(NO_MEDIA, texts, reply_start="", fields={})
     messages = json.loads(b"".join(body.pieces))["messages"]
     (shown,) = asyncio.run(make(family).explain(asked))
     assert [message["content"] in shown.text for message in messages] == [True, True]
@@ -168,7 +168,7 @@ def test_a_chat_template_keeps_its_own_special_tokens(
 
 @pytest.mark.parametrize("mark", ALL)
 def test_a_request_holds_no_special_token(mark: str) -> None:
-    body = write_body(NOTHING, (f"S{mark}", f"U{mark}"), reply_start="<score>", fields={})
+    body = write_body(NO_MEDIA, (f"S{mark}", f"U{mark}"), reply_start="<score>", fields={})
     messages = json.loads(b"".join(body.pieces))["messages"]
     assert [message["role"] for message in messages] == ["system", "user", "assistant"]
     assert not any(mark in message["content"] for message in messages)

@@ -60,8 +60,8 @@ def test_the_prompt_is_the_one_that_the_judge_sent(run: OpenRun, tmp_path: Path)
 def test_a_prompt_that_cannot_be_rendered(
     run: OpenRun, change: dict[str, str], reason: str
 ) -> None:
-    found = replace(run.found, judge={**run.found.judge, **change})
-    (prompt,) = plain_prompts([replace(run, found=found)], ["v0/cat"])["v0/cat"]
+    record = replace(run.record, judge={**run.record.judge, **change})
+    (prompt,) = plain_prompts([replace(run, record=record)], ["v0/cat"])["v0/cat"]
     assert str(prompt).startswith(f"the prompt cannot be rendered here: {reason}")
 
 

@@ -11,7 +11,7 @@ from videojudge_bench import goldsets
 from videojudge_bench._util.files import packaged
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judges.tiny_qwen import Family, build
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
 from videojudge_bench.replies.reply_format import format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -100,7 +100,7 @@ def sample_rows(
         shown = template.render(
             replace(item, video=Path("x"), description=None, references=(), subtitles=()),
             RatingScale(),
-            Wanted(feedback=feedback),
+            PromptOptions(feedback=feedback),
         )
         rating = round(gold.mean)
         held = item.video_id in videos[len(videos) - validation :]

@@ -189,10 +189,15 @@ def test_tuning_goes_on_where_it_was_stopped(
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        tune.tune(start, groups, made_wrong, tmp_path / "parts", options, told=stop)
+        tune.tune(start, groups, made_wrong, tmp_path / "parts", options, on_step=stop)
     seen: list[int] = []
     resumed = tune.tune(
-        start, groups, made_wrong, tmp_path / "parts", options, told=lambda p: seen.append(p.step)
+        start,
+        groups,
+        made_wrong,
+        tmp_path / "parts",
+        options,
+        on_step=lambda p: seen.append(p.step),
     )
     assert seen == [5, 6]
     assert whole.keys() == resumed.keys() == start.network.keys()
@@ -213,7 +218,7 @@ def test_tuning_brings_captions_of_one_thing_together(
     options = TuneOptions(steps=30, sizes=SIZES, learning_rate=3e-3)
     tune.tune(
         start, groups, ladders(groups), tmp_path, options,
-        told=lambda p: losses.append((p.pairs, p.ladders)),
+        on_step=lambda p: losses.append((p.pairs, p.ladders)),
     )  # fmt: skip
     first, last = np.mean(losses[:5], axis=0), np.mean(losses[-5:], axis=0)
     assert last[0] < 0.93 * first[0]

@@ -23,7 +23,7 @@ from videojudge_bench.training.experiments.order import (
     check_orders,
     read_order,
 )
-from videojudge_bench.training.experiments.order_run import order_of, shown_to
+from videojudge_bench.training.experiments.order_run import comparable, order_of
 
 FEW = Resampling(resamples=200)
 OUTCOMES = [*(kept(n) for n in range(30)), aside(30)]
@@ -45,12 +45,12 @@ def test_instructions_and_letters_are_drawn_and_ratings_stay_apart() -> None:
 
 def test_a_gold_answer_that_is_shown_is_not_put_in_order() -> None:
     (blind,) = blinded([kept(1)], 1, seed=0)
-    assert shown_to(blind) == blind
+    assert comparable(blind) == blind
     bare = replace(blind, seed=replace(blind.seed, description=None))
-    assert sorted(shown_to(bare).ratings) == [1, 2, 3, 4]
-    assert "Gold 1 runs home." not in shown_to(bare).texts
+    assert sorted(comparable(bare).ratings) == [1, 2, 3, 4]
+    assert "Gold 1 runs home." not in comparable(bare).texts
     known = replace(bare, seed=replace(bare.seed, references=("He runs.",)))
-    assert shown_to(known) == known
+    assert comparable(known) == known
 
 
 @pytest.mark.parametrize(

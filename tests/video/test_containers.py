@@ -120,5 +120,5 @@ def test_pictures_are_no_videos(tmp_path: Path, name: str, animated: bool, found
     path = path.rename(tmp_path / "video.mp4")
     with pytest.raises(VideoError) as caught:
         load_frames(path)
-    assert caught.value.found == found
+    assert caught.value.problem == found
     assert caught.value.fix.startswith("Convert it" if animated else "Get the file anew")

@@ -202,7 +202,7 @@ def test_a_file_cut_before_its_index_says_so(clips: Maker) -> None:
 def test_damaged_frames_are_left_out_and_the_others_are_ffmpegs(seed: int, clips: Maker) -> None:
     path = clips.damaged(f"bits{seed}.mp4", "fast.mp4", flipped_bits(seed))
     batch = load_frames(path, every_frame(), timeout_seconds=None)
-    assert batch.wanted == FRAMES
+    assert batch.requested == FRAMES
     assert batch.coverage == len(batch.frames) / FRAMES
     ours = [round(t * FPS) for t in batch.times_seconds]
     shown = reading(path)
@@ -285,7 +285,7 @@ def test_damaged_files_raise_nothing_but_our_error(clips: Maker) -> None:
             try:
                 batch = load_frames(path, spread(12), timeout_seconds=None)
                 outcomes.add("whole" if batch.coverage == 1 else "part")
-                assert len(batch.frames) == len(batch.times_seconds) <= batch.wanted
+                assert len(batch.frames) == len(batch.times_seconds) <= batch.requested
             except VideoError:
                 outcomes.add("error")
     assert outcomes == {"whole", "part", "error"}

@@ -49,7 +49,7 @@ def test_what_comes_out_is_what_was_decoded(store: FrameStore, clips: Maker) -> 
         kept = load_frames(clips("cfr.mp4"), spread(4), store=store)
         np.testing.assert_array_equal(kept.frames, fresh.frames)
         assert kept.times_seconds == fresh.times_seconds
-        assert (kept.coverage, kept.wanted, kept.decoder) == (1.0, 4, fresh.decoder)
+        assert (kept.coverage, kept.requested, kept.decoder) == (1.0, 4, fresh.decoder)
         assert kept.duration_seconds == fresh.duration_seconds
         assert isinstance(kept.frames, np.memmap)
         assert not kept.frames.flags.writeable
@@ -150,6 +150,17 @@ def test_the_longest_unused_goes_first(tmp_path: Path, clips: Maker) -> None:
     kept = {Path(name).stem for name in entries(store)}
     assert kept == {keys[0], keys[2]}
     assert store.size_bytes == 2 * ENTRY
+
+
+def test_entries_are_not_listed_again_after_every_video(tmp_path: Path, clips: Maker) -> None:
+    for size, swept in ((None, False), (100 * ENTRY, True)):  # the second: 1 % is one entry
+        store = FrameStore(tmp_path / f"frames-{size}", max_bytes=size)
+        store.load(clips("cfr.mp4"), spread(4))
+        left_behind = store.folder / "parts" / "0000.1.npy"
+        left_behind.touch()
+        for frames in (3, 5):
+            store.load(clips("cfr.mp4"), spread(frames))
+        assert left_behind.exists() != swept
 
 
 def test_frames_in_use_outlive_their_entry(tmp_path: Path, clips: Maker) -> None:

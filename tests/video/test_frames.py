@@ -132,7 +132,7 @@ def test_one_frame_per_second_with_times_and_rates(clips: Maker) -> None:
     assert batch.frames.dtype == np.uint8
     assert batch.times_seconds == tuple(map(float, range(12)))
     assert numbers_of(batch.frames) == list(range(0, FRAMES, 25))
-    assert (batch.coverage, batch.wanted, batch.duration_seconds) == (1.0, 12, 12.0)
+    assert (batch.coverage, batch.requested, batch.duration_seconds) == (1.0, 12, 12.0)
     assert (batch.sample_fps, batch.source_fps) == (1.0, 25.0)
     assert batch.decoder.startswith("pyav (av ")
 
@@ -165,7 +165,7 @@ def test_errors_come_out_of_the_process_as_they_are(tmp_path: Path, clips: Maker
         f"{tmp_path / 'empty.mp4'}: the file is empty (0 bytes). "
         "Get the file anew from its source, or leave the video out"
     )
-    assert (caught.value.path, caught.value.found) == (
+    assert (caught.value.path, caught.value.problem) == (
         tmp_path / "empty.mp4",
         "the file is empty (0 bytes)",
     )

@@ -1,4 +1,4 @@
-"""Calls of generator and evaluator: each is counted, paid once, and on disk before it is used."""
+"""Calls of generator and evaluator: counted, paid once, and on disk before they are used."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from videojudge_bench.verdicts import Usage
 logger = logging.getLogger(__name__)
 
 Role = Literal["generator", "evaluator", "check", "rubric", "order"]
-"""Who was asked; `check` is nobody: such a line says why a draft is no response."""
+"""The role that was asked; a `check` asked nobody and says why a draft is no response."""
 
 NO_TARGET = 0
-"""In lines that are about an instruction, and not about one of its responses."""
+"""The target of lines that are about an instruction, not about one of its responses."""
 
 _RATED: Sequence[str] = ("evaluator", "check")
 
@@ -48,10 +48,9 @@ class Limits:
     """Limits at which a run stops.
 
     Attributes:
-        max_requests: replies that the folder may hold in all; None is no limit.
         max_cost: money that its replies may have cost in all, in the unit of the engines' prices.
         max_failures: so many calls that fail one after another end the run.
-        call_cost: what a call may cost, before a dearer one has been seen.
+        call_cost: upper bound of a call's cost, until a dearer one has been made.
     """
 
     max_requests: int | None = None
@@ -61,19 +60,17 @@ class Limits:
 
 
 class HaltError(Exception):
-    """No further call may be made; the meter says why."""
+    """No further call may be made; the meter has the reason."""
 
 
 class Meter:
-    """Counts what a run spends, and says when it must stop.
+    """Counts what a run spends, and decides when it must stop.
 
-    Once it has stopped, calls in flight still come in and no other begins.
+    Calls in flight are then still waited for. Requests and cost include those of earlier runs.
 
     Attributes:
-        requests: replies so far, those of earlier runs on the folder included.
-        cost: of the same.
         budget: why no more may be spent; empty while more may.
-        trouble: why it is of no use to go on; empty while it is.
+        trouble: why to give up; empty while there is no reason.
     """
 
     def __init__(self, limits: Limits, *, requests: int = 0, cost: float = 0.0) -> None:
@@ -92,7 +89,7 @@ class Meter:
     async def count(
         self, call: Callable[[], Awaitable[Union[ReplyT, EngineError]]]
     ) -> Union[ReplyT, EngineError]:
-        """Return what a call gives, counted.
+        """Return the result of a call, counted.
 
         Raises:
             HaltError: it may not begin.
@@ -107,8 +104,12 @@ class Meter:
         finally:
             self._in_flight -= 1
         if isinstance(reply, EngineError):
-            if not isinstance(reply, Unable):
-                self._failed(reply.reason)
+            if isinstance(reply, Unable):
+                return reply
+            self._failures += 1
+            if self._failures >= self._limits.max_failures:
+                last = reply.reason
+                self.halt(f"{self._failures} calls failed one after another; the last: {last}")
         else:
             self._failures = 0
             self.requests += 1
@@ -119,11 +120,6 @@ class Meter:
     def halt(self, trouble: str) -> None:
         """Let no further call begin; the first reason counts."""
         self.trouble = self.trouble or trouble
-
-    def _failed(self, reason: str) -> None:
-        self._failures += 1
-        if self._failures >= self._limits.max_failures:
-            self.halt(f"{self._failures} calls failed one after another; the last: {reason}")
 
     def _over_budget(self) -> str:
         limits = self._limits
@@ -143,11 +139,8 @@ class Meter:
 class CallJournal:
     """The replies of one shard: those of earlier runs, and a line for each new one.
 
-    Lines go to the operating system one by one, and to the disk about once a second.
-
-    Args:
-        path: of the file; made when missing.
-        disk: waits for the disk, so that nobody else has to.
+    Lines go to the operating system one by one, and to the disk, by the thread `disk`, about once a
+    second.
 
     Raises:
         RunStoppedError: a line cannot be written; the file is left as it was before.
@@ -168,18 +161,18 @@ class CallJournal:
 
     def draft(self, seed: Seed, target: int, number: int, role: Role = "generator") -> Draft | None:
         """Return a draft by its number; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role, 1))
-        return found if isinstance(found, Draft) else None
+        reply = self._known.get((seed.id, target), {}).get((number, role, 1))
+        return reply if isinstance(reply, Draft) else None
 
     def evaluation(
         self, seed: Seed, target: int, number: int, role: Role, tries: int = 1
     ) -> Evaluation | None:
-        """Return what is said of a draft, in so many tries; None when nothing is recorded."""
-        found = self._known.get((seed.id, target), {}).get((number, role, tries))
-        return found if isinstance(found, Evaluation) else None
+        """Return the evaluation of a draft in so many tries; None when nothing is recorded."""
+        reply = self._known.get((seed.id, target), {}).get((number, role, tries))
+        return reply if isinstance(reply, Evaluation) else None
 
     def forget_from(self, seed: Seed, target: int, number: int) -> None:
-        """Forget what is recorded of a draft and the later ones: it was said of another one."""
+        """Forget what is recorded of a draft and the later ones: it is about another draft."""
         known = self._known.get((seed.id, target), {})
         for later in [key for key in known if key[0] >= number]:
             del known[later]
@@ -216,15 +209,10 @@ class CallJournal:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A line of a journal.
+    """A line of a journal: a reply of a role.
 
-    Attributes:
-        seed: its id.
-        target: the rating aimed at, or `NO_TARGET`.
-        number: of the draft, from 1; `round` in the file.
-        role: who was asked.
-        reply: what was said.
-        tries: how often the role was asked this, with this reply; `try` in the file.
+    `target` is the rating aimed at, or `NO_TARGET`. `number` counts drafts from 1 and is `round` in
+    the file; `tries` counts requests for the same reply and is `try` in the file.
     """
 
     seed: str
@@ -238,8 +226,7 @@ class Call:
 def read_calls(path: Path) -> Iterator[Call]:
     """Yield the lines of a journal; a later one of the same call replaces an earlier.
 
-    A line that cannot be read (a damaged disk) is left out and said in the log: its call is made
-    again.
+    An unreadable line (a damaged disk) is logged and left out, and its call is made again.
     """
     if not path.exists():
         return
@@ -269,14 +256,14 @@ class Spent:
 
 
 def spent_on(calls: Iterable[Call]) -> dict[Role, Spent]:
-    """Return what was spent on each role; notes of nobody (`check`) are left out."""
-    found: dict[Role, Spent] = {}
+    """Return what was spent on each role; checks cost nothing and are left out."""
+    by_role: dict[Role, Spent] = {}
     for call in calls:
         if call.role != "check":
-            spent = found.setdefault(call.role, Spent())
+            spent = by_role.setdefault(call.role, Spent())
             spent.calls += 1
             spent.usage += call.reply.usage
-    return found
+    return by_role
 
 
 class JournalledCalls:
@@ -314,29 +301,24 @@ class JournalledCalls:
         return self._kept(seed, target, number, "generator", draft)
 
     async def evaluation(
-        self,
-        seed: Seed,
-        target: int,
-        number: int,
-        draft: Draft,
-        unread: Sequence[Evaluation],
+        self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
     ) -> Union[Evaluation, EngineError]:
         """Return the evaluation of draft `number`; raises as `draft` does.
 
         A text of this seed that an evaluator at temperature 0 has rated is not rated again.
         """
         tries, text = len(unread) + 1, (seed.id, draft.text)
-        found: Evaluation | EngineError | None = self._journal.evaluation(
+        reply: Evaluation | EngineError | None = self._journal.evaluation(
             seed, target, number, "evaluator", tries
         )
-        if found is None and text in self._rated:
+        if reply is None and text in self._rated:
             return replace(self._rated[text], usage=Usage())
-        if found is None:
-            found = await self._meter.count(lambda: self._evaluator.rate(seed, draft, unread))
-            found = self._kept(seed, target, number, "evaluator", found, tries=tries)
-        if self._is_fixed and isinstance(found, Evaluation) and found.rating is not None:
-            self._rated[text] = found
-        return found
+        if reply is None:
+            reply = await self._meter.count(lambda: self._evaluator.rate(seed, draft, unread))
+            reply = self._kept(seed, target, number, "evaluator", reply, tries=tries)
+        if self._is_fixed and isinstance(reply, Evaluation) and reply.rating is not None:
+            self._rated[text] = reply
+        return reply
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
         """Note why draft `number` is no response."""
@@ -346,10 +328,7 @@ class JournalledCalls:
     async def rubric(
         self, seed: Seed, number: int, problem: str
     ) -> Union[Draft, EngineError, None]:
-        """Return the rubric of round `number`, None when there is nobody to write one.
-
-        Raises as `draft` does.
-        """
+        """Return the rubric of round `number`, None without a writer; raises as `draft` does."""
         writer = self._rubrics
         if writer is None:
             return None
@@ -370,7 +349,7 @@ class JournalledCalls:
         *,
         tries: int = 1,
     ) -> Union[ReplyT, EngineError]:
-        """The part of a reply that is used; the journal has it as it came in."""
+        """The reply without the raw text, which only the journal keeps."""
         if isinstance(reply, EngineError):
             return reply
         self._journal.add(Call(seed.id, target, number, role, reply, tries))

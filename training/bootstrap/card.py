@@ -1,4 +1,4 @@
-"""The data set's card: how it was made, of what, under which licence, and what it overlaps with."""
+"""The data set's card: how it was made, sources and licences, and overlap with gold sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from videojudge_bench._util.files import write_whole
-from videojudge_bench._util.markdown import inert
+from videojudge_bench._util.markdown import inert, table
 from videojudge_bench.training.bootstrap.rows import RowOptions
 
 CARD_FILE = "README.md"
@@ -60,14 +60,16 @@ def write_card(folder: Path, rows: Mapping[str, int], options: RowOptions) -> Pa
 
 
 def _object(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
+    facts: dict[str, Any] = json.loads(path.read_bytes())
+    return facts
 
 
 def _front(
     counts: Mapping[str, Any], rows: Mapping[str, int], overlaps: list[str]
 ) -> dict[str, Any]:
-    licences = sorted({source.get("licence") or "unknown" for source in _sources(counts).values()})
+    licences = sorted(
+        {source.get("licence") or "unknown" for source in counts.get("by_source", {}).values()}
+    )
     total = sum(rows.values())
     size = next((name for limit, name in _SIZES if total < limit), "n>1M")
     kinds = sorted({name.partition("_")[0] for name in rows})
@@ -92,15 +94,12 @@ def _front(
     }
 
 
-def _sources(counts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = counts.get("by_source", {})
-    return found
-
-
 def _rows(rows: Mapping[str, int], paths: str) -> Iterator[str]:
-    yield from ("## Rows", "", "| file | rows |", "| --- | --- |")
-    for name, number in rows.items():
-        yield f"| `data/{name}.jsonl`, `.parquet`, `data/chat_{name}.jsonl` | {number:,} |"
+    files = (
+        (f"`data/{name}.jsonl`, `.parquet`, `data/chat_{name}.jsonl`", f"{number:,}")
+        for name, number in rows.items()
+    )
+    yield from ("## Rows", "", *table(("file", "rows"), files))
     yield from ("", f"{_PARTS}{paths} TRL takes no videos: give it frames as `images`.", "")
 
 
@@ -118,12 +117,17 @@ def _overlap(overlaps: list[str]) -> Iterator[str]:
 
 
 def _seeds(counts: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("## Seeds", "", "| source | licence | read | drawn |", "| --- | --- | --- | --- |")
-    for name, source in _sources(counts).items():
-        stated = f"{inert(name)} | {inert(source.get('licence') or 'not stated')}"
-        yield f"| {stated} | {source.get('read', 0):,} | {source.get('drawn', 0):,} |"
-    dropped = counts.get("dropped", {})
-    if dropped:
+    rows = (
+        (
+            inert(name),
+            inert(source.get("licence") or "not stated"),
+            f"{source.get('read', 0):,}",
+            f"{source.get('drawn', 0):,}",
+        )
+        for name, source in counts.get("by_source", {}).items()
+    )
+    yield from ("## Seeds", "", *table(("source", "licence", "read", "drawn"), rows))
+    if dropped := counts.get("dropped", {}):
         reasons = ", ".join(f"{inert(why)} {n:,}" for why, n in dropped.items())
         yield from ("", f"Left out: {reasons}")
     guard = counts.get("gold_sets", {})
@@ -137,22 +141,16 @@ def _seeds(counts: Mapping[str, Any]) -> Iterator[str]:
 def _made(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from ("## How it was made", "")
     for part, values in facts.items():
-        yield from (f"**{inert(part)}**", "", "| key | value |", "| --- | --- |")
         entries = values.items() if isinstance(values, Mapping) else [("", values)]
-        yield from (f"| {inert(key)} | {_cell(value)} |" for key, value in entries)
-        yield ""
-
-
-def _cell(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return inert(text)
+        texts = ((k, v if isinstance(v, str) else json.dumps(v, ensure_ascii=False))
+                 for k, v in entries)  # fmt: skip
+        cells = ((inert(key), inert(text)) for key, text in texts)
+        yield from (f"**{inert(part)}**", "", *table(("key", "value"), cells), "")
 
 
 def _prompts(options: RowOptions) -> Iterator[str]:
-    """Rows hold prompts as the judges of this release ask them, or those that they were given."""
-    yield from ("**prompts of the rows**", "", "| prompt | sha |", "| --- | --- |")
-    for given, prompt in (
-        (options.prompt, options.rate_prompt),
-        (options.pair_prompt, options.prefer_prompt),
-    ):
-        yield f"| {inert(str(given or prompt.name))} | {prompt.sha} |"
+    """Rows hold prompts as the judges of this release ask them, or those of the options."""
+    rate, prefer = options.rate_prompt, options.prefer_prompt
+    prompts = ((options.prompt or rate.name, rate), (options.pair_prompt or prefer.name, prefer))
+    rows = ((inert(name), prompt.sha) for name, prompt in prompts)
+    yield from ("**prompts of the rows**", "", *table(("prompt", "sha"), rows))

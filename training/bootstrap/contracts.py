@@ -1,9 +1,9 @@
 """Types of the loop: seeds, drafts, evaluations, outcomes, generator and evaluator.
 
 Algorithm 1 of the VideoJudge paper (arXiv 2509.21451): for each rating 1 to 4 a generator writes a
-response to a seed's instruction, an evaluator rates it without knowing what it was meant to
-deserve, and a mismatch is written again with the evaluator's feedback. The gold answer is the
-response that deserves 5. Both see a text description of the video, never its frames.
+response to a seed's instruction, an evaluator rates it without knowing the target, and a mismatch
+is written again with the evaluator's feedback. The gold answer is the response for 5. Both read a
+text description of the video, never its frames.
 """
 
 from __future__ import annotations
@@ -18,11 +18,23 @@ from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationEr
 from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.engine import EngineError
+from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.jsonl import data_error
 from videojudge_bench.verdicts import Usage
 
 GOLD_RATING = 5
 TARGETS = (1, 2, 3, 4)
+
+
+def checked_share(name: str, value: float, *, of: str = "") -> float:
+    """Return a share, 0 to 1, of things named `of`.
+
+    Raises:
+        ConfigError: it is out of that range.
+    """
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name}={value}: expected a share{of and f' of {of}'}, from 0 to 1")
+    return value
 
 
 def _usage_to_list(usage: Usage) -> list[float]:
@@ -45,14 +57,12 @@ class Seed:
 
     Attributes:
         id: unique among the seeds of a run; the same for the same content.
-        source: the released set that it comes from, such as `vatex`.
         video_id: names the video, in the canonical form of its origin (a YouTube id and times, not
             a file name): what the leak guard compares and what data are split by.
-        instruction: what the answerer is asked.
         gold: the answer that deserves rating 5.
         description: dense text description of the video, where known.
         references: further good answers, the gold answer left out.
-        video: the file, relative to the folder of the source's videos, where known.
+        video: file, relative to the folder of the source's videos, where known.
         labels: properties to stratify and to report by, such as a question type.
     """
 
@@ -72,12 +82,10 @@ class Draft:
     """A response that a generator wrote.
 
     Attributes:
-        text: the response.
-        truth: the rating that it deserves by construction; None when nobody knows.
-        changes: how it differs from the gold answer, one line a change, where known.
-        usage: what it cost.
+        truth: rating that it deserves by construction; None when unknown.
+        changes: differences from the gold answer, one line each, where known.
         problem: why the reply holds no response, and what to write; empty where it holds one.
-        raw: the reply as it came in, where a model wrote it. Journals keep it, outcomes do not.
+        raw: a model's reply as it came in. Journals keep it, outcomes do not.
     """
 
     text: str
@@ -94,10 +102,7 @@ class Evaluation:
 
     Attributes:
         rating: 1 to 5; None when its reply states none.
-        feedback: what is wrong with the draft, for the generator's next round; and why there is no
-            rating when there is none.
-        usage: what it cost.
-        raw: the reply as it came in, as of a draft.
+        feedback: faults of the draft, for the generator's next round; or why there is no rating.
     """
 
     rating: float | None
@@ -116,21 +121,20 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Unable(EngineError):  # noqa: N818 - a value, as its base is, and never raised
-    """It cannot be done for this seed, and asking again would give the same.
+    """A request that cannot be served for this seed, now or later.
 
-    Unlike other errors it says nothing about the engine's health: it stops no run, and the seed is
-    not tried again when the run goes on.
+    It stops no run, and the seed is not tried again when the run resumes.
     """
 
 
 class Role(Protocol):
-    """Somebody who is asked in the loop."""
+    """A role of the loop."""
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return what the replies depend on: model, prompts' hashes, decoding."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release resources."""
 
 
 class Generator(Role, Protocol):
@@ -141,36 +145,34 @@ class Generator(Role, Protocol):
     ) -> Union[Draft, EngineError]:
         """Return a response to the seed's instruction that deserves `target`, 1 to 4.
 
-        `earlier` holds what was written so far, the last one being what to improve on. Equal
-        arguments give equal drafts, whatever is written beside them and in which order. A reply
-        that cannot be read is a draft with a `problem`; it is among `earlier` of the next call,
-        which does not count as another round. A generator that cannot serve this seed at all
-        answers `Unable`.
+        `earlier` holds the attempts so far, of which the last is to be improved. Equal arguments
+        give equal drafts, in any order of work. A reply that cannot be read is a draft with a
+        `problem`; it is among `earlier` of the next call, which does not count as another round. A
+        generator that cannot serve this seed returns `Unable`.
         """
 
 
 class Evaluator(Role, Protocol):
-    """Rates responses, knowing the gold answer and not what was aimed at."""
+    """Rates responses, with the gold answer and without the target."""
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
     ) -> Union[Evaluation, EngineError]:
         """Return the rating of a draft and feedback on it.
 
-        `unread` holds its earlier replies on this draft that stated no rating. An evaluator that
-        judges by the text uses `draft.text` alone; `draft.truth` is for
-        evaluators of known error in experiments.
+        `unread` holds its earlier replies on this draft that stated no rating. `draft.truth` is for
+        evaluators of known error in experiments alone.
         """
 
 
 class RubricWriter(Role, Protocol):
-    """Says what a response must say to deserve each rating, for one instruction about one video."""
+    """Writes what deserves each rating, for one instruction about one video."""
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
         """Return five lines, one a rating from 1 to 5, each beginning with its rating.
 
-        `number` counts the rounds from 1, and `problem` says what was wrong with the last one, ""
-        in the first. Equal arguments give equal rubrics.
+        `number` counts the rounds from 1, and `problem` is what was wrong in the last one, "" in
+        the first. Equal arguments give equal rubrics.
         """
 
 
@@ -179,9 +181,8 @@ class Rated:
     """Outcome of one target rating of a seed.
 
     Attributes:
-        target: the rating aimed at.
-        attempts: all that was written, the last one being the response that counts. One whose
-            draft has a `problem` is not a round; see `loop.rounds_of`.
+        attempts: all of them, the last one being the response that counts. One whose draft has a
+            `problem` is not a round; see `loop.rounds_of`.
         accepted: whether the last round met the acceptance rule.
         problem: why there is no acceptable response; empty otherwise.
     """
@@ -197,12 +198,9 @@ class Outcome:
     """Outcome of one seed: with `kept`, five rated responses, the gold answer among them.
 
     Attributes:
-        seed: the seed.
         rated: one entry per target, in the order of `TARGETS`.
-        kept: whether all targets were accepted.
-        problem: why the seed is kept aside; empty otherwise.
-        rubric: what deserves each rating, in the words of a `RubricWriter`; empty where none was
-            asked, or none wrote one.
+        problem: why the seed is rejected; empty otherwise.
+        rubric: text of a `RubricWriter`; empty where there is none.
         rubric_problem: why a writer that was asked wrote none.
     """
 
@@ -216,8 +214,9 @@ class Outcome:
 
 FormT = TypeVar("FormT", Seed, Draft, Evaluation, Outcome)
 
-_KINDS = (Seed, Draft, Evaluation, Outcome)
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (Seed, Draft, Evaluation, Outcome)
+}
 
 
 def to_json(value: Seed | Draft | Evaluation | Outcome) -> dict[str, Json]:

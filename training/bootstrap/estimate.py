@@ -37,7 +37,7 @@ _FEEDBACK = "The answer names the wrong person, and leaves out what happens afte
 
 @dataclass(frozen=True)
 class Range:
-    """Lower bound (every draft accepted at once) and upper bound of what is spent."""
+    """Lower bound (every draft accepted at once) and upper bound."""
 
     least: float
     most: float
@@ -51,8 +51,6 @@ class Estimate:
     """Estimate of one role.
 
     Attributes:
-        calls: of the role.
-        input_tokens: of its prompts.
         output_tokens: of its replies; at the most, `max_tokens` each.
         cost: in the unit of the prices; None without prices.
     """
@@ -66,7 +64,7 @@ class Estimate:
 def estimate_rows(
     seeds: Sequence[Seed], options: BootstrapOptions
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Return what each role will ask for as rows of text, and the roles without prices."""
+    """Return the requests of each role as rows of text, and the roles without prices."""
     rows, unpriced = list[dict[str, str]](), list[str]()
     for role, costs in estimate(seeds, options).items():
         row = {"": role, "calls": "no model is asked", "tokens in": "-", "tokens out": "-"}
@@ -83,21 +81,21 @@ def estimate_rows(
 
 
 def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Estimate | None]:
-    """Return what each role will ask for; None for one that asks no model.
+    """Return the requests of each role; None for one that asks no model.
 
-    Prompts are made for up to 200 of the seeds, spread evenly, and their characters counted.
+    Prompts are rendered for up to 200 of the seeds, spread evenly, and their characters counted.
     """
     some = seeds[:: max(1, len(seeds) // _LOOKED_AT)][:_LOOKED_AT]
-    found: dict[str, Estimate | None] = {}
+    estimates: dict[str, Estimate | None] = {}
     for role, spec in options.roles.items():
-        found[role] = None
+        estimates[role] = None
         if spec.kind == "prompted" and some:
             calls = len(seeds) * len(TARGETS)
             if role == "rubric":
                 calls = sum(options.export.need_rubric(seed.id) for seed in seeds)
             lengths = asyncio.run(_lengths(role, spec, some))
-            found[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
-    return found
+            estimates[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
+    return estimates
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,8 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
         else:
             evaluator = PromptedEvaluator(engine=CountingEngine(), **options)  # type: ignore[arg-type]
             first += _tokens(await evaluator.rate(seed, attempt.draft))
-            said = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
-            reply += len(said) / CHARACTERS_PER_TOKEN
+            example = f"<feedback>{_FEEDBACK}</feedback><score>3</score>"
+            reply += len(example) / CHARACTERS_PER_TOKEN
     count = len(seeds)
     default = registry.options_of(_PROMPTED[role])["max_tokens"].default
     most = float(str(options.get("max_tokens", default)))

@@ -1,7 +1,6 @@
 """Executors of shards: one event loop in this process, or Ray Data's workers.
 
-Both run the same `ShardWork`; a shard comes out the same whoever works on it, beside whichever
-others.
+Both run the same `ShardWork`; a shard's result does not depend on where it is worked on.
 """
 
 from __future__ import annotations
@@ -12,12 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from videojudge_bench.errors import VideoJudgeError
-from videojudge_bench.training.bootstrap.calls import (
-    CallJournal,
-    HaltError,
-    JournalledCalls,
-    Meter,
-)
+from videojudge_bench.training.bootstrap.calls import CallJournal, HaltError, JournalledCalls, Meter
 from videojudge_bench.training.bootstrap.contracts import Outcome, Seed
 from videojudge_bench.training.bootstrap.loop import CALL_FAILED, bootstrap_seed, with_rubric
 from videojudge_bench.training.bootstrap.options import BootstrapOptions
@@ -30,9 +24,7 @@ class Tally:
     """Counts of the seeds' outcomes so far.
 
     Attributes:
-        seeds: that are through.
-        kept: of these, with all five responses.
-        failed: of these, kept aside because a call failed; they are tried again.
+        failed: seeds rejected because a call failed; they are tried again.
         requests: replies, recorded ones of earlier runs included.
         cost: of the same, in the unit of the engines' prices.
     """
@@ -51,7 +43,7 @@ class Tally:
 
 
 def is_failed(outcome: Outcome) -> bool:
-    """Return whether a seed is kept aside because a call failed, and is to be tried again."""
+    """Return whether a seed is rejected because a call failed, and is to be tried again."""
     return outcome.problem.startswith(CALL_FAILED)
 
 
@@ -82,15 +74,7 @@ class _OpenShard:
 
 
 class ShardWork:
-    """Works on shards, so many seeds at a time.
-
-    Args:
-        folder: where seeds, journals and shards are.
-        roles: who writes and who rates.
-        meter: counts, and stops the work.
-        options: when a response counts, which instructions need a rubric, seeds in flight.
-        on_outcome: called with each seed's outcome.
-    """
+    """Works on shards, so many seeds at a time; `on_outcome` gets each seed's outcome."""
 
     def __init__(
         self,
@@ -110,8 +94,7 @@ class ShardWork:
         """Work until all shards are written, or the meter stops.
 
         Raises:
-            VideoJudgeError: what made going on impossible. Calls that were in flight then have
-                been waited for, and are recorded where that was possible.
+            VideoJudgeError: going on is impossible; calls in flight are waited for and recorded.
         """
         # The event loop must not wait for the disk: hundreds of replies would wait with it.
         with ThreadPoolExecutor(2, "videojudge-disk") as self._disk:

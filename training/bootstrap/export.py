@@ -1,13 +1,12 @@
-"""Writes training rows: JSON Lines, parquet, and the chat form that trainers read.
+"""Training rows on disk: JSON Lines, parquet, and the chat form that trainers read.
 
 `data/` of a bootstrap folder gets, for each kind of row and each part:
 
-- `<kind>_<part>.jsonl` and `.parquet`: all that is known of a row;
-- `chat_<kind>_<part>.jsonl`: `{"messages", "videos"}` with `<video>` where the video goes, which
-  `datasets`, ms-swift and LLaMA-Factory read as it is; `dataset_info.json` is LLaMA-Factory's.
+- `<kind>_<part>.jsonl` and `.parquet`: all fields of a row;
+- `chat_<kind>_<part>.jsonl`: `{"messages", "videos"}` with `<video>` where the video goes, for
+  `datasets`, ms-swift and LLaMA-Factory; `dataset_info.json` is LLaMA-Factory's.
 
-Rows come in the order of the seeds and are written as they come, so that memory does not grow with
-their number. The folder is replaced as a whole, when all of it is written.
+Rows are streamed in the order of the seeds. The folder is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -35,11 +34,7 @@ _ROWS_AT_ONCE = 4096
 
 
 def write_rows(outcomes: Iterable[Outcome], folder: Path, options: RowOptions) -> Mapping[str, int]:
-    """Write the rows of all kept seeds below a folder; return their number by file name.
-
-    Raises:
-        OSError: the folder cannot be written; what was there before is left as it was.
-    """
+    """Write the rows of all kept seeds below a folder; return their number by file name."""
     target, part = folder / DATA_FOLDER, folder / f"{DATA_FOLDER}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -1,8 +1,7 @@
-"""Evaluators of known error, for experiments: what does a wrong evaluator do to the data?
+"""Evaluators of known error, for experiments on the effect of a wrong evaluator.
 
 They read the rating that a draft deserves by construction, which only a generator like `perturb`
-states. That is no way to rate responses of a model; it is the control that real evaluators are
-compared with.
+states: a control for real evaluators, not a way to rate a model's responses.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Evaluation,
     Seed,
     Unable,
+    checked_share,
 )
 
 if TYPE_CHECKING:
@@ -29,20 +29,17 @@ RATINGS: Sequence[int] = range(1, GOLD_RATING + 1)
 
 
 class TruthEvaluator:
-    """Says what a draft truly deserves, and with a known probability another rating.
+    """Rates a draft as it deserves, and with a known probability otherwise.
 
-    The error depends on seed and text: the same draft is rated the same again.
+    The error depends on seed and text: the same draft gets the same rating.
 
     Args:
         error: share of drafts, 0 to 1, that get another rating, each of the four others as often.
         seed: other seeds err elsewhere.
-
-    Raises:
-        ConfigError: `error` is no share.
     """
 
     def __init__(self, error: float = 0.0, seed: int = 0) -> None:
-        self._error, self._seed = _share("error", error), seed
+        self._error, self._seed = checked_share("error", error), seed
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
@@ -73,20 +70,17 @@ class TruthEvaluator:
 
 
 class BiasedTruthEvaluator(TruthEvaluator):
-    """Says what a draft truly deserves, and moves some ratings by a fixed step, at a known rate.
+    """Rates a draft as it deserves, and moves some ratings by a fixed step, at a known rate.
 
-    The share of the label that is wrong in the end is not `rate`: a draft that is moved is accepted
-    only where another target was aimed at, so the generator has to err too (its `noise`).
+    The share of wrong labels in the end is not `rate`: a draft that is moved is accepted only where
+    another target was aimed at, so the generator has to err too (its `noise`).
 
     Args:
         when: the ratings that may be moved, with commas between them: `2`, `1,2`.
         shift: by how much; the result stays between 1 and 5.
         rate: share of those ratings, 0 to 1, that are moved.
-        error: share of drafts that get another rating for no reason, as of `truth`.
+        error: share of drafts that get another rating, as of `truth`.
         seed: other seeds move others.
-
-    Raises:
-        ConfigError: `rate` or `error` is no share, or `when` names other ratings than 1 to 5.
     """
 
     def __init__(
@@ -104,20 +98,20 @@ class BiasedTruthEvaluator(TruthEvaluator):
                 f"when={when!r}: expected ratings from 1 to {GOLD_RATING} with commas between "
                 "them, such as 2 or 1,2"
             )
-        self._when, self._shift, self._rate = sorted(set(named)), shift, _share("rate", rate)
+        self._when, self._shift, self._rate = sorted(set(named)), shift, checked_share("rate", rate)
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
     ) -> Union[Evaluation, EngineError]:
-        """Return what `TruthEvaluator` says, moved or not; an error stays as it is."""
-        said = await super().rate(seed, draft)
-        if not isinstance(said, Evaluation) or said.rating is None:
-            return said
+        """Return the rating of `TruthEvaluator`, moved or not."""
+        evaluation = await super().rate(seed, draft)
+        if not isinstance(evaluation, Evaluation) or evaluation.rating is None:
+            return evaluation
         moved = unit_interval("bias", str(self._seed), seed.id, draft.text) < self._rate
-        if not moved or f"{said.rating:.0f}" not in self._when:
-            return said
-        rating = min(max(said.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
-        return replace(said, rating=rating)
+        if not moved or f"{evaluation.rating:.0f}" not in self._when:
+            return evaluation
+        rating = min(max(evaluation.rating + self._shift, float(RATINGS[0])), float(GOLD_RATING))
+        return replace(evaluation, rating=rating)
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return those of `TruthEvaluator`, and the bias."""
@@ -128,9 +122,3 @@ class BiasedTruthEvaluator(TruthEvaluator):
             "bias_rate": self._rate,
             "bias_seed": self._seed,
         }
-
-
-def _share(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name}={value}: expected a share, from 0 to 1")
-    return value

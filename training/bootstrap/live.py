@@ -14,7 +14,7 @@ EVERY_SECONDS = 60.0
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[Tally, int], None]]:
-    """Yield what to call with what has become of seeds so far, and their number."""
+    """Yield a function to call with the tally so far, and the number of seeds."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -29,7 +29,7 @@ def progress(title: str) -> Iterator[Callable[[Tally, int], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -38,19 +38,19 @@ def progress(title: str) -> Iterator[Callable[[Tally, int], None]]:
     with Progress(
         *columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
     ) as live:
-        line = live.add_task(title, total=None, said="")
+        line = live.add_task(title, total=None, counts="")
 
         def show(tally: Tally, seeds: int) -> None:
             if live.disable:
                 lines.show(tally, seeds)
             else:
-                live.update(line, total=seeds, completed=tally.seeds, said=said_of(tally))
+                live.update(line, total=seeds, completed=tally.seeds, counts=counts_of(tally))
 
         yield show
 
 
-def said_of(tally: Tally) -> str:
-    """Return what a line says beside the number of seeds."""
+def counts_of(tally: Tally) -> str:
+    """Return the counts beside the number of seeds."""
     parts = [f"kept {share(tally)}", f"{tally.requests:,} replies"]
     if tally.failed:
         parts.append(f"{tally.failed} failed")
@@ -81,7 +81,6 @@ class _Lines:
         self._shown_at = now
         done, passed = tally.seeds - self._begun[1], now - self._begun[0]
         left = f"{passed / done * (seeds - tally.seeds) / 60:.0f} min left" if done else "…"
-        sys.stderr.write(
-            f"videojudge: {self._title}: {tally.seeds} of {seeds} seeds, {said_of(tally)}, {left}\n"
-        )
+        counts = f"{tally.seeds} of {seeds} seeds, {counts_of(tally)}"
+        sys.stderr.write(f"videojudge: {self._title}: {counts}, {left}\n")
         sys.stderr.flush()

@@ -1,9 +1,8 @@
 """Algorithm 1 for one seed: write, check, rate, write again.
 
-`bootstrap_seed` is a pure step: its outcome depends on the seed, the rules and the replies alone,
-so that it comes out the same whoever makes the calls, beside whichever others, and whether a reply
-is fresh or read from a journal. The targets of a seed are worked on one after another, because a
-response may not repeat another one's.
+The outcome of `bootstrap_seed` depends on the seed, the rules and the replies alone, fresh or read
+from a journal. The targets of a seed are worked on one after another, because a response may not
+repeat another one's.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from videojudge_bench.training.bootstrap.usable import problem_of, read_rubric
 Acceptance = Literal["response", "instruction"]
 
 CALL_FAILED = "call failed"
-"""How the problem of an outcome begins that is tried again when the run goes on."""
+"""Begins the problem of an outcome that is tried again when the run resumes."""
 
 FREE_DRAFTS = 4
 """Replies of a generator to one target that cannot be read and use up no round."""
@@ -43,14 +42,12 @@ class Rules:
 
     Attributes:
         acceptance: `response`: each response by itself, when its deviation |target - rating| is at
-            most `alpha`; one that deviates more is written again. `instruction`: all four at once,
-            when the sum of their deviations is at most `alpha` (the rule in Figure 1 of the paper;
-            the gold answer deviates by 0); until then each one that deviates at all is written
-            again.
+            most `alpha`; else it is written again. `instruction`: all four at once, when the sum of
+            their deviations is at most `alpha` (the rule in Figure 1 of the paper; the gold answer
+            deviates by 0); until then each one that deviates at all is written again.
         alpha: the largest deviation, or sum of deviations, in points of the scale. An evaluation
-            that states no rating deviates more than any alpha.
-        max_rounds: how often a response is written at most; replies that cannot be read are asked
-            for again beside that.
+            without a rating deviates more than any alpha.
+        max_rounds: how often a response is written at most; unreadable replies do not count.
     """
 
     acceptance: Acceptance = "response"
@@ -59,7 +56,7 @@ class Rules:
 
 
 class Calls(Protocol):
-    """Makes the calls of a step, or gives back what they gave before."""
+    """Makes the calls of a step, or returns their recorded replies."""
 
     async def draft(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
@@ -67,12 +64,7 @@ class Calls(Protocol):
         """Return the draft that comes after `earlier`."""
 
     async def evaluation(
-        self,
-        seed: Seed,
-        target: int,
-        number: int,
-        draft: Draft,
-        unread: Sequence[Evaluation],
+        self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
     ) -> Union[Evaluation, EngineError]:
         """Return the evaluation of draft `number`, counted from 1, after those without a rating."""
 
@@ -81,26 +73,25 @@ class Calls(Protocol):
 
 
 class RubricCalls(Protocol):
-    """Makes the calls for a rubric, or gives back what they gave before."""
+    """Makes the calls for a rubric, or returns their recorded replies."""
 
     async def rubric(
         self, seed: Seed, number: int, problem: str
     ) -> Union[Draft, EngineError, None]:
-        """Return what was written in round `number`; None when nobody writes rubrics."""
+        """Return the reply of round `number`; None without a writer."""
 
 
 class _CallFailedError(Exception):
-    """A call gave no reply, so that nothing more can be done for the seed now."""
+    """A call gave no reply, so that the seed has to wait for another run."""
 
 
 async def bootstrap_seed(seed: Seed, calls: Calls, rules: Rules) -> Outcome:
-    """Return what becomes of a seed.
+    """Return the outcome of a seed.
 
-    A draft that is no response (`usable.problem_of`) uses up a round without an evaluation; the
-    next round is told why. A reply that cannot be read is asked for again with what was wrong. Up
-    to `FREE_DRAFTS` such replies of the generator use up no round, and an evaluator has
-    `RATE_TRIES` replies before anybody writes again. When a call fails, the seed is kept aside with
-    what it has so far.
+    A draft that is no response (`usable.problem_of`) uses up a round without an evaluation, and the
+    next call has the reason. A reply that cannot be read is asked for again with the problem: up to
+    `FREE_DRAFTS` times without a round, and an evaluator has `RATE_TRIES` replies. When a call
+    fails, the seed is rejected with the attempts so far.
     """
     attempts: dict[int, list[Attempt]] = {target: [] for target in TARGETS}
     failure = ""
@@ -124,19 +115,19 @@ async def bootstrap_seed(seed: Seed, calls: Calls, rules: Rules) -> Outcome:
 async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Outcome:
     """Return a kept outcome with a rubric for its instruction, or with why it has none.
 
-    A text that is no rubric (`usable.read_rubric`) uses up a round, as a draft does. When a call
-    fails, the seed is kept aside until the run goes on.
+    A text that is no rubric (`usable.read_rubric`) uses up a round. When a call fails, the seed is
+    rejected until the run resumes.
     """
     problem = ""
     for number in range(1, rules.max_rounds + 1):
-        said = await calls.rubric(outcome.seed, number, problem)
-        if said is None:
+        reply = await calls.rubric(outcome.seed, number, problem)
+        if reply is None:
             return outcome
-        if isinstance(said, Unable):
-            return replace(outcome, rubric_problem=said.reason)
-        if isinstance(said, EngineError):
-            return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {said.reason}")
-        rubric, problem = ("", said.problem) if said.problem else read_rubric(said.text)
+        if isinstance(reply, Unable):
+            return replace(outcome, rubric_problem=reply.reason)
+        if isinstance(reply, EngineError):
+            return replace(outcome, kept=False, problem=f"{CALL_FAILED}: rubric: {reply.reason}")
+        rubric, problem = ("", reply.problem) if reply.problem else read_rubric(reply.text)
         if rubric:
             return replace(outcome, rubric=rubric)
     return replace(outcome, rubric_problem=problem)
@@ -145,11 +136,7 @@ async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Out
 async def _round(
     seed: Seed, target: int, attempts: Mapping[int, list[Attempt]], calls: Calls
 ) -> None:
-    """Add one attempt at a target.
-
-    Raises:
-        _CallFailedError: a call failed.
-    """
+    """Add one attempt at a target; raises _CallFailedError."""
     mine = attempts[target]
     draft = await calls.draft(seed, target, tuple(mine))
     if isinstance(draft, EngineError):
@@ -209,8 +196,8 @@ def _is_met(attempts: Sequence[Attempt], target: int, alpha: float) -> bool:
 def _deviation(attempts: Mapping[int, Sequence[Attempt]]) -> float:
     """Sum of |target - rating| over the last attempts; infinite where one has no rating."""
     total = 0.0
-    for target, made in attempts.items():
-        rating = made[-1].evaluation.rating if made else None
+    for target, history in attempts.items():
+        rating = history[-1].evaluation.rating if history else None
         total += abs(target - rating) if rating is not None else float("inf")
     return total
 
@@ -219,12 +206,12 @@ def _outcome(
     seed: Seed, attempts: Mapping[int, Sequence[Attempt]], rules: Rules, failure: str
 ) -> Outcome:
     if rules.acceptance == "response":
-        met = {t: _is_met(made, t, rules.alpha) for t, made in attempts.items()}
+        met = {t: _is_met(history, t, rules.alpha) for t, history in attempts.items()}
     else:
         met = dict.fromkeys(attempts, _deviation(attempts) <= rules.alpha)
     rated = tuple(
-        Rated(target, tuple(made), met[target], "" if met[target] else _why_not(made, target))
-        for target, made in attempts.items()
+        Rated(target, tuple(history), met[target], "" if met[target] else _why_not(history, target))
+        for target, history in attempts.items()
     )
     if failure:
         return Outcome(seed, rated, kept=False, problem=failure)
@@ -234,13 +221,12 @@ def _outcome(
     if rules.acceptance == "instruction" and deviation < float("inf"):
         problem = f"the deviations sum to {deviation:g}, and {rules.alpha:g} is allowed"
     else:
-        problem = "; ".join(f"target {r.target}: {r.problem}" for r in rated if _is_to_blame(r))
+        # Of a rule for all four, only the targets whose own rating is off are to blame.
+        failed = (
+            r for r in rated if not r.accepted and r.attempts[-1].evaluation.rating != r.target
+        )
+        problem = "; ".join(f"target {r.target}: {r.problem}" for r in failed)
     return Outcome(seed, rated, kept=False, problem=problem)
-
-
-def _is_to_blame(rated: Rated) -> bool:
-    """Return whether an instruction fails because of this target, not another one."""
-    return not rated.accepted and rated.attempts[-1].evaluation.rating != rated.target
 
 
 def _why_not(attempts: Sequence[Attempt], target: int) -> str:

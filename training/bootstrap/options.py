@@ -29,24 +29,15 @@ _DATACLASSES: Mapping[str, type] = {"seeds": SeedOptions, "export": RowOptions}
 
 
 class BootstrapOptions(BaseModel):
-    """All that a bootstrap can be told.
+    """All options of a bootstrap.
 
     Attributes:
-        seeds: which seeds; see `seeds.SeedOptions`.
-        generator: `kind` and options of who writes.
-        evaluator: `kind` and options of who rates.
-        rubric: of who writes rubrics for the rows of that kind; without, they are put together
+        rubric: role that writes rubrics for rows of that kind; without it, they are assembled
             from the responses.
-        acceptance: `response` or `instruction`; see `loop.Rules`, as for the next two.
-        alpha: the largest deviation, or sum of deviations, from 0 up.
-        max_rounds: how often a response is written at most.
-        export: which rows are made; see `rows.RowOptions`.
-        report: `full`: with plots, similarities and what the text gives away, which cost CPU time;
+        report: `full`: with plots, similarities and the text-only baseline, which cost CPU time;
             `brief`: without; `auto`: full from 10,000 seeds on.
         concurrency: seeds in flight, per worker; each has one call at a time.
-        max_requests: replies that the output may hold in all.
-        max_cost: money that they may have cost in all, in the unit of the engines' prices.
-        max_failures: so many calls that fail one after another end the run.
+        max_cost: money that all replies may have cost, in the unit of the engines' prices.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,10 +95,7 @@ class BootstrapOptions(BaseModel):
         return self
 
     def identity(self) -> dict[str, dict[str, Json]]:
-        """Return what the responses depend on, models apart: those say it themselves.
-
-        A later run on the same output must agree in all of it.
-        """
+        """Return what the responses depend on beside the roles; a later run must not change it."""
         dumped: dict[str, Json] = self.model_dump(mode="json")["seeds"]
         sets = {f.name for f in fields(self.seeds) if isinstance(getattr(self.seeds, f.name), Set)}
         seeds: dict[str, Json] = {
@@ -133,11 +121,7 @@ def recipes() -> list[str]:
 
 
 def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
-    """Return the options of a recipe with some of them changed.
-
-    Args:
-        recipe: one of `recipes()`, or a file.
-        changes: `key=value` with the value in YAML; `generator.model=…` reaches inside.
+    """Return the options of a recipe, one of `recipes()` or a file, with `key=value` changes.
 
     Raises:
         UnknownNameError: no such recipe.
@@ -146,7 +130,7 @@ def load_options(recipe: str, changes: Sequence[str] = ()) -> BootstrapOptions:
     """
     data = read_recipe(recipe, changes, folder=RECIPES_FOLDER)
     inner = {name: [field.name for field in fields(cls)] for name, cls in _DATACLASSES.items()}
-    made, problems = checked(BootstrapOptions, data, inner)
-    if made is None:
+    options, problems = checked(BootstrapOptions, data, inner)
+    if options is None:
         raise ConfigError.all_of(f"recipe {recipe}", problems)
-    return made
+    return options

@@ -1,8 +1,8 @@
 """Gold sets that hold a seed's video, matched by the video's origin, not by its file.
 
-A YouTube video is known by its id whatever the file is called and whatever part of it is shown:
-ActivityNet's `v_<id>`, VATEX's and Kinetics' `<id>_<start>_<end>`, a bare `<id>`. VidOR's videos
-(NExT-QA) and other stock are known by their number. All else is known by its name.
+A YouTube video is known by its id, whatever the file's name and the part shown: ActivityNet's
+`v_<id>`, VATEX's and Kinetics' `<id>_<start>_<end>`, a bare `<id>`. VidOR's videos (NExT-QA) and
+other stock are known by their number, and all else by its name.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def canonical_id(name: str, clip: tuple[float, float] | None = None) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.suffix.lower().lstrip(".") in jsonl.VIDEO_EXTENSIONS:
         path = path.with_suffix("")
-    if (found := _youtube(path.name)) is not None:
-        known = f"{found['id']}{found['times']}"
+    if (match := _youtube(path.name)) is not None:
+        known = f"{match['id']}{match['times']}"
     else:
         # Folders tell `a/001` from `b/001`; a number of VidOR's is enough by itself.
         known = path.name if _NUMBER.fullmatch(path.name) else str(path)
@@ -45,26 +45,26 @@ def canonical_id(name: str, clip: tuple[float, float] | None = None) -> str:
 
 
 def whole_file(video_id: str) -> str:
-    """Return the id of the file that a part is of; that of a whole file as it is."""
+    """Return the id of the whole file for that of a part."""
     return video_id.partition(_FRAGMENT)[0]
 
 
 def origin(video_id: str) -> str:
-    """Return what two videos share when one is the other, a part of it, or another part."""
+    """Return a name that all parts of one video share."""
     name = PurePosixPath(whole_file(video_id)).name
-    found = _youtube(name)
-    return name if found is None else f"youtube {found['id']}"
+    match = _youtube(name)
+    return name if match is None else f"youtube {match['id']}"
 
 
 def _youtube(stem: str) -> re.Match[str] | None:
     """The parts of a name that is made from a YouTube id."""
-    found = _YOUTUBE.fullmatch(stem)
-    if found is None or _NUMBER.fullmatch(stem):  # VidOR's numbers may have 11 digits
+    match = _YOUTUBE.fullmatch(stem)
+    if match is None or _NUMBER.fullmatch(stem):  # VidOR's numbers may have 11 digits
         return None
     # `two_kittens_1` is no clip of a video `two_kittens`: ids are drawn from 64 characters, and
     # one in ten thousand is of small letters alone.
-    is_drawn = bool(re.search(r"[A-Z0-9]", found["id"]))
-    return found if is_drawn or found["times"].count("_") != 1 else None
+    is_drawn = bool(re.search(r"[A-Z0-9]", match["id"]))
+    return match if is_drawn or match["times"].count("_") != 1 else None
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,8 @@ class GoldVideos:
 
     Attributes:
         sets_by_origin: names of the sets that hold a video, by `origin`.
-        files: by name of a set its videos: id, and file in its folder of videos where the set
-            says which.
-        folders: by name of a set the folder of its videos, where it has one.
-        absent: names of the sets whose data are not here, sorted: nothing is known of their
-            videos.
+        files: by set, its videos' files in its folder (None where unknown), by id.
+        absent: sets without data here, sorted: their videos are unknown.
     """
 
     sets_by_origin: Mapping[str, frozenset[str]]

@@ -1,7 +1,7 @@
 """Generator, evaluator and writer of rubrics that ask a language model, by any engine.
 
-All see the description of the video, the instruction and the gold answer. The evaluator is shown
-a response and not what it was meant to deserve.
+All read the description of the video, the instruction and the gold answer. The evaluator gets a
+response without its target.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _SCALE = RatingScale()
 
 
 class Prompted:
-    """A role that a model plays: it is asked with a prompt, by any engine.
+    """A role played by a language model.
 
     Args:
-        engine: its name, `module:Class`, or an engine that is made already.
+        engine: its name, `module:Class`, or an engine.
         prompt: a `.jinja` file in place of ours.
         temperature: of the decoding; None: that of the role (`TEMPERATURE`).
         max_tokens: of a reply, reasoning included.
@@ -123,8 +123,8 @@ class Prompted:
 class PromptedGenerator(Prompted):
     """Asks a model for a response that deserves a rating, and for a better one after a mismatch.
 
-    The model is to write it between `<answer>` tags; what stands around them is cut. A reply
-    without them is a draft with a `problem`; the next call says what it was.
+    The response stands between `<answer>` tags; a reply without them is a draft with a `problem`,
+    which the next call states.
     """
 
     PROMPT = WRITE_PROMPT
@@ -137,7 +137,7 @@ class PromptedGenerator(Prompted):
         last = read[-1] if read else None
         unread = list(takewhile(lambda attempt: attempt.draft.problem, reversed(earlier)))
         values = {
-            **_shown(seed),
+            **_seed_values(seed),
             "target": target,
             "problem": unread[0].draft.problem if unread else "",
             "unread": len(unread),
@@ -170,41 +170,41 @@ class PromptedEvaluator(Prompted):
         if unread:
             call_id += f"/{len(unread) + 1}"
             problem = unread[-1].feedback.removeprefix(f"{NO_FEEDBACK}: ")
-        shown = {"response": draft.text, "problem": problem, "unread": len(unread)}
-        reply = await self._reply(call_id, {**_shown(seed), **shown}, "evaluators")
+        values = {"response": draft.text, "problem": problem, "unread": len(unread)}
+        reply = await self._reply(call_id, {**_seed_values(seed), **values}, "evaluators")
         return reply if isinstance(reply, EngineError) else evaluation_of(reply)
 
 
 class PromptedRubrics(Prompted):
     """Asks a model for a rubric: what deserves each rating, for one instruction about one video.
 
-    The model sees the description, the instruction and the gold answer, and no response. It is to
-    write the rubric between `<rubric>` tags; a reply without them is a draft with a `problem`.
+    The model reads no response. The rubric stands between `<rubric>` tags; a reply without them is
+    a draft with a `problem`.
     """
 
     PROMPT = RUBRIC_PROMPT
 
     async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
         """Return what the model wrote between the tags, or a draft with a problem."""
-        values = {**_shown(seed), "round": number, "problem": problem}
+        values = {**_seed_values(seed), "round": number, "problem": problem}
         reply = await self._reply(f"{seed.id}/rubric/{number}", values, "rubrics")
         return reply if isinstance(reply, EngineError) else draft_of(reply, "rubric")
 
 
 def draft_of(reply: Reply, tag: str) -> Draft:
-    """Return what the last complete tags of a reply hold, or a draft that says what is wrong."""
+    """Return the content of the last complete tags of a reply as a draft, or one with a problem."""
     text = last_tagged(reply.text, tag)
     problem = "" if text else _untagged(reply, tag)
     return Draft(text, usage=reply.usage, problem=problem, raw=reply.text)
 
 
 def _untagged(reply: Reply, tag: str) -> str:
-    said = _REASONED.split(reply.text)[-1].lower()
-    if not said.strip():
+    text = _REASONED.split(reply.text)[-1].lower()
+    if not text.strip():
         problem = "it is empty"
-    elif f"<{tag}>" not in said:
+    elif f"<{tag}>" not in text:
         problem = f"it has no <{tag}> tag"
-    elif f"</{tag}>" not in said:
+    elif f"</{tag}>" not in text:
         problem = f"its <{tag}> tag is not closed"
     else:
         problem = f"nothing stands between its <{tag}> tags"
@@ -213,12 +213,12 @@ def _untagged(reply: Reply, tag: str) -> str:
 
 
 def last_tagged(reply: str, tag: str) -> str:
-    """Return what the last complete tags of a reply hold, stripped; "" when there are none.
+    """Return the content of the last complete tags of a reply; "" when there are none.
 
-    Of a reply that reasons between `<think>` tags, what follows them counts.
+    Reasoning between `<think>` tags is left out.
     """
-    found = _tagged(tag).findall(_REASONED.split(reply)[-1])
-    return str(found[-1]).strip() if found else ""
+    matches = _tagged(tag).findall(_REASONED.split(reply)[-1])
+    return str(matches[-1]).strip() if matches else ""
 
 
 def _tagged(tag: str) -> re.Pattern[str]:
@@ -226,37 +226,33 @@ def _tagged(tag: str) -> re.Pattern[str]:
 
 
 def evaluation_of(reply: Reply) -> Evaluation:
-    """Return what an evaluator's reply says, as it was asked for or as a JSON object."""
-    said = _REASONED.split(reply.text)[-1]
+    """Return the evaluation in a reply, with tags or as a JSON object."""
+    text = _REASONED.split(reply.text)[-1]
     # Feedback may speak of ratings, so that the verdict is looked for outside of it.
-    verdict = parse_rating(_tagged("feedback").sub("\n", said), _SCALE)
+    verdict = parse_rating(_tagged("feedback").sub("\n", text), _SCALE)
     if not isinstance(verdict, Rating):
         why = verdict.reason if reply.finished else CUT_OFF
         return Evaluation(None, f"{NO_FEEDBACK}: {why}", reply.usage, reply.text)
-    feedback = last_tagged(said, "feedback") or _feedback_of_json(said)
+    feedback = last_tagged(text, "feedback") or _feedback_of_json(text)
     return Evaluation(verdict.value, feedback, reply.usage, reply.text)
 
 
-def _feedback_of_json(said: str) -> str:
+def _feedback_of_json(text: str) -> str:
     """The first text of a JSON object that is called as feedback is; "" when there is none."""
-    start = said.find("{")
+    start = text.find("{")
     try:
-        found, _ = json.JSONDecoder().raw_decode(said, max(start, 0))
+        data, _ = json.JSONDecoder().raw_decode(text, max(start, 0))
     except ValueError:
         return ""
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         return ""
-    named = {str(key).lower(): value for key, value in found.items()}
+    named = {str(key).lower(): value for key, value in data.items()}
     texts = (named[key] for key in _FEEDBACK_KEYS if isinstance(named.get(key), str))
     return next(texts, "").strip()
 
 
-def _shown(seed: Seed) -> dict[str, object]:
-    return {
-        "description": seed.description,
-        "instruction": seed.instruction,
-        "gold": seed.gold,
-    }
+def _seed_values(seed: Seed) -> dict[str, object]:
+    return {"description": seed.description, "instruction": seed.instruction, "gold": seed.gold}
 
 
 def _number(rating: float | None) -> float | int | None:

@@ -1,8 +1,8 @@
-"""Question and short answer made into one text that says what happens, for five grades of it.
+"""Question and short answer made into one text that is long enough for five grades.
 
-NExT-QA's answers average 2.8 words. Where the form of the question shows how, both become one
-sentence; where it does not (most questions of why, how, before and after, whose answers come in
-any tense), the question is put in front of its answer.
+NExT-QA's answers average 2.8 words. Where the form of the question allows it, both become one
+sentence; where it does not (most questions of why, how, before and after), the question is put in
+front of its answer.
 """
 
 from __future__ import annotations
@@ -12,19 +12,7 @@ from typing import Literal
 
 Form = Literal["sentence", "question+answer"]
 
-_NUMBERS = [
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+_NUMBER = re.compile("two|three|four|five|six|seven|eight|nine|ten|eleven|twelve")
 _OF = "colour|color|relationship|weather|atmosphere|gender|breed|material|purpose|mood"
 
 # what is the man doing in the video? + playing guitar -> the man is playing guitar in the video
@@ -43,45 +31,36 @@ _WHERE = re.compile(
 _PLACE = re.compile(
     r"(?:in|on|at|near|by|beside|under|behind|inside|outside|next) .+|outdoors?|indoors?"
 )
-_NOT_A_VERB = [
-    "nothing",
-    "something",
-    "anything",
-    "everything",
-    "morning",
-    "evening",
-    "ring",
-    "swing",
-]
+_NOT_A_VERB = re.compile("(?:no|some|any|every)thing|morning|evening|ring|swing")
 
 
 def answer_text(question: str, answer: str) -> tuple[str, Form]:
-    """Return a text that says what a question and its answer say, and which form it has.
+    """Return a text with the content of a question and its answer, and its form.
 
-    Returns:
-        One declarative sentence, or the question followed by its answer; both begin with a capital
-        and end with a mark.
+    It is one declarative sentence, or the question followed by its answer; both begin with a
+    capital and end with a mark.
     """
     asked = " ".join(question.split()).rstrip("? ")
-    said = " ".join(answer.split()).rstrip(". ")
-    sentence = _sentence(asked[:1].lower() + asked[1:], said)
+    reply = " ".join(answer.split()).rstrip(". ")
+    sentence = _sentence(asked[:1].lower() + asked[1:], reply)
     if sentence:
         return f"{_capital(sentence)}.", "sentence"
-    return f"{_capital(asked)}? {_capital(said)}.", "question+answer"
+    return f"{_capital(asked)}? {_capital(reply)}.", "question+answer"
 
 
-def _sentence(asked: str, said: str) -> str:
-    first = said.lower().split(" ")[0] if said else ""
-    if (m := _DOING.fullmatch(asked)) and first.endswith("ing") and first not in _NOT_A_VERB:
-        return f"{m['who']} {m['be']} {said}{m['rest']}"
-    if (m := _THERE.fullmatch(asked)) and said in _NUMBERS:
-        return f"there {m['be']} {said} {m['what']}{m['rest']}"
-    if (m := _MANY.fullmatch(asked)) and said in _NUMBERS:
-        return f"{said} {m['what']} {m['rest']}"
+def _sentence(asked: str, reply: str) -> str:
+    first = reply.lower().split(" ")[0]
+    is_verb = first.endswith("ing") and not _NOT_A_VERB.fullmatch(first)
+    if (m := _DOING.fullmatch(asked)) and is_verb:
+        return f"{m['who']} {m['be']} {reply}{m['rest']}"
+    if (m := _THERE.fullmatch(asked)) and _NUMBER.fullmatch(reply):
+        return f"there {m['be']} {reply} {m['what']}{m['rest']}"
+    if (m := _MANY.fullmatch(asked)) and _NUMBER.fullmatch(reply):
+        return f"{reply} {m['what']} {m['rest']}"
     if m := _WHAT_OF.fullmatch(asked):
-        return f"{m['what']} {m['be']} {said}"
-    if (m := _WHERE.fullmatch(asked)) and _PLACE.fullmatch(said):
-        return f"{m['who']} {m['be']} {m['rest']} {said}"
+        return f"{m['what']} {m['be']} {reply}"
+    if (m := _WHERE.fullmatch(asked)) and _PLACE.fullmatch(reply):
+        return f"{m['who']} {m['be']} {m['rest']} {reply}"
     return ""
 
 

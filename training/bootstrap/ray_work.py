@@ -1,4 +1,4 @@
-"""The same work by Ray Data's workers: one machine's cores, or a cluster that shares the folder."""
+"""Work on shards by workers of Ray Data: this machine's cores, or a cluster with one folder."""
 
 from __future__ import annotations
 
@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class ShardWorker:
-    """Works on the shards of a batch; Ray Data makes one per worker.
-
-    Args:
-        path: of the run's folder, which every node sees there.
-        options: of the run.
-        limits: of one worker.
-    """
+    """Works on the shards of a batch; Ray Data makes one per worker. Every node sees the folder."""
 
     def __init__(self, path: Path, options: BootstrapOptions, limits: Limits) -> None:
         self._folder, self._options, self._meter = RunFolder(path), options, Meter(limits)
@@ -40,7 +34,7 @@ class ShardWorker:
         )
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[object]]:
-        """Return one row: what became of the seeds, and why the work stopped where it did."""
+        """Return one row: the tally of the seeds, and why the work stopped."""
         columns = (batch[name].tolist() for name in ("number", "offset", "seeds"))
         shards = [Shard(*row) for row in zip(*columns, strict=True)]
         tally, meter = Tally(), self._meter
@@ -72,16 +66,9 @@ def run_on_ray(
 ) -> str:
     """Work on shards with Ray Data; return why the budget ended it, or "".
 
-    Ray is started here, or joined where RAY_ADDRESS says. What is left of the budget is dealt out
-    to the workers in equal shares.
-
-    Args:
-        options: of the run.
-        folder: of the run.
-        shards: to work on.
-        spent: what earlier runs have spent of the budget.
-        workers: how many; by default one per CPU that Ray has.
-        on_progress: called with what became of each batch of shards.
+    Ray is started here, or joined where RAY_ADDRESS says, with one worker per CPU by default. The
+    rest of the budget, after what earlier runs `spent`, is dealt out to the workers in equal
+    shares.
 
     Raises:
         MissingPackageError: Ray is not installed.

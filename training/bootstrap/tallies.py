@@ -61,24 +61,21 @@ class Share:
 
 @dataclass
 class Tallies:
-    """Counts of what `add` was given.
+    """Counts of outcomes.
 
     Attributes:
-        seeds: kept of all.
         by_source: kept of all seeds, by source.
         by_length: kept of all seeds, by the upper end of the length of the gold answer.
         by_target: accepted of all, by target rating.
         by_round: accepted in a round of all that entered it, by target and round (from 1).
-        first_round: drafts of the first round, by target and what the evaluator said.
+        first_round: drafts of the first round, by target and the evaluator's rating.
         all_rounds: drafts of all rounds, likewise.
         truth: accepted drafts whose truth is known, by target and truth.
-        error: drafts of all rounds whose truth is known, by truth and what the evaluator said.
+        error: drafts of all rounds whose truth is known, by truth and the evaluator's rating.
         words: of responses that are exported, by rating.
-        problems: why seeds were kept aside.
         repeated: responses whose text was exported before, of all exported.
-        unread: drafts that held no response, and were asked for again without a round.
-        rubrics: written of all that a writer was asked for.
-        rubric_problems: why it wrote none.
+        unread: drafts without a response, asked for again without a round.
+        rubrics: written, of all that a writer was asked for.
     """
 
     seeds: Share = field(default_factory=Share)
@@ -130,15 +127,15 @@ class Tallies:
         rounds = list(rounds_of(rated.attempts))
         self.unread += len(rated.attempts) - len(rounds)
         for number, attempt in enumerate(rounds, start=1):
-            said = _label(attempt.evaluation.rating)
+            rating = _label(attempt.evaluation.rating)
             passed = rated.accepted and number == len(rounds)
             self.by_round.setdefault((rated.target, number), Share()).add(passed)
-            self.all_rounds[rated.target, said] += 1
+            self.all_rounds[rated.target, rating] += 1
             if number == 1:
-                self.first_round[rated.target, said] += 1
+                self.first_round[rated.target, rating] += 1
             truth = attempt.draft.truth
             if truth is not None:
-                self.error[truth, said] += 1
+                self.error[truth, rating] += 1
                 if passed:
                     self.truth[rated.target, _label(truth)] += 1
 
@@ -174,7 +171,7 @@ class Tallies:
 
 
 class Drawn:
-    """Keeps `size` of a stream, each with the same chance, the same ones in every order."""
+    """A sample of `size` of a stream, the same in every order of it."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -197,7 +194,7 @@ class Drawn:
 
 
 def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) -> None:
-    """Show every outcome to all takers, in one pass."""
+    """Pass every outcome to all takers."""
     for outcome in outcomes:
         for take in takers:
             take(outcome)
@@ -216,6 +213,6 @@ def _label(rating: float | None) -> str:
 
 
 def _kind_of(problem: str) -> str:
-    """A problem without what differs from seed to seed: its first words, its numbers left out."""
+    """A problem without what differs from seed to seed: its first words, digits replaced."""
     words = problem.partition(": ")[2] or problem
     return "".join("#" if c.isdigit() else c for c in words)[:80]

@@ -18,10 +18,10 @@ from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.metrics.bootstrap import Resampling, bootstrap, codes, means
 
 MOST_ROWS = 20_000
-"""Of more rows so many are looked at, whole videos in the order of a hash."""
+"""Of more rows so many are used, whole videos in the order of a hash."""
 
 MOST_RUNS = 20_000
-"""Runs of characters that are looked at, the most frequent ones."""
+"""Runs of characters that are used, the most frequent ones."""
 
 FOLDS = 5
 RESAMPLES = 2_000
@@ -36,11 +36,9 @@ class TextOnly:
 
     Attributes:
         rows: responses that it was tested on.
-        accuracy: share of them whose rating it finds.
+        accuracy: share of them whose rating it predicts.
         low: lower end of the 95 % interval (percentile, resamples of videos).
-        high: its upper end.
-        chance: what naming the most frequent rating always would reach.
-        by_rating: share found, by the rating that is right.
+        chance: accuracy of the most frequent rating.
     """
 
     rows: int
@@ -48,14 +46,12 @@ class TextOnly:
     low: float
     high: float
     chance: float
-    by_rating: dict[int, float]
 
 
 def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly | None:
-    """Return what a text classifier finds of the ratings, cross-validated by video.
+    """Return a text classifier's accuracy on the ratings, cross-validated by video.
 
-    Returns:
-        None when there are fewer than `FOLDS` videos, or only one rating.
+    None when there are fewer than `FOLDS` videos, or only one rating.
     """
     taken = _drawn(rows, most)
     videos = np.array([video for _, _, video in taken])
@@ -75,7 +71,6 @@ def text_only_accuracy(rows: Sequence[Row], most: int = MOST_ROWS) -> TextOnly |
         low=low,
         high=high,
         chance=max(Counter(ratings.tolist()).values()) / len(taken),
-        by_rating={int(r): float(right[ratings == r].mean()) for r in np.unique(ratings)},
     )
 
 

@@ -1,7 +1,4 @@
-"""Checks for unusable drafts: empty ones, copies, and those that state their own rating.
-
-And which texts are no rubrics: those without a line for each rating.
-"""
+"""Checks for unusable drafts (empty, copied, stating their own rating) and unusable rubrics."""
 
 from __future__ import annotations
 
@@ -39,10 +36,9 @@ _LEAKS = tuple(
 def problem_of(text: str, seed: Seed, others: Iterable[str]) -> str:
     """Return why a draft is no response to its seed's instruction; "" when it is one.
 
-    It is none when it is empty, when it equals the gold answer or another response of the seed
-    (case, spaces and the marks at its end set aside), or when it names its own rating or quality.
-    Words that the instruction, the gold answer or the description use themselves give nothing
-    away.
+    It must not be empty, equal the gold answer or another response of the seed (but for case,
+    spaces and final marks), or state its own rating or quality. Words of the instruction, the gold
+    answer or the description give nothing away.
     """
     plain = _plain(text)
     if not plain:
@@ -65,29 +61,28 @@ _LEVEL = re.compile(r"[\s*#-]*(?:(?:rating|score|level)\s*)?(\d+)[\s*]*[:.)–-]
 def read_rubric(text: str) -> tuple[str, str]:
     """Return a rubric with one line a rating, `1: …` first, and why a text is none; one is "".
 
-    Args:
-        text: lines that begin with a rating, in any order; what follows in lines without one
-            belongs to the line before, and what stands before the first is left out.
+    Lines begin with a rating, in any order; a line without one continues the line before, and what
+    stands before the first is left out.
     """
     levels: dict[int, list[str]] = {}
     last: list[str] | None = None
     for line in text.splitlines():
-        found = _LEVEL.fullmatch(line)
-        if found is None:
+        match = _LEVEL.fullmatch(line)
+        if match is None:
             if last is not None:
                 last.append(line.strip())
             continue
-        rating = int(found[1])
+        rating = int(match[1])
         if rating in levels:
             return "", f"two of its lines are for the rating {rating}"
         if not 1 <= rating <= GOLD_RATING:
             return "", f"a line is for the rating {rating}; they are 1 to {GOLD_RATING}"
-        last = levels[rating] = [found[2].strip()]
-    said = {rating: " ".join(filter(None, lines)) for rating, lines in sorted(levels.items())}
-    missing = [str(n) for n in range(1, GOLD_RATING + 1) if not said.get(n, "").strip(" .…")]
+        last = levels[rating] = [match[2].strip()]
+    texts = {rating: " ".join(filter(None, lines)) for rating, lines in sorted(levels.items())}
+    missing = [str(n) for n in range(1, GOLD_RATING + 1) if not texts.get(n, "").strip(" .…")]
     if missing:
         return "", f"it has no line for the rating {', '.join(missing)}"
-    return "\n".join(f"{rating}: {line}" for rating, line in said.items()), ""
+    return "\n".join(f"{rating}: {line}" for rating, line in texts.items()), ""
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m videojudge_bench.training.compact`: weights of `compact`, and its other row."""
+"""`python -m videojudge_bench.training.compact`: tune and test the encoder of judge `compact`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ KEYS = ("emscore_tau_b", "emscore_rho", "emscore_tau_b_without_0", "tau_b_within
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of two runs, and the 95 % interval of the first less the second.
+    """One figure of two runs, and the 95 % interval of the first minus the second.
 
     The same resamples of videos are drawn for both: percentiles of the paired differences.
     """
@@ -37,21 +37,21 @@ class Difference:
 def differences(
     one: StoredRun, other: StoredRun, *, part: str = "test", resamples: int = 2_000
 ) -> list[Difference]:
-    """Return the figures of two runs on what both judged and parsed."""
+    """Return the figures of two runs on the items that both judged and parsed."""
     gold_set = goldsets.load(one.gold_set, one.info.data)
     both = [_statistics(gold_set, run, (one, other), part) for run in (one, other)]
     (first, n_videos), (second, _) = both
-    found = [estimate(each, n_videos) for each in (first, second)]
+    values = [estimate(each, n_videos) for each in (first, second)]
     drawn = [bootstrap(each, n_videos, Resampling(resamples)) for each in (first, second)]
     rows = []
     for key in KEYS:
         low, high = np.nanpercentile(drawn[0][key] - drawn[1][key], (2.5, 97.5))
-        rows.append(Difference(key, found[0][key], found[1][key], float(low), float(high)))
+        rows.append(Difference(key, values[0][key], values[1][key], float(low), float(high)))
     return rows
 
 
 def report(paths: Sequence[Path], against: Path, part: str) -> list[str]:
-    """Return a table in Markdown: runs, each beside the one at `against`, all figures x 100."""
+    """Return a Markdown table: each run beside the one at `against`, all figures x 100."""
     other = read_run(against)
     lines = [
         f"| {part} videos, x 100 | figure | {other.name} | difference, 95 % |",

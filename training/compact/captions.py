@@ -1,21 +1,20 @@
-"""Tuning data: captions of one image or video, and captions made wrong by degrees.
+"""Tuning data: pairs of captions of one image or video, and captions degraded step by step.
 
-A batch holds pairs of captions of one thing, many of them next to a pair of something alike, and
-ladders: a caption, then the same caption made wrong more and more by `perturb`, beside another
-caption of the same thing.
+A batch holds pairs of captions of one thing, with similar things next to each other, and ladders: a
+caption and four degraded versions of it by `perturb`, beside another caption of the same thing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from videojudge_bench._util.hashing import content_hash, unit_interval
 from videojudge_bench.errors import DataError
@@ -35,25 +34,20 @@ Group = tuple[str, ...]
 
 
 class _Caption(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
     id: int
     image_id: int
     caption: Annotated[str, Field(min_length=1)]
 
 
 class _CocoFile(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
     annotations: tuple[_Caption, ...]
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """A caption made wrong by degrees.
+    """A caption degraded step by step.
 
     Attributes:
-        group: the place of its group.
         others: the other captions of the group.
         steps: the caption, then its drafts that deserve 4, 3, 2 and 1.
     """
@@ -78,16 +72,16 @@ def read_coco(path: Path) -> list[Group]:
         DataError: it is no such file, or no image in it has two captions.
     """
     try:
-        rows = TypeAdapter(_CocoFile).validate_json(path.read_bytes()).annotations
+        rows = _CocoFile.model_validate_json(path.read_bytes()).annotations
     except (OSError, ValidationError) as error:
         raise DataError(f"no captions in COCO's format: {error}", path=path) from error
     groups: dict[int, list[str]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         groups.setdefault(row.image_id, []).append(" ".join(row.caption.split()))
-    found = [tuple(groups[image]) for image in sorted(groups) if len(groups[image]) > 1]
-    if not found:
+    captions = [tuple(groups[image]) for image in sorted(groups) if len(groups[image]) > 1]
+    if not captions:
         raise DataError("no image with two captions: nothing to compare", path=path)
-    return found
+    return captions
 
 
 def fold_of(video_id: str) -> int:
@@ -101,22 +95,22 @@ def vatex_groups(fold: int) -> list[Group]:
 
 
 def held_out(group: int) -> bool:
-    """Return whether a group is held out of the tuning, for validation."""
+    """Return whether a group is held out of the tuning, for validation: one in twenty."""
     return group % _HELD_OUT == 0
 
 
 def ladders(groups: Sequence[Group]) -> list[Ladder]:
-    """Return the ladders of all groups whose first caption can be graded in five."""
+    """Return the ladders of all groups whose first caption `perturb` can degrade in four steps."""
     seeds = [_seed(number, group) for number, group in enumerate(groups)]
     generator = Perturb(seeds)
-    found = []
+    graded = []
     for number, seed in enumerate(seeds):
         drafts = {target: generator.draft(seed, target) for target in TARGETS}
         texts = {t: draft.text for t, draft in drafts.items() if isinstance(draft, Draft)}
         if len(texts) == len(TARGETS):
             steps = (seed.gold, *(texts[target] for target in reversed(TARGETS)))
-            found.append(Ladder(number, seed.references, steps))
-    return found
+            graded.append(Ladder(number, seed.references, steps))
+    return graded
 
 
 def _seed(number: int, group: Group) -> Seed:
@@ -134,13 +128,8 @@ def _seed(number: int, group: Group) -> Seed:
 class Batches:
     """Draws batches; equal seeds give equal ones.
 
-    Args:
-        groups: all of them.
-        vectors: of each group, of length 1, shape (groups, hidden size): what is alike.
-        ladders: none where only pairs are wanted.
-        sizes: of a batch.
-        keep_some: whether one group in twenty is held out.
-        seed: of the draws.
+    Similar groups come together, by `vectors` of length 1, shape (groups, hidden size). With
+    `keep_some`, groups that are `held_out` are left out.
     """
 
     def __init__(
@@ -160,7 +149,7 @@ class Batches:
         self._ladders = [x for x in ladders if not (keep_some and held_out(x.group))]
 
     def draw(self) -> tuple[list[str], int, int]:
-        """Return texts, and how many pairs and ladders they are.
+        """Return texts, and the numbers of pairs and ladders among them.
 
         The first of every pair come first, then the second of every pair, then the ladders.
         """
@@ -181,22 +170,21 @@ class Batches:
         return texts, len(pairs), count
 
     def _alike(self, count: int) -> list[int]:
-        """Places of groups, drawn one at a time with some of its nearest ones."""
-        found: dict[int, None] = {}
-        while len(found) < count:
+        """Indices of groups, drawn one at a time with some of its nearest ones."""
+        places: dict[int, None] = {}
+        while len(places) < count:
             first = int(self.rng.integers(len(self._drawn)))
             near = np.argsort(-(self._vectors @ self._vectors[first]))[:_NEIGHBOURS]
             picked = self.rng.choice(near[1:], min(_PICKED, len(near) - 1), replace=False)
-            found.update(dict.fromkeys(self._drawn[at] for at in (first, *picked)))
-        return list(found)[:count]
+            places.update(dict.fromkeys(self._drawn[at] for at in (first, *picked)))
+        return list(places)[:count]
 
 
 def state_of(rng: np.random.Generator) -> str:
-    """Return where a generator of random numbers stands, as JSON."""
-    state: Mapping[str, object] = rng.bit_generator.state
-    return json.dumps(state)
+    """Return the state of a generator of random numbers as JSON."""
+    return json.dumps(rng.bit_generator.state)
 
 
 def to_state(rng: np.random.Generator, state: str) -> None:
-    """Put a generator of random numbers where `state_of` found it."""
+    """Set a generator of random numbers to a state of `state_of`."""
     rng.bit_generator.state = json.loads(state)

@@ -1,10 +1,9 @@
 """Scores of VATEX-EVAL by encoders tuned on the references of the other half of its videos.
 
-Two folds by a hash of the video's id. An encoder is tuned on the references of the one and judges
-the videos of the other; its score, that of the encoder it began with and that of a larger one
-beside it, where one is given, count equally. The folds' scores come from different encoders, so
-each becomes a rank among the dev videos of its fold: the share of their items that score lower.
-No rating is seen, and none is needed.
+Two folds by a hash of the video's id. An encoder is tuned on the references of one fold and judges
+the videos of the other. Its score, that of the untuned encoder and that of a larger one, if given,
+count equally. The folds' scores come from different encoders, so each becomes a rank among the dev
+videos of its fold: the share of their items that score lower. No human rating is used.
 """
 
 from __future__ import annotations
@@ -37,17 +36,17 @@ from videojudge_bench.training.compact.tune import TuneOptions, tune
 from videojudge_bench.training.compact.weights import weights_hash
 
 REFERENCES = (1, 9)
-"""How many references are shown: a column of scores each."""
+"""Numbers of references to score against: a column of scores each."""
 
 CHUNK_ITEMS = 600
 
 LEAST_SHARED = 0.9
-"""Share of another encoder's vocabulary that the packaged one has to know."""
+"""Minimum share of another encoder's vocabulary that the packaged one must know."""
 
 Scores = NDArray[np.float64]
 """Of items, shape (items, columns)."""
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 def items_of(fold: int) -> list[Item]:
@@ -58,37 +57,28 @@ def items_of(fold: int) -> list[Item]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """An encoder whose scores are taken.
-
-    Attributes:
-        name: of the file that they are kept in: it tells the weights.
-        encoder: made when it is needed.
-    """
+    """An encoder, made when needed, and the name of its scores' file, which tells the weights."""
 
     name: str
     encoder: Callable[[], TextEncoder]
 
 
 def crossfit(
-    start: Weights, folder: Path, options: TuneOptions, told: Told, beside: Scorer | None = None
+    start: Weights, folder: Path, options: TuneOptions, say: Say, beside: Scorer | None = None
 ) -> Path:
-    """Tune on each fold, judge the other, and return the table of scores.
+    """Tune on each fold, judge the other, and return the table of scores; the same call resumes.
 
-    Args:
-        start: the encoder to begin with, of which no text of VATEX may have been seen.
-        folder: for checkpoints and scores; the same call goes on where an earlier one stopped.
-        options: how to tune.
-        told: is called with what is being done.
-        beside: a larger encoder that judges both folds as it comes, and has seen no text of VATEX.
+    Neither `start` nor `beside`, a larger encoder that judges both folds, may have been trained on
+    texts of VATEX.
     """
     rows: list[tuple[str, list[float]]] = []
     for fold in range(FOLDS):
         items, kept = items_of(fold), folder / f"fold{fold}"
-        network = tune(start, vatex_groups(fold), (), kept, options, told=lambda p: told(str(p)))
+        network = tune(start, vatex_groups(fold), (), kept, options, on_step=lambda p: say(str(p)))
         tuned = replace(start, network=network)
         encoders = [_compact("start", start), _compact("tuned", tuned)]
         by_encoder = [
-            scores(each.encoder, start.form, items, kept / f"{each.name}.npy", told)
+            scores(each.encoder, start.form, items, kept / f"{each.name}.npy", say)
             for each in (*encoders, *([beside] if beside else []))
         ]
         columns = ranks_on_dev(by_encoder, items).round(6).tolist()
@@ -100,16 +90,17 @@ def crossfit(
 
 
 def scorer_beside(model: str, start: Weights) -> Scorer:
-    """Return a sentence encoder of transformers whose tokens count as those of `start` do.
+    """Return a sentence encoder of transformers, with token weights taken from `start` by spelling.
+
+    Tokens that `start` does not know weigh nothing.
 
     Args:
-        model: a folder, or a name on the Hugging Face hub, as for the judge `minilm`. States of
-            tokens are averaged to a text's; its tokenizer marks both ends of a text.
-        start: whose tokens' weights are taken by their spelling; what it does not know counts
-            nothing.
+        model: a folder or a name on the Hugging Face hub, as for judge `minilm`: token states are
+            averaged, and the tokenizer marks both ends of a text.
+        start: packaged weights.
 
     Raises:
-        ConfigError: there are no such weights, or its vocabulary is another kind of vocabulary.
+        ConfigError: there are no such weights, or the vocabularies share too little.
     """
     try:
         tokenizer, network = load_minilm(model)
@@ -148,33 +139,28 @@ def _compact(name: str, weights: Weights) -> Scorer:
 
 
 def scores(
-    make: Callable[[], TextEncoder], form: Form, items: Sequence[Item], path: Path, told: Told
+    make: Callable[[], TextEncoder], form: Form, items: Sequence[Item], path: Path, say: Say
 ) -> Scores:
     """Return the scores of an encoder, a column for each number of references.
 
-    Args:
-        make: returns the encoder.
-        form: of the score.
-        items: to judge; those of one video follow each other.
-        path: where the scores of these weights are kept; read where they are there.
-        told: is called with what is being done.
+    They are read from `path` if it exists, else written to it. Items of a video follow each other.
     """
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
     encoder = make()
-    found: list[list[float]] = []
+    rows: list[list[float]] = []
     for start in range(0, len(items), CHUNK_ITEMS):
         chunk = items[start : start + CHUNK_ITEMS]
         texts = encoder.encode(text for item in chunk for text in (item.response, *item.references))
         for item in chunk:
             known = [text for each in item.references if (text := texts[each]) is not None]
-            shown = [References(known[:count], form) for count in REFERENCES]
-            found.append([references.score(texts[item.response]) for references in shown])
-        told(f"{path.stem}: {len(found)} of {len(items)} items")
+            by_count = [References(known[:count], form) for count in REFERENCES]
+            rows.append([references.score(texts[item.response]) for references in by_count])
+        say(f"{path.stem}: {len(rows)} of {len(items)} items")
     content = io.BytesIO()
-    np.save(content, np.array(found), allow_pickle=False)
+    np.save(content, np.array(rows), allow_pickle=False)
     write_whole(path, content.getvalue())
-    return np.array(found)
+    return np.array(rows)
 
 
 def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
@@ -182,5 +168,5 @@ def ranks_on_dev(by_encoder: Sequence[Scores], items: Sequence[Item]) -> Scores:
     dev = np.array([part_of(item.video_id) == "dev" for item in items])
     total = sum((each - each[dev].mean(axis=0)) / each[dev].std(axis=0) for each in by_encoder)
     ranked = [np.searchsorted(np.sort(column[dev]), column) for column in np.asarray(total).T]
-    found: Scores = np.stack(ranked, axis=1) / dev.sum()
-    return found
+    ranks: Scores = np.stack(ranked, axis=1) / dev.sum()
+    return ranks

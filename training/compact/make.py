@@ -1,4 +1,4 @@
-"""The weights that travel with the package: tuned on captions of images, then mixed."""
+"""Weights that travel with the package: the mean of an encoder before and after tuning."""
 
 from __future__ import annotations
 
@@ -13,26 +13,21 @@ from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
 
 SHARE = 0.5
-"""Of the tuned encoder in the weights that are written; the rest is the encoder as it came."""
+"""Weight of the tuned encoder in the result; the rest is the untuned encoder."""
 
 
 def make_weights(
-    captions: Path, folder: Path, model: str, steps: int, told: Callable[[Progress], None]
+    captions: Path, folder: Path, model: str, steps: int, on_step: Callable[[Progress], None]
 ) -> Path:
     """Tune an encoder on captions in COCO's format, and return the file of its weights.
 
-    Args:
-        captions: the file.
-        folder: for checkpoints and weights; the same call resumes.
-        model: the encoder to begin with.
-        steps: up to 100.
-        told: is called after each step.
+    At most 100 steps; the same call resumes.
     """
     groups = read_coco(captions)
     start = start_weights(model, [text for group in groups for text in group])
-    made_wrong = ladders(groups)
+    graded = ladders(groups)
     options = TuneOptions(steps=steps, sizes=BatchSizes(pairs=48, ladders=8))
-    tuned = tune(start, groups, made_wrong, folder, options, keep_some=True, told=told)
+    tuned = tune(start, groups, graded, folder, options, keep_some=True, on_step=on_step)
     about: dict[str, Json] = {
         "model": model,
         "captions": f"sha256:{file_hash(captions)[:12]}",
@@ -41,7 +36,7 @@ def make_weights(
         "licence": "Apache-2.0",
     }
     mixed = replace(start, network=between(start.network, tuned, SHARE), about=about)
-    kept = [ladder for ladder in made_wrong if held_out(ladder.group)]
+    kept = [ladder for ladder in graded if held_out(ladder.group)]
     path = folder / "compact.safetensors"
     write_weights(balanced(mixed, kept), path)
     return path

@@ -1,9 +1,9 @@
-"""Tunes an encoder on captions of the same thing; what it has done is kept every few steps.
+"""Tuning of an encoder on captions of the same thing, with checkpoints every few steps.
 
 Two losses on pairs, each over the batch (InfoNCE, van den Oord et al. 2018,
-https://arxiv.org/abs/1807.03748): with the cosine of the mean vectors, and with the support of one
-caption's tokens by the other's. One on ladders: of two steps, the less wrong one is to score
-higher. The embeddings of tokens and places stay as they are. No rating is seen.
+https://arxiv.org/abs/1807.03748): one on the cosine of the mean vectors, one on the support of one
+caption's tokens by the other's. One on ladders: of two steps, the less wrong one should score
+higher. Token and position embeddings are frozen. No human rating is used.
 """
 
 from __future__ import annotations
@@ -50,15 +50,9 @@ class TuneOptions:
     """Settings for tuning an encoder.
 
     Attributes:
-        steps: batches.
-        horizon: steps at which the learning rate would be nothing; `steps` is no more.
-        sizes: of a batch.
-        learning_rate: at its highest, after ten steps or a tenth of the horizon.
-        temperature: that cosines of pairs are divided by.
-        ladder_temperature: the same for steps of a ladder.
-        max_tokens: longer texts are cut: a batch is as wide as its longest text.
-        dropout: of states and of attention.
-        seed: of draws and dropout.
+        horizon: steps at which the learning rate reaches 0; `steps` is no more.
+        learning_rate: peak, after ten steps or a tenth of the horizon.
+        temperature: divisor of the cosines of pairs.
     """
 
     steps: int = 40
@@ -74,7 +68,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """State of tuning: steps done, and the losses of the last one."""
+    """Steps done, and the losses of the last one."""
 
     step: int
     steps: int
@@ -87,12 +81,12 @@ class Progress:
 
 
 def group_vectors(weights: Weights, groups: Sequence[Group]) -> NDArray[np.float32]:
-    """Return where each group lies: mean of two captions' vectors, of length 1, (groups, size)."""
-    found = CompactEncoder(weights, bfloat16=True).encode(
+    """Return the mean of two captions' vectors of each group, of length 1, shape (groups, size)."""
+    encoded = CompactEncoder(weights, bfloat16=True).encode(
         text for group in groups for text in (group[_NEAR], group[_FAR])
     )
     size = weights.token_weights.new_zeros(int(str(weights.config["hidden_size"]))).numpy()
-    of = {text: size if each is None else each.vector for text, each in found.items()}
+    of = {text: size if each is None else each.vector for text, each in encoded.items()}
     vectors = np.stack([of[group[_NEAR]] + of[group[_FAR]] for group in groups])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
@@ -106,18 +100,9 @@ def tune(
     options: TuneOptions,
     *,
     keep_some: bool = False,
-    told: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, torch.Tensor]:
-    """Return the tuned parameters by name; the same call goes on where an earlier one was stopped.
-
-    Args:
-        start: what is tuned.
-        groups: captions of one thing each.
-        ladders: captions made wrong by degrees; may be empty.
-        folder: where the checkpoint is kept.
-        options: how.
-        keep_some: whether one group in twenty is held out.
-        told: is called after each step.
+    """Return the tuned parameters by name; the same call resumes.
 
     Raises:
         ConfigError: the folder's checkpoint is of another encoder, other options or captions.
@@ -135,7 +120,7 @@ def tune(
     done = work.resume(folder / CHECKPOINT)
     for step in range(done, options.steps):
         pairs, of_ladders = work.step()
-        told(Progress(step + 1, options.steps, pairs, of_ladders))
+        on_step(Progress(step + 1, options.steps, pairs, of_ladders))
         if (step + 1) % _KEPT_EVERY == 0 or step + 1 == options.steps:
             work.keep(folder / CHECKPOINT, step + 1)
     return work.parameters()
@@ -236,10 +221,10 @@ class _Work:
         mask = torch.tensor([e.attention_mask for e in encodings])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = self._network(input_ids=ids, attention_mask=mask).last_hidden_state
-        states, shown = states.float(), mask.float()
-        means = (states * shown[..., None]).sum(dim=1) / shown.sum(dim=1, keepdim=True)
+        states, present = states.float(), mask.float()
+        means = (states * present[..., None]).sum(dim=1) / present.sum(dim=1, keepdim=True)
         normalize = torch.nn.functional.normalize
-        counts = self._token_weights[ids] * shown
+        counts = self._token_weights[ids] * present
         return _Batch(normalize(means, dim=-1), normalize(states, dim=-1), counts)
 
     def _pair_loss(self, batch: _Batch, pairs: int) -> torch.Tensor:
@@ -270,7 +255,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Texts encoded: vectors (texts, size), tokens (texts, width, size), counts (texts, width)."""
+    """Encoded texts: vectors (texts, size), tokens (texts, width, size), counts (texts, width)."""
 
     vectors: torch.Tensor
     tokens: torch.Tensor

@@ -1,4 +1,4 @@
-"""From an encoder to a file of weights: which words count, and how the two figures are mixed."""
+"""From an encoder to a file of weights: token weights, and the mix of the two figures."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import torch
 
 MOST = 2.0
-"""No token counts more than this: beyond, rare words would be all that counts."""
+"""Upper bound of a token's weight: without it, rare words would decide everything."""
 
 FORM = Form(closeness_of_one=2 / 3, closeness_of_many=0.5)
-"""Before `balanced` has looked at the spread of the two figures."""
+"""Used until `balanced` has measured the spread of the two figures."""
 
 _KEPT = (
     "hidden_size",
@@ -47,12 +47,7 @@ _KEPT = (
 
 
 def start_weights(model: str, texts: Sequence[str]) -> Weights:
-    """Return a sentence encoder as it comes, with the weight of each token from some texts.
-
-    Args:
-        model: as for the judge `minilm`.
-        texts: of which a token's share says how little it tells.
-    """
+    """Return an untuned sentence encoder, as for judge `minilm`, with token weights from texts."""
     _, network = load_minilm(model)
     config = {key: getattr(network.config, key) for key in _KEPT}
     places = min(MAX_TOKENS, config["max_position_embeddings"])
@@ -64,17 +59,17 @@ def start_weights(model: str, texts: Sequence[str]) -> Weights:
 
 
 def token_weights(texts: Sequence[str]) -> torch.Tensor:
-    """Return how much each token counts: min(ln((n + 1) / (n_with_it + 1)), 2), shape (tokens,).
+    """Return the weight of each token: min(ln((n + 1) / (n_with_it + 1)), 2), shape (tokens,).
 
-    Punctuation and marks such as [CLS] count nothing.
+    Punctuation and marks such as [CLS] weigh nothing.
     """
     import torch
 
     tokenizer = read_tokenizer()
-    found = np.zeros(tokenizer.get_vocab_size())
+    n_with_it = np.zeros(tokenizer.get_vocab_size())
     for text in texts:
-        found[list(set(tokenizer.encode(readable(text)).ids))] += 1
-    counts = np.minimum(np.log((len(texts) + 1) / (found + 1)), MOST)
+        n_with_it[list(set(tokenizer.encode(readable(text)).ids))] += 1
+    counts = np.minimum(np.log((len(texts) + 1) / (n_with_it + 1)), MOST)
     counts[[at for token, at in tokenizer.get_vocab().items() if _says_nothing(token)]] = 0
     return torch.tensor(counts, dtype=torch.float32)
 
@@ -89,14 +84,13 @@ def between(
 ) -> dict[str, torch.Tensor]:
     """Return parameters on the line between two encoders: `share` of the second.
 
-    Wortsman et al. 2022 (https://arxiv.org/abs/2109.01903): a tuned model between where it started
-    and where it ended.
+    Wortsman et al. 2022 (https://arxiv.org/abs/2109.01903).
     """
     return {name: (1 - share) * one[name] + share * other[name] for name in one}
 
 
 def weights_hash(weights: Weights) -> str:
-    """Return the SHA-256 (64 hex digits) of all that an encoder's scores depend on."""
+    """Return the SHA-256 (64 hex digits) of everything that an encoder's scores depend on."""
     digest = hashlib.sha256(content_hash([weights.config, asdict(weights.form)]).encode())
     for name, values in sorted({**weights.network, "token_weights": weights.token_weights}.items()):
         digest.update(name.encode())
@@ -113,11 +107,11 @@ def balanced(weights: Weights, ladders: Sequence[Ladder]) -> Weights:
     encoded = CompactEncoder(weights, bfloat16=True).encode(sorted(texts))
 
     def scores(form: Form) -> float:
-        found = []
+        values = []
         for ladder in ladders:
             beside = References([_known(encoded[t]) for t in ladder.others], form)
-            found += [beside.score(encoded[text]) for text in ladder.steps]
-        return float(np.std(found))
+            values += [beside.score(encoded[text]) for text in ladder.steps]
+        return float(np.std(values))
 
     closeness, support = scores(Form(1.0, 1.0)), scores(Form(0.0, 0.0))
     form = Form(FORM.closeness_of_one, round(support / (closeness + support), 3))

@@ -1,4 +1,4 @@
-"""One way to declare an experiment and to run it: a question, its arms, measures and a table."""
+"""Declaration and run of an experiment: a question, its arms, measures and a table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ Figures = Mapping[str, Json]
 
 @dataclass(frozen=True)
 class Experiment(Generic[SubjectT, ArmT]):
-    """A question, and how it is answered.
+    """A question and the arms, by name, that answer it.
 
     Attributes:
-        question: in one line, for the help of a command.
-        arms: the settings that are compared, by name.
         measure: returns the figures of one arm on a subject (seeds, a trained judge).
-        table: returns the lines of Markdown that show the figures of all arms, by name; None where
-            measuring writes a report of its own.
+        table: returns lines of Markdown with the figures of all arms, by name; None where measuring
+            writes a report of its own.
     """
 
     question: str
@@ -42,41 +40,33 @@ class Experiment(Generic[SubjectT, ArmT]):
 def run(
     experiment: Experiment[SubjectT, ArmT], subject: SubjectT, log: Path, identity: Json
 ) -> dict[str, Figures]:
-    """Return the figures of all arms by name; those that the log holds are not measured again.
+    """Return the figures of all arms by name; those in the log are not measured again.
 
-    Args:
-        experiment: what to measure.
-        subject: of what.
-        log: a file that gets a line for each measured arm. Whoever calls removes it when the
-            results are written: it is for runs that are stopped before that.
-        identity: what the figures depend on beside the arm.
+    The log gets a line for each measured arm, and the caller removes it with the results written.
+    `identity` is what the figures depend on beside the arm.
     """
     from videojudge_bench.run.journal import cut_torn_line
 
     cut_torn_line(log)
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     known: dict[str, Figures] = dict(map(json.loads, lines))
-    found: dict[str, Figures] = {}
+    figures: dict[str, Figures] = {}
     for name, arm in experiment.arms.items():
         key = content_hash([__version__, identity, name, repr(arm)])
         if key not in known:
             known[key] = experiment.measure(subject, arm)
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([key, known[key]]) + "\n")
-        found[name] = known[key]
-    return found
+        figures[name] = known[key]
+    return figures
 
 
 def cell(
     figure: Figure, form: str = ".3f", *, factor: int = 1, undefined: str = "undefined"
 ) -> str:
-    """Return a figure as it stands in a table: `0.975 [0.974, 0.976]`.
+    """Return a figure as the cell of a table, with its interval if any: `0.975 [0.974, 0.976]`.
 
-    Args:
-        figure: what to show; with its interval where it has one.
-        form: of its numbers.
-        factor: 100 to show a share as a percentage.
-        undefined: in place of one that is undefined.
+    `factor` 100 shows a share as a percentage.
     """
     value, low, high = (None, None, None) if isinstance(figure, str) else figure
     if value is None:

@@ -1,8 +1,8 @@
-"""Experiments with the bootstrap loop: what it yields, and what errors of known rates do to it.
+"""Experiments with the bootstrap loop: its yield, and the effect of errors of known rates.
 
 Generator and evaluator need no model: `perturb` knows what its drafts deserve and errs at the rate
-`noise`, and the evaluators are those of `known_error`. So it can be counted how many of the
-accepted responses deserve the rating that they were accepted for, which nobody can for two models.
+`noise`, and the evaluators are those of `known_error`. So the accepted responses that deserve
+another rating can be counted, which is impossible with two models.
 """
 
 from __future__ import annotations
@@ -45,15 +45,9 @@ GRADED, UNABLE, METRICS = COUNTED = ("graded", "unable", "metrics")
 
 @dataclass(frozen=True)
 class Errors:
-    """An arm: who errs how often, and when a response counts.
+    """An arm: error rates (shares, 0 to 1) of generator and evaluator, and the acceptance rule.
 
-    Attributes:
-        setting: what the table says of it, by column.
-        noise: share of wrong drafts.
-        error: share of wrong ratings.
-        bias: the ratings that are moved, by how much, and at which rate.
-        alpha: the deviation that is accepted.
-        max_rounds: how often a response is written at most.
+    `bias` has the ratings that are moved, by how much, and at which rate.
     """
 
     setting: Mapping[str, Scalar]
@@ -112,8 +106,8 @@ def table_of(rows: Mapping[str, Figures], shares: Mapping[str, str]) -> list[str
 
 
 def _share(figure: Figure, *, interval: bool) -> str:
-    shown = figure if interval or isinstance(figure, str) else (figure[0], None, None)
-    return cell(shown, ".1f", factor=100, undefined="-")
+    visible = figure if interval or isinstance(figure, str) else (figure[0], None, None)
+    return cell(visible, ".1f", factor=100, undefined="-")
 
 
 _SHARES = {KEPT: "kept %", NOISE: "label noise %"}

@@ -99,18 +99,13 @@ class _Calls:
     async def draft(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]
     ) -> Union[Draft, EngineError]:
-        found = self._subject.draft(self._noise, seed, target, len(earlier))
-        if isinstance(found, Unable):
+        draft = self._subject.draft(self._noise, seed, target, len(earlier))
+        if isinstance(draft, Unable):
             self.unable.add(seed.id)
-        return found
+        return draft
 
     async def evaluation(
-        self,
-        seed: Seed,
-        target: int,
-        number: int,
-        draft: Draft,
-        unread: Sequence[Evaluation],
+        self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
     ) -> Union[Evaluation, EngineError]:
         return await self._evaluator.rate(seed, draft, unread)
 
@@ -205,12 +200,12 @@ def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
     options = load_options(_RECIPE, [*changes, f"seeds.n={subject.n}"])
     with tempfile.TemporaryDirectory(prefix="videojudge-") as scratch:
         run_bootstrap(options, Path(scratch))
-        made, tallies = RunFolder(Path(scratch)), Tallies()
-        read_all(made.outcomes(), tallies.add)
-        spent = spent_on(call for path in made.journals() for call in read_calls(path))
+        output, tallies = RunFolder(Path(scratch)), Tallies()
+        read_all(output.outcomes(), tallies.add)
+        spent = spent_on(call for path in output.journals() for call in read_calls(path))
         # By rule, a response is as far from the gold answer as its rating says.
         facts = ReportFacts(subject.folder.name, independent=False, spent=spent)
-        write_report(made.outcomes, subject.folder, facts)
+        write_report(output.outcomes, subject.folder, facts)
     return tallies.to_json()
 
 

@@ -1,4 +1,4 @@
-"""A blind check of the labels: somebody who does not see them puts the responses in order."""
+"""Blind check of the labels: an annotator or a model orders responses without seeing ratings."""
 
 from __future__ import annotations
 
@@ -36,20 +36,14 @@ _ORDER = re.compile(r"[A-Z](?:=?[A-Z])*")
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """The responses to one instruction in an order drawn for it: A is the first.
-
-    Attributes:
-        seed: what they answer.
-        texts: the responses.
-        ratings: what each is labelled with; whoever puts them in order is not shown it.
-    """
+    """The responses to one instruction in a random order, and the ratings that stay hidden."""
 
     seed: Seed
     texts: tuple[str, ...]
     ratings: tuple[int, ...]
 
     def without_gold(self) -> Blind:
-        """Return the same without the gold answer, for those who are shown it to compare with."""
+        """Return the same without the gold answer, for those who compare with it."""
         left = [(t, r) for t, r in zip(self.texts, self.ratings, strict=True) if r < len(LETTERS)]
         texts, ratings = zip(*left, strict=True)
         return Blind(self.seed, texts, ratings)
@@ -57,12 +51,10 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Verdicts on the responses to one instruction.
+    """An order of the responses to one instruction.
 
     Attributes:
-        blind: the responses.
-        scores: one a response, higher is better, equal ones are ties; None where there is none.
-        problem: why there is none.
+        scores: one a response, higher is better, equal ones are ties; None with a `problem`.
     """
 
     blind: Blind
@@ -81,8 +73,6 @@ class OrderCheck:
             `swapped_1_2` and so on, share whose worse response of two neighbouring ratings was
             put before the better one, and `tied_1_2`, share that has the two equal.
         chance: what an order drawn by lot gives for each, in the mean.
-        n: instructions in order.
-        problems: of those that could not be put in order.
     """
 
     metrics: dict[str, Metric]
@@ -108,11 +98,7 @@ def _name(key: str) -> str:
 
 
 def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
-    """Return the responses of the folder of a bootstrap, as `blinded` draws them.
-
-    Raises:
-        ConfigError: it is no such folder, or no instruction has all five responses.
-    """
+    """Return the responses of the folder of a bootstrap, as `blinded` draws them."""
     if limit < 1:
         raise ConfigError(f"--limit: expected 1 or more, got {limit}")
     if not (data / FACTS_FILE).is_file():
@@ -136,26 +122,26 @@ def blinded(outcomes: Iterable[Outcome], most: int, *, seed: int) -> list[Blind]
 
 
 def _blind(outcome: Outcome, seed: int) -> Blind:
-    found = sorted(
+    responses = sorted(
         responses_of(outcome),
         key=lambda r: unit_interval(f"letters-{seed}", outcome.seed.id, str(r.rating)),
     )
-    return Blind(outcome.seed, tuple(r.text for r in found), tuple(r.rating for r in found))
+    return Blind(outcome.seed, tuple(r.text for r in responses), tuple(r.rating for r in responses))
 
 
-def read_order(said: str, n: int) -> tuple[float, ...] | str:
+def read_order(text: str, n: int) -> tuple[float, ...] | str:
     """Return one score a letter, in the order of the letters, or why a text is no order.
 
     Args:
-        said: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
+        text: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
             and no space at all will do as well.
         n: so many letters, from A.
     """
     letters = LETTERS[:n]
-    plain = _BETWEEN.sub("", said.strip().upper())
+    plain = _BETWEEN.sub("", text.strip().upper())
     named = plain.replace("=", "")
     if not _ORDER.fullmatch(plain) or sorted(named) != list(letters):
-        return f"{said.strip()[:40]!r} does not name each of {', '.join(letters)} once"
+        return f"{text.strip()[:40]!r} does not name each of {', '.join(letters)} once"
     scores: dict[str, float] = {}
     level = float(n)
     for place, letter in enumerate(plain):
@@ -168,13 +154,13 @@ def read_order(said: str, n: int) -> tuple[float, ...] | str:
 
 def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING) -> OrderCheck:
     """Return how orders agree with the labels."""
-    found = [(each.blind, each.scores) for each in ordered if each.scores is not None]
+    scored = [(each.blind, each.scores) for each in ordered if each.scores is not None]
     problems = tuple(each.problem for each in ordered if each.scores is None)
-    if not found:
+    if not scored:
         return OrderCheck({}, {}, 0, problems)
-    by_rating = [dict(sorted(zip(blind.ratings, scores, strict=True))) for blind, scores in found]
-    videos = codes(np.array([blind.seed.video_id for blind, _ in found]))
-    groups = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
+    by_rating = [dict(sorted(zip(blind.ratings, scores, strict=True))) for blind, scores in scored]
+    videos = codes(np.array([blind.seed.video_id for blind, _ in scored]))
+    groups = np.repeat(np.arange(len(scored)), [len(scores) for _, scores in scored])
     within = Within.of(
         np.array([score for scores in by_rating for score in scores.values()]),
         np.array([float(rating) for scores in by_rating for rating in scores]),
@@ -183,7 +169,7 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
     )
     exact = [all(a < b for a, b in pairwise(scores.values())) for scores in by_rating]
     values = {TAU: within.tau_b(), EXACT: np.array(exact, dtype=float)}
-    chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(found)}
+    chance = {TAU: 0.0, EXACT: sum(1 / math.factorial(len(s)) for s in by_rating) / len(scored)}
     for low, high in pairwise(range(1, len(LETTERS) + 1)):
         gaps = np.array([s.get(high, np.nan) - s.get(low, np.nan) for s in by_rating])
         if np.isnan(gaps).all():
@@ -199,7 +185,7 @@ def check_orders(ordered: Sequence[Ordered], resampling: Resampling = RESAMPLING
         resampling,
         shares=values.keys() - {TAU},
     )
-    return OrderCheck(metrics, chance, len(found), problems)
+    return OrderCheck(metrics, chance, len(scored), problems)
 
 
 COLUMNS = (
@@ -219,11 +205,7 @@ class _Row(BaseModel):
 
 
 class OrderKey(BaseModel):
-    """Labels of the responses of a sheet.
-
-    Attributes:
-        rows: by id, the video, the rating of each answer from A on, and a hash of the texts.
-    """
+    """Labels of the responses of a sheet: by row id, video, ratings and a hash of the texts."""
 
     model_config = STRICT
 
@@ -265,26 +247,25 @@ def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
     key = read_object(key_file, OrderKey)
     texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
     rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
-    blinds = {row_id: _blind_of_row(row) for row_id, row in key.rows.items()}
-    found = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
+    # Ratings and video are all that is compared.
+    blinds = {
+        row_id: Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)
+        for row_id, row in key.rows.items()
+    }
+    by_id = {row_id: Ordered(blind, None, "no order") for row_id, blind in blinds.items()}
     for line, row_id, row in rows:
         if not row["order"].strip():
             continue
-        said = read_order(row["order"].lstrip("'"), len(LETTERS))
-        if isinstance(said, str):
-            problem = f"{said}; write them from the best to the worst, = between equal ones: CA=EBD"
+        order = read_order(row["order"].lstrip("'"), len(LETTERS))
+        if isinstance(order, str):
+            problem = f"{order}; write them from best to worst, = between equal ones: CA=EBD"
             raise DataError(problem, path=sheet, line=line, field="order")
-        found[row_id] = Ordered(blinds[row_id], said)
-    if all(each.scores is None for each in found.values()):
+        by_id[row_id] = Ordered(blinds[row_id], order)
+    if all(each.scores is None for each in by_id.values()):
         problem = f"none of the {len(rows)} rows has an order; write one like CA=EBD"
         raise DataError(problem, path=sheet, field="order")
-    return list(found.values())
+    return list(by_id.values())
 
 
 def _numbered(blinds: Sequence[Blind]) -> Iterator[tuple[str, Blind]]:
     return ((f"r{number:03}", blind) for number, blind in enumerate(blinds, start=1))
-
-
-def _blind_of_row(row: _Row) -> Blind:
-    """Ratings and video are all that is compared."""
-    return Blind(Seed("", "", row.video_id, "", ""), ("",) * len(row.ratings), row.ratings)

@@ -1,4 +1,4 @@
-"""Responses put in order by a model that sees no label, or by MiniLM; and the report on it."""
+"""Ordering of responses by a model that sees no label, or by MiniLM; and the report on it."""
 
 from __future__ import annotations
 
@@ -52,56 +52,53 @@ _BY_MINILM = (
 
 
 def run_order(blinds: Sequence[Blind], path: Path, options: Mapping[str, Scalar]) -> list[Path]:
-    """Have responses put in order, and compare that with the labels; return the report's files.
+    """Have responses ordered, compare the order with the labels, and return the report's files.
 
-    Args:
-        blinds: the responses.
-        path: the folder of the results; a model's replies that it holds are not asked for again.
-        options: of `PromptedOrderer`; none: MiniLM puts them in order.
+    Without `options` of `PromptedOrderer`, MiniLM orders them. Replies that the folder `path` holds
+    are not asked for again.
 
     Raises:
         ConfigError: the folder was begun with other responses or options, or options are wrong.
-        RunStoppedError: calls failed; what was said is kept, and the same call goes on.
+        RunStoppedError: calls failed; replies are kept, and the same call resumes.
     """
     folder = RunFolder(path)
-    shown: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
-    made = registry.make("order", PromptedOrderer, options) if options else None
-    orderer = cast("PromptedOrderer | None", made)
+    texts: list[Json] = [[blind.seed.id, *blind.texts] for blind in blinds]
+    role = registry.make("order", PromptedOrderer, options) if options else None
+    orderer = cast("PromptedOrderer | None", role)
     with folder.locked(), nullcontext() if orderer is None else closing(orderer):
-        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(shown)})
+        folder.record("order", {"instructions": len(blinds), "sha256": content_hash(texts)})
         folder.record("by", orderer.settings() if orderer else {"judge": "minilm"})
         if orderer is None:
             return _write(path, list(by_minilm(blinds)), _BY_MINILM)
         return _write(path, by_model(blinds, orderer, folder), _BY_MODEL)
 
 
-def _write(folder: Path, ordered: Sequence[Ordered], said: str) -> list[Path]:
-    report, data, found = folder / "report.md", folder / "rows.json", check_orders(ordered)
-    lines = [f"# order: {folder.name}", "", said, ""]
-    lines.append(f"{found.n} of {len(ordered)} instructions were put in order.")
+def _write(folder: Path, ordered: Sequence[Ordered], method: str) -> list[Path]:
+    report, data, check = folder / "report.md", folder / "rows.json", check_orders(ordered)
+    lines = [f"# order: {folder.name}", "", method, ""]
+    lines.append(f"{check.n} of {len(ordered)} instructions were put in order.")
     if without := sum(len(each.blind.texts) < len(LETTERS) for each in ordered):
         lines.append(
             f"Of {without} nothing is known but the gold answer: the others are compared with it, "
             "and it is not among those to be put in order."
         )
-    for problem, number in sorted(Counter(found.problems).items()):
+    for problem, number in sorted(Counter(check.problems).items()):
         lines.append(f"- {number} were not: {problem}")
-    lines += ["", *table(("", "found", "by lot"), found.rows())]
+    lines += ["", *table(("", "found", "by lot"), check.rows())]
     write_whole(report, "\n".join(lines) + "\n")
     rows: list[Json] = []
     for each in ordered:
-        told = {"problem": each.problem} if each.scores is None else {"scores": list(each.scores)}
-        rows.append({"seed": each.blind.seed.id, "ratings": list(each.blind.ratings), **told})
-    metrics: Json = {k: [m.value, m.low, m.high] for k, m in found.metrics.items()}
+        result = {"problem": each.problem} if each.scores is None else {"scores": list(each.scores)}
+        rows.append({"seed": each.blind.seed.id, "ratings": list(each.blind.ratings), **result})
+    metrics: Json = {k: [m.value, m.low, m.high] for k, m in check.metrics.items()}
     write_whole(data, json.dumps({"metrics": metrics, "rows": rows}, indent=1) + "\n")
     return [report, data]
 
 
-def shown_to(blind: Blind) -> Blind:
-    """Return what is to be put in order by somebody who reads what is known of the video.
+def comparable(blind: Blind) -> Blind:
+    """Return the responses to order for somebody who reads what is known of the video.
 
-    Where nothing is known but the gold answer, that is what the others are compared with, and it
-    is not among those to be put in order.
+    Where only the gold answer is known, the others are compared with it, and it is left out.
     """
     knows = blind.seed.description or blind.seed.references
     return blind if knows else blind.without_gold()
@@ -112,12 +109,9 @@ def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
 
     These are the seed's references or, where it has none, its gold answer. No vision and no
     reading: a sanity check, by a measure that neither generator nor evaluator uses.
-
-    Raises:
-        ConfigError: the weights of MiniLM are not installed.
     """
     judge = registry.build("minilm", {}).judge
-    for blind in map(shown_to, blinds):
+    for blind in map(comparable, blinds):
         seed = blind.seed
         right = seed.references or (seed.gold,)
         items = [
@@ -155,24 +149,20 @@ class PromptedOrderer(Prompted):
 
 def order_of(reply: str, blind: Blind) -> Ordered:
     """Return the order that the last `<order>` tags of a reply hold."""
-    found = last_tagged(reply, "order")
-    if not found:
+    text = last_tagged(reply, "order")
+    if not text:
         return Ordered(blind, None, "no <order> tags in the reply")
-    said = read_order(found, len(blind.texts))
-    return Ordered(blind, None, said) if isinstance(said, str) else Ordered(blind, said)
+    order = read_order(text, len(blind.texts))
+    return Ordered(blind, None, order) if isinstance(order, str) else Ordered(blind, order)
 
 
 def by_model(blinds: Sequence[Blind], orderer: PromptedOrderer, folder: RunFolder) -> list[Ordered]:
-    """Return a model's orders; replies that the folder's journal has are not asked for again.
-
-    Raises:
-        RunStoppedError: calls failed; what was said is kept, and the same command goes on.
-    """
+    """Return a model's orders; replies in the folder's journal are not asked for again."""
     path = folder.path / "journal" / "order.jsonl"
     with ThreadPoolExecutor(1, "videojudge-disk") as disk:
         journal = CallJournal(path, disk)
         try:
-            return asyncio.run(_ask_all(list(map(shown_to, blinds)), orderer, journal))
+            return asyncio.run(_ask_all(list(map(comparable, blinds)), orderer, journal))
         finally:
             journal.close()
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
@@ -23,7 +23,9 @@ from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.training.experiments import over_optimisation
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
+from videojudge_bench.training.experiments.over_optimisation import Policy, gains, write_gold
 from videojudge_bench.training.experiments.world_measures import (
     ALL,
     ByKind,
@@ -55,6 +57,9 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
+_BEST_OF = "small_world_best_of_"
+"""Of the gold sets of `over_optimisation`, before the name of the policy."""
+
 STEPS = 200
 """Of every run: fewer than the loop's judge has."""
 
@@ -83,13 +88,7 @@ class Training:
 
 @dataclass(frozen=True)
 class View:
-    """A judge asked in some way about a gold set.
-
-    Attributes:
-        training: the name of a training, or `loop`: the judge of the loop itself.
-        options: how it is asked, beside how it was trained to be.
-        gold_set: what about.
-    """
+    """A judge with options, on a gold set; the training `loop` is the judge of the loop itself."""
 
     training: str
     options: Mapping[str, Scalar] = field(default_factory=dict)
@@ -112,12 +111,8 @@ TRAININGS: Mapping[str, Training] = {
     "fiftieth": Training(recipe=_share(0.02)),
     "reasoning": Training(("export.feedback=true",), ("judge.feedback=true",)),
     "bias_0": Training(_NOISY),
-    "bias_25": Training(
-        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.25}"),
-    ),
-    "bias_50": Training(
-        (*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}"),
-    ),
+    "bias_25": Training((*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.25}")),
+    "bias_50": Training((*_NOISY, "evaluator={kind: biased, when: '2', shift: 1, rate: 0.5}")),
     "one_shot": Training((*_NOISY, "max_rounds=1", "alpha=4")),
     "apart": Training(
         recipe=("stages.judge.data.packing=none", f"stages.judge.training.batch={_ROWS_A_STEP}")
@@ -136,7 +131,8 @@ class Judges:
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
         options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
-        add_gold_set(loop, _FILES[view.gold_set], view.gold_set)
+        file = _FILES.get(view.gold_set) or write_gold(loop, _policy_of(view))
+        add_gold_set(loop, file, view.gold_set)
         gold_set = goldsets.load(view.gold_set)
         return gold_set, judged(gold_set, options, loop.journal)
 
@@ -163,9 +159,9 @@ def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
     if training.kinds == "pairwise":
         changes.append("stages.judge.evaluation.metric=loss")
     recipe = load_recipe("small_world", changes)
-    told = loop.judge / "tell"
-    best = json.loads((told / "done.json").read_text(encoding="utf-8"))["best"]
-    model = recipe.model.model_copy(update={"pretrained": str(told / str(best))})
+    tell = loop.judge / "tell"
+    best = json.loads((tell / "done.json").read_text(encoding="utf-8"))["best"]
+    model = recipe.model.model_copy(update={"pretrained": str(tell / str(best))})
     seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
     changed = {"model": model, "seed": seed, "stages": recipe.stages[2:]}
     return recipe.model_copy(update=changed)
@@ -186,13 +182,13 @@ def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]
     def measure(judges: Judges, view: View) -> Figures:
         gold_set, judgements = judges.asked(view)
         key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
-        made: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
+        figures: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
         if key == "spearman":
-            made[BIAS] = errors_by_rating(gold_set, judgements)
+            figures[BIAS] = errors_by_rating(gold_set, judgements)
         if view is not first and view.gold_set == first.gold_set:
             _, others = judges.asked(first)
-            made[f"less {first_name}"] = differences(gold_set, judgements, others, key)
-        return rounded(made)
+            figures[f"less {first_name}"] = differences(gold_set, judgements, others, key)
+        return rounded(figures)
 
     return Experiment(question, views, measure, table_of)
 
@@ -205,12 +201,29 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
     for metric, title in titles.items():
         columns = tuple("12345") if metric == BIAS else (ALL, *KINDS)
         cells = [
-            [name, *(cell(found[c]) if c in found else "" for c in columns)]
+            [name, *(cell(figures[c]) if c in figures else "" for c in columns)]
             for name, row in rows.items()
-            if (found := cast("Mapping[str, Figure]", row.get(metric)))
+            if (figures := cast("Mapping[str, Figure]", row.get(metric)))
         ]
         if cells:
             yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
+
+
+def _policy_of(view: View) -> Policy:
+    return cast("Policy", view.gold_set.removeprefix(_BEST_OF))
+
+
+def _optimised(training: str, question: str) -> Experiment[Judges, View]:
+    """An experiment on the best of n answers of each policy by a judge."""
+    views = {
+        policy: View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
+        for policy in get_args(Policy)
+    }
+    return Experiment(question, views, _gains, over_optimisation.table_of)
+
+
+def _gains(judges: Judges, view: View) -> Figures:
+    return gains(*judges.asked(view), _policy_of(view))
 
 
 def _frames(frames: int) -> Mapping[str, Scalar]:
@@ -227,8 +240,7 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
         },
     ),
     "frames": _views(
-        "are more frames better?",
-        {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)},
+        "are more frames better?", {str(n): View("loop", _frames(n)) for n in (1, 2, 4, 8, 16)}
     ),
     "scores": _views(
         "is an expected score better than the verdict that is written?",
@@ -288,6 +300,9 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
         "are trees of rows worth as much as rows apart?",
         {"tree": View("pointwise"), "rows apart": View("apart")},
     ),
+    "best_of": _optimised("loop", "how far can the judge be optimised against?"),
+    "best_of_tenth": _optimised("tenth", "the same of a judge of 200 steps on a tenth of the rows"),
+    "best_of_biased": _optimised("bias_50", "the same where the evaluator is often wrong at 2"),
 }
 
 
@@ -297,10 +312,6 @@ def run_experiments(
     """Run experiments on finished loops, one a seed; return the file with the numbers.
 
     Beside it stands `tables.md`, with the same numbers to read.
-
-    Raises:
-        UnknownNameError: no such experiment.
-        ConfigError: a folder holds no finished loop.
     """
     for name in names:
         if name not in EXPERIMENTS:
@@ -314,21 +325,21 @@ def run_experiments(
             )
     path, log = output / "numbers.json", output / ".arms.jsonl"
     output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
+    figures: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
     for name in names or EXPERIMENTS:
         for loop in loops:
             say(f"{name}, {loop.path.name}")
             identity: Json = [name, str(loop.path), loop.model.stat().st_mtime_ns]
             with own_home(loop):
-                made = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
-            found[f"{name}/{loop.path.name}"] = made
-            write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
-            write_whole(output / "tables.md", page_of(found))
+                by_arm = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
+            figures[f"{name}/{loop.path.name}"] = by_arm
+            write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
+            write_whole(output / "tables.md", page_of(figures))
     log.unlink(missing_ok=True)
     return path
 
 
-def page_of(found: Mapping[str, Json]) -> str:
+def page_of(figures: Mapping[str, Json]) -> str:
     """Return a page of Markdown with the tables of all experiments."""
     lines = [
         "# Experiments in the small world",
@@ -340,7 +351,7 @@ def page_of(found: Mapping[str, Json]) -> str:
     for name, experiment in EXPERIMENTS.items():
         loops = {
             key.partition("/")[2]: cast("Mapping[str, Figures]", views)
-            for key, views in sorted(found.items())
+            for key, views in sorted(figures.items())
             if key.startswith(f"{name}/")
         }
         rows = {

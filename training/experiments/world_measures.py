@@ -22,12 +22,7 @@ from videojudge_bench.metrics.card import Metric
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.experiments.experiment import cell
-from videojudge_bench.training.small_world.loop import (
-    GOLD_SET,
-    LoopFolder,
-    judges_of,
-    own_home,
-)
+from videojudge_bench.training.small_world.loop import GOLD_SET, LoopFolder, judges_of, own_home
 from videojudge_bench.training.small_world.world import BEST, KINDS
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
@@ -47,14 +42,14 @@ ByKind = Mapping[str, Number]
 """Numbers of all items and by kind of question, or by the rating that is deserved."""
 
 
-def rounded(made: Mapping[str, ByKind]) -> dict[str, dict[str, list[Json]]]:
+def rounded(tables: Mapping[str, ByKind]) -> dict[str, dict[str, list[Json]]]:
     """Return numbers to four decimals, as files have them."""
     return {
         name: {
             key: [None if part is None else round(part, 4) for part in number]
             for key, number in row.items()
         }
-        for name, row in made.items()
+        for name, row in tables.items()
     }
 
 
@@ -88,12 +83,12 @@ def errors_by_rating(
 
     A judge in doubt stays near the middle, so all of them are above at 1 and below at 5.
     """
-    found: dict[str, Number] = {}
+    by_rating: dict[str, Number] = {}
     for rating in gold_set.info.scale.values:
         of_it = {i: j for i, j in judgements.items() if _deserved(gold_set, i) == rating}
         card = Measurement(gold_set).card(of_it, resamples=resamples)
-        found[f"{rating:g}"] = _number_of(card.metrics["bias"])
-    return found
+        by_rating[f"{rating:g}"] = _number_of(card.metrics["bias"])
+    return by_rating
 
 
 def points_of_words(
@@ -101,13 +96,9 @@ def points_of_words(
 ) -> dict[str, tuple[float, ...] | None]:
     """Return by kind of question by how many points each right word raises the verdict.
 
-    By least squares of the verdicts on which of a response's four words are right, first to last.
-    A judge that checks all of them gives about 1 to each, and 0 to one that it does not check. None
-    where fewer than ten responses have a verdict.
-
-    Args:
-        gold_set: of this world; a question's right answer is its response that deserves a 5.
-        judgements: ratings; others are left out.
+    Least squares of the ratings on which of a response's four words are right, first to last. A
+    judge that checks all of them gives about 1 to each, and 0 to one that it does not check. A
+    question's right answer is its response that deserves a 5. None with fewer than ten ratings.
     """
     import numpy as np
 
@@ -117,7 +108,7 @@ def points_of_words(
         for item_id, item in asked.items()
         if _deserved(gold_set, item_id) == BEST
     }
-    found: dict[str, tuple[float, ...] | None] = {}
+    by_kind: dict[str, tuple[float, ...] | None] = {}
     for kind in KINDS:
         rows, values = [], []
         for item_id, judgement in judgements.items():
@@ -129,11 +120,11 @@ def points_of_words(
                 rows.append([1.0, *(float(a == b) for a, b in words)])
                 values.append(verdict.value)
         if len(rows) < _ENOUGH:
-            found[kind] = None
+            by_kind[kind] = None
             continue
         fitted = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
-        found[kind] = tuple(float(points) for points in fitted[1:])
-    return found
+        by_kind[kind] = tuple(float(points) for points in fitted[1:])
+    return by_kind
 
 
 def differences(
@@ -146,8 +137,8 @@ def differences(
     """
     both = [i for i in a if i in b and not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
     measurement = Measurement(gold_set)
-    found: dict[str, Number] = dict.fromkeys((ALL, *KINDS), (None, None, None))
-    for kind in found:
+    by_kind: dict[str, Number] = dict.fromkeys((ALL, *KINDS), (None, None, None))
+    for kind in by_kind:
         ids = [i for i in both if kind in (ALL, gold_set.by_id[i].labels.get(KIND))]
         one, other = ({i: of[i] for i in ids} for of in (a, b))
         cards = [measurement.card(j, resamples=1) for j in (one, other) if ids]
@@ -157,8 +148,8 @@ def differences(
                 gold_set, one, other, statistic=key, resampling=Resampling(resamples)
             )
             low, high = interval or (None, None)
-            found[kind] = (values[0] - values[1], low, high)
-    return found
+            by_kind[kind] = (values[0] - values[1], low, high)
+    return by_kind
 
 
 def _number_of(metric: Metric) -> Number:
@@ -218,7 +209,7 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         words = points_of_words(gold_set, trained)
         confusion = Measurement(gold_set).card(trained, resamples=1).confusion or ()
     output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Json] = {
+    figures: dict[str, Json] = {
         "items": len(gold_set.examples),
         **{key: rounded(of_judges) for key, of_judges in tables.items()},
         "points_of_words": {
@@ -227,7 +218,7 @@ def summarise(loop: LoopFolder, output: Path) -> Path:
         },
         "confusion": [list(row) for row in confusion],
     }
-    write_whole(output / "numbers.json", json.dumps(found, indent=1) + "\n")
+    write_whole(output / "numbers.json", json.dumps(figures, indent=1) + "\n")
     _draw(output, tables["spearman"], confusion)
     page = output / "README.md"
     lines = [*_lines(len(gold_set.examples), tables), *_words(words), *_PICTURES]
@@ -244,11 +235,11 @@ def _draw(
         for name, row in judges.items()
     ]
     levels = [str(level) for level in range(1, len(confusion) + 1)]
-    made = {
+    drawings = {
         "spearman": charts.intervals(bars, "Spearman with the truth, held-out videos"),
         "confusion": charts.heat(confusion, levels, levels, labels=("deserved", "said")),
     }
-    for name, chart in made.items():
+    for name, chart in drawings.items():
         write_whole(output / f"{name}.svg", charts.document(chart))
 
 

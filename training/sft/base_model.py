@@ -38,11 +38,7 @@ class BaseModel:
         )
 
     def check(self) -> None:
-        """Check that it is a model that can be trained here.
-
-        Raises:
-            ConfigError: it is not there, of another architecture, or takes no videos.
-        """
+        """Raise ConfigError unless it is there, of a known architecture, and takes videos."""
         kind, name = self.checkpoint.kind, self.options.pretrained
         if kind not in TRAINED_KINDS:
             sight = "a model of text, which sees no videos" if kind == "text" else "not known here"

@@ -24,14 +24,10 @@ _MEDIA_TYPES = "mm_token_type_ids"
 
 
 class BundleDataset(Dataset[Features]):
-    """The bundles of a plan, decoded when they are asked for.
+    """The bundles of a plan, decoded when they are asked for; decoded frames are kept in `store`.
 
-    Args:
-        bundles: of the plan.
-        base: the model.
-        store: keeps decoded frames; None decodes anew each time.
-        problems: a file that gets a line for each video that fails only when it is decoded (one
-            from each process that meets it); the next bundle is given in its place.
+    For a video that cannot be decoded the next bundle is given, and the file `problems` gets a line
+    (from each process that meets it).
     """
 
     def __init__(
@@ -87,7 +83,7 @@ class BundleDataset(Dataset[Features]):
         self._noted.add(bundle.video)
         logger.warning("left out: %s", error)
         if self._problems is not None:
-            line = json.dumps({"video": bundle.video.name, "reason": error.found})
+            line = json.dumps({"video": bundle.video.name, "reason": error.problem})
             with self._problems.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
 

@@ -1,4 +1,4 @@
-"""From a row to tokens: what the model reads, and what it is to write."""
+"""Tokens of a row: the prompt that the model reads, and the reply that it learns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ class Encoded:
     """A row as tokens, its video apart.
 
     Attributes:
-        row: which one it is.
-        begins: the text of the prompt up to its end, from which the video's part is made.
+        begins: text of the prompt up to its end, from which the video's part is made.
         prompt: tokens of the prompt behind the video.
-        reply: tokens that are to be written, the one that ends the reply included.
+        reply: tokens to learn, the one that ends the reply included.
         weights: of each of them in the loss; their mean is 1.
-        verdict: which of them state the verdict.
-        answer: what is to be learnt in places of the prompt, once their token is read: the right
-            answer's token where a response has one of its own.
+        answer: token of the right answer by place in the prompt, to learn once the response's
+            token there is read.
         answer_weight: of each of them in the loss.
     """
 
@@ -46,12 +44,10 @@ class Encoded:
 
 
 class RowEncoder:
-    """Makes tokens of rows, in the same way as the judge that is trained will be asked.
+    """Makes tokens of rows as the trained judge will be prompted, with the reader that judges use.
 
-    Args:
-        reader: of the model that is trained: the one that judges use.
-        verdict_weight: of the tokens of the verdict, where others count 1.
-        answer_weight: of the right answer's tokens in the places of a response's.
+    In the loss, tokens of the verdict weigh `verdict_weight` and others 1; the right answer's
+    tokens, in the places of a response's, weigh `answer_weight`.
     """
 
     def __init__(
@@ -60,12 +56,7 @@ class RowEncoder:
         self._reader, self._weight, self._answer = reader, verdict_weight, answer_weight
 
     def encode(self, row: TrainingRow) -> Encoded:
-        """Return the tokens of a row.
-
-        Raises:
-            ConfigError: the chat template does not take such a conversation, or changes its
-                prompt where a reply follows.
-        """
+        """Return the tokens of a row."""
         asked = PromptGroup(
             Prefix(row.system, "", Path(row.video or row.video_id)),
             (Continuation(row.id, row.user),),
@@ -89,7 +80,7 @@ class RowEncoder:
 
     def _answer_tokens(self, text: str, row: TrainingRow, tokens: int) -> dict[int, int]:
         """The right answer's tokens by place behind the video, where a response has as many."""
-        found: dict[int, int] = {}
+        labels: dict[int, int] = {}
         end = len(text)
         for response in reversed(row.responses if row.gold else ()):  # as they stand in a prompt
             at = text.rfind(response.text, 0, end)
@@ -98,9 +89,9 @@ class RowEncoder:
             behind = at + len(response.text)
             right = self._reader.behind_video(f"{text[:at]}{row.gold}{text[behind:]}")
             if len(right) == tokens:
-                found |= {place: right[place] for place in self._places(text, at, behind)}
+                labels |= {place: right[place] for place in self._places(text, at, behind)}
             end = at
-        return found
+        return labels
 
     def _places(self, text: str, begin: int, end: int) -> tuple[int, ...]:
         """Return the tokens of a text that hold some of its characters."""
@@ -110,10 +101,7 @@ class RowEncoder:
         return tuple(n for n, (a, b) in enumerate(offsets) if a < end and b > begin)
 
     def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
-        """Return the tokens of a reply that hold the content of its last tag.
-
-        A token may hold the end of the tag too: `>A` is one of Qwen's.
-        """
+        """Indices of a reply's tokens in its last tag; `>A`, its end included, is one of Qwen's."""
         at = -1 if verdict is None else text.rfind(f">{verdict}<")
         if verdict is None or at < 0:
             return ()
@@ -123,8 +111,8 @@ class RowEncoder:
 
 def groups(rows: Sequence[Encoded]) -> list[list[int]]:
     """Return which rows answer the same instruction, in the order of their first ones."""
-    found: dict[str, list[int]] = {}
+    by_instruction: dict[str, list[int]] = {}
     for number, encoded in enumerate(rows):
         row = encoded.row
-        found.setdefault(f"{row.kind}\x1f{row.instruction or row.id}", []).append(number)
-    return list(found.values())
+        by_instruction.setdefault(f"{row.kind}\x1f{row.instruction or row.id}", []).append(number)
+    return list(by_instruction.values())

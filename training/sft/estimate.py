@@ -39,8 +39,9 @@ GPUS: Mapping[str, Gpu] = MappingProxyType(
 
 EFFICIENCY = 0.17
 """Share of the stated throughput that training reaches: on an H100, by the times in
-`results/benchmarks/full_size_gpu.json` (3B, all weights: 0.17; 7B, LoRA: 0.17). Of other GPUs it is
-an assumption."""
+`results/benchmarks/full_size_gpu.json` (3B, all weights: 0.17; 7B, LoRA: 0.17). For other GPUs it
+is an assumption.
+"""
 
 _FORWARD, _BACKWARD = 2, 4  # operations a weight and token
 _FOUR_BITS = 0.55  # bytes a weight, with its share of the scales
@@ -53,10 +54,8 @@ class Estimate:
     """Estimate of one stage.
 
     Attributes:
-        steps: of the optimiser.
-        tokens: through the model, over all epochs.
         state_gb: weights, gradients and optimiser, over all GPUs together.
-        activations_gb: what the largest packed row adds on its GPU.
+        activations_gb: of the largest packed row, on its GPU.
         hours: of one GPU.
     """
 
@@ -68,11 +67,7 @@ class Estimate:
 
 
 def gpu_named(name: str) -> Gpu:
-    """Return a kind of GPU.
-
-    Raises:
-        UnknownNameError: it is not in the table.
-    """
+    """Return a kind of GPU."""
     if name not in GPUS:
         raise UnknownNameError("GPU", name, GPUS)
     return GPUS[name]
@@ -81,16 +76,13 @@ def gpu_named(name: str) -> Gpu:
 def estimate_rows(
     recipe: Recipe, gpu_name: str, gpus: int, price: float | None
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Return what each stage of a recipe needs as rows of text, and lines about all of it.
+    """Return the needs of each stage of a recipe as rows of text, and lines about all of it.
 
-    Args:
-        recipe: what is trained, and how.
-        gpu_name: a kind of GPU.
-        gpus: how many, from 1.
-        price: of one GPU and hour, from 0.
+    `price` is that of one GPU for one hour.
 
     Raises:
-        ConfigError: a number is out of its range; else as `gpu_named` and `prepare`.
+        ConfigError: a number is out of its range, or as `prepare` raises.
+        UnknownNameError: no such GPU.
     """
     if gpus < 1:
         raise ConfigError(f"--gpus: expected 1 or more, got {gpus}")
@@ -129,12 +121,12 @@ def estimate_rows(
 
 
 def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
-    """Return what a stage needs.
+    """Return the needs of a stage.
 
     Operations: 2 a weight and token forward, 4 backward, 2 more with gradient checkpointing (Kaplan
-    et al., 2020, who leave out embeddings), the vision tower's by the patches that it sees once a
-    packed row; and those of attention over the tokens. Memory: states by count, activations by what
-    is kept of each layer. A frozen part needs no gradients of its weights.
+    et al., 2020, who leave out embeddings), the vision tower's by its patches once a packed row;
+    and those of attention over the tokens. Memory: states by count, activations by what is kept of
+    each layer. A frozen part needs no gradients of its weights.
     """
     steps = steps_of(stage, len(plan.bundles))
     epochs = steps * stage.training.batch / len(plan.bundles)
@@ -166,18 +158,18 @@ def _operations(base: BaseModel, stage: Stage, bundle: Bundle, counts: Mapping[s
 
 def weights_by_part(base: BaseModel) -> dict[str, int]:
     """Return how many weights the parts have, and under `embeddings` those that only look up."""
-    found = dict.fromkeys((*PARTS, "embeddings"), 0)
+    counts = dict.fromkeys((*PARTS, "embeddings"), 0)
     for name, count in base.checkpoint.weights().items():
         embeds = "embed_tokens" in name or "lm_head" in name
-        found["embeddings" if embeds else parts_of(name)] += count
-    return found
+        counts["embeddings" if embeds else parts_of(name)] += count
+    return counts
 
 
 def state_bytes(base: BaseModel, stage: Stage) -> float:
     """Return the bytes of weights, gradients and Adam's states.
 
-    With float32 weights and mixed precision, the copies in bfloat16 that a step works with count
-    too. Adam's two numbers are float32 where the weights are, else bfloat16.
+    With float32 weights and mixed precision, the copies in bfloat16 count too. Adam's two numbers
+    are float32 where the weights are, else bfloat16.
     """
     options, counts = base.options, weights_by_part(base)
     everything = sum(counts.values())

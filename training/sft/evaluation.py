@@ -1,4 +1,4 @@
-"""Measures the model that is being trained: by its loss, and as the judge that it is to be."""
+"""Measures of the model in training: loss, and agreement as the judge that it will be."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.prompts import PROMPTS_FOLDER, Wanted, load_prompt
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
+from videojudge_bench.training.recipe_file import prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
-from videojudge_bench.training.sft.options import JudgeOptions, prompt_path
+from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.training_row import TrainingRow
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def validation_of(rows: Sequence[TrainingRow], videos: Path | None) -> Validatio
     else:
         return None
     files = {row.video_id: row.video for row in rows if row.video is not None}
-    made = _gold_set(examples, "ratings" if rated else "pairs", videos, files)
-    return Validation(made, "spearman" if rated else "accuracy")
+    gold_set = _gold_set(examples, "ratings" if rated else "pairs", videos, files)
+    return Validation(gold_set, "spearman" if rated else "accuracy")
 
 
 def _is_rated(row: TrainingRow) -> bool:
@@ -92,14 +93,14 @@ def _rated(row: TrainingRow) -> Example:
 def _pair(row: TrainingRow) -> list[Example]:
     first, second = row.responses
     prefers = 0.5 + 0.5 * ((first.rating > second.rating) - (first.rating < second.rating))
-    made = []
+    examples = []
     for order, (one, other), gold in (
         ("ab", (first, second), prefers),
         ("ba", (second, first), 1 - prefers),
     ):
         pair = Pair(f"{row.id}/{order}", row.video_id, row.instruction or "", one.text, other.text)
-        made.append(Example(pair, PreferenceGold(gold), unit=row.id))
-    return made
+        examples.append(Example(pair, PreferenceGold(gold), unit=row.id))
+    return examples
 
 
 def _gold_set(
@@ -122,13 +123,9 @@ def _gold_set(
 def live_judge(
     model: Model, base: BaseModel, options: JudgeOptions, *, mixed: bool = False
 ) -> PromptedJudge:
-    """Return the judge that a model in memory is now.
+    """Return the judge that a model in memory is now; `model` is without wrappers.
 
-    Args:
-        model: the model, without what distribution and adapters wrap around it.
-        base: what is known of it.
-        options: how it is asked.
-        mixed: whether it works in bfloat16 whatever its weights are, as in training.
+    With `mixed` it works in bfloat16 whatever its weights are, as in training.
     """
     policy = base.policy
     engine = TransformersEngine(
@@ -151,13 +148,9 @@ def live_judge(
 def measure(
     validation: Validation, judge: PromptedJudge, journal: Path, *, worst: bool = False
 ) -> dict[str, float]:
-    """Return how well a judge agrees with the validation rows, by the runner.
+    """Return how well a judge agrees with the validation rows; verdicts go to the folder `journal`.
 
-    Args:
-        validation: the rows.
-        judge: the judge.
-        journal: the folder that the verdicts go to.
-        worst: whether `worst_spearman` is asked for: of the instruction where it is lowest.
+    With `worst`, `worst_spearman` is that of the instruction where it is lowest.
 
     Returns:
         The metric, `coverage`, and for ratings `mae`; a metric that is undefined (all verdicts are
@@ -167,23 +160,19 @@ def measure(
     judgements = run.judge(list(validation.gold_set.by_id))
     measurement = Measurement(validation.gold_set)
     card = measurement.card(judgements, resamples=1)
-    found = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
-    found["coverage"] = card.coverage
+    metrics = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
+    metrics["coverage"] = card.coverage
     if worst:
         cards = by_label(measurement, judgements, _INSTRUCTION, resamples=1).values()
         values = [each.metrics["spearman"].value for each in cards]
         defined = [value for value in values if value is not None]
-        found["worst_spearman"] = min(defined) if len(defined) == len(values) else None
-    return {name: value for name, value in found.items() if value is not None}
+        metrics["worst_spearman"] = min(defined) if len(defined) == len(values) else None
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
-    """Check that all rows were written with the prompts that the judge will be asked with.
-
-    Raises:
-        ConfigError: they were not; says how they differ.
-    """
-    wanted = Wanted(feedback=judge.feedback, write_rubric=judge.rubric == "write")
+    """Raise ConfigError, with the difference, unless all rows have the prompts of the judge."""
+    reply_form = PromptOptions(feedback=judge.feedback, write_rubric=judge.rubric == "write")
     rate, prefer = (
         load_prompt(prompt_path(own) if own else PROMPTS_FOLDER / file)
         for own, file in ((judge.prompt, "rate.jinja"), (judge.pair_prompt, "prefer.jinja"))
@@ -196,8 +185,8 @@ def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
         else:
             continue  # of a kind of one's own, with a prompt of its own
         seen = replace(item, video=Path(item.video_id))
-        shown = template.render(seen, RatingScale(), wanted)
-        asked = (shown.system, shown.shared + shown.response)
+        prompt = template.render(seen, RatingScale(), reply_form)
+        asked = (prompt.system, prompt.shared + prompt.response)
         if asked != (row.system, row.user):
             raise ConfigError(
                 f"row {row.id} was written with another prompt than the judge will be asked with "
@@ -207,8 +196,8 @@ def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
             )
 
 
-def _difference(asked: tuple[str, str], found: tuple[str, str]) -> str:
-    for name, ours, theirs in zip(("system", "user"), asked, found, strict=True):
+def _difference(asked: tuple[str, str], stored: tuple[str, str]) -> str:
+    for name, ours, theirs in zip(("system", "user"), asked, stored, strict=True):
         if ours != theirs:
             at = next(
                 (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),

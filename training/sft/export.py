@@ -20,10 +20,10 @@ from videojudge_bench.judges.engines._hub_format import (
     tokenizer_for_both,
 )
 from videojudge_bench.training.owned_folder import read_facts
+from videojudge_bench.training.recipe_file import prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model import load_model, ties_words
 from videojudge_bench.training.sft.model_card import Facts, model_card
-from videojudge_bench.training.sft.options import prompt_path
 from videojudge_bench.training.sft.recipe import Recipe
 from videojudge_bench.training.sft.run_folder import write_json
 from videojudge_bench.version import __version__
@@ -44,41 +44,40 @@ _SHARD = "5GB"
 
 
 def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, facts: Facts) -> Path:
-    """Write a trained model with everything that is needed to load it; return its folder.
+    """Write a trained model with all that is needed to load it; return its folder.
 
-    The files beside the weights are those of the model that training began with, adapters are
-    merged into the weights, and the weights have the dtype that they had there. The folder
-    appears whole or not at all.
+    The other files are those of the base model, adapters are merged, and the weights have the dtype
+    of the base. The folder appears whole or not at all.
 
     Raises:
         ConfigError: the checkpoint cannot be loaded, or a file of the base is missing.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         # In full weights and without other kernels, whatever training was done with.
         plain = {"quantization": None, "liger": False}
         whole = replace(base, options=base.options.model_copy(update=plain))
         model = load_model(whole, weights=str(weights))
         for name, values in _json_files(base, tied=ties_words(model)):
-            write_json(made / name, values)
+            write_json(scratch / name, values)
         for name in _COPIED:
             source = _file(base, name)
-            if source is not None and not (made / name).exists():
-                shutil.copyfile(source, made / name)
-        _write_weights(model, base, made)
+            if source is not None and not (scratch / name).exists():
+                shutil.copyfile(source, scratch / name)
+        _write_weights(model, base, scratch)
         for option, name in PROMPT_OPTIONS.items():
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
-                shutil.copyfile(prompt_path(prompt), made / name)
-        write_json(made / TRAINED_FILE, _note(recipe, facts, base.scheme))
+                shutil.copyfile(prompt_path(prompt), scratch / name)
+        write_json(scratch / TRAINED_FILE, _note(recipe, facts, base.scheme))
         card = model_card(recipe, facts, asking(recipe))
-        (made / "README.md").write_text(card, encoding="utf-8")
-        made.chmod(0o755)  # a temporary folder is closed to others
+        (scratch / "README.md").write_text(card, encoding="utf-8")
+        scratch.chmod(0o755)  # a temporary folder is closed to others
         shutil.rmtree(folder, ignore_errors=True)
-        made.replace(folder)
+        scratch.replace(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
@@ -133,13 +132,13 @@ def _file(base: BaseModel, name: str) -> Path | None:
         return path if path.is_file() else None
     from transformers.utils.hub import cached_file
 
-    found = cached_file(
+    cached = cached_file(
         base.options.pretrained,
         name,
         revision=base.options.revision,
         _raise_exceptions_for_missing_entries=False,
     )
-    return Path(found) if found else None
+    return Path(cached) if cached else None
 
 
 def _write_weights(model: Model, base: BaseModel, folder: Path) -> None:

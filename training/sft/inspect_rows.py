@@ -18,11 +18,7 @@ _LEARNT, _VERDICT, _END = "«", "⟦", "⟧"
 
 
 def inspect_recipe(recipe: Recipe, number: int, folder: Path) -> Iterator[str]:
-    """Yield lines about the first packed rows of each stage, as `inspect` writes them.
-
-    Raises:
-        ConfigError: the number is below 1.
-    """
+    """Yield lines about the first packed rows of each stage, as `inspect` writes them."""
     if number < 1:
         raise ConfigError(f"--inspect: expected 1 or more, got {number}")
     base = BaseModel(recipe.model, recipe.frames)
@@ -38,9 +34,6 @@ def inspect(bundles: Sequence[Bundle], base: BaseModel, pictures: Path) -> Itera
     """Yield lines about bundles, and write a picture of the frames of each.
 
     In the texts, `«…»` is learnt, `⟦…⟧` in it is the verdict, and all else is only read.
-
-    Raises:
-        VideoError: a video cannot be decoded.
     """
     for number, bundle in enumerate(bundles):
         frames = load_frames(bundle.video, base.policy)

@@ -36,15 +36,10 @@ class Scored:
 
 
 def score_batch(model: Callable[..., Output], batch: Mapping[str, Tensor], *, tree: bool) -> Scored:
-    """Return the loss of a batch, as `dataset.collate` makes it.
+    """Return the loss of a batch, as `dataset.collate` makes it; a `tree` has a mask of its own.
 
-    The logits of labelled tokens alone are worked out: those of all tokens of a long video would
-    not fit into memory.
-
-    Args:
-        model: a Qwen2.5-VL or Qwen3-VL, wrapped or not.
-        batch: on its device.
-        tree: whether rows are trees, which need a mask of their own.
+    Only the logits of labelled tokens are computed: those of a long video would not fit into
+    memory.
     """
     labels = batch["labels"][:, 1:]
     places = torch.nonzero((labels != IGNORED).any(dim=0))[:, 0]
@@ -53,17 +48,17 @@ def score_batch(model: Callable[..., Output], batch: Mapping[str, Tensor], *, tr
     if "mm_token_type_ids" in batch and "mm_token_type_ids" in taken:
         arguments["mm_token_type_ids"] = batch["mm_token_type_ids"]
     arguments["attention_mask"] = _mask(inner_model(model), batch, tree=tree)
-    made = model(**arguments, use_cache=False, logits_to_keep=places)
+    output = model(**arguments, use_cache=False, logits_to_keep=places)
     targets = labels[:, places]
     losses = torch.nn.functional.cross_entropy(
-        made.logits.float().flatten(0, 1),
+        output.logits.float().flatten(0, 1),
         targets.flatten(),
         ignore_index=IGNORED,
         reduction="none",
     )
     known = targets != IGNORED
     weights = batch["weights"][:, 1:][:, places]
-    right = (made.logits.argmax(-1) == targets) & known
+    right = (output.logits.argmax(-1) == targets) & known
     return Scored((losses * weights.flatten()).sum(), known.sum(), right.sum())
 
 

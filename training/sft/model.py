@@ -1,4 +1,4 @@
-"""Loads the model that is trained, and chooses which of its weights are."""
+"""Loading of the model to train, and choice of the weights that are trained."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ _MERGER = ("merger", "deepstack_merger_list")
 def load_model(base: BaseModel, *, weights: str | None = None) -> Model:
     """Return the model, ready to be trained: parts frozen, adapters put in.
 
-    Args:
-        base: which one.
-        weights: a folder with weights to begin with instead of its own; of adapters where the
-            recipe trains adapters.
+    `weights` is a folder to load instead of the base's weights: adapters, if the recipe trains
+    them.
 
     Raises:
         ConfigError: it cannot be loaded, or has no layer of the names that adapters are for.
@@ -82,11 +80,11 @@ def parts_of(name: str) -> Part:
 
 
 def ties_words(model: Model) -> bool:
-    """Return whether the weights that write tokens are those that read them.
+    """Return whether the output and the input embeddings are the same weights.
 
-    The model is asked, since `tie_word_embeddings` leaves it open: 4.57 of transformers heeds that
-    of the text's configuration, 5 the outer one, for Qwen2.5-VL both; and 5 does not tie weights
-    that a checkpoint has twice and different.
+    `tie_word_embeddings` does not tell: for Qwen2.5-VL transformers 4.57 heeds that of the text's
+    configuration and 5 the outer one, and 5 does not tie weights that a checkpoint has twice and
+    different.
     """
     return model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
@@ -100,12 +98,12 @@ def put_weights(model: Model, folder: Path, base: BaseModel) -> None:
     from safetensors.torch import load_file
 
     own = {hub_name(name, base.checkpoint.kind): name for name in model.state_dict()}
-    found = {
+    tensors = {
         own.get(name, name): tensor
         for path in sorted(folder.glob("*.safetensors"))
         for name, tensor in load_file(path).items()
     }
-    missing, unknown = model.load_state_dict(found, strict=False)
+    missing, unknown = model.load_state_dict(tensors, strict=False)
     if ties_words(model):
         missing = [name for name in missing if not name.endswith("lm_head.weight")]
     if missing or unknown:
@@ -139,19 +137,19 @@ def _with_adapters(model: Model, lora: LoraOptions, base: BaseModel, weights: st
     if weights is not None:
         trained: Model = peft.PeftModel.from_pretrained(model, weights, is_trainable=True)
         return trained
-    found = [
+    layers = [
         name
         for name, _ in model.named_modules()
         if name.split(".")[-1] in lora.targets and parts_of(name) == "language"
     ]
-    unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in found})
+    unknown = sorted({*lora.targets} - {name.split(".")[-1] for name in layers})
     if unknown:
         raise ConfigError(f"model.lora.targets: the language model has no layer {unknown[0]!r}")
     config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=found,
+        target_modules=layers,
         task_type="CAUSAL_LM",
     )
     adapted: Model = peft.get_peft_model(model, config)
@@ -163,13 +161,13 @@ def _four_bits() -> object:
 
     _need("quantization=4bit", "bitsandbytes", "pip install bitsandbytes")
     transformers = importlib.import_module("transformers")
-    made: object = transformers.BitsAndBytesConfig(
+    config: object = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    return made
+    return config
 
 
 def _use_liger(base: BaseModel) -> None:

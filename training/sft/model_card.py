@@ -98,12 +98,12 @@ def _results(facts: Facts) -> Iterator[str]:
 
 
 def _metrics(entry: Mapping[str, Json]) -> str:
-    found = {
+    metrics = {
         key.removeprefix("eval_"): value
         for key, value in entry.items()
         if key.startswith("eval_") and isinstance(value, (int, float))
     }
-    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,8 @@ class Facts:
     """Facts about a trained model beside its recipe.
 
     Attributes:
-        data_hash: of the rows of all stages.
-        overlap: gold sets whose videos or texts are among the rows.
-        stages: what `done.json` says, by stage.
-        made_by: the models that wrote and rated the rows' responses, where that is known.
+        stages: content of `done.json`, by stage.
+        made_by: models that wrote and rated the rows' responses, where known.
     """
 
     data_hash: str
@@ -126,39 +124,33 @@ class Facts:
 def overlaps_of(sources: Iterable[str]) -> tuple[str, ...]:
     """Return the gold sets that rows overlap with, as their bootstrap has noted it.
 
-    A file of rows that lies in a bootstrap's folder, or in `data/` there, counts like the folder.
-    Of other files nothing is known.
+    A file of rows in a bootstrap's folder, or in `data/` there, counts like the folder. Of other
+    files nothing is known.
 
     Raises:
         DataError: what the bootstrap wrote cannot be read.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for counts in _noted(sources, COUNTS_FILE):
         try:
             named = json.loads(counts.read_bytes()).get("overlap", {})
-            found |= {name for name, seeds in named.items() if seeds}
+            names |= {name for name, seeds in named.items() if seeds}
         except (ValueError, AttributeError) as error:
             raise DataError(f"it is not what a bootstrap writes ({error})", path=counts) from error
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
 def makers_of(sources: Iterable[str]) -> tuple[str, ...]:
-    """Return the generators and evaluators of rows, by the names of their models.
-
-    Known as `overlaps_of` knows overlaps; a role that asks no model has no name.
-
-    Raises:
-        DataError: what the bootstrap wrote cannot be read.
-    """
-    found: set[str] = set()
+    """Return the models that generated and evaluated rows; known, and raises, as `overlaps_of`."""
+    names: set[str] = set()
     for facts in _noted(sources, FACTS_FILE):
         try:
             noted = json.loads(facts.read_bytes())
             models = [noted.get(role, {}).get("model") for role in ("generator", "evaluator")]
         except (ValueError, AttributeError) as error:
             raise DataError(f"it is not what a bootstrap writes ({error})", path=facts) from error
-        found |= {str(model) for model in models if model}
-    return tuple(sorted(found))
+        names |= {str(model) for model in models if model}
+    return tuple(sorted(names))
 
 
 def _noted(sources: Iterable[str], file: str) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,8 +13,6 @@ from videojudge_bench.video import FramePolicy
 
 Part = Literal["vision", "projector", "language"]
 PARTS: tuple[Part, ...] = ("vision", "projector", "language")
-
-_TRAINING_FOLDER = Path(__file__).parents[1]
 
 _Share = Annotated[float, Field(gt=0, le=1)]
 _Whole = Annotated[int, Field(ge=1)]
@@ -41,24 +38,20 @@ class LoraOptions(Strict):
 
 
 class ModelOptions(Strict):
-    """The model that training begins with, and which of it is trained.
+    """The model that training begins with, and the parts that are trained.
 
     Attributes:
         pretrained: a folder, or a name on the Hugging Face hub: a Qwen2.5-VL or a Qwen3-VL.
         revision: branch, tag or commit on the hub.
         dtype: of the weights while they are trained.
         attention: transformers' name of the implementation; trees need sdpa or eager.
-        vision_attention: the same for the vision tower alone; None: as `attention`. With sdpa and
-            transformers 5 its windows are attended together; 4.57 goes through them one by one,
-            and there flash_attention_2 is faster on a GPU.
-        train: the parts that are trained, the others are frozen. With `lora`, adapters in the
-            language model are trained and this must stay as it is.
-        lora: adapters instead of full weights; None: none.
+        vision_attention: of the vision tower; None: as `attention`. With sdpa and transformers
+            5 its windows are attended together; with 4.57, flash_attention_2 is faster on a GPU.
+        train: parts that are trained; must stay as it is with `lora`.
+        lora: adapters in the language model instead of full weights; None: none.
         quantization: `4bit` with `lora`: QLoRA, by bitsandbytes.
-        mrope: M-RoPE scheme of Qwen2.5-VL, as the engine's option of this name; the trained model
-            records it.
-        gradient_checkpointing: work activations out again instead of keeping them: a third more
-            time, a fraction of the memory.
+        mrope: M-RoPE scheme of Qwen2.5-VL, which the trained model records.
+        gradient_checkpointing: recompute activations: a third more time, a fraction of the memory.
         liger: the fused kernels of the package liger-kernel.
     """
 
@@ -86,7 +79,7 @@ class ModelOptions(Strict):
 
 
 class FrameOptions(Strict):
-    """Frames of a video that are shown; see `FramePolicy`. The judge has to be shown the same."""
+    """Frames taken of a video, for training and for the judge; see `FramePolicy`."""
 
     max_frames: _Whole = 60
     fps: float | None = Field(default=1.0, gt=0)
@@ -95,19 +88,14 @@ class FrameOptions(Strict):
     total_pixels: int | None = None
 
     def policy(self, factor: int) -> FramePolicy:
-        """Return the policy for a model whose frames have sides that are multiples of `factor`.
-
-        Raises:
-            ConfigError: the limits contradict each other.
-        """
+        """Return the policy for a model whose frames have sides that are multiples of `factor`."""
         return frame_policy(**self.model_dump(), factor=factor)
 
 
 class JudgeOptions(Strict):
-    """Prompting of the trained judge, as `PromptedJudge` does it.
+    """Prompting of the trained judge, as of `PromptedJudge`; the rows must have the same prompts.
 
-    The rows must have been written with the same prompts; that is checked before training. A prompt
-    of this package is named from `training/`: `small_world/prompts/rate.jinja`.
+    A prompt of this package is named from `training/`: `small_world/prompts/rate.jinja`.
     """
 
     feedback: bool = True
@@ -124,32 +112,21 @@ class JudgeOptions(Strict):
         return self
 
 
-def prompt_path(path: str) -> Path:
-    """Return where a prompt lies; a file below `training/` of this package is named from there."""
-    beside_recipes = _TRAINING_FOLDER / path
-    return beside_recipes if beside_recipes.is_file() else Path(path)
-
-
 class DataOptions(Strict):
     """The rows.
 
     Attributes:
         rows: folders that `videojudge bootstrap` has written, or `.jsonl` files of rows.
-        videos: the folder that the rows' videos lie in.
-        kinds: which rows.
-        verdicts: of rows that state one, only these; None: all. Responses that are wholly right or
-            wholly wrong alone, `["1", "5"]`, are an easier first lesson.
+        verdicts: of rows that state one, only these; None: all. Right and wrong responses alone,
+            `["1", "5"]`, are an easier first lesson.
         share: of the training rows, drawn by video and instruction: 0.1 is a tenth.
-        packing: `tree` puts the rows of a video into one, with what they share in it once; `none`
-            gives each its own.
+        packing: `tree` puts the rows of a video into one, with shared parts once; `none` does not.
         context: a row longer than so many tokens is left out and listed.
         row_tokens: a tree with more tokens is cut into several.
-        verdict_weight: of the tokens of the verdict in the loss, where all others count 1.
-        answer_weight: of the right answer's tokens, learnt in the places of a response's: whatever
-            token the model has just read there, it is to tell the right one. It goes for responses
-            with as many tokens as the right answer (itself among them; of a pair, for each), and
-            lets what is said and what would be right meet in one place, where comparing them is
-            easy to learn. 0: responses are only read.
+        verdict_weight: of the tokens of the verdict in the loss, where all others weigh 1.
+        answer_weight: of the right answer's tokens, as targets in the places of a response's: at
+            each token of the response the model learns the right one, which makes the comparison
+            easy to learn. For responses with as many tokens as the right answer. 0: none.
     """
 
     rows: tuple[str, ...]
@@ -168,22 +145,18 @@ class TrainingOptions(Strict):
     """Optimisation, by AdamW.
 
     Attributes:
-        epochs: over all rows.
-        steps: of the optimiser, instead of `epochs`.
+        steps: of the optimiser, instead of `epochs` over all rows.
         batch: rows in a step of the optimiser, over all processes; a tree is one row.
         micro_batch: rows that go through the model at once, per process.
-        learning_rate: the highest.
-        schedule: how it goes down again.
-        warmup: share of the steps in which it goes up.
+        learning_rate: peak.
+        schedule: of its decay.
+        warmup: share of the steps in which it rises.
         weight_decay: of weights that are no biases or norms.
-        max_grad_norm: longer gradients are shortened to it.
-        beta2: Adam's memory of squares.
         mixed_precision: `bf16` computes in bfloat16 and keeps weights as they are; `no` does not.
-        workers: processes that make rows ready, per training process.
-        save_every: steps from one checkpoint to the next.
-        log_every: steps from one line of the log to the next.
-        report_to: where the Trainer sends its log beside the folder: `none`, `wandb`,
-            `tensorboard`, `trackio` …
+        workers: processes that prepare rows, per training process.
+        save_every: steps between checkpoints.
+        log_every: steps between lines of the log.
+        report_to: `none`, `wandb`, `tensorboard`, `trackio` …, as transformers' option.
     """
 
     epochs: _Above = 2.0
@@ -213,12 +186,12 @@ class EvaluationOptions(Strict):
     """Measuring on the validation rows while training, by the real judge.
 
     Attributes:
-        every: steps from one evaluation to the next. The weights of the best one are saved.
+        every: steps between evaluations. The weights of the best one are saved.
         videos: so many videos, drawn by hash; 0: no evaluation.
-        metric: what decides which weights are the best: the judge's `spearman` with the labels
-            (its `accuracy`, where the rows are pairs), that of the instruction where it is lowest
-            (`worst_spearman`, where a few instructions are asked of many videos), the share of
-            target tokens that are the likeliest (`token_accuracy`), or the `loss`.
+        metric: decides which weights are the best: the judge's `spearman` with the labels (its
+            `accuracy` on pairs), that of the instruction where it is lowest (`worst_spearman`, for
+            a few instructions on many videos), the share of target tokens that are the likeliest
+            (`token_accuracy`), or the `loss`.
         stop_above: a stage ends when the metric is above it; None: never.
     """
 

@@ -1,11 +1,11 @@
-"""Rows of one video in one row: what they share stands there once.
+"""Packing of the rows of one video into one row, a tree, with shared parts once.
 
     video --+-- instruction 1 --+-- response, reply
             |                   +-- response, reply
             +-- instruction 2 --+-- response, reply
 
-A response sees the video, its instruction and itself, and has the positions that it would have
-alone, so that its loss and its gradients are those of a row of its own.
+A response attends to the video, its instruction and itself, at the positions that it would have
+alone, so that its loss and gradients are those of a row of its own.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class PackedRows:
         tokens: (n,) int64.
         positions: (3, n) int64: M-RoPE positions.
         until: (n,) int64: see `prefix_tree.nested_mask`.
-        labels: (n,) int64: the token that is to be learnt from all before a place, else `IGNORED`:
-            in a reply the one that stands there; behind a token of a response the right answer's
-            in place of that token, see `Encoded.answer`.
+        labels: (n,) int64: target token of each place, else `IGNORED`: in a reply the token there;
+            behind a token of a response the right answer's, see `Encoded.answer`.
         weights: (n,) float32: of each label in the loss.
     """
 
@@ -77,7 +76,7 @@ class Shared:
 
 
 def shared_by(rows: Sequence[Encoded]) -> Shared:
-    """Return what rows share.
+    """Return the shared parts of rows.
 
     At least one token of a prompt stays each row's own, and so do those of a response in whose
     places an answer is to be learnt: each row's has its own share of the loss.
@@ -85,13 +84,13 @@ def shared_by(rows: Sequence[Encoded]) -> Shared:
     prompts = [row.prompt for row in rows]
     most = min((min(row.answer) for row in rows if row.answer), default=len(prompts[0]))
     prefix = prompts[0][: min(common_prefix(prompts), most)]
-    found = []
+    parts = []
     for members in groups(rows):
         rests = [prompts[n][len(prefix) :] for n in members]
         starts = [min(rows[n].answer) - len(prefix) for n in members if rows[n].answer]
         end = min(common_prefix(rests), *starts) if starts else common_prefix(rests)
-        found.append((tuple(members), rests[0][:end]))
-    return Shared(prefix, tuple(found))
+        parts.append((tuple(members), rests[0][:end]))
+    return Shared(prefix, tuple(parts))
 
 
 def pack(
@@ -102,12 +101,12 @@ def pack(
     begin = (*video.prompts[0], *shared.prefix)
     placed = positions(len(begin), video.blocks, scheme=scheme, tokens_per_second=tokens_per_second)
     branches = [_branch(rows, members, part, len(shared.prefix)) for members, part in shared.groups]
-    made = pack_nested(begin, branches, placed)
-    labels = torch.full_like(made.tokens, IGNORED)
-    weights = torch.zeros(len(made.tokens))
+    packed = pack_nested(begin, branches, placed)
+    labels = torch.full_like(packed.tokens, IGNORED)
+    weights = torch.zeros(len(packed.tokens))
     order = [n for members, _ in shared.groups for n in members]
     own = {n: len(shared.prefix) + len(part) for members, part in shared.groups for n in members}
-    for n, leaf in zip(order, made.leaves, strict=True):
+    for n, leaf in zip(order, packed.leaves, strict=True):
         start = leaf + len(rows[n].prompt) - own[n]
         end = start + len(rows[n].reply)
         labels[start:end] = torch.tensor(rows[n].reply)
@@ -117,7 +116,7 @@ def pack(
             # is seen, so that what is said and what is right meet in one place.
             labels[leaf + place + 1 - own[n]] = token
             weights[leaf + place + 1 - own[n]] = rows[n].answer_weight
-    return PackedRows(made.tokens, made.positions, made.until, labels, weights)
+    return PackedRows(packed.tokens, packed.positions, packed.until, labels, weights)
 
 
 def _branch(
@@ -131,8 +130,7 @@ def _branch(
 def bundles(rows: Sequence[Encoded], *, video_tokens: int, most: int) -> Iterator[list[Encoded]]:
     """Yield rows of one video in bundles whose packed rows have at most `most` tokens.
 
-    Rows of one instruction stay together where they fit. A single row that does not fit is a bundle
-    of its own.
+    Rows of one instruction stay together where they fit; a row that does not fit is a bundle.
     """
     bundle: list[Encoded] = []
     for members in groups(rows):

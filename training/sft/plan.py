@@ -29,11 +29,9 @@ class Bundle:
     """Rows of one video that go through the model together.
 
     Attributes:
-        video: the file.
-        rows: the rows.
         tokens: of the packed row.
         video_tokens: of them, up to the end of the video.
-        size: what is taken of the video.
+        size: frames and pixels that are taken of the video.
     """
 
     video: Path
@@ -86,7 +84,7 @@ def make_plan(
     *,
     on_row: Callable[[], object] = lambda: None,
 ) -> Plan:
-    """Return how rows are trained on; what does not fit or has no video is left out and listed.
+    """Return the plan for rows; those that do not fit or have no video are left out and listed.
 
     Raises:
         ConfigError: there is no folder of videos, or no row is left.
@@ -111,24 +109,24 @@ def make_plan(
             else:
                 by_video.setdefault((path, row.system), []).append(encoded)
         on_row()
-    made = [
+    packed = [
         bundle
         for (path, _), members in by_video.items()
         for bundle in _bundles(path, members, sizes[path], base, data)
     ]
-    if not made:
+    if not packed:
         raise ConfigError(
             f"none of {len(rows)} rows can be trained on; the first: "
             + "; ".join(f"{d.row}: {d.reason}" for d in left_out[:3])
         )
-    return Plan(tuple(made), tuple(left_out))
+    return Plan(tuple(packed), tuple(left_out))
 
 
 def video_tokens(base: BaseModel, row: Encoded, size: Size) -> int:
     """Return how many tokens a prompt has up to the end of its video.
 
-    Exact for Qwen2.5-VL; for Qwen3-VL, which writes the time of each step in words, an upper
-    estimate.
+    Exact for Qwen2.5-VL; an upper estimate for Qwen3-VL, which writes the time of each step in
+    words.
     """
     text = len(base.reader.before_video(row.begins))
     if base.checkpoint.kind == "qwen3_vl":
@@ -180,17 +178,17 @@ def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Pat
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
     """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
-    found: dict[Path, Size] = {}
+    sizes: dict[Path, Size] = {}
     failed: dict[Path, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
         for path, size in zip(
             unique, pool.map(partial(_probed, policy=policy), unique), strict=True
         ):
             if isinstance(size, Size):
-                found[path] = size
+                sizes[path] = size
             else:
                 failed[path] = size
-    return found, failed
+    return sizes, failed
 
 
 def _probed(path: Path, *, policy: FramePolicy) -> Size | str:

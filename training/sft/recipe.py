@@ -1,7 +1,7 @@
-"""Options of a training run: recipes in YAML, validated with all problems reported at once.
+"""Recipes of training runs in YAML, validated with all problems reported at once.
 
-A recipe has the sections below. `stages` may list several trainings, each going on with the
-weights of the one before; what a stage does not say, the sections beside it say.
+`stages` may list several trainings, each starting from the weights of the one before; sections
+beside it hold what a stage leaves out.
 """
 
 from __future__ import annotations
@@ -97,12 +97,10 @@ def configurations() -> list[Path]:
 
 
 def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
-    """Return a recipe with some options changed.
+    """Return a recipe, one of `recipes()` or a `.yaml` file, with some options changed.
 
-    Args:
-        recipe: one of `recipes()`, or a `.yaml` file.
-        changes: `key=value` with the value in YAML; `model.pretrained=…` reaches inside, and
-            `stages.judge.training.steps=10` into the stage called `judge`.
+    Changes are `key=value` with the value in YAML; `model.pretrained=…` reaches inside, and
+    `stages.judge.training.steps=10` into the stage called `judge`.
 
     Raises:
         UnknownNameError: no such recipe.
@@ -116,18 +114,25 @@ def load_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     shared = {name: data.pop(name) for name in _STAGED if name in data}
     problems: list[str] = []
     whole = _section(_Beside, data, _BESIDE, problems, where="")
-    made = [
-        _section(Stage, _merged(shared, stage), _STAGED, problems, where=_place(listed, stage))
+    checked_stages = [
+        _section(
+            Stage,
+            _merged(shared, stage),
+            _STAGED,
+            problems,
+            where="" if listed is None else f"stage {stage.get('name', '?')}",
+        )
         for stage in stages
+        for place in ["" if listed is None else f"stage {stage.get('name', '?')}"]
     ]
     names = Counter(str(stage.get("name", "train")) for stage in stages)
     problems += [f"{n} stages are called {name!r}" for name, n in names.items() if n > 1]
     if whole is not None:
-        problems += _together(whole.model, [stage for stage in made if stage is not None])
+        problems += _together(whole.model, [stage for stage in checked_stages if stage is not None])
     if problems:
         raise ConfigError.all_of(f"recipe {recipe}", list(dict.fromkeys(problems)))
     assert whole is not None
-    stages_made = tuple(stage for stage in made if stage is not None)
+    stages_made = tuple(stage for stage in checked_stages if stage is not None)
     return Recipe(name=Path(recipe).stem, stages=stages_made, **dict(whole))
 
 
@@ -156,17 +161,17 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
         return [{}]
     if not isinstance(listed, list) or not all(isinstance(stage, dict) for stage in listed):
         raise ConfigError("stages: expected a list of sections with a `name`")
-    found = {str(stage.get("name")): stage for stage in listed}
+    by_name = {str(stage.get("name")): stage for stage in listed}
     for change in changes:
         key, _, value = change.partition("=")
         _, _, rest = key.partition(".")
         name, _, inner = rest.partition(".")
-        if name not in found or not inner:
+        if name not in by_name or not inner:
             raise ConfigError(
                 f"--override: expected stages.NAME.SECTION.OPTION=VALUE, got {change!r}; the "
-                f"stages are {', '.join(found)}"
+                f"stages are {', '.join(by_name)}"
             )
-        make_change(found[name], f"{inner}={value}")
+        make_change(by_name[name], f"{inner}={value}")
     return listed
 
 
@@ -180,10 +185,6 @@ def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[s
     return merged
 
 
-def _place(listed: object, stage: Mapping[str, object]) -> str:
-    return f"stage {stage.get('name', '?')}" if listed is not None else ""
-
-
 def _section(
     options: type[_Section],
     data: Mapping[str, object],
@@ -194,6 +195,6 @@ def _section(
 ) -> _Section | None:
     """Return the options, or None after adding what is wrong to `problems`."""
     names = {name: list(section.model_fields) for name, section in inner.items()}
-    made, found = checked(options, data, names)
-    problems += [f"{where}: {problem}" if where else problem for problem in found]
-    return made
+    validated, faults = checked(options, data, names)
+    problems += [f"{where}: {problem}" if where else problem for problem in faults]
+    return validated

@@ -1,4 +1,4 @@
-"""Training rows as they are read: of `videojudge bootstrap`, or of one's own file."""
+"""Reader of training rows: of `videojudge bootstrap`, or of one's own file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ _SCALE = RatingScale()
 def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[TrainingRow]:
     """Return the rows of some kinds and one part, in the order of the sources.
 
-    Args:
-        sources: folders that `videojudge bootstrap` has written, or `.jsonl` files.
-        kinds: which.
-        part: `train` or `validation`.
+    Sources are folders that `videojudge bootstrap` wrote, or `.jsonl` files.
 
     Raises:
         ConfigError: a source is missing, or holds no rows at all.
@@ -40,11 +37,7 @@ def read_rows(sources: Sequence[str], kinds: Sequence[str], part: str) -> list[T
 
 
 def check_balance(rows: Sequence[TrainingRow]) -> None:
-    """Check that rows can teach anything at all.
-
-    Raises:
-        ConfigError: there are none, or all of them have one verdict.
-    """
+    """Raise ConfigError if there are no rows, or all of them have one verdict."""
     if not rows:
         raise ConfigError(
             "there are no rows to train on: data.rows holds none of data.kinds whose part is train"
@@ -60,10 +53,10 @@ def check_balance(rows: Sequence[TrainingRow]) -> None:
 
 def imbalance(rows: Sequence[TrainingRow], *, allowed: float = 2.0) -> str:
     """Return a warning about verdicts that are much rarer than others; "" when none is."""
-    found = Counter(row.verdict for row in rows if row.verdict is not None)
-    if len(found) < 2 or max(found.values()) <= allowed * min(found.values()):
+    verdicts = Counter(row.verdict for row in rows if row.verdict is not None)
+    if len(verdicts) < 2 or max(verdicts.values()) <= allowed * min(verdicts.values()):
         return ""
-    counts = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(found.items()))
+    counts = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(verdicts.items()))
     return f"the verdicts are unbalanced ({counts}); a judge learns what is frequent"
 
 
@@ -92,10 +85,10 @@ def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
         return [source]
     data = source / DATA_FOLDER
     if not data.is_dir():
-        found = "it is not there" if not source.exists() else f"it has no folder {DATA_FOLDER}/"
+        problem = "it is not there" if not source.exists() else f"it has no folder {DATA_FOLDER}/"
         raise ConfigError(
-            f"data.rows: {source}: {found}; give a folder that `videojudge bootstrap` has written, "
-            "or a .jsonl file of rows"
+            f"data.rows: {source}: {problem}; give a folder that `videojudge bootstrap` wrote, or "
+            "a .jsonl file of rows"
         )
     return [path for kind in kinds if (path := data / f"{kind}_{part}.jsonl").is_file()]
 

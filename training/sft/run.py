@@ -18,12 +18,7 @@ from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
-from videojudge_bench.training.sft.rows import (
-    check_balance,
-    imbalance,
-    read_rows,
-    share_of,
-)
+from videojudge_bench.training.sft.rows import check_balance, imbalance, read_rows, share_of
 from videojudge_bench.training.sft.run_folder import (
     DONE_FILE,
     DROPPED_FILE,
@@ -57,7 +52,7 @@ class Prepared:
 
 
 def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Path:
-    """Train by a recipe in a folder, going on where an earlier run stopped; return the model.
+    """Train by a recipe in a folder, or resume an earlier run; return the folder of the model.
 
     Started by torchrun or `accelerate launch`, all processes call this with the same arguments.
 
@@ -87,16 +82,16 @@ class _Training:
         done: dict[str, dict[str, Json]] = {}
         ready = self._prepare()
         for stage in self._recipe.stages:
-            found = self._folder.done(stage.name)
-            if found is None:
+            record = self._folder.done(stage.name)
+            if record is None:
                 prepared = ready.pop(stage.name)
                 self._folder.begin_stage(stage.name, prepared.data_hash)
-                self._tell(stage, prepared)
-                found = self._train(stage, prepared, weights)
+                self._report(stage, prepared)
+                record = self._train(stage, prepared, weights)
             else:
                 self._say(f"{stage.name}: done already")
-            done[stage.name] = found
-            weights = self._folder.stage(stage.name) / str(found["best"])
+            done[stage.name] = record
+            weights = self._folder.stage(stage.name) / str(record["best"])
         assert weights is not None, "a recipe has a stage"
         model = self._folder.path / MODEL_FOLDER
         if self._folder.main and not (model / "config.json").exists():
@@ -108,7 +103,7 @@ class _Training:
         """Rows by stage, before the first one trains: what is wrong with the last is told now."""
         from videojudge_bench.training.sft.trainer import rows_at_once
 
-        found: dict[str, Prepared] = {}
+        ready: dict[str, Prepared] = {}
         same: dict[tuple[DataOptions, int], Prepared] = {}
         for stage in self._recipe.stages:
             if self._folder.done(stage.name) is not None:
@@ -118,10 +113,10 @@ class _Training:
                 same[key] = prepare(self._recipe, stage, self._base)
             _check_metric(stage, same[key].judged)  # which may differ from stage to stage
             rows_at_once(stage, len(same[key].train.bundles))
-            found[stage.name] = same[key]
-        return found
+            ready[stage.name] = same[key]
+        return ready
 
-    def _tell(self, stage: Stage, prepared: Prepared) -> None:
+    def _report(self, stage: Stage, prepared: Prepared) -> None:
         plan = prepared.train
         for warning in prepared.warnings if self._folder.main else ():
             logger.warning("stage %s: %s", stage.name, warning)
@@ -178,7 +173,7 @@ class _Training:
         training.set_seed(recipe.seed)
         store = FrameStore()
         held = prepared.validation.bundles if prepared.validation else ()
-        made = training.JudgeTrainer(
+        trainer = training.JudgeTrainer(
             load_model(base, weights=None if weights is None else str(weights)),
             base=base,
             stage=stage,
@@ -193,13 +188,13 @@ class _Training:
         )
         evaluation = stage.evaluation
         if evaluation.stop_above is not None:
-            made.add_callback(training.StopAbove(evaluation.metric, evaluation.stop_above))
-        return made
+            trainer.add_callback(training.StopAbove(evaluation.metric, evaluation.stop_above))
+        return trainer
 
     def _facts(self, done: Mapping[str, Mapping[str, Json]]) -> Facts:
         sources = {source for stage in self._recipe.stages for source in stage.data.rows}
         return Facts(
-            data_hash=content_hash([str(found["data_hash"]) for found in done.values()])[:12],
+            data_hash=content_hash([str(record["data_hash"]) for record in done.values()])[:12],
             overlap=overlaps_of(sources),
             made_by=makers_of(sources),
             stages=done,
@@ -213,11 +208,7 @@ def prepare(recipe: Recipe, stage: Stage, base: BaseModel) -> Prepared:
         ConfigError: no rows, rows with one verdict, rows of other prompts, or none that fits.
         DataError: rows are malformed.
     """
-    from videojudge_bench.training.sft.evaluation import (
-        check_prompts,
-        chosen_videos,
-        validation_of,
-    )
+    from videojudge_bench.training.sft.evaluation import check_prompts, chosen_videos, validation_of
 
     data, evaluation = stage.data, stage.evaluation
     rows = _rows(stage, TRAIN)

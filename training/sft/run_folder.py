@@ -1,13 +1,13 @@
-"""The folder of a training run, and who may write it.
+"""The folder of a training run, and its lock.
 
 recipe.json                all options
-<stage>/rows.json          what the rows are: a hash of them
+<stage>/rows.json          a hash of the rows
 <stage>/dropped.jsonl      rows that were left out, with the reason
 <stage>/checkpoint-N/      weights, optimiser and random states; whole when `complete.json` is there
 <stage>/log.jsonl          losses and evaluations by step
 <stage>/evaluations/       the verdicts of each evaluation
-<stage>/done.json          the stage is through: which checkpoint is the best, and its numbers
-model/                     what came out, in the form of the Hugging Face hub
+<stage>/done.json          of a finished stage: its best checkpoint and its numbers
+model/                     the trained model, in the form of the Hugging Face hub
 """
 
 from __future__ import annotations
@@ -32,24 +32,14 @@ _MAY_DIFFER = ("workers", "log_every", "report_to", "save_every")
 
 
 class SftFolder:
-    """The files of one training run.
-
-    Args:
-        path: the folder.
-        main: whether this process is the one, of those that train together, that writes.
-    """
+    """The files of one training run; of the processes that train together, only `main` writes."""
 
     def __init__(self, path: Path, *, main: bool) -> None:
         self.path, self.main = path, main
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs from writing to the folder.
-
-        Raises:
-            JournalBusyError: another run does.
-            ConfigError: the folder cannot be made, or holds something else.
-        """
+        """Keep other runs from writing to the folder; raises as `owned`."""
         if not self.main:
             yield
             return
@@ -57,11 +47,7 @@ class SftFolder:
             yield
 
     def begin(self, recipe: Recipe) -> None:
-        """Write the recipe down; one that is there already must be the same.
-
-        Raises:
-            ConfigError: it is not; names what differs.
-        """
+        """Record the recipe; raise ConfigError, with the differences, if another is recorded."""
         if not self.main:
             return
         path = self.path / RECIPE_FILE
@@ -71,11 +57,7 @@ class SftFolder:
         write_json(path, new)
 
     def begin_stage(self, name: str, data_hash: str) -> None:
-        """Write down which rows a stage is trained on; they must stay the same.
-
-        Raises:
-            ConfigError: they are others than those that the stage was begun with.
-        """
+        """Record the hash of a stage's rows; raise ConfigError if another one is recorded."""
         path = self.stage(name) / ROWS_FILE
         if not self.main:
             return
@@ -91,18 +73,14 @@ class SftFolder:
         return self.path / name
 
     def done(self, name: str) -> dict[str, Json] | None:
-        """Return what is written of a stage that is through, else None."""
+        """Return the record of a finished stage, else None."""
         path = self.stage(name) / DONE_FILE
         return read_facts(path) if path.exists() else None
 
 
 @contextmanager
 def stopped_by_a_full_disk() -> Iterator[None]:
-    """Turn errors of a full disk into one that says how to go on.
-
-    Raises:
-        RunStoppedError: the disk is full.
-    """
+    """Turn errors of a full disk into one that says how to go on."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -116,12 +94,12 @@ def stopped_by_a_full_disk() -> Iterator[None]:
 
 
 def _is_full(error: BaseException) -> bool:
-    found: BaseException | None = error
-    while found is not None:
-        text = str(found).lower()
+    cause: BaseException | None = error
+    while cause is not None:
+        text = str(cause).lower()
         if any(sign in text for sign in ("no space left", "file too large", "disk quota")):
             return True
-        found = found.__cause__ or found.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
@@ -143,7 +121,7 @@ def _flat(value: Json, place: str = "") -> dict[str, Json]:
         inner = [(f"{place}.{number}", each) for number, each in enumerate(value)]
     else:
         return {place: value}
-    found: dict[str, Json] = {}
+    flat: dict[str, Json] = {}
     for key, each in inner:
-        found |= _flat(each, key)
-    return found
+        flat |= _flat(each, key)
+    return flat

@@ -1,7 +1,7 @@
-"""transformers' Trainer with our loss, our evaluation, and checkpoints that are whole or not there.
+"""transformers' Trainer with our loss, our evaluation and atomic checkpoints.
 
-Not TRL's: its SFTTrainer knows no videos, and nothing of what it adds (chat templates, packing,
-masks of prompts) could be kept for rows that are trees on a video.
+TRL's SFTTrainer takes no videos, and its chat templates, packing and prompt masks do not fit rows
+that are trees on a video.
 """
 
 from __future__ import annotations
@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.utils.data import RandomSampler
-from transformers import (
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -127,13 +121,12 @@ class JudgeTrainer(Trainer):
         ignore_keys: Sequence[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Return loss and token accuracy on validation rows, and what the judge makes of them.
+        """Return loss and token accuracy on validation rows, and the judge's metrics on them.
 
-        Every process works on all of it, in step with the others, as models that are dealt out
-        over processes need it.
+        Every process works on all of it, as models that are sharded over processes need it.
         """
         self._trained.eval()
-        found = self._token_metrics()
+        results = self._token_metrics()
         if self._measured.validation is not None:
             mixed = self._stage.training.mixed_precision == "bf16"
             judge = live_judge(inner_model(self.model), self._base, self._judge, mixed=mixed)
@@ -142,9 +135,9 @@ class JudgeTrainer(Trainer):
             journal = step if rank == 0 else step.with_name(f"{step.name}-{rank}")
             with torch.no_grad():
                 worst = self._stage.evaluation.metric == "worst_spearman"
-                found |= measure(self._measured.validation, judge, journal, worst=worst)
+                results |= measure(self._measured.validation, judge, journal, worst=worst)
         self._trained.train()
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in results.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -180,10 +173,10 @@ class JudgeTrainer(Trainer):
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
     ) -> None:
-        """Go on with the weights of a checkpoint.
+        """Load the weights of a checkpoint.
 
-        transformers looks for the module's names in a file that it has written with the hub's,
-        finds none, and goes on with the weights that the model began with (seen in 5.24).
+        transformers looks for the module's names in a file that has the hub's, finds none, and
+        keeps the weights that the model began with (seen in 5.24).
         """
         dealt_out = self.is_fsdp_enabled or self.is_deepspeed_enabled
         if dealt_out or self._base.options.lora is not None:
@@ -241,12 +234,7 @@ class StopAbove(TrainerCallback):
 def trainer_arguments(
     stage: Stage, base: BaseModel, folder: Path, *, rows: int, seed: int
 ) -> TrainingArguments:
-    """Return the Trainer's arguments.
-
-    Raises:
-        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
-            there are too few rows.
-    """
+    """Return the Trainer's arguments; raises as `rows_at_once`."""
     training, evaluation = stage.training, stage.evaluation
     at_once = rows_at_once(stage, rows)
     steps = steps_of(stage, rows)
@@ -281,18 +269,17 @@ def trainer_arguments(
         "data_seed": seed,
         "use_cpu": device.type == "cpu",
     }
-    made = TrainingArguments(**values)  # type: ignore[arg-type] # checked by name
+    arguments = TrainingArguments(**values)  # type: ignore[arg-type] # checked by name
     # Several GPUs in one process would be given parts of one row each: they need processes.
-    made._n_gpu = min(made.n_gpu, 1)
-    return made
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def rows_at_once(stage: Stage, rows: int) -> int:
     """Return how many rows all processes take at once.
 
     Raises:
-        ConfigError: the batch cannot be dealt out evenly to the processes that train together, or
-            there are too few rows.
+        ConfigError: the batch is no multiple of it, or there are too few rows.
     """
     training = stage.training
     processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -320,12 +307,12 @@ def _checkpointing() -> str:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest whole checkpoint in a folder, None where there is none."""
-    found = {
+    checkpoints = {
         int(path.name.removeprefix(_PREFIX)): path
         for path in folder.glob(f"{_PREFIX}*")
         if (path / COMPLETE).is_file()
     }
-    return found[max(found)] if found else None
+    return checkpoints[max(checkpoints)] if checkpoints else None
 
 
 def remove_cut_off(folder: Path) -> None:
@@ -336,11 +323,7 @@ def remove_cut_off(folder: Path) -> None:
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """Return the checkpoint whose evaluation was the best; the newest where none was evaluated.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Return the checkpoint whose evaluation was the best; the newest where none was evaluated."""
     last = last_checkpoint(folder)
     if last is None:
         raise ConfigError(f"{folder} holds no checkpoint")

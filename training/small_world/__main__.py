@@ -73,7 +73,7 @@ def make(
     names = cast("tuple[Domain, ...]", tuple(domains.split(",")))
     options = WorldOptions(train, lessons, validation, test, names, seed)
     world = make_world(folder, options, workers=workers, on_progress=_progress)
-    if world.was_there:
+    if world.existed:
         say([f"{folder}: this world is there already, nothing to do"])
         return
     files = ", ".join(f"{name} {n}" for name, n in world.counts.items())

@@ -18,17 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
-from videojudge_bench.training.small_world.language import (
-    SOURCE,
-    describing_rows,
-    file_of,
-    seed_of,
-)
+from videojudge_bench.training.small_world.language import SOURCE, describing_rows, file_of, seed_of
 from videojudge_bench.training.small_world.render import render
 from videojudge_bench.training.small_world.world import (
     DOMAINS,
@@ -58,12 +54,9 @@ class WorldOptions:
     """Size of a world.
 
     Attributes:
-        train: videos to train on.
         lessons: easier videos beside those, to learn to look by.
         validation: videos like those, to watch the training by.
         test: held-out videos of each domain: their properties go together as in no other video.
-        domains: of the held-out videos.
-        seed: other seeds give other videos.
 
     Raises:
         ConfigError: values that cannot be, all of them in one message.
@@ -98,12 +91,12 @@ class WorldOptions:
 
 
 @dataclass(frozen=True)
-class Made:
+class WrittenWorld:
     """Contents of a folder."""
 
     rendered: int
     counts: Mapping[str, int]
-    was_there: bool
+    existed: bool
 
 
 def make(
@@ -112,7 +105,7 @@ def make(
     *,
     workers: int = 1,
     on_progress: Progress = lambda _done, _all: None,
-) -> Made:
+) -> WrittenWorld:
     """Write a world into a folder; go on where an earlier call with the same options stopped.
 
     Raises:
@@ -129,21 +122,18 @@ def make(
     missing = [video for video in options.videos() if file_of(video) not in there]
     _render(missing, videos, options.seed, workers, on_progress)
     if was_whole is not None:
-        return Made(len(missing), was_whole, not missing)
+        return WrittenWorld(len(missing), was_whole, not missing)
     counts = {VIDEOS: sum(1 for _ in options.videos())}
     for name, rows in _files(options):
-        counts[name] = _write(folder / name, rows)
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        write_whole(folder / name, "".join(f"{line}\n" for line in lines))
+        counts[name] = len(lines)
     _note(folder, options, counts)
-    return Made(len(missing), counts, was_there=False)
+    return WrittenWorld(len(missing), counts, existed=False)
 
 
 def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
-    """Note what the folder is for; return the counts of a world that was whole before.
-
-    Raises:
-        ConfigError: the folder is for something else.
-        DataError: its record cannot be read.
-    """
+    """Note what the folder is for; return the counts of a world that was whole before."""
     record = folder / RECORD
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
@@ -152,17 +142,17 @@ def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
         _note(folder, options, None)
         return None
     try:
-        found = json.loads(record.read_bytes())
-        made_of, counts = found["made_of"], found["counts"]
+        data = json.loads(record.read_bytes())
+        made_of, counts = data["made_of"], data["counts"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"no record of a small world ({error!r}); remove the folder and make it anew",
             path=record,
         ) from error
-    wanted = _made_of(options)
-    if made_of != wanted:
-        other = [f"{k}: {v!r} there, {wanted.get(k)!r} asked" for k, v in made_of.items()
-                 if v != wanted.get(k)]  # fmt: skip
+    expected = _made_of(options)
+    if made_of != expected:
+        other = [f"{k}: {v!r} there, {expected.get(k)!r} asked" for k, v in made_of.items()
+                 if v != expected.get(k)]  # fmt: skip
         raise ConfigError(
             f"{folder} was made with other options of the small world ({'; '.join(other)}); give "
             "another folder, or delete this one"
@@ -212,10 +202,8 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
 
     yield "seeds.jsonl", (_seed_row(scene, kind) for scene in to_learn() for kind in KINDS)
     lessons = scenes("lesson", options.lessons)
-    looked = (
-        row for made in (lessons, to_learn()) for scene in made for row in describing_rows(scene)
-    )
-    yield "language.jsonl", looked
+    scenes_described = chain(lessons, to_learn())
+    yield "language.jsonl", (row for s in scenes_described for row in describing_rows(s))
     for domain in options.domains:
         ending = "" if domain == "seen" else f"_{domain}"
         rated = (row for s in scenes("test", options.test, domain) for row in rated_rows(s))
@@ -238,29 +226,24 @@ def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield the five responses to each question with the rating that each deserves."""
     for kind in KINDS:
         for rating, response in responses(scene, kind).items():
-            yield {**_asked(scene, kind), "response": response, "ratings": [rating]}
+            yield {**question(scene, kind), "response": response, "ratings": [rating]}
 
 
 def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield for each question a response that deserves 3 and one that deserves 2."""
     for kind in KINDS:
-        made = responses(scene, kind)
+        by_rating = responses(scene, kind)
         better = str(rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
-        first, second = (made[3], made[2]) if better == "a" else (made[2], made[3])
-        pair = {"response_a": first, "response_b": second, "preferences": [better]}
-        yield {**_asked(scene, kind), **pair}
+        a, b = (3, 2) if better == "a" else (2, 3)
+        texts = {"response_a": by_rating[a], "response_b": by_rating[b]}
+        yield {**question(scene, kind), **texts, "preferences": [better]}
 
 
-def _asked(scene: Scene, kind: Kind) -> dict[str, Json]:
+def question(scene: Scene, kind: Kind) -> dict[str, Json]:
+    """Return the fields of a row of gold that say what is asked about which video."""
     return {
         "video_id": scene.video_id,
         "video": file_of(scene.video_id),
         "instruction": INSTRUCTIONS[kind],
         "labels": {"kind": kind, "domain": scene.domain},
     }
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    write_whole(path, "".join(f"{line}\n" for line in lines))
-    return len(lines)

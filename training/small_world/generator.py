@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Attempt, Draft, Seed, Unable
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Seed,
+    Unable,
+    checked_share,
+)
 from videojudge_bench.training.small_world.world import (
     BEST,
     VALUES,
@@ -30,15 +36,10 @@ class Degrade:
     Args:
         noise: share of drafts, 0 to 1, that deserve another rating of 1 to 4 than was asked for.
         seed: other seeds give other drafts.
-
-    Raises:
-        ConfigError: `noise` is no share.
     """
 
     def __init__(self, noise: float = 0.0, seed: int = 0) -> None:
-        if not 0 <= noise <= 1:
-            raise ConfigError(f"noise={noise}: expected a share of the drafts, from 0 to 1")
-        self._noise, self._seed = noise, seed
+        self._noise, self._seed = checked_share("noise", noise, of="the drafts"), seed
 
     async def write(
         self, seed: Seed, target: int, earlier: Sequence[Attempt]

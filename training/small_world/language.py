@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from videojudge_bench._util.hashing import Json
@@ -97,19 +97,16 @@ def texts() -> list[str]:
     They are those of real rows, with and without reasoning and rubrics, of a hundred videos; what
     every row has comes more often, so that it becomes few tokens.
     """
-    made: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
+    samples: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
     for number in range(_SCENES):
         scene = scene_of(video_id("train", number))
         for row in describing_rows(scene):
-            made += [str(row["user"]), str(row["reply"])]
+            samples += [str(row["user"]), str(row["reply"])]
         for kind in KINDS:
-            made += _judging(_outcome(scene, kind))
-    return made
-
-
-def _judging(outcome: Outcome) -> Sequence[str]:
-    rows = [row for options in _ROWS for row in rows_of(outcome, options)]
-    return [text for row in rows for text in (row.system, row.user, row.reply)]
+            outcome = _outcome(scene, kind)
+            rows = (row for options in _ROWS for row in rows_of(outcome, options))
+            samples += [text for row in rows for text in (row.system, row.user, row.reply)]
+    return samples
 
 
 def _outcome(scene: Scene, kind: Kind) -> Outcome:
@@ -119,6 +116,6 @@ def _outcome(scene: Scene, kind: Kind) -> Outcome:
     for target in TARGETS:
         draft = generator.draft(seed, target)
         assert isinstance(draft, Draft), "a seed of this world can be degraded"
-        said = Evaluation(float(target), "; ".join(draft.changes))
-        rated.append(Rated(target, (Attempt(draft, said),), accepted=True))
+        evaluation = Evaluation(float(target), "; ".join(draft.changes))
+        rated.append(Rated(target, (Attempt(draft, evaluation),), accepted=True))
     return Outcome(seed, tuple(rated), kept=True)

@@ -67,11 +67,7 @@ def run_loop(
     changes: Sequence[str] = (),
     say: Say = print,
 ) -> LoopFolder:
-    """Go through the whole circle; return its folder.
-
-    Raises:
-        VideoJudgeError: as the steps raise.
-    """
+    """Go through the whole circle; return its folder."""
     loop = LoopFolder(folder.absolute())
     with _timed(say, "world"):
         make(loop.world, world or WORLD, workers=os.cpu_count() or 1)
@@ -92,11 +88,7 @@ def run_loop(
 
 
 def bootstrap(output: Path, world: Path, changes: Sequence[str] = ()) -> None:
-    """Make rated rows of a world's seeds, with a card; without the report, which takes minutes.
-
-    Raises:
-        RunStoppedError: it did not come to an end.
-    """
+    """Make rated rows of a world's seeds, with a card; without the report, which takes minutes."""
     options = load_options(
         "small_world", [f"seeds.sources=[jsonl={world / 'seeds.jsonl'}]", *changes]
     )

@@ -57,46 +57,29 @@ class Look:
     Attributes:
         shapes: masks of the three shapes, from pixels' distances to the centre; areas differ.
         top: colour of the background at the top of the frame.
-        bottom: the same at the bottom.
         speed: least and most, in pixels a frame.
         frames: of a step.
     """
 
-    shapes: tuple[Callable[[Grid, Grid], Mask], ...]
+    shapes: tuple[str, ...]
     top: tuple[float, float, float] = (20, 20, 20)
     bottom: tuple[float, float, float] = (20, 20, 20)
     speed: tuple[float, float] = (8.0, 10.5)
     frames: int = 4
 
 
-def _dot(x: Grid, y: Grid) -> Mask:
-    return x**2 + y**2 <= 49
-
-
-def _square(x: Grid, y: Grid) -> Mask:
-    return (abs(x) <= 8) & (abs(y) <= 8)
-
-
-def _bar(x: Grid, y: Grid) -> Mask:
-    return (abs(x) <= 3) & (abs(y) <= 9)
-
-
-def _ring(x: Grid, y: Grid) -> Mask:
-    return (x**2 + y**2 <= 81) & (x**2 + y**2 >= 16)
-
-
-def _cross(x: Grid, y: Grid) -> Mask:
-    return (np.minimum(abs(x), abs(y)) <= 2) & (np.maximum(abs(x), abs(y)) <= 9)
-
-
-def _triangle(x: Grid, y: Grid) -> Mask:
-    return (abs(y) <= 9) & (abs(x) <= (y + 9) / 2)
-
-
-_SEEN = (_dot, _square, _bar)
+_SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
+    "dot": lambda x, y: x**2 + y**2 <= 49,
+    "square": lambda x, y: (abs(x) <= 8) & (abs(y) <= 8),
+    "bar": lambda x, y: (abs(x) <= 3) & (abs(y) <= 9),
+    "ring": lambda x, y: (x**2 + y**2 <= 81) & (x**2 + y**2 >= 16),
+    "cross": lambda x, y: (np.minimum(abs(x), abs(y)) <= 2) & (np.maximum(abs(x), abs(y)) <= 9),
+    "triangle": lambda x, y: (abs(y) <= 9) & (abs(x) <= (y + 9) / 2),
+}
+_SEEN = ("dot", "square", "bar")
 LOOKS: Mapping[Domain, Look] = {
     "seen": Look(_SEEN),
-    "unseen": Look((_ring, _cross, _triangle), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
+    "unseen": Look(("ring", "cross", "triangle"), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
     "longer": Look(_SEEN, frames=6),
 }
 
@@ -113,13 +96,13 @@ def frames_of(scene: Scene) -> Pixels:
         still[y : y + TILE // 2, x : x + TILE] = colours[colour]
         for left in range(x, x + PITCH * (count + 1), PITCH):
             still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = COLOURS["white"]
-    made = np.repeat(still[None], SLOTS * look.frames, axis=0)
+    frames = np.repeat(still[None], SLOTS * look.frames, axis=0)
     for step in range(SLOTS):
         masks = _moving(scene, step, look, rng)
         for frame, mask in enumerate(masks, start=step * look.frames):
-            made[frame][mask] = colours[scene.words["order"][step]]
-    made += NOISE * rng.standard_normal(made.shape, dtype=np.float32)
-    pixels: Pixels = np.clip(made, 0, 255).round().astype(np.uint8)
+            frames[frame][mask] = colours[scene.words["order"][step]]
+    frames += NOISE * rng.standard_normal(frames.shape, dtype=np.float32)
+    pixels: Pixels = np.clip(frames, 0, 255).round().astype(np.uint8)
     return pixels
 
 
@@ -127,7 +110,7 @@ def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> li
     """Return the position of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
-    shape = look.shapes[scene.shapes[step]]
+    shape = _SHAPES[look.shapes[scene.shapes[step]]]
     speed = rng.uniform(*look.speed)
     masks: list[Mask] = []
     for frame in range(look.frames):
@@ -142,23 +125,20 @@ def write_video(path: Path, frames: Pixels) -> None:
     """Write frames as H.264 in mp4, one a second; the file appears whole or not at all.
 
     The same frames give the same bytes, as long as PyAV's x264 is the same.
-
-    Raises:
-        OSError: it cannot be written.
     """
     import av
 
-    made = io.BytesIO()
-    with av.open(made, "w", format="mp4") as container:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options=_ENCODER)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    write_whole(path, made.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def render(video_id: str, seed: int, folder: Path) -> None:
-    """Write the video of a scene into a folder, as `<video id>.mp4`; raises as `write_video`."""
+    """Write the video of a scene into a folder, as `<video id>.mp4`."""
     write_video(folder / f"{video_id}.mp4", frames_of(scene_of(video_id, seed)))

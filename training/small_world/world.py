@@ -78,8 +78,6 @@ class Scene:
     """Ground truth of a video.
 
     Attributes:
-        video_id: part, domain and number; nothing that was asked.
-        seed: of the world.
         part: `test` has the pairs of properties that the others never show together; see `pairs`.
             A `lesson` is of those others, and all of its steps are the same.
         domain: how it looks and how long it is.
@@ -107,18 +105,14 @@ def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
 
 
 def scene_of(video: str, seed: int = 0) -> Scene:
-    """Return what is true of a video.
-
-    Raises:
-        ConfigError: it is no id of this world.
-    """
-    found = _VIDEO_ID.fullmatch(video)
-    if found is None:
+    """Return what is true of a video."""
+    match = _VIDEO_ID.fullmatch(video)
+    if match is None:
         raise ConfigError(
             f"{video!r} is no video of the small world; its ids are {', '.join(PARTS)}, then "
             "-unseen or -longer for these domains, then - and five digits: test-unseen-00003"
         )
-    part, domain = cast("Part", found[1]), cast("Domain", found[2] or "seen")
+    part, domain = cast("Part", match[1]), cast("Domain", match[2] or "seen")
     rng = rng_of("scene", VERSION, seed, video)
     corners, colours = (rng.integers(len(COLOURS), size=SLOTS) for _ in range(2))
     ways = rng.integers(len(VALUES["motion"]), size=SLOTS)
@@ -146,10 +140,10 @@ def pairs(
     Colour i never goes with i mod 3 in training and validation, and always in test. Two of the six
     colours leave out each of the three, so all are equally frequent in every part.
     """
-    made = np.asarray(colours) % SHAPES
+    values = np.asarray(colours) % SHAPES
     if not held_out:
-        made = (made + rng.integers(1, SHAPES, size=len(made))) % SHAPES
-    return _plain(made)
+        values = (values + rng.integers(1, SHAPES, size=len(values))) % SHAPES
+    return _plain(values)
 
 
 def text_of(kind: Kind, words: Sequence[int]) -> str:
@@ -164,13 +158,13 @@ def answer(scene: Scene, kind: Kind) -> str:
 
 def responses(scene: Scene, kind: Kind) -> dict[int, str]:
     """Return a response by each rating that it deserves, 1 to 5; the last is the right answer."""
-    made: dict[int, str] = {}
+    by_rating: dict[int, str] = {}
     for rating in range(1, BEST + 1):
         rng = rng_of("response", VERSION, scene.seed, scene.video_id, kind, rating)
-        made[rating] = text_of(
+        by_rating[rating] = text_of(
             kind, drawn_wrong(scene.words[kind], len(VALUES[kind]), BEST - rating, rng)
         )
-    return made
+    return by_rating
 
 
 def drawn_wrong(gold: Sequence[int], values: int, wrong: int, rng: np.random.Generator) -> Words:
@@ -187,20 +181,20 @@ def n_wrong(slots: int, values: int, wrong: int) -> int:
 def nth_wrong(gold: Sequence[int], values: int, wrong: int, number: int) -> Words:
     """Return the answer of this number, from 0 up, among those with so many wrong words."""
     which, other = divmod(number, (values - 1) ** wrong)
-    made = list(gold)
+    words = list(gold)
     for slot in list(combinations(range(len(gold)), wrong))[which]:
         other, value = divmod(other, values - 1)
-        made[slot] = value + (value >= gold[slot])
-    return tuple(made)
+        words[slot] = value + (value >= gold[slot])
+    return tuple(words)
 
 
 def read_answer(kind: Kind, text: str) -> Words | None:
     """Return the words of an answer; None when it is not four words of its kind."""
-    said = text.split()
+    words = text.split()
     known = {name: index for index, name in enumerate(VALUES[kind])}
-    if len(said) != SLOTS or not known.keys() >= set(said):
+    if len(words) != SLOTS or not known.keys() >= set(words):
         return None
-    return tuple(known[word] for word in said)
+    return tuple(known[word] for word in words)
 
 
 def kind_of(instruction: str) -> Kind | None:
@@ -212,9 +206,9 @@ def changes(kind: Kind, gold: Sequence[int], words: Sequence[int]) -> tuple[str,
     """Return what is wrong with an answer, one phrase a word: `second is red, not blue`."""
     named = VALUES[kind]
     return tuple(
-        f"{place} is {named[right]}, not {named[said]}"
-        for place, right, said in zip(_ORDINALS, gold, words, strict=True)
-        if right != said
+        f"{place} is {named[right]}, not {named[given]}"
+        for place, right, given in zip(_ORDINALS, gold, words, strict=True)
+        if right != given
     )
 
 

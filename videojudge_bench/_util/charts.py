@@ -267,16 +267,16 @@ class _Plot:
 
     def _axes(self) -> list[str]:
         bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-        made = []
+        parts = []
         for tick, text in self._y.ticks:
             y = self.y(tick)
-            made.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            made.append(_text(LEFT - 8, y + 4, text, "end"))
-        made += [_text(self.x(tick), bottom + 16, text, "middle") for tick, text in self._x.ticks]
-        made.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
-        made.append(_text((LEFT + right) / 2, HEIGHT - 8, self._x.label, "middle", "label"))
-        made.append(_text(14, (TOP + bottom) / 2, self._y.label, "middle", "label", turned=True))
-        return made
+            parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(_text(LEFT - 8, y + 4, text, "end"))
+        parts += [_text(self.x(tick), bottom + 16, text, "middle") for tick, text in self._x.ticks]
+        parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
+        parts.append(_text((LEFT + right) / 2, HEIGHT - 8, self._x.label, "middle", "label"))
+        parts.append(_text(14, (TOP + bottom) / 2, self._y.label, "middle", "label", turned=True))
+        return parts
 
 
 def _legend(names: Sequence[str]) -> list[str]:

@@ -164,8 +164,8 @@ def without_secrets(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def secret_names(options: Mapping[str, Scalar]) -> list[str]:
     """Return the names of the options that `without_secrets` would not leave as they are."""
-    shown = without_secrets(options)
-    return [name for name, value in options.items() if shown[name] != value]
+    redacted = without_secrets(options)
+    return [name for name, value in options.items() if redacted[name] != value]
 
 
 def is_secret(name: str) -> bool:

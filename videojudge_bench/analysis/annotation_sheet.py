@@ -138,6 +138,6 @@ def _ends_of(ids: Sequence[str]) -> str:
 def _check_columns(names: Sequence[str], columns: Sequence[str], sheet: Path) -> None:
     for name in columns:
         if names.count(name) != 1:
-            found = ", ".join(filter(None, names)) or "nothing"
-            problem = f"the column must be there once; the first line has {found}"
+            header = ", ".join(filter(None, names)) or "nothing"
+            problem = f"the column must be there once; the first line has {header}"
             raise DataError(problem, path=sheet, line=1, field=name)

@@ -280,23 +280,23 @@ def _parts(run: FoundRun, gold_set: GoldSet) -> tuple[Scored, Scored]:
             f"map on. Get the full set: {info.how_to_get}"
         )
     answers = asked(gold_set, run.judgements)
-    found = {}
+    parts = {}
     for part, fewest in (("dev", FEWEST_VIDEOS), ("test", 1)):
         parsed = [(e, v.value) for e, v in answers.only(part).answers if isinstance(v, Rating)]
-        found[part] = Scored(
+        parts[part] = Scored(
             tuple(example for example, _ in parsed), np.array([v for _, v in parsed])
         )
-        if found[part].n_videos < fewest:
+        if parts[part].n_videos < fewest:
             raise ConfigError(
-                f"{run.name} has ratings on {found[part].n_videos} {part} videos of {info.task}, "
+                f"{run.name} has ratings on {parts[part].n_videos} {part} videos of {info.task}, "
                 f"and at least {fewest} are needed; judge more of the set (no --limit)"
             )
-    return found["dev"], found["test"]
+    return parts["dev"], parts["test"]
 
 
 def _measured(
     examples: Sequence[Example], scores: Floats, scale: RatingScale, resampling: Resampling
 ) -> dict[str, Metric]:
     rated = Rated.of(examples, scores.tolist())
-    found = measure(errors(rated, scale), rated.n_videos, lambda _: "", resampling)
-    return {key: found[key] for key in MEASURED}
+    measured = measure(errors(rated, scale), rated.n_videos, lambda _: "", resampling)
+    return {key: measured[key] for key in MEASURED}

@@ -193,8 +193,8 @@ def _verdicts_are_valid(
     for answer in answers:
         kind, verdict = kinds[answer.item_id], answer.verdict
         if not isinstance(verdict, (kind, Unparsed)):
-            wanted = f"{kind.__name__} or Unparsed is allowed"
-            return CheckResult(what, False, f"{answer.item_id!r}: {verdict!r}; {wanted}")
+            allowed = f"{kind.__name__} or Unparsed is allowed"
+            return CheckResult(what, False, f"{answer.item_id!r}: {verdict!r}; {allowed}")
         if isinstance(verdict, Rating) and judge.scale and verdict.value not in judge.scale:
             return CheckResult(what, False, f"{answer.item_id!r}: {verdict.value} is off the scale")
     return CheckResult(what, True)
@@ -203,9 +203,9 @@ def _verdicts_are_valid(
 def _verdicts_agree(what: str, one: Sequence[Judgement], other: Sequence[Judgement]) -> CheckResult:
     others = {answer.item_id: answer.verdict for answer in other}
     for answer in one:
-        found = others.get(answer.item_id)
-        if found != answer.verdict:
-            return CheckResult(what, False, f"{answer.item_id!r}: {answer.verdict}, then {found}")
+        second = others.get(answer.item_id)
+        if second != answer.verdict:
+            return CheckResult(what, False, f"{answer.item_id!r}: {answer.verdict}, then {second}")
     return CheckResult(what, True)
 
 

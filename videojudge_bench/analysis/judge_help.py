@@ -105,6 +105,6 @@ def _arguments(cls: type) -> Iterator[tuple[str, str]]:
 
 
 def _entry(text: str) -> Iterator[tuple[str, str]]:
-    if found := _ENTRY.match(text):
-        for name in found["names"].split(", "):
-            yield name, found["text"]
+    if match := _ENTRY.match(text):
+        for name in match["names"].split(", "):
+            yield name, match["text"]

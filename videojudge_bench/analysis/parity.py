@@ -97,8 +97,8 @@ class Parity:
 
     def first_difference(self) -> str:
         """Return the first place where two prompts differ; empty where none is known."""
-        found = (f"{p.id}: {p.difference}" for p in self.prompts if p.difference)
-        return next(found, "")
+        differences = (f"{p.id}: {p.difference}" for p in self.prompts if p.difference)
+        return next(differences, "")
 
     def problems(self) -> list[str]:
         """Return why the two verdicts are not the same; empty where they are."""
@@ -107,26 +107,26 @@ class Parity:
         one_sided = [i for i in self.items if i.difference is None and not i.is_same]
         far = [i for i in self.items if i.difference is not None and not i.is_same]
         parted = [p for p in self.prompts if not p.replies_equal and not p.is_near_tie]
-        found = []
+        reasons = []
         if failed:
-            found.append(
+            reasons.append(
                 f"{len(failed)} of {count} items could not be judged: {_reason(failed[0])}"
             )
         if parted:
             unknown = sum(prompt.margin is None for prompt in parted)
             why = f" ({unknown} without log-probabilities to tell)" if unknown else ""
-            found.append(
+            reasons.append(
                 f"{len(parted)} of {len(self.prompts)} replies differ and are no near-tie{why}"
             )
         if far:
             worst = max(far, key=lambda item: item.difference or 0.0)
-            found.append(
+            reasons.append(
                 f"{len(far)} of {count} scores differ too much, by up to {worst.difference:.3g} "
                 f"({worst.id})"
             )
         if len(one_sided) > len(failed):
-            found.append(f"{len(one_sided)} of {count} items have a verdict from one judge alone")
-        return found
+            reasons.append(f"{len(one_sided)} of {count} items have a verdict from one judge alone")
+        return reasons
 
     def to_json(self) -> dict[str, Json]:
         """Return everything as one object."""
@@ -187,8 +187,8 @@ def compare_judges(
             judge.judge.close()
     a_side, b_side = sides
     prompts = _prompts(a_side, b_side)
-    found = (_item(i, a_side, b_side, tuple(prompts.get(i, ()))) for i in ids)
-    return Parity(gold_set, a_side, b_side, tuple(found))
+    compared = (_item(i, a_side, b_side, tuple(prompts.get(i, ()))) for i in ids)
+    return Parity(gold_set, a_side, b_side, tuple(compared))
 
 
 def _asked(run: Run, item_ids: Sequence[str], name: str) -> Side:
@@ -219,12 +219,12 @@ def _names(specs: Sequence[tuple[str, Mapping[str, Scalar]]]) -> list[str]:
 
 
 def _prompts(a: Side, b: Side) -> dict[str, list[PromptParity]]:
-    found: dict[str, list[PromptParity]] = {}
+    by_item: dict[str, list[PromptParity]] = {}
     for prompt_id in a.records:
         if prompt_id in b.records:
-            made = compare_prompts(prompt_id, a.records[prompt_id], b.records[prompt_id])
-            found.setdefault(_PART.sub("", prompt_id), []).append(made)
-    return found
+            prompt_parity = compare_prompts(prompt_id, a.records[prompt_id], b.records[prompt_id])
+            by_item.setdefault(_PART.sub("", prompt_id), []).append(prompt_parity)
+    return by_item
 
 
 def _item(item_id: str, a: Side, b: Side, prompts: tuple[PromptParity, ...]) -> ItemParity:

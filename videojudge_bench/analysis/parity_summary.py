@@ -58,13 +58,13 @@ def facts(parity: Parity) -> list[Row]:
 
 def findings(parity: Parity) -> list[Row]:
     """Return what the comparison found, a line each: about what, and the finding."""
-    found: list[Row] = [("items", str(len(parity.items)))]
+    rows: list[Row] = [("items", str(len(parity.items)))]
     if parity.prompts:
-        found += [("prompts", _prompts(parity)), ("replies", _replies(parity))]
-    found.append(("scores", _scores(parity)))
+        rows += [("prompts", _prompts(parity)), ("replies", _replies(parity))]
+    rows.append(("scores", _scores(parity)))
     if first := parity.first_difference():
-        found.append(("first difference", first))
-    return [*found, *(("note", note) for note in _notes(parity)), ("result", result(parity))]
+        rows.append(("first difference", first))
+    return [*rows, *(("note", note) for note in _notes(parity)), ("result", result(parity))]
 
 
 def result(parity: Parity) -> str:

@@ -99,12 +99,12 @@ def _difference(a: Explanation | None, b: Explanation | None) -> tuple[str, bool
     if a is None or b is None:
         return "", False
     known = bool(a.token_ids and b.token_ids)
-    found = _video_difference(a.video, b.video)
+    difference = _video_difference(a.video, b.video)
     if known:
-        found = found or _token_difference(a, b) or _position_difference(a, b)
+        difference = difference or _token_difference(a, b) or _position_difference(a, b)
     elif a.form == b.form:
-        found = found or _text_difference(a.text, b.text)
-    return found, known
+        difference = difference or _text_difference(a.text, b.text)
+    return difference, known
 
 
 def _video_difference(a: Mapping[str, Scalar], b: Mapping[str, Scalar]) -> str:
@@ -146,8 +146,8 @@ def _text_difference(a: str, b: str) -> str:
     if place is None:
         return ""
     start = max(0, place - _CONTEXT_CHARACTERS)
-    shown = [text[start : place + _CONTEXT_CHARACTERS] for text in (a, b)]
-    return f"character {place + 1}: {shown[0]!r} in A, {shown[1]!r} in B"
+    excerpts = [text[start : place + _CONTEXT_CHARACTERS] for text in (a, b)]
+    return f"character {place + 1}: {excerpts[0]!r} in A, {excerpts[1]!r} in B"
 
 
 def _first_difference(a: Sequence[object], b: Sequence[object]) -> int | None:

@@ -169,8 +169,8 @@ def specificity(
     similar = _similarities(texts, [cast(str, book.rubric(group)) for group in known])
     ranks = []
     for group, row in zip(known, similar, strict=True):
-        found = row[draw.candidates(group)]
-        ranks.append((1 + int(np.sum(found > found[0])), int(np.sum(found == found[0]))))
+        own, *others = row[draw.candidates(group)]
+        ranks.append((1 + sum(other > own for other in others), 1 + others.count(own)))
     values = {
         "accuracy": np.array([float(rank == 1) / tied for rank, tied in ranks]),
         "mrr": np.array([_mean_reciprocal(rank, tied) for rank, tied in ranks]),

@@ -122,8 +122,9 @@ def _check_same(run: FoundRun, swapped: FoundRun) -> None:
         f"{key}: {one.get(key, 'not there')} and {two.get(key, 'not there')}" for key in wrong
     ]
     if problems:
-        wanted = "of one judge on one set, with rubric=FILE and with rubric=FILE,swap_rubrics=true"
-        raise ConfigError.all_of(f"the two runs must be {wanted}", problems)
+        options = "with rubric=FILE and with rubric=FILE,swap_rubrics=true"
+        title = f"the two runs must be of one judge on one set, {options}"
+        raise ConfigError.all_of(title, problems)
 
 
 def _identity(run: FoundRun) -> dict[str, Scalar]:

@@ -153,7 +153,7 @@ def prepare(plan: SweepPlan) -> list[Cell]:
 
 
 def run_sweep(
-    cells: Sequence[Cell], *, resamples: int = 10_000, told: Callable[[SweepRow], None]
+    cells: Sequence[Cell], *, resamples: int = 10_000, on_row: Callable[[SweepRow], None]
 ) -> list[SweepRow]:
     """Judge, and return a row for each run, in the order of `cells`.
 
@@ -166,7 +166,7 @@ def run_sweep(
             for place, cell in enumerate(cells):
                 if id(cell.run.built) == key:
                     rows[place] = _row(cell, resamples)
-                    told(rows[place])
+                    on_row(rows[place])
         finally:
             built.judge.close()
     return [rows[place] for place in sorted(rows)]

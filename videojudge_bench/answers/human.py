@@ -91,9 +91,9 @@ def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRa
     ):
         if problem := _off_scale(row, scale):
             raise DataError(problem, path=path, line=line, field="ratings")
-        found = named.get(row.name, [])
-        unmatched += not found
-        for unit_id in found:
+        unit_ids = named.get(row.name, [])
+        unmatched += not unit_ids
+        for unit_id in unit_ids:
             if unit_id in means:
                 raise DataError(f"the answer is rated in two lines; {_RULE}", path=path, line=line)
             means[unit_id] = fmean(row.ratings)

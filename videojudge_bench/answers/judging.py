@@ -73,8 +73,8 @@ class Judged:
     @property
     def lines(self) -> list[dict[str, Json]]:
         """One object per answer or pair that is judged, in the order of the answers."""
-        found = (line_of(unit, self.judgements) for unit in self.units)
-        return [line for line in found if line is not None]
+        lines = (line_of(unit, self.judgements) for unit in self.units)
+        return [line for line in lines if line is not None]
 
     @property
     def usage(self) -> Usage:
@@ -116,13 +116,13 @@ class Judged:
         summary = self.summary()
         if isinstance(summary, Summary):
             label, caption = "mean score", f"Scores of {self.judge}. Bars: 95 %, by video."
-            found = {row.system or "(not named)": row.score for row in summary.systems}
+            metrics = {row.system or "(not named)": row.score for row in summary.systems}
         else:
             label, caption = "win rate", f"Verdicts of {self.judge}. Bars: 95 %, by video."
-            found = dict(summary.overall) or {row.a: row.win_rate for row in summary.duels}
+            metrics = dict(summary.overall) or {row.a: row.win_rate for row in summary.duels}
         bars = [
             Bar(name, metric.value, metric.low, metric.high, "judge")
-            for name, metric in found.items()
+            for name, metric in metrics.items()
             if metric.value is not None
         ]
         if not bars:
@@ -168,11 +168,11 @@ class Judging:
         self.answers = source if isinstance(source, Answers) else read_answers(source)
         everything = tuple(units or units_of(self.answers, options.versus))
         self.units = everything[: options.limit]
-        shown = options.run
+        run = options.run
         run_options = replace(
-            shown,
-            references="all" if shown.references is None else shown.references,
-            videos=shown.videos or self.answers.folder,
+            run,
+            references="all" if run.references is None else run.references,
+            videos=run.videos or self.answers.folder,
             scope="" if self.answers.path is None else str(self.answers.path.resolve()),
         )
         built = build(judge) if isinstance(judge, str) else judge

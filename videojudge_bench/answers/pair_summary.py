@@ -157,9 +157,9 @@ def _overall(
             share = {a: pair.scores[WIN], b: 1 - pair.scores[WIN]}
             for system in systems:
                 columns[system].append(share.get(system, np.nan))
-    found = _measured(columns, videos, resampling)
+    win_rates = _measured(columns, videos, resampling)
     return dict(
-        sorted(found.items(), key=lambda m: -(m[1].value if m[1].value is not None else -1))
+        sorted(win_rates.items(), key=lambda m: -(m[1].value if m[1].value is not None else -1))
     )
 
 

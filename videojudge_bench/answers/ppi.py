@@ -74,8 +74,8 @@ def corrected_means(systems: Mapping[str, Rated], n_clusters: int) -> Statistic:
     couples = list(combinations(systems, 2))
 
     def evaluate(weights: Floats) -> dict[str, Floats]:
-        found = {name: _corrected(weights @ columns) for name, columns in sums.items()}
-        return {**found, **{difference_key(a, b): found[a] - found[b] for a, b in couples}}
+        values = {name: _corrected(weights @ columns) for name, columns in sums.items()}
+        return {**values, **{difference_key(a, b): values[a] - values[b] for a, b in couples}}
 
     between = {difference_key(a, b): min(counts[a], counts[b]) for a, b in couples}
     return Statistic(evaluate, {**counts, **between})

@@ -163,13 +163,13 @@ def read_answers(source: Source, *, repeats: bool = False) -> Answers:
         path = Path(source)
         if not path.is_file():
             raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of answers")
-        name, found = path.name, _rows_of_file(path, repeats=repeats)
+        name, numbered = path.name, _rows_of_file(path, repeats=repeats)
     else:
         rows = _rows_of_frame(source) if hasattr(source, "to_json") else source
-        path, name, found = None, "answers", _rows_of_list(rows, repeats=repeats)
+        path, name, numbered = None, "answers", _rows_of_list(rows, repeats=repeats)
     files: dict[str, str] = {}
     kept: list[AnswerRow] = []
-    for line, row in found:
+    for line, row in numbered:
         problem = schema.other_file(row, files) or _problem_among(row, kept[0] if kept else row)
         if problem is not None:
             raise DataError(problem[1], path=path or name, line=line, field=problem[0])
@@ -352,18 +352,18 @@ def _paired(answers: Answers, single: Sequence[Unit], versus: str) -> tuple[Unit
     couples = list(combinations(systems, 2))
     if versus != ALL:
         couples = [(system, versus) for system in systems if system != versus]
-    made = tuple(
+    pairs = tuple(
         pair_of(one, two)
         for by_system in asked.values()
         for a, b in couples
         for one, two in product(by_system.get(a, ()), by_system.get(b, ()))
     )
-    if not made:
+    if not pairs:
         raise ConfigError(
             f"--versus {versus}: no two of the systems {', '.join(systems)} answered the same "
             "instruction about the same video, so there is nothing to compare"
         )
-    return made
+    return pairs
 
 
 def pair_of(one: Unit, two: Unit) -> Unit:

@@ -142,9 +142,11 @@ def summarise(
         )
         for system in table.systems
     ]
-    found = [table.difference(a, b) for a, b in combinations(table.systems, 2)]
-    found = [replace(d, corrected=corrected.get(difference_key(d.a, d.b))) for d in found]
-    return Summary(tuple(systems), tuple(with_holm(found)))
+    differences = [table.difference(a, b) for a, b in combinations(table.systems, 2)]
+    differences = [
+        replace(d, corrected=corrected.get(difference_key(d.a, d.b))) for d in differences
+    ]
+    return Summary(tuple(systems), tuple(with_holm(differences)))
 
 
 def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, float]:
@@ -166,10 +168,10 @@ def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, flo
     return first - second, max(p_value, 2.0 ** (1 - max(1, differing)))
 
 
-def with_holm(found: Sequence[SystemDifference]) -> list[SystemDifference]:
+def with_holm(differences: Sequence[SystemDifference]) -> list[SystemDifference]:
     """Return the differences with their p-values corrected for how many there are."""
-    corrected = iter(holm([d.p_value for d in found if d.p_value is not None]))
-    return [replace(d, p_holm=None if d.p_value is None else next(corrected)) for d in found]
+    corrected = iter(holm([d.p_value for d in differences if d.p_value is not None]))
+    return [replace(d, p_holm=None if d.p_value is None else next(corrected)) for d in differences]
 
 
 @dataclass(frozen=True)
@@ -228,10 +230,10 @@ class _Table:
             mine = self.of_system(system)
             scores = [None if np.isnan(x) else float(x) for x in self.scores[mine]]
             rated[system] = Rated(filled(scores), self.human[mine], self.clusters[mine])
-        found = self.measured(corrected_means(rated, self.n_videos), resampling)
+        metrics = self.measured(corrected_means(rated, self.n_videos), resampling)
         few = {name for name, of in rated.items() if 0 < of.is_rated.sum() < FEWEST_RATED}
         withheld = Metric(None, undefined=TOO_FEW_RATED)
-        return {k: m if few.isdisjoint(k.split("\x1f")) else withheld for k, m in found.items()}
+        return {k: m if few.isdisjoint(k.split("\x1f")) else withheld for k, m in metrics.items()}
 
     def counted(self, system: str) -> SystemScore:
         mine = np.flatnonzero(self.of_system(system)).tolist()
@@ -249,11 +251,11 @@ class _Table:
 
     def _by_question(self, system: str) -> dict[tuple[str, str], float]:
         """Mean score of each question; a system may have answered it several times."""
-        found: dict[tuple[str, str], list[float]] = {}
+        by_question: dict[tuple[str, str], list[float]] = {}
         for i in np.flatnonzero(self.of_system(system)).tolist():
             if not np.isnan(self.scores[i]):
-                found.setdefault(self.units[i].item.group, []).append(float(self.scores[i]))
-        return {group: sum(values) / len(values) for group, values in found.items()}
+                by_question.setdefault(self.units[i].item.group, []).append(float(self.scores[i]))
+        return {group: sum(values) / len(values) for group, values in by_question.items()}
 
     def difference(self, a: str, b: str) -> SystemDifference:
         of_a, of_b = self._by_question(a), self._by_question(b)

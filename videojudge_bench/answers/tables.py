@@ -94,7 +94,7 @@ _PAIRED = (
 )
 
 
-def _differences(found: Sequence[SystemDifference], *, corrected: bool) -> Sheet:
+def _differences(differences: Sequence[SystemDifference], *, corrected: bool) -> Sheet:
     more = ("corrected A - B",) if corrected else ()
     return Sheet(
         "The judge's scores, paired",
@@ -110,9 +110,9 @@ def _differences(found: Sequence[SystemDifference], *, corrected: bool) -> Sheet
                 _p(row.p_holm),
                 *((_metric(row.corrected),) if corrected else ()),
             )
-            for row in found
+            for row in differences
         ),
-        (_PAIRED, *(_turned(row) for row in found if is_turned(row))),
+        (_PAIRED, *(_turned(row) for row in differences if is_turned(row))),
     )
 
 

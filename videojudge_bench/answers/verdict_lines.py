@@ -34,15 +34,15 @@ def verdict_of(unit: Unit, judgements: Mapping[str, Judgement]) -> Verdict | Non
         return Unparsed(unit.refused)
     if unit.identical:
         return Preference(0.5)
-    found = [judgements[item_id].verdict for item_id in unit.item_ids if item_id in judgements]
-    if len(found) < len(unit.examples):
+    verdicts = [judgements[item_id].verdict for item_id in unit.item_ids if item_id in judgements]
+    if len(verdicts) < len(unit.examples):
         return None
-    for verdict in found:
+    for verdict in verdicts:
         if isinstance(verdict, Unparsed):
             return verdict
-    if len(found) == 1:
-        return found[0]
-    there, back = (v.p_first for v in found if isinstance(v, Preference))
+    if len(verdicts) == 1:
+        return verdicts[0]
+    there, back = (v.p_first for v in verdicts if isinstance(v, Preference))
     # Written so that two that are equal make a tie: (there + 1 - back) / 2 rounds to a win now and
     # then.
     return Preference(0.5 + (there - back) / 2)
@@ -54,13 +54,13 @@ def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] 
     if verdict is None:
         return None
     line: dict[str, Json] = {"id": unit.id, "video_id": unit.item.video_id}
-    made = [judgements[item_id] for item_id in unit.item_ids]
+    judged = [judgements[item_id] for item_id in unit.item_ids]
     if len(unit.systems) == 2:
-        return {**line, **_pair_fields(unit, verdict, made)}
+        return {**line, **_pair_fields(unit, verdict, judged)}
     if unit.systems[0]:
         line["system"] = unit.systems[0]
     line["score"] = verdict.value if isinstance(verdict, Rating) else None
-    return {**line, **_reason(verdict), **(_made_fields(made[0]) if made else {})}
+    return {**line, **_reason(verdict), **(_reply_fields(judged[0]) if judged else {})}
 
 
 def check_output(output: Path, answers: Path | None) -> None:
@@ -89,7 +89,7 @@ def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
         ) from error
 
 
-def _pair_fields(unit: Unit, verdict: Verdict, made: list[Judgement]) -> dict[str, Json]:
+def _pair_fields(unit: Unit, verdict: Verdict, judged: list[Judgement]) -> dict[str, Json]:
     fields: dict[str, Json] = {"system_a": unit.systems[0], "system_b": unit.systems[1]}
     if unit.answers:
         fields |= {"id_a": unit.answers[0], "id_b": unit.answers[1]}
@@ -101,8 +101,8 @@ def _pair_fields(unit: Unit, verdict: Verdict, made: list[Judgement]) -> dict[st
     if unit.identical:
         fields["note"] = IDENTICAL
     orders: list[Json] = [
-        {"first": first, **_verdict_fields(judgement), **_made_fields(judgement)}
-        for first, judgement in zip("ab", made, strict=False)
+        {"first": first, **_verdict_fields(judgement), **_reply_fields(judgement)}
+        for first, judgement in zip("ab", judged, strict=False)
     ]
     return {**fields, "orders": orders} if orders else fields
 
@@ -117,7 +117,7 @@ def _reason(verdict: Verdict) -> dict[str, Json]:
     return {"unparsed": verdict.reason} if isinstance(verdict, Unparsed) else {}
 
 
-def _made_fields(judgement: Judgement) -> dict[str, Json]:
+def _reply_fields(judgement: Judgement) -> dict[str, Json]:
     fields: dict[str, Json] = {}
     if judgement.reply:
         fields["reply"] = judgement.reply

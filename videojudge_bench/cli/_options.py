@@ -41,10 +41,10 @@ def completed(values: Callable[[str], Iterable[str]], text: str | None = None) -
         return list(values(context.incomplete))
 
     # A help of None would win over that of the docstring.
-    shown = Parameter() if text is None else Parameter(help=text)
+    parameter = Parameter() if text is None else Parameter(help=text)
     if "completer" not in inspect.signature(Parameter).parameters:
-        return shown
-    return Parameter.combine(shown, Parameter(completer=words))
+        return parameter
+    return Parameter.combine(parameter, Parameter(completer=words))
 
 
 def judge_words(typed: str) -> list[str]:

@@ -54,7 +54,7 @@ def calibrate(
     from videojudge_bench.leaderboard.opening import open_run
 
     with opened_output(output, ".json") as target:
-        fitted = calibration.calibrate(open_run(run).found, method)
+        fitted = calibration.calibrate(open_run(run).record, method)
         if json:
             say_json(fitted.measures())
         else:
@@ -109,7 +109,7 @@ def sweep(
             if not json:
                 say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
             return 0
-        rows = sweeping.run_sweep(cells, told=_warn_of)
+        rows = sweeping.run_sweep(cells, on_row=_warn_of)
         if json:
             say_json([row.to_json() for row in rows])
         else:

@@ -82,7 +82,7 @@ def bootstrap(
 
 
 def _run(options: BootstrapOptions, output: Path, executor: Executor, workers: int | None) -> int:
-    from videojudge_bench.training.bootstrap.live import progress, said_of
+    from videojudge_bench.training.bootstrap.live import counts_of, progress
     from videojudge_bench.training.bootstrap.run import finish, run_bootstrap
     from videojudge_bench.training.bootstrap.run_folder import RunFolder
 
@@ -94,7 +94,7 @@ def _run(options: BootstrapOptions, output: Path, executor: Executor, workers: i
     except KeyboardInterrupt:
         warn("what was done is kept: the same command resumes")
         raise
-    say([f"{result.tally.seeds} of {result.seeds} seeds: {said_of(result.tally)}"])
+    say([f"{result.tally.seeds} of {result.seeds} seeds: {counts_of(result.tally)}"])
     if result.budget:
         warn(
             f"stopped: {result.budget}. What was done is kept: raise the limit, and "

@@ -153,8 +153,8 @@ def prepare(
 
     is_long = name == "longvideobench"
     if (subtitles is not None) + no_subtitles != is_long:
-        wanted = (
+        options = (
             "one of --subtitles DIR and --no-subtitles" if is_long else "no option of subtitles"
         )
-        raise ConfigError(f"data prepare {name}: expected {wanted}")
+        raise ConfigError(f"data prepare {name}: expected {options}")
     say(prepare_released(name, release, videos, subtitles))

@@ -65,11 +65,11 @@ def _explain(name: str, *, advanced: bool, as_json: bool) -> None:
         say_json({"name": name, "summary": text.summary, "options": every})
         return
     say([f"{name}: {text.summary}"])
-    shown = [option for option in text.options if advanced or not option.advanced]
-    rows = [{"option": o.name, "default": o.default, "meaning": o.meaning} for o in shown]
+    options = [option for option in text.options if advanced or not option.advanced]
+    rows = [{"option": o.name, "default": o.default, "meaning": o.meaning} for o in options]
     show(rows or [{"option": "none"}], as_json=False)
-    if len(shown) < len(text.options):
-        note(f"{len(text.options) - len(shown)} more: videojudge judges {name} --advanced")
+    if len(options) < len(text.options):
+        note(f"{len(text.options) - len(options)} more: videojudge judges {name} --advanced")
 
 
 def _check(judge: str, *, as_json: bool) -> int:

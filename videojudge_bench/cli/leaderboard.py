@@ -62,11 +62,11 @@ def add(
     """
     from videojudge_bench.leaderboard import importing, stored
 
-    found = importing.find_runs(run)
-    if name and len(found) > 1:
-        names = ", ".join(f"{each.name} on {each.gold_set}" for each in found)
+    runs = importing.find_runs(run)
+    if name and len(runs) > 1:
+        names = ", ".join(f"{each.name} on {each.gold_set}" for each in runs)
         raise ConfigError(f"--name needs a folder with one run; {run} holds {names}")
-    for each in found:
+    for each in runs:
         title = name or each.name
         if not overwrite:
             importing.check_no_other(results / "runs", each, title)
@@ -78,8 +78,8 @@ def add(
             warn(f"the server behind {title} changed during the run: {changes}")
 
 
-def _statement(said: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in said.items()) or "no statement"
+def _statement(facts: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in facts.items()) or "no statement"
 
 
 @app.command

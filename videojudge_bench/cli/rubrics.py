@@ -189,4 +189,4 @@ def import_sheet(sheet: Path, /, *, key: Path, json: Json = False) -> None:
 def _run_in(folder: Path) -> FoundRun:
     from videojudge_bench.leaderboard.opening import open_run
 
-    return open_run(folder).found
+    return open_run(folder).record

@@ -1,4 +1,4 @@
-"""The whole examination: of this machine, or of what is asked about."""
+"""All sections of `videojudge doctor`: of this machine, or of what is asked about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from videojudge_bench.doctor.scan import Scan
 from videojudge_bench.doctor.servers import servers
 from videojudge_bench.version import __version__
 
-_SHOWN = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
+_LABELS = {"ok": "ok", "note": "–", "broken": "BROKEN", "damaged": "DAMAGED"}
 
 
 def examine(
@@ -28,13 +28,9 @@ def examine(
     model: str | None,
     videos: Path | None,
 ) -> Iterator[Section]:
-    """Yield what was asked about, or else everything about this machine.
+    """Yield sections on judges, servers or videos that are given, else all about this machine.
 
-    Args:
-        named: judges with their options.
-        addresses: of servers.
-        model: of the servers; None is the first that each lists.
-        videos: a folder of videos.
+    `model` is that of the servers; None is the first that each lists.
     """
     if not (named or addresses or videos):
         with closing(Probe()) as probe:  # it imports torch in the meantime
@@ -52,14 +48,14 @@ def examine(
         yield gold_sets(videos)
 
 
-def to_json(found: list[Section], scan: Scan | None, *, usable: bool) -> dict[str, object]:
+def to_json(sections: list[Section], scan: Scan | None, *, usable: bool) -> dict[str, object]:
     """Return the findings as a program reads them; of a scan, every video that is not sound."""
     return {
         "format": 1,
         "version": __version__,
         "usable": usable,
         "sections": {
-            section.name: [asdict(finding) for finding in section.findings] for section in found
+            section.name: [asdict(finding) for finding in section.findings] for section in sections
         },
         "videos": [] if scan is None else [asdict(video) for video in scan.problems],
     }
@@ -68,7 +64,7 @@ def to_json(found: list[Section], scan: Scan | None, *, usable: bool) -> dict[st
 def section_rows(section: Section) -> list[dict[str, str]]:
     """Return the findings of a section as rows of text."""
     return [
-        {"": _SHOWN[f.status], "what": f.name, "found": _sentence(f.found, f.fix)}
+        {"": _LABELS[f.status], "what": f.name, "found": _sentence(f.found, f.fix)}
         for f in section.findings
     ]
 
@@ -77,20 +73,16 @@ def problem_rows(scan: Scan) -> list[dict[str, str]]:
     """Return the videos that are not sound as rows of text."""
     return [
         {
-            "": _SHOWN[video.state],
+            "": _LABELS[video.state],
             "file": video.file,
             "coverage": f"{video.coverage:.2f}",
             "codec": video.codec or "-",
-            "duration": _seconds(video.duration_seconds),
+            "duration": "-" if (s := video.duration_seconds) is None else f"{s:.1f} s",
             "what is wrong": _sentence(video.found, video.fix),
         }
         for video in scan.problems
     ]
 
 
-def _seconds(duration: float | None) -> str:
-    return "-" if duration is None else f"{duration:.1f} s"
-
-
-def _sentence(found: str, fix: str) -> str:
-    return f"{found}. {fix}" if fix else found
+def _sentence(text: str, fix: str) -> str:
+    return f"{text}. {fix}" if fix else text

@@ -14,13 +14,11 @@ Status = Literal["ok", "note", "broken"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One result of a check.
 
     Attributes:
-        name: of the thing.
-        status: `ok`, `note` or `broken`; only the last makes the command fail.
-        found: what it is like, and why it does not work.
-        fix: what to do about it; empty where there is nothing to do, or `found` says it.
+        status: only `broken` makes the command fail.
+        found: state of the thing, and why it does not work.
         values: the numbers behind `found`, by name.
     """
 

@@ -23,16 +23,16 @@ def _set(name: str, videos: Path | None) -> Finding:
     except (DataError, ConfigError) as error:
         fix = f"Look at it with: videojudge data verify {name}"
         return Finding(name, "broken", str(error), fix)
-    wanted = {example.item.video_id for example in gold_set.examples}
+    ids = {example.item.video_id for example in gold_set.examples}
     own = gold_set.videos
     is_gone = own is not None and not own.is_dir()
     there = {} if is_gone and videos is None else view_of(gold_set, 0, videos).videos
-    found = len(wanted & there.keys())
-    values = {"videos": len(wanted), "found": found, "folder": None if own is None else str(own)}
-    words = f"{gold_set.info.data}: {found} of {len(wanted)} videos found"
+    present = len(ids & there.keys())
+    values = {"videos": len(ids), "found": present, "folder": None if own is None else str(own)}
+    words = f"{gold_set.info.data}: {present} of {len(ids)} videos found"
     if is_gone:
         words += f"; its folder, {own}, is gone"
-    if found == len(wanted):
+    if present == len(ids):
         return Finding(name, "ok", words, values=values)
     fix = "Judges that look at videos want videos=DIR; to count those in a folder: --videos DIR"
     return Finding(name, "note", words, fix, values)

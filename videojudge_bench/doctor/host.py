@@ -42,8 +42,6 @@ class Host(BaseModel):
     """Result of the probe.
 
     Attributes:
-        torch: None where it cannot be imported.
-        plugin: None where lmms-eval cannot be imported.
         judges: problem by name of judge, empty where it can be made; judges that need options are
             not in it.
         died: the last words of a probe that did not come to its end; empty where it did.
@@ -100,8 +98,8 @@ class Probe:
 
 def read_lines(lines: Iterable[str], died: str) -> Host:
     """Return what the lines of a probe say."""
-    found: dict[str, dict[str, object]] = {}
+    facts: dict[str, dict[str, object]] = {}
     for line in lines:
-        for name, said in json.loads(line).items():
-            found.setdefault(name, {}).update(said)
-    return Host.model_validate({**found, "died": died})
+        for name, values in json.loads(line).items():
+            facts.setdefault(name, {}).update(values)
+    return Host.model_validate({**facts, "died": died})

@@ -33,7 +33,7 @@ _OPTIONAL: Mapping[str, str] = {
 
 def installed(host: Host) -> Section:
     """Return what is installed."""
-    found = [
+    findings = [
         Finding("python", "ok", f"{platform.python_version()}, {sys.executable}"),
         Finding(OURS, "ok", __version__, values={"version": __version__}),
         *packages(requires(OURS) or ()),
@@ -41,43 +41,43 @@ def installed(host: Host) -> Section:
         _torch(host),
         *_plugin(host),
     ]
-    return Section("installed", "Installed", found)
+    return Section("installed", "Installed", findings)
 
 
 def packages(required: Iterable[str]) -> Iterator[Finding]:
     """Yield which of the required packages are here, then each that is not.
 
-    Args:
-        required: as a package's metadata have them (`av<16,>=15`); those of extras are left out.
+    `required` has lines of a package's metadata (`av<16,>=15`); those of extras are left out.
     """
     needed = [Requirement(line) for line in required]
     here = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
     problems = [problem for requirement in here if (problem := _unmet(requirement))]
     named = {name: installed_version(name) for name in _NAMED}
-    shown = ", ".join(f"{name} {number}" for name, number in named.items() if number)
+    versions = ", ".join(f"{name} {number}" for name, number in named.items() if number)
     met = len(here) - len(problems)
-    yield Finding("packages", "ok", f"{met} of {len(here)} needed are here: {shown}", values=named)
+    text = f"{met} of {len(here)} needed are here: {versions}"
+    yield Finding("packages", "ok", text, values=named)
     yield from problems
 
 
 def _unmet(requirement: Requirement) -> Finding | None:
-    found = installed_version(requirement.name)
-    if found is not None and requirement.specifier.contains(found, prereleases=True):
+    version = installed_version(requirement.name)
+    if version is not None and requirement.specifier.contains(version, prereleases=True):
         return None
-    wanted = f"{requirement.name}{requirement.specifier}"
-    state = "it is not installed" if found is None else f"{found} is installed"
-    fix = f'Install it: pip install "{wanted}"'
-    return Finding(requirement.name, "broken", f"{state}, and {wanted} is needed", fix)
+    needed = f"{requirement.name}{requirement.specifier}"
+    state = "it is not installed" if version is None else f"{version} is installed"
+    fix = f'Install it: pip install "{needed}"'
+    return Finding(requirement.name, "broken", f"{state}, and {needed} is needed", fix)
 
 
 def _optional() -> Iterator[Finding]:
     for name, use in _OPTIONAL.items():
-        found = installed_version(name)
-        if found is None:
+        version = installed_version(name)
+        if version is None:
             fix = f"If you want that: pip install {name}"
             yield Finding(name, "note", f"not installed; it serves {use}", fix)
         else:
-            yield Finding(name, "ok", f"{found}; it serves {use}", values={"version": found})
+            yield Finding(name, "ok", f"{version}; it serves {use}", values={"version": version})
 
 
 def _torch(host: Host) -> Finding:

@@ -51,8 +51,11 @@ def _judge(name: str, host: Host) -> Finding:
         return Finding(name, "note", f"it needs {options or 'a language model'}", fix)
     if name not in host.judges:
         return Finding(name, "note", f"it could not be tried ({host.died})", "Mend that first")
+    ready = (
+        f"ready, on items with {' and '.join(sorted(cls.requires))}" if cls.requires else "ready"
+    )
     problem = host.judges[name]
-    return Finding(name, "note", problem) if problem else Finding(name, "ok", _requires(cls))
+    return Finding(name, "note", problem) if problem else Finding(name, "ok", ready)
 
 
 def _how(name: str, cls: type[Judge]) -> str:
@@ -64,29 +67,23 @@ def _how(name: str, cls: type[Judge]) -> str:
     return f"{_EXPLAIN} {name}"
 
 
-def _requires(cls: type[Judge]) -> str:
-    if not cls.requires:
-        return "ready"
-    return f"ready, on items with {' and '.join(sorted(cls.requires))}"
-
-
 def _trained(name: str, host: Host) -> Finding:
     """VideoJudge: the weights are the user's, so all presets wait for `pretrained`."""
     weights = {preset: WEIGHTS[p.base] * BYTES_A_WEIGHT for preset, p in PRESETS.items()}
-    _, found, _ = _room(weights, host)
+    _, text, _ = _room(weights, host)
     fix = "Give pretrained=<folder or hub id>; the untrained models are qwen2_5_vl"
-    return Finding(name, "note", f"no pretrained was given; {found}", fix)
+    return Finding(name, "note", f"no pretrained was given; {text}", fix)
 
 
 def _qwen(name: str, cls: type[QwenVL], host: Host) -> Finding:
     weights = {s: WEIGHTS[model.rpartition("/")[2]] * BYTES_A_WEIGHT
                for s, model in cls.sizes.items()}  # fmt: skip
-    fits, found, fix = _room(weights, host)
+    fits, text, fix = _room(weights, host)
     kept = [size for size in fits if _is_kept(cls.sizes[size])]
     if fits and not kept:
-        found += "; its weights are not here yet, the first run gets them from the hub"
+        text += "; its weights are not here yet, the first run gets them from the hub"
     values = {"fits": " ".join(fits), "kept": " ".join(kept)}
-    return Finding(name, "note" if fix else "ok", found, fix, values)
+    return Finding(name, "note" if fix else "ok", text, fix, values)
 
 
 def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
@@ -99,13 +96,13 @@ def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
     fits = [size for size, needed in weights.items() if needed < free]
     where = "of the GPU" if gpus else "of memory"
     words = [f"{size} needs {gigabytes(needed)}" for size, needed in weights.items()]
-    found = f"{', '.join(words)}, and {gigabytes(free)} {where} are free"
+    text = f"{', '.join(words)}, and {gigabytes(free)} {where} are free"
     if not fits:
-        return fits, found, f"Make room, give quantization=4bit, {_A_SERVER}"
+        return fits, text, f"Make room, give quantization=4bit, {_A_SERVER}"
     if not gpus and not shared:
-        found += "; there is no GPU, and on the CPU an item takes minutes"
-        return fits, found, f"Take a machine with a GPU, {_A_SERVER}"
-    return fits, found, ""
+        text += "; there is no GPU, and on the CPU an item takes minutes"
+        return fits, text, f"Take a machine with a GPU, {_A_SERVER}"
+    return fits, text, ""
 
 
 def _is_kept(model: str) -> bool:
@@ -115,9 +112,9 @@ def _is_kept(model: str) -> bool:
 
 def _asked(asked: AskedJudge) -> Finding:
     name, options = asked
-    shown = ",".join([name, *(f"{k}={v}" for k, v in without_secrets(options).items())])
+    label = ",".join([name, *(f"{k}={v}" for k, v in without_secrets(options).items())])
     try:
         registry.build(name, options).judge.close()
     except VideoJudgeError as error:
-        return Finding(shown, "broken", str(error), f"{_EXPLAIN} {name}")
-    return Finding(shown, "ok", "it can be made with these options, and its weights fit")
+        return Finding(label, "broken", str(error), f"{_EXPLAIN} {name}")
+    return Finding(label, "ok", "it can be made with these options, and its weights fit")

@@ -27,8 +27,8 @@ _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,nohe
 
 def machine(host: Host) -> Section:
     """Return what the machine has."""
-    found = [*_gpus(host), _memory(), _shared_memory(), *_folders()]
-    return Section("machine", "Machine", found)
+    findings = [*_gpus(host), _memory(), _shared_memory(), *_folders()]
+    return Section("machine", "Machine", findings)
 
 
 def free_memory_bytes() -> int:
@@ -46,9 +46,9 @@ def cpu_cores() -> int:
 
 def _gpus(host: Host) -> Iterator[Finding]:
     for gpu in host.gpus:
-        found = f"{gpu.name}, {gigabytes(gpu.free_bytes)} of {gigabytes(gpu.total_bytes)} free"
+        text = f"{gpu.name}, {gigabytes(gpu.free_bytes)} of {gigabytes(gpu.total_bytes)} free"
         values = {"free_bytes": gpu.free_bytes, "total_bytes": gpu.total_bytes}
-        yield Finding("gpu", "ok", found, values=values)
+        yield Finding("gpu", "ok", text, values=values)
     if host.gpus:
         return
     if host.torch is not None and host.torch.mps:
@@ -56,16 +56,16 @@ def _gpus(host: Host) -> Iterator[Finding]:
         return
     seen = _seen_by_driver()
     if not seen:
-        found, fix = "none", "Judges that run a model want one; judge=openai takes a server's"
+        text, fix = "none", "Judges that run a model want one; judge=openai takes a server's"
     elif host.torch is None:
-        found, fix = f"{seen}, and torch does not run", "Mend torch first"
+        text, fix = f"{seen}, and torch does not run", "Mend torch first"
     elif host.torch.cuda is None:
-        found = f"{seen}, and the installed torch is built for the CPU alone"
+        text = f"{seen}, and the installed torch is built for the CPU alone"
         fix = "Install a torch built for CUDA: https://pytorch.org/get-started"
     else:
-        found = f"{seen}, and torch (CUDA {host.torch.cuda}) cannot use it"
+        text = f"{seen}, and torch (CUDA {host.torch.cuda}) cannot use it"
         fix = "Look at CUDA_VISIBLE_DEVICES, and whether the driver is new enough for that CUDA"
-    yield Finding("gpu", "note", found, fix)
+    yield Finding("gpu", "note", text, fix)
 
 
 def _seen_by_driver() -> str:
@@ -89,9 +89,9 @@ def _memory() -> Finding:
     psutil: Any = import_module("psutil")
     memory = psutil.virtual_memory()
     cores = cpu_cores()
-    found = f"{gigabytes(memory.available)} of {gigabytes(memory.total)} free; {cores} CPU cores"
+    text = f"{gigabytes(memory.available)} of {gigabytes(memory.total)} free; {cores} CPU cores"
     values = {"free_bytes": memory.available, "total_bytes": memory.total, "cores": cores}
-    return Finding("memory", "ok", found, values=values)
+    return Finding("memory", "ok", text, values=values)
 
 
 def _shared_memory() -> Finding:
@@ -102,9 +102,9 @@ def _shared_memory() -> Finding:
     values = {"free_bytes": free}
     if free > SCARCE_SHARED_BYTES:
         return Finding("/dev/shm", "ok", f"{gigabytes(free)} free", values=values)
-    found = f"{gigabytes(free)} free: processes of a training that make rows ready may die of it"
+    text = f"{gigabytes(free)} free: processes of a training that make rows ready may die of it"
     fix = "In a container, start it with more (docker run --shm-size=8g), or training.workers=0"
-    return Finding("/dev/shm", "note", found, fix, values)
+    return Finding("/dev/shm", "note", text, fix, values)
 
 
 def _folders() -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _folder(name: str, folder: Path, other: str) -> Finding:
         fix = f"Make it writable, or name another ({other})"
         return Finding(name, "broken", f"{folder} cannot be written to", fix)
     free = shutil.disk_usage(there).free
-    found, values = f"{folder}, {gigabytes(free)} free on its disk", {"free_bytes": free}
+    text, values = f"{folder}, {gigabytes(free)} free on its disk", {"free_bytes": free}
     if free < SCARCE_BYTES:
-        return Finding(name, "note", found, f"Make room, or name another folder ({other})", values)
-    return Finding(name, "ok", found, values=values)
+        return Finding(name, "note", text, f"Make room, or name another folder ({other})", values)
+    return Finding(name, "ok", text, values=values)

@@ -20,8 +20,8 @@ def main() -> None:
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # lmms-eval prints; that must not get among the lines
 
-    def say(name: str, found: Json) -> None:
-        lines.write(json.dumps({name: found}) + "\n")
+    def say(name: str, value: Json) -> None:
+        lines.write(json.dumps({name: value}) + "\n")
         lines.flush()
 
     say("torch", _torch())

@@ -34,11 +34,8 @@ class ScannedVideo:
     """Result of one file.
 
     Attributes:
-        file: its path inside the folder.
-        state: `sound`, `damaged` or `broken`.
-        found: what is wrong; empty of a sound one.
-        fix: what to do about it.
-        coverage: frames got by frames wanted; 0 of a broken one.
+        file: path inside the folder.
+        coverage: decoded by requested frames; 0 of a broken one.
         codec: by FFmpeg's name; None where the file does not open.
         duration_seconds: by its header where it was cut off; None where the file does not open.
     """
@@ -71,16 +68,16 @@ class Scan:
         values = {state: states[state] for state in ("sound", "damaged", "broken")}
         others = f"other files, not looked at: {self.others}"
         if not self.videos:
-            found = f"no video in it ({', '.join(VIDEO_EXTENSIONS)}); {others}"
+            text = f"no video in it ({', '.join(VIDEO_EXTENSIONS)}); {others}"
             fix = "Name the folder in which the videos lie"
-            return Section("scan", "Scanned", [Finding(name, "broken", found, fix, values)])
+            return Section("scan", "Scanned", [Finding(name, "broken", text, fix, values)])
         hours = sum(video.duration_seconds or 0.0 for video in self.videos) / 3600
         codecs = Counter(video.codec for video in self.videos if video.codec is not None)
-        shown = ", ".join(f"{count} {codec}" for codec, count in codecs.most_common())
+        counts = ", ".join(f"{count} {codec}" for codec, count in codecs.most_common())
         parts = [f"{states['sound']} of {len(self.videos)} videos are sound"]
         if self.problems:
             parts.append(f"{states['damaged']} damaged, {states['broken']} broken")
-        parts += [f"{hours:.2f} hours", shown or "no codec known", others]
+        parts += [f"{hours:.2f} hours", counts or "no codec known", others]
         fix = "What is wrong with each stands below" if self.problems else ""
         status: Literal["ok", "broken"] = "broken" if self.problems else "ok"
         return Section("scan", "Scanned", [Finding(name, status, "; ".join(parts), fix, values)])
@@ -102,13 +99,9 @@ def check_scan(folder: Path | None, jobs: int | None) -> None:
 
 
 def scan_folder(folder: Path, jobs: int | None = None) -> Scan:
-    """Return what came of every video in a folder and those below it.
+    """Return the result of every video in a folder and those below it, `jobs` at once.
 
-    Each is decoded in a process with a time limit, several at once.
-
-    Args:
-        folder: to be scanned.
-        jobs: videos at once; None: one a CPU core.
+    Each is decoded in a process with a time limit. By default there is one job a CPU core.
 
     Raises:
         ConfigError: as `check_scan`, no process can be started, or there is no room for frames.
@@ -129,30 +122,30 @@ def scan_folder(folder: Path, jobs: int | None = None) -> Scan:
 
 def _files(folder: Path) -> tuple[list[Path], int, list[ScannedVideo]]:
     """Return files with an extension of videos, the number of others, and unreadable folders."""
-    found: list[Path] = []
+    paths: list[Path] = []
     unread: list[ScannedVideo] = []
     others = 0
 
     def note(error: OSError) -> None:
-        file = _shown(folder, Path(error.filename))
+        file = _printable(folder, Path(error.filename))
         unread.append(ScannedVideo(file, "broken", f"cannot be read ({error.strerror})", _ACCESS))
 
     for here, folders, files in os.walk(folder, onerror=note):
         for name in (*folders, *files):
             if Path(name).suffix.lower().lstrip(".") in VIDEO_EXTENSIONS:
-                found.append(Path(here) / name)
+                paths.append(Path(here) / name)
             else:
                 others += name in files
-    return sorted(found), others, unread
+    return sorted(paths), others, unread
 
 
-def _shown(folder: Path, path: Path) -> str:
+def _printable(folder: Path, path: Path) -> str:
     # A name that is no UTF-8 could not be printed.
     return os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
 
 
 def _scanned(folder: Path, path: Path) -> ScannedVideo:
-    file = _shown(folder, path)
+    file = _printable(folder, path)
     codec: str | None = None
     duration: float | None = None
     try:
@@ -160,8 +153,8 @@ def _scanned(folder: Path, path: Path) -> ScannedVideo:
         codec, duration = stream.codec, stream.duration_seconds
         coverage = load_frames(path, POLICY).coverage
     except VideoError as error:
-        return ScannedVideo(file, "broken", error.found, error.fix, 0.0, codec, duration)
+        return ScannedVideo(file, "broken", error.problem, error.fix, 0.0, codec, duration)
     if coverage == 1:
         return ScannedVideo(file, "sound", "", "", coverage, codec, duration)
-    found = f"{100 * coverage:.0f} % of the frames can be decoded; the file is damaged or cut off"
-    return ScannedVideo(file, "damaged", found, GET_ANOTHER, coverage, codec, duration)
+    text = f"{100 * coverage:.0f} % of the frames can be decoded; the file is damaged or cut off"
+    return ScannedVideo(file, "damaged", text, GET_ANOTHER, coverage, codec, duration)

@@ -10,7 +10,7 @@ from videojudge_bench.doctor.findings import Finding, Section
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._chat_requests import FEATURES
 from videojudge_bench.judges.engines.openai_engine import KEY_VARIABLE
-from videojudge_bench.judges.engines.server_check import CHECKED, ServerFacts, check_server
+from videojudge_bench.judges.engines.server_check import CHECKED, check_server
 
 _MODELS_SHOWN = 5
 
@@ -18,16 +18,16 @@ _MODELS_SHOWN = 5
 def servers(addresses: Sequence[str], model: str | None) -> Section:
     """Return what the servers can do, and whether there is a key for them (never which)."""
     key = "set; it goes with every request" if os.environ.get(KEY_VARIABLE) else "not set"
-    found = [_server(address, model) for address in addresses]
-    return Section("servers", "Servers", [Finding(KEY_VARIABLE, "ok", key), *found])
+    findings = [_server(address, model) for address in addresses]
+    return Section("servers", "Servers", [Finding(KEY_VARIABLE, "ok", key), *findings])
 
 
 def _server(address: str, model: str | None) -> Finding:
     try:
         facts = check_server(address, model)
     except ConfigError as error:
-        shown = str(without_secrets({"address": address})["address"])
-        return Finding(shown, "broken", str(error))
+        label = str(without_secrets({"address": address})["address"])
+        return Finding(label, "broken", str(error))
     refused = {refusal.features[0]: refusal for refusal in facts.refusals}
     values: dict[str, Scalar] = {
         "models": len(facts.models),
@@ -38,25 +38,18 @@ def _server(address: str, model: str | None) -> Finding:
         **facts.says,
     }
     taken = [FEATURES[feature] for feature in CHECKED if feature not in refused]
-    found = (
-        f"{facts.model} replied in {facts.seconds:.1f} s; {_listed(facts)}; {_given(facts)}; it "
-        f"takes {', '.join(taken) or 'text alone'}"
+    more = len(facts.models) - _MODELS_SHOWN
+    listed = ", ".join(facts.models[:_MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    given = {
+        None: "its reply was empty, so whether it gives log-probabilities is not known",
+        False: "it gives no log-probabilities",
+        True: "it gives log-probabilities",
+    }
+    text = (
+        f"{facts.model} replied in {facts.seconds:.1f} s; it lists {listed or 'no models'}; "
+        f"{given[facts.logprobs]}; it takes {', '.join(taken) or 'text alone'}"
     )
     fixes = [str(refusal) for refusal in refused.values()]
     if facts.logprobs is False:
         fixes.insert(0, "Take score=text there, not score=expected")
-    return Finding(facts.address, "ok", found, "; ".join(fixes), values)
-
-
-def _listed(facts: ServerFacts) -> str:
-    if not facts.models:
-        return "it lists no models"
-    more = len(facts.models) - _MODELS_SHOWN
-    shown = ", ".join(facts.models[:_MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"it lists {shown}"
-
-
-def _given(facts: ServerFacts) -> str:
-    if facts.logprobs is None:
-        return "its reply was empty, so whether it gives log-probabilities is not known"
-    return f"it gives {'' if facts.logprobs else 'no '}log-probabilities"
+    return Finding(facts.address, "ok", text, "; ".join(fixes), values)

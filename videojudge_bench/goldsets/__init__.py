@@ -94,12 +94,12 @@ def load(name: str, data: str | None = None) -> GoldSet:
     source = _source(name)
     if data is None:
         return store.load(name) if source is None else source.load()
-    found = load(name)  # from the cache, if it was read before
-    if found.info.data == data:
-        return found
+    gold_set = load(name)  # from the cache, if it was read before
+    if gold_set.info.data == data:
+        return gold_set
     if isinstance(source, ReleasedSet) and source.sample_file and source.sample.info.data == data:
         return source.sample
-    raise NoDataError(name, f"the form {data!r} is wanted, and {found.info.data!r} is here")
+    raise NoDataError(name, f"the form {data!r} is wanted, and {gold_set.info.data!r} is here")
 
 
 def released_names() -> list[str]:
@@ -155,9 +155,9 @@ def _imported(name: str, entry: EntryPoint) -> GoldSetSource:
 @cache
 def _of_packages() -> dict[str, EntryPoint]:
     """Entry points by name; one that cannot be a task is left out, and said so."""
-    found: dict[str, EntryPoint] = {}
+    entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name in _BUILT_IN or entry.name in found:
+        if entry.name in _BUILT_IN or entry.name in entries:
             logger.warning(
                 "gold set %r of %s is left out: the name is taken", entry.name, entry.value
             )
@@ -167,5 +167,5 @@ def _of_packages() -> dict[str, EntryPoint]:
                 entry.name, entry.value,
             )  # fmt: skip
         else:
-            found[entry.name] = entry
-    return found
+            entries[entry.name] = entry
+    return entries

@@ -58,8 +58,8 @@ class Added:
         if info.shape == "ratings":
             what += f" by {_count(self.raters, 'rater')} on the scale {info.scale}"
         lost = [video_id for video_id, is_there in self.videos.items() if not is_there]
-        found = len(self.videos) - len(lost)
-        there = f"{_count(len(self.videos), 'video')}, files of {found} of them found"
+        n_files = len(self.videos) - len(lost)
+        there = f"{_count(len(self.videos), 'video')}, files of {n_files} of them found"
         lines = [f"{info.task}: {what}; {there}"]
         if lost:
             lines.append(f"no file of {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}")
@@ -103,7 +103,7 @@ def add(request: Request) -> Added:
     folder = store.write(info, again, request.videos)
     goldsets.load.cache_clear()
     raters = 0 if last is None else len(last.ratings)
-    return Added(info, rows, raters, _found(files, request.videos), folder)
+    return Added(info, rows, raters, _files_present(files, request.videos), folder)
 
 
 def remove(name: str) -> str:
@@ -128,12 +128,12 @@ def read_scale(text: str) -> RatingScale:
     Raises:
         ConfigError: when it is no scale.
     """
-    found = _SCALE.fullmatch(text)
-    if found is None or int(found[1]) >= int(found[2]):
+    match = _SCALE.fullmatch(text)
+    if match is None or int(match[1]) >= int(match[2]):
         raise ConfigError(
             f"the scale {text!r} is not LOW-HIGH in whole numbers, LOW below HIGH, such as 1-5"
         )
-    return RatingScale(int(found[1]), int(found[2]))
+    return RatingScale(int(match[1]), int(match[2]))
 
 
 def _check_name(name: str, *, overwrite: bool) -> None:
@@ -155,7 +155,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
 
 
-def _found(files: dict[str, str | None], folder: Path | None) -> dict[str, bool]:
+def _files_present(files: dict[str, str | None], folder: Path | None) -> dict[str, bool]:
     there = jsonl.find_videos(folder) if folder else {}
     return {
         video_id: video_id in there or bool(folder and named and (folder / named).is_file())

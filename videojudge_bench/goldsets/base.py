@@ -120,8 +120,8 @@ class GoldSet:
 
         Empty where nothing is known.
         """
-        told = {example.labels.get(MADE_BY, "") for example in self.examples}
-        return model_names("+".join(told))
+        makers = {example.labels.get(MADE_BY, "") for example in self.examples}
+        return model_names("+".join(makers))
 
     @cached_property
     def max_references(self) -> int:
@@ -129,12 +129,12 @@ class GoldSet:
         return max(len(example.item.references) for example in self.examples)
 
 
-def model_names(told: str) -> frozenset[str]:
+def model_names(text: str) -> frozenset[str]:
     """Return the models that a text with `+` between them names, without organisation and revision.
 
     So that a model has one name on the hub, in a folder and behind a server.
     """
-    names = (name.partition("@")[0].rpartition("/")[2].lower() for name in told.split("+"))
+    names = (name.partition("@")[0].rpartition("/")[2].lower() for name in text.split("+"))
     return frozenset(name for name in names if name)
 
 
@@ -162,10 +162,10 @@ def _first_problem(info: GoldSetInfo, examples: Sequence[Example]) -> str | None
 
 def _problem(info: GoldSetInfo, example: Example, raters: int) -> str | None:
     item, gold = example.item, example.gold
-    wanted_gold = NoGold if info.kind == "none" else _GOLD[info.shape]
-    for part, wanted in ((gold, wanted_gold), (item, _ITEM[info.shape])):
-        if not isinstance(part, wanted):
-            return f"has {type(part).__name__}; {info.shape} need {wanted.__name__}"
+    gold_type = NoGold if info.kind == "none" else _GOLD[info.shape]
+    for part, expected in ((gold, gold_type), (item, _ITEM[info.shape])):
+        if not isinstance(part, expected):
+            return f"has {type(part).__name__}; {info.shape} need {expected.__name__}"
     if info.systems and not example.system:
         return "has no system; in a set that names the answering systems, every example needs one"
     if isinstance(gold, PreferenceGold) and not 0 <= gold.p_first <= 1:

@@ -186,9 +186,9 @@ def find_videos(folder: Path) -> dict[str, Path]:
             f"which the files <video id>.<ext> lie (ext: {', '.join(VIDEO_EXTENSIONS)})"
         )
     ranks = {f".{extension}": rank for rank, extension in enumerate(VIDEO_EXTENSIONS)}
-    found = [p for p in folder.iterdir() if p.suffix.lower() in ranks and p.is_file()]
-    found.sort(key=lambda p: (p.stem, ranks[p.suffix.lower()], p.name), reverse=True)
-    return {path.stem: path for path in found}
+    paths = [p for p in folder.iterdir() if p.suffix.lower() in ranks and p.is_file()]
+    paths.sort(key=lambda p: (p.stem, ranks[p.suffix.lower()], p.name), reverse=True)
+    return {path.stem: path for path in paths}
 
 
 def _lines(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
@@ -289,9 +289,9 @@ def _problem(error: ErrorDetails) -> str:
         return "the field is missing"
     if error["type"] == "extra_forbidden":
         return "the field is unknown; remove it or correct its name"
-    found = repr(error["input"])
-    found = found if len(found) <= 60 else f"{found[:57]}..."
-    return f"{error['msg'].removeprefix('Value error, ')}; found {found}"
+    got = repr(error["input"])
+    got = got if len(got) <= 60 else f"{got[:57]}..."
+    return f"{error['msg'].removeprefix('Value error, ')}; found {got}"
 
 
 def _field(error: ErrorDetails) -> str | None:

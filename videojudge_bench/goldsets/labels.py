@@ -76,19 +76,19 @@ def groups_of(gold_set: GoldSet, label: str) -> dict[str, frozenset[str]]:
         UnknownNameError: no example has that label.
         ConfigError: it has more than 100 values.
     """
-    found: dict[str, set[str]] = {}
+    members: dict[str, set[str]] = {}
     for example in gold_set.examples:
         value = label_of(example, label, gold_set.info)
-        found.setdefault(NO_LABEL if value is None else value, set()).add(example.item.id)
-    if found.keys() <= {NO_LABEL}:
+        members.setdefault(NO_LABEL if value is None else value, set()).add(example.item.id)
+    if members.keys() <= {NO_LABEL}:
         raise UnknownNameError(f"label of {gold_set.info.task}", label, label_names(gold_set))
-    if len(found) > MOST_GROUPS:
+    if len(members) > MOST_GROUPS:
         raise ConfigError(
-            f"{gold_set.info.task}: the label {label!r} has {len(found)} values, more than "
+            f"{gold_set.info.task}: the label {label!r} has {len(members)} values, more than "
             f"{MOST_GROUPS}: it names items, and no groups. Labels here: "
             f"{', '.join(label_names(gold_set))}"
         )
-    return {value: frozenset(found[value]) for value in _sorted(found)}
+    return {value: frozenset(members[value]) for value in _sorted(members)}
 
 
 def _sorted(values: Iterable[str]) -> list[str]:

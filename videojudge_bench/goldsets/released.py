@@ -65,15 +65,15 @@ class ReleasedSet:
         folder = packaged("tasks.sample")
         if self.sample_file is None or not (folder / self.sample_file).is_file():
             raise NoDataError(self.INFO.name, self.INFO.how_to_get)
-        found = self._rows(folder / self.sample_file, folder)
+        rows = self._rows(folder / self.sample_file, folder)
         info = replace(
             self.INFO,
             kind="model",
             licence=SAMPLE_LICENCE,
             source=SAMPLE_SOURCE,
-            data=f"sample-{len(found)}",
+            data=f"sample-{len(rows)}",
         )
-        return schema.gold_set(found, info, folder / "videos")
+        return schema.gold_set(rows, info, folder / "videos")
 
     def prepare(self, release: Path, videos: Path | None, subtitles: Path | None) -> GoldSet:
         """Put the release into the store and return the set.
@@ -82,11 +82,11 @@ class ReleasedSet:
             ConfigError: when the folder of videos does not exist.
             DataError: when the release is not what it should be.
         """
-        found = self._rows(release, subtitles)
-        data = "full" if self.units in (None, len(found)) else f"part-{len(found)}"
+        rows = self._rows(release, subtitles)
+        data = "full" if self.units in (None, len(rows)) else f"part-{len(rows)}"
         info = replace(self.INFO, data=data)
-        schema.gold_set(found, info, videos)  # what could not be read again is not kept
-        store.write(info, found, videos)
+        schema.gold_set(rows, info, videos)  # what could not be read again is not kept
+        store.write(info, rows, videos)
         return self.load()
 
     def _rows(self, release: Path, subtitles: Path | None) -> list[schema.Row]:

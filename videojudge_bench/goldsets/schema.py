@@ -151,7 +151,7 @@ class OptionRow(BaseRow):
     def examples(self, cache: Subtitles) -> Iterator[Example]:
         """Yield one example per option, ordered by item id, which hides the order."""
         unit = f"{self.video_id}/{self.identity}"
-        made: list[Example] = []
+        examples: list[Example] = []
         for index, text in enumerate(self.options):
             earlier = self.options[:index].count(text)
             item = Item(
@@ -160,8 +160,9 @@ class OptionRow(BaseRow):
                 **shared_parts(self, cache),
             )
             labels = {**_labels(self), "option": str(index)}
-            made.append(Example(item, OptionGold(index == self.correct), unit=unit, labels=labels))
-        yield from sorted(made, key=lambda example: example.item.id)
+            gold = OptionGold(index == self.correct)
+            examples.append(Example(item, gold, unit=unit, labels=labels))
+        yield from sorted(examples, key=lambda example: example.item.id)
 
 
 class PairRow(BaseRow):
@@ -207,7 +208,7 @@ ROW_TYPES: dict[Shape, type[Row]] = {
     "options": OptionRow,
     "pairs": PairRow,
 }
-_TOLD_BY = {"ratings": "response", "options": "options", "pairs": "response_a"}
+_FIELD_OF_SHAPE = {"ratings": "response", "options": "options", "pairs": "response_a"}
 _NEEDED = {
     "ratings": "video_id, instruction, response and ratings",
     "options": "video_id, instruction, options and correct",
@@ -236,12 +237,12 @@ def shape_of(path: Path) -> Shape:
         first = json.loads(line)
     except (ValueError, RecursionError) as error:  # the last: lists too deep
         raise DataError(f"not a JSON object ({error})", path=path, line=1) from error
-    found = list(first) if isinstance(first, dict) else []
-    for shape, field in _TOLD_BY.items():
-        if field in found:
+    names = list(first) if isinstance(first, dict) else []
+    for shape, field in _FIELD_OF_SHAPE.items():
+        if field in names:
             return shape  # type: ignore[return-value]
     raise DataError(
-        f"cannot tell what the rows are: found the fields {', '.join(found) or 'of no object'}; "
+        f"cannot tell what the rows are: found the fields {', '.join(names) or 'of no object'}; "
         + "; ".join(f"{shape} need {fields}" for shape, fields in _NEEDED.items()),
         path=path,
         line=1,
@@ -262,14 +263,14 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
         path, ROW_TYPES[shape], unique=("identity",), field="id", rule=_UNIQUE
     ):
         first = first or row
-        found = _problem(row, first, scale) or other_file(row, files)
-        if found is not None:
-            field, problem = found
+        fault = _problem(row, first, scale) or other_file(row, files)
+        if fault is not None:
+            field, problem = fault
             raise DataError(problem, path=path, line=line, field=field)
         yield row
 
 
-def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
+def gold_set(rows: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
     """Return the gold set that rows make.
 
     Raises:
@@ -278,7 +279,7 @@ def gold_set(found: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> Go
     cache: Subtitles = {}
     examples: list[Example] = []
     files: dict[str, str] = {}
-    for row in found:
+    for row in rows:
         examples += row.examples(cache)
         if (problem := other_file(row, files)) is not None:
             raise DataError(problem[1], path=info.task, field=problem[0])

@@ -72,8 +72,8 @@ def root() -> Path:
 
 def names() -> list[str]:
     """Return the names of all sets in the store, sorted; what is no set is passed over."""
-    found = root().glob(f"*/{INFO_FILE}")
-    return sorted(path.parent.name for path in found if NAME.fullmatch(path.parent.name))
+    paths = root().glob(f"*/{INFO_FILE}")
+    return sorted(path.parent.name for path in paths if NAME.fullmatch(path.parent.name))
 
 
 def contains(name: str) -> bool:
@@ -114,11 +114,11 @@ def load(name: str) -> GoldSet:
         DataError: when a file of it is missing or is not what `write` writes.
     """
     kept = read(name)
-    found = schema.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
-    return schema.gold_set(found, kept.info, kept.videos)
+    rows = schema.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
+    return schema.gold_set(rows, kept.info, kept.videos)
 
 
-def write(info: GoldSetInfo, found: Iterable[schema.Row], videos: Path | None) -> Path:
+def write(info: GoldSetInfo, rows: Iterable[schema.Row], videos: Path | None) -> Path:
     """Write a set, all of it or nothing, in the place of one of the same name; return its folder.
 
     Raises:
@@ -132,7 +132,7 @@ def write(info: GoldSetInfo, found: Iterable[schema.Row], videos: Path | None) -
     with _work_folder(info.name) as work:
         new = work / "new"
         new.mkdir()
-        jsonl.write_lines(new / ROWS_FILE, map(_line, found))
+        jsonl.write_lines(new / ROWS_FILE, map(_line, rows))
         (new / INFO_FILE).write_text(_info_file(info, videos), encoding="utf-8")
         _move_away(folder, work)
         new.rename(folder)

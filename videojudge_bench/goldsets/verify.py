@@ -132,8 +132,8 @@ def ids(name: str) -> Iterator[str]:
         if len(known) < len(examples):
             rows = [{**row, **add(e)} for e, row in zip(examples, rows, strict=True)]
     ids = [(example.item.id, example.item.video_id) for example in examples]
-    found = [(*names, *row.values()) for names, row in zip(ids, rows, strict=True)]
-    yield from csv_text(["id", "video_id", *rows[0]], found).removesuffix("\n").split("\n")
+    cells = [(*names, *row.values()) for names, row in zip(ids, rows, strict=True)]
+    yield from csv_text(["id", "video_id", *rows[0]], cells).removesuffix("\n").split("\n")
 
 
 def _system(example: Example) -> dict[str, str]:

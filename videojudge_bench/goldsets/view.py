@@ -88,14 +88,14 @@ def view_of(
     """
     asked = checked_references(references)
     there = gold_set.max_references
-    shown = there if asked == "all" else min(asked, there)
+    n_references = there if asked == "all" else min(asked, there)
     files = _videos_of(gold_set, warn=videos is None)
     if videos is not None:
         files |= find_videos(videos) | _named_files(gold_set, videos)
     described = {} if descriptions is None else read_descriptions(descriptions)
     known = {example.item.video_id for example in gold_set.examples}
     own = {video_id: text for video_id, text in described.items() if video_id in known}
-    return ItemView(gold_set, shown, files, own)
+    return ItemView(gold_set, n_references, files, own)
 
 
 def _videos_of(gold_set: GoldSet, *, warn: bool) -> dict[str, Path]:

@@ -43,10 +43,10 @@ secrets: dict[str, Scalar] = {}
 
 @dataclass(frozen=True)
 class ItemFailures:
-    """Return why a task's items failed, and whether they are too many."""
+    """Failures of the judge on the items of a task."""
 
     task: str
-    said: str
+    message: str
     too_many: bool
 
 
@@ -190,9 +190,9 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
 
 def _say_item_failures() -> bool:
     """Say once more on how many items the judge failed; return whether on too many."""
-    for found in item_failures:
-        warn(f"{found.task}: {found.said}", program="lmms_eval")
-    too_many = [found.task for found in item_failures if found.too_many]
+    for failures in item_failures:
+        warn(f"{failures.task}: {failures.message}", program="lmms_eval")
+    too_many = [failures.task for failures in item_failures if failures.too_many]
     if too_many:
         warn(
             f"error: more failures than max_failures allows in {', '.join(too_many)}; the same "

@@ -123,7 +123,7 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
             )
         right = scale is not None and response.success and response.parsed_result > scale.middle
         result = int(right) if output_format in ("0/1", "1/0") else right
-        return {"result": result, **_told(response)}
+        return {"result": result, **_common_fields(response)}
 
     def evaluate_comparative(  # noqa: PLR0917 - lmms-eval's signature
         self,
@@ -144,16 +144,16 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
         config = replace(self.config, score_range=in_range)
         both = [
             self.evaluate(
-                Request([], images, config, question=question, prediction=said, context=context)
+                Request([], images, config, question=question, prediction=text, context=context)
             )
-            for said in (response1, response2)
+            for text in (response1, response2)
         ]
         failed = [response for response in both if not response.success]
         if failed:
-            return {"scores": _NO_SCORES, **_told(failed[0])}
+            return {"scores": _NO_SCORES, **_common_fields(failed[0])}
         scores = tuple(float(response.parsed_result) for response in both)
-        told = replace(both[0], content=" ".join(f"{score:g}" for score in scores))
-        return {"scores": scores, **_told(told)}
+        joint = replace(both[0], content=" ".join(f"{score:g}" for score in scores))
+        return {"scores": scores, **_common_fields(joint)}
 
     def _score(
         self, item: Item, score_range: tuple[float, float] | None
@@ -229,9 +229,9 @@ def _item_of(request: Request) -> tuple[Item | None, str]:
     video = _video_of(request.images or ())
     answers = request.answer if isinstance(request.answer, (list, tuple)) else [request.answer]
     references = tuple(str(answer) for answer in answers if answer not in (None, ""))
-    said = [request.question, request.prediction, *references]
+    texts = [request.question, request.prediction, *references]
     return Item(
-        id=content_hash([str(video), *said])[:16],
+        id=content_hash([str(video), *texts])[:16],
         video_id=video.stem if video is not None else "none",
         instruction=request.question,
         response=request.prediction,
@@ -259,7 +259,7 @@ def _moved(
     return low + (value - scale.low) / (scale.high - scale.low) * (high - low)
 
 
-def _told(response: Response) -> dict[str, object]:
+def _common_fields(response: Response) -> dict[str, object]:
     """Fields of every answer of lmms-eval's interface beside its result."""
     return {
         "raw_response": response.content,

@@ -98,16 +98,16 @@ class VideoJudge(lmms):  # type: ignore[misc]
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Return one reply per request: the judgement of its document, as JSON."""
-        wanted: dict[tuple[str, str], set[int]] = {}
+        doc_ids: dict[tuple[str, str], set[int]] = {}
         for request in requests:
             _, _, _, doc_id, task, split = request.args
-            wanted.setdefault((task, split), set()).add(doc_id)
+            doc_ids.setdefault((task, split), set()).add(doc_id)
         # Gold sets and requests stay to the end: walking them at every collection would make the
         # last item of a large set dearer than the first.
         gc.freeze()
         atexit.register(gc.unfreeze)  # libraries report what is left at the end as a leak
-        tasks = sorted({key for part in self._gather(list(wanted)) for key in part})
-        replies = {key: self._replies(key, wanted.get(key, set())) for key in tasks}
+        tasks = sorted({key for part in self._gather(list(doc_ids)) for key in part})
+        replies = {key: self._replies(key, doc_ids.get(key, set())) for key in tasks}
         self.built.judge.close()
         return [replies[r.args[4], r.args[5]][r.args[3]] for r in requests]
 
@@ -159,11 +159,11 @@ class VideoJudge(lmms):  # type: ignore[misc]
             if self.world_size == 1:
                 raise
             outcome = str(error)
-        found: dict[str, str] = {}
+        replies: dict[str, str] = {}
         for part in self._gather(outcome):
             if isinstance(part, str):
                 raise VideoJudgeError(part)
-            found.update(part)
+            replies.update(part)
         logger.info(f"{documents.info.task}: signature {run.signature(list(ids.values()))}")
         failures = sum(self._gather(failures), Failures())
         if failures.n:
@@ -173,7 +173,7 @@ class VideoJudge(lmms):  # type: ignore[misc]
                     documents.info.task, str(failures), failures.exceed(self._max_failures)
                 )
             )
-        return {doc_id: found[ids[doc_id]] for doc_id in doc_ids}
+        return {doc_id: replies[ids[doc_id]] for doc_id in doc_ids}
 
     def _is_mine(self, run: Run, item_id: str) -> bool:
         video_id = run.gold_set.by_id[item_id].item.video_id

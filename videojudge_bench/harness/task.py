@@ -95,8 +95,8 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
             return False
         from lmms_eval.models import MODEL_REGISTRY_V2
 
-        found = MODEL_REGISTRY_V2.resolve(arguments.model, bool(arguments.force_simple))
-        return bool(found.model_type == "simple")
+        host_model = MODEL_REGISTRY_V2.resolve(arguments.model, bool(arguments.force_simple))
+        return bool(host_model.model_type == "simple")
 
     @cached_property
     def _stock(self) -> StockSettings:
@@ -108,7 +108,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
         return self._stock.view(self.documents.gold_set)
 
     @property
-    def _shown(self) -> int:
+    def _n_references(self) -> int:
         if self.documents.run is not None:
             return self.documents.run.view.references
         return self._stock_view.references if self.documents.gold_set is not None else 0
@@ -149,7 +149,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
         return self._stock_view.item(str(doc["id"])).video
 
     def _process(self, doc: Document, results: Sequence[str]) -> dict[str, object]:
-        record = scoring.read_result(self.documents, str(doc["id"]), results[0], self._shown)
+        record = scoring.read_result(self.documents, str(doc["id"]), results[0], self._n_references)
         payload: dict[str, object] = {scoring.JUDGEMENT_KEY: record}
         if doc["index"] == self.instances[0].doc_id:
             payload.update(dict.fromkeys(self._metric_keys))

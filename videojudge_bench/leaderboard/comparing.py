@@ -116,7 +116,7 @@ def compare_runs(
         ConfigError: the runs were measured differently; else as `metrics.compare.compare`.
     """
     check_same_measurement(a, b)
-    gold_set, part = a.gold_set, a.found.part
+    gold_set, part = a.gold_set, a.record.part
     statistic = statistic or metrics.primary_key(gold_set.info)
     test = compare(
         gold_set,
@@ -141,7 +141,7 @@ def compare_runs(
 
 def both_disagreements(a: OpenRun, b: OpenRun) -> tuple[dict[str, float], dict[str, float]]:
     """Return the disagreements of both with gold, in points only where both are on the scale."""
-    on_scale = a.found.on_scale and b.found.on_scale
+    on_scale = a.record.on_scale and b.record.on_scale
     first, second = (disagreements(r.gold_set, r.judgements, on_scale=on_scale) for r in (a, b))
     return first, second
 
@@ -172,7 +172,7 @@ def check_same_measurement(a: OpenRun, b: OpenRun) -> None:
 
 PERMUTATIONS, SEED = 10_000, 0
 
-Made = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
+TestKey = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class PairedTest:
     seed: int
 
     @property
-    def made_from(self) -> Made:
+    def made_from(self) -> TestKey:
         """All that the p-values depend on."""
         return (
             self.verdicts, self.statistic, self.measurement, self.on_scale, self.permutations,
@@ -229,8 +229,8 @@ def read_tests(path: Path) -> list[PairedTest]:
     Raises:
         DataError: the file is not what was written; without it the tests are made again.
     """
-    found = read_json(path, TypeAdapter(tuple[PairedTest, ...])) if path.exists() else ()
-    return list(found)
+    tests = read_json(path, TypeAdapter(tuple[PairedTest, ...])) if path.exists() else ()
+    return list(tests)
 
 
 def paired_tests(
@@ -250,15 +250,15 @@ def paired_tests(
         for a, b in combinations(runs, 2)
         if a.signature.measurement_text == b.signature.measurement_text
     ]
-    made = [_test(gold_set, pair, cached, permutations) for pair in pairs]
-    corrected = holm([test.p_value for test in made])
-    return [replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True)]
+    tests = [_test(gold_set, pair, cached, permutations) for pair in pairs]
+    corrected = holm([test.p_value for test in tests])
+    return [replace(test, p_holm=p) for test, p in zip(tests, corrected, strict=True)]
 
 
 def _test(
     gold_set: GoldSet,
     runs: tuple[StoredRun, StoredRun],
-    cached: Mapping[Made, PairedTest],
+    cached: Mapping[TestKey, PairedTest],
     permutations: int,
 ) -> PairedTest:
     a, b = runs
@@ -272,7 +272,7 @@ def _test(
     test = partial(
         compare, gold_set, statistic=statistic, part=a.part, permutations=permutations, seed=SEED
     )
-    found = everything = test(*judged)
+    parsed = everything = test(*judged)
     if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
         worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
         everything = test(*worst)
@@ -282,11 +282,11 @@ def _test(
         a=a.name,
         b=b.name,
         statistic=statistic,
-        difference=found.difference,
-        p_value=found.p_value,
-        p_holm=found.p_value,
+        difference=parsed.difference,
+        p_value=parsed.p_value,
+        p_holm=parsed.p_value,
         p_value_all=everything.p_value,
-        n=found.n,
+        n=parsed.n,
         measurement=measurement,
         verdicts=verdicts,
         on_scale=on_scale,

@@ -33,8 +33,8 @@ class GroupRow:
             "gold_set": self.run.info.name,
             "data": self.run.info.data,
             "judge": self.run.name,
-            "references": self.run.found.references,
-            "part": self.run.found.part,
+            "references": self.run.record.references,
+            "part": self.run.record.part,
             "label": self.label,
             "value": self.value,
             "n_videos": self.n_videos,
@@ -43,10 +43,11 @@ class GroupRow:
 
     def cells(self, columns: Sequence[str]) -> list[str]:
         """Return the row as text: group, judge, references, items, videos, then the metrics."""
-        counts = (self.run.found.references, self.card.n, self.n_videos)
-        shown = [cell_of(self.card.metrics[key]) for key in columns if key in self.card.metrics]
+        counts = (self.run.record.references, self.card.n, self.n_videos)
+        metrics = self.card.metrics
+        cells = [cell_of(metrics[key]) for key in columns if key in metrics]
         covered = "undefined" if self.card.coverage is None else f"{self.card.coverage:.3f}"
-        return [self.value, self.run.name, *map(str, counts), *shown, covered]
+        return [self.value, self.run.name, *map(str, counts), *cells, covered]
 
 
 def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
@@ -58,7 +59,7 @@ def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
     names = {id(run.gold_set): label_names(run.gold_set) for run in runs}
     kept = [run for run in runs if label in names[id(run.gold_set)]]
     if not kept:
-        known = {name for found in names.values() for name in found}
+        known = {name for labels in names.values() for name in labels}
         tasks = ", ".join(sorted({run.info.task for run in runs}))
         raise UnknownNameError(f"label of {tasks}", label, known)
     return kept
@@ -104,7 +105,7 @@ def text_tables(
         system_cells(means, run)
         for run in runs
         for means in metrics.by_system(
-            run.gold_set, run.judgements, part=run.found.part, resamples=resamples
+            run.gold_set, run.judgements, part=run.record.part, resamples=resamples
         )
     ]
     head = ("judge", "refs", "system", "n", "mean gold", "mean of judge", "gold rank", "judge rank")
@@ -115,7 +116,7 @@ def system_cells(means: SystemMeans, run: OpenRun) -> list[str]:
     """Return one answering system as text: judge, references, system, n, means, ranks."""
     return [
         run.name,
-        str(run.found.references),
+        str(run.record.references),
         means.system,
         str(means.n),
         cell_of(means.gold),

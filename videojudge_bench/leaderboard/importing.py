@@ -94,14 +94,14 @@ def find_runs(folder: Path) -> list[FoundRun]:
     if not folder.is_dir():
         raise ConfigError(f"no folder {folder}; give a journal or the --output_path of a run")
     journals = sorted(path.parent for path in folder.rglob(journal.RUN_FILE))
-    found = [_from_journal(path) for path in journals]
-    found += [run for path in sorted(folder.rglob(f"*{SAMPLES}*.jsonl")) for run in _stock(path)]
-    if not found:
+    runs = [_from_journal(path) for path in journals]
+    runs += [run for path in sorted(folder.rglob(f"*{SAMPLES}*.jsonl")) for run in _stock(path)]
+    if not runs:
         raise ConfigError(
             f"{folder} holds no run: neither a journal (run.json, judgements-*.jsonl) nor samples "
             "of lmms-eval (run it with --log_samples --output_path DIR, and give DIR)"
         )
-    return found
+    return runs
 
 
 def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
@@ -131,33 +131,33 @@ def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
         )
 
 
-def to_stored(found: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
+def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
     """Return a found run with all its numbers, worked out from its verdicts.
 
     Raises:
         DataError: a verdict is about an item that the gold set does not have.
         NoDataError: the set, or that form of it, is not on this machine.
     """
-    gold_set = goldsets.load(found.gold_set, found.data)
-    if not found.judgements:
-        raise DataError(f"no judgements of {found.name}", path=gold_set.info.task)
-    check_known(found, gold_set, found.gold_set)
-    measurement = measurement_of(found, gold_set)
-    card = measurement.card(found.judgements, resamples=resamples)
+    gold_set = goldsets.load(run.gold_set, run.data)
+    if not run.judgements:
+        raise DataError(f"no judgements of {run.name}", path=gold_set.info.task)
+    check_known(run, gold_set, run.gold_set)
+    measurement = measurement_of(run, gold_set)
+    card = measurement.card(run.judgements, resamples=resamples)
     return StoredRun(
-        name=name or found.name,
+        name=name or run.name,
         info=kept_info(gold_set.info),
         examples=len(gold_set.examples),
-        references=found.references,
-        part=found.part,
-        on_scale=found.on_scale,
-        signature=Signature(measurement.signature(found.judgements), found.judge),
-        verdicts={i: j.verdict for i, j in found.judgements.items()},
+        references=run.references,
+        part=run.part,
+        on_scale=run.on_scale,
+        signature=Signature(measurement.signature(run.judgements), run.judge),
+        verdicts={i: j.verdict for i, j in run.judgements.items()},
         numbers=card.numbers(),
         confusion=card.confusion,
         versions=versions(),
-        overlap=overlap_of(found.judge),
-        served=found.served,
+        overlap=overlap_of(run.judge),
+        served=run.served,
     )
 
 
@@ -179,14 +179,14 @@ def check_numbers(run: StoredRun) -> bool:
     for key, value in run.numbers.items():
         if key.endswith(("_low", "_high")):
             continue
-        found = again.get(key)
-        if isinstance(value, float) and isinstance(found, float):
-            same = abs(value - found) <= ROUNDING
+        recomputed = again.get(key)
+        if isinstance(value, float) and isinstance(recomputed, float):
+            same = abs(value - recomputed) <= ROUNDING
         else:
-            same = value == found
+            same = value == recomputed
         if not same:
             raise DataError(
-                f"{run.name} says {value}, and its verdicts give {found}; add the run again",
+                f"{run.name} says {value}, and its verdicts give {recomputed}; add the run again",
                 path=f"{run.gold_set}/{run.folder_name}",
                 field=key,
             )
@@ -224,7 +224,7 @@ def measurement_of(run: FoundRun | StoredRun, gold_set: GoldSet) -> Measurement:
 def versions() -> dict[str, str]:
     """Return the versions of the packages that numbers depend on."""
     packages = ("videojudge-bench", "lmms-eval", "numpy", "scipy", "torch", "transformers")
-    return {package: found for package in packages if (found := installed_version(package))}
+    return {package: version for package in packages if (version := installed_version(package))}
 
 
 def _from_journal(folder: Path) -> FoundRun:
@@ -271,17 +271,17 @@ def _check_set(run: StoredRun, gold_set: GoldSet) -> None:
     numbers are worked out again.
     """
     half = measurement_of(run, gold_set).signature(run.verdicts)
-    wanted = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
-    found = {key: run.signature.measurement.get(key.partition(".")[2]) for key in wanted}
+    expected = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
+    stored = {key: run.signature.measurement.get(key.partition(".")[2]) for key in expected}
     here = {**vars(kept_info(gold_set.info)), "examples": len(gold_set.examples)}
     there = {**vars(run.info), "examples": run.examples}
     fields = ("kind", "shape", "recipe", "scale", "systems", "examples")
-    wanted |= {f"set.{field}": here[field] for field in fields}
-    found |= {f"set.{field}": there[field] for field in fields}
-    for field, value in wanted.items():
-        if found[field] != value:
+    expected |= {f"set.{field}": here[field] for field in fields}
+    stored |= {f"set.{field}": there[field] for field in fields}
+    for field, value in expected.items():
+        if stored[field] != value:
             raise DataError(
-                f"found {found[field]}, and {gold_set.info.task} has {value} here: the run was "
+                f"found {stored[field]}, and {gold_set.info.task} has {value} here: the run was "
                 "made with another version of the set; run the judge again and add it, or remove "
                 "this folder",
                 path=f"{run.gold_set}/{run.folder_name}",

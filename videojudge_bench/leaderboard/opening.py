@@ -39,19 +39,19 @@ class OpenRun:
     """One judge on one gold set, both on this machine.
 
     Attributes:
-        found: the run; its judgements have replies where it is a journal.
+        record: the run; its judgements have replies where it is a journal.
         gold_set: what was judged.
         kept: as the leaderboard keeps it; None for a journal.
     """
 
-    found: FoundRun
+    record: FoundRun
     gold_set: GoldSet
     kept: StoredRun | None = None
 
     @property
     def name(self) -> str:
         """Name of the judge."""
-        return self.found.name
+        return self.record.name
 
     @property
     def info(self) -> GoldSetInfo:
@@ -61,25 +61,25 @@ class OpenRun:
     @property
     def judgements(self) -> Mapping[str, Judgement]:
         """By item id."""
-        return self.found.judgements
+        return self.record.judgements
 
     @property
     def title(self) -> str:
         """The judge, the set and what was shown."""
-        shown = self.found.references
-        return f"{self.name} on {self.info.task}, {shown} reference{'' if shown == 1 else 's'}" + (
-            f" ({self.info.data})" if self.info.data != "full" else ""
-        )
+        count = self.record.references
+        references = "1 reference" if count == 1 else f"{count} references"
+        data = f" ({self.info.data})" if self.info.data != "full" else ""
+        return f"{self.name} on {self.info.task}, {references}{data}"
 
     @property
     def measurement(self) -> Measurement:
         """The measurement of the run's judgements."""
-        return measurement_of(self.found, self.gold_set)
+        return measurement_of(self.record, self.gold_set)
 
     @cached_property
     def signature(self) -> Signature:
         """Signature of the run's numbers."""
-        return Signature(self.measurement.signature(self.judgements), self.found.judge)
+        return Signature(self.measurement.signature(self.judgements), self.record.judge)
 
 
 def open_runs(folder: Path) -> list[OpenRun]:
@@ -98,10 +98,10 @@ def open_runs(folder: Path) -> list[OpenRun]:
             its judgements are about another version of the set.
     """
     stored = [path.parent for path in sorted(folder.rglob(VERDICTS_FILE))]
-    found: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]
-    found = found or [(run, None) for run in find_runs(folder)]
+    candidates: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]
+    candidates = candidates or [(run, None) for run in find_runs(folder)]
     runs, problems = list[OpenRun](), list[VideoJudgeError]()
-    for run, kept in found:
+    for run, kept in candidates:
         try:
             runs.append(_opened(run, kept, folder))
         except (NoDataError, UnknownNameError, DataError) as error:
@@ -111,7 +111,7 @@ def open_runs(folder: Path) -> list[OpenRun]:
     for problem in problems:
         logger.warning("left out: %s", problem)
     return sorted(
-        runs, key=lambda run: (run.info.name, run.info.data, run.found.references, run.name)
+        runs, key=lambda run: (run.info.name, run.info.data, run.record.references, run.name)
     )
 
 
@@ -137,7 +137,7 @@ def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
     """
     alike: dict[tuple[str, str, int, str], list[int]] = {}
     for place, run in enumerate(runs):
-        key = (run.info.name, run.info.data, run.found.references, run.name)
+        key = (run.info.name, run.info.data, run.record.references, run.name)
         alike.setdefault(key, []).append(place)
     named = list(runs)
     for places in alike.values():
@@ -145,12 +145,12 @@ def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
             continue
         names = _told_apart([runs[place] for place in places])
         for place, name in zip(places, names, strict=True):
-            named[place] = replace(runs[place], found=replace(runs[place].found, name=name))
+            named[place] = replace(runs[place], record=replace(runs[place].record, name=name))
     return named
 
 
 def _told_apart(runs: Sequence[OpenRun]) -> list[str]:
-    halves = [run.found.judge for run in runs]
+    halves = [run.record.judge for run in runs]
     keys = dict.fromkeys(key for half in halves for key in half)
     differing = [k for k in keys if len({str(half.get(k)) for half in halves}) > 1][:MOST_TOLD]
     names = [
@@ -170,7 +170,7 @@ def listed(runs: Sequence[OpenRun], *, most: int = 8) -> str:
 
 def _kept(folder: Path) -> tuple[FoundRun, StoredRun]:
     run = read_run(folder)
-    found = FoundRun(
+    record = FoundRun(
         name=run.name,
         gold_set=run.gold_set,
         data=run.info.data,
@@ -180,7 +180,7 @@ def _kept(folder: Path) -> tuple[FoundRun, StoredRun]:
         judge=run.signature.judge,
         judgements=run.judgements,
     )
-    return found, run
+    return record, run
 
 
 def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:

@@ -149,9 +149,9 @@ def build(
             rows += [row_of(run, None) for run in mine]
         else:
             able = [run for run in mine if not row_of(run, gold_set).unranked]
-            made = paired_tests(gold_set, able, known_tests, permutations)
-            tests += made
-            rows += [*_ranked(gold_set, mine, made), *_human_rows(gold_set)]
+            table_tests = paired_tests(gold_set, able, known_tests, permutations)
+            tests += table_tests
+            rows += [*_ranked(gold_set, mine, table_tests), *_human_rows(gold_set)]
         rows += [row for row in published if row.table == table]
     return Board(tuple(sorted(rows, key=_order)), tuple(tests))
 
@@ -175,8 +175,8 @@ def read_published(path: Path) -> list[Row]:
     Raises:
         DataError: the file is not that.
     """
-    found = read_json(path, _PUBLISHED) if path.exists() else ()
-    return [_published_row(entry) for entry in found]
+    entries = read_json(path, _PUBLISHED) if path.exists() else ()
+    return [_published_row(entry) for entry in entries]
 
 
 def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
@@ -231,10 +231,10 @@ def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[Paired
     for half in sorted({run.signature.measurement_text for run in runs}):
         group = [row_of(r, gold_set) for r in runs if r.signature.measurement_text == half]
         able = sorted((row for row in group if not row.unranked), key=_worst_last)
-        shown = group[0].references
+        references = group[0].references
 
-        def significantly_below(lower: str, upper: str, shown: int = shown) -> bool:
-            return p_values[shown, frozenset((lower, upper))] < SIGNIFICANCE
+        def significantly_below(lower: str, upper: str, references: int = references) -> bool:
+            return p_values[references, frozenset((lower, upper))] < SIGNIFICANCE
 
         ranks = rank_clusters([row.judge for row in able], significantly_below)
         rows += [replace(row, rank=ranks.get(row.judge)) for row in group]

@@ -243,14 +243,14 @@ def _slug(name: str) -> str:
 def _info_of(facts: _RunFile, path: Path) -> GoldSetInfo:
     """Return the facts about the set; two places that name it must agree."""
     kept, half = facts.set, facts.measurement
-    for field_name, found, wanted in (
+    for field_name, value, expected in (
         ("gold_set", facts.gold_set, kept.name),
         ("measurement.set", half.get("set"), kept.name),
         ("measurement.data", half.get("data"), kept.data),
         ("measurement.v", half.get("v"), kept.version),
     ):
-        if found != wanted:
-            problem = f"found {found!r}, and the field 'set' says {wanted!r}; add the run again"
+        if value != expected:
+            problem = f"found {value!r}, and the field 'set' says {expected!r}; add the run again"
             raise DataError(problem, path=path, field=field_name)
     known = {**vars(kept), "scale": RatingScale(*kept.scale)}
     del known["examples"]

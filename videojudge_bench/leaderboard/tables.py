@@ -136,8 +136,8 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
         judge += " ‡"
     if row.part == "test":
         judge += " (test half)"
-    shown = "" if row.role == "human" else str(row.references)
-    return [rank, judge, shown, *(_cell(row, key) for key in columns)]
+    references = "" if row.role == "human" else str(row.references)
+    return [rank, judge, references, *(_cell(row, key) for key in columns)]
 
 
 def text_table(rows: Sequence[Row]) -> tuple[str, tuple[str, ...], list[list[str]]]:
@@ -191,8 +191,8 @@ def _cell(row: Row, key: str) -> str:
     value, interval = number_of(row.numbers, key), interval_of(row.numbers, key)
     if value is None:
         return "" if row.numbers.get(key) is None else "undefined"
-    shown = "" if interval is None else " [{:.3f}, {:.3f}]".format(*interval)
-    return f"{value:.3f}{shown}"
+    brackets = "" if interval is None else " [{:.3f}, {:.3f}]".format(*interval)
+    return f"{value:.3f}{brackets}"
 
 
 def _line(parts: Iterable[str]) -> str:

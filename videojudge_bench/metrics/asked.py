@@ -69,17 +69,17 @@ def asked(gold_set: GoldSet, judgements: Mapping[str, Judgement]) -> Asked:
             f"{gold_set.info.task}: {len(unknown)} judgements are of items that the set does not "
             f"have, such as {unknown[0]!r}. They belong to another set or version; judge again."
         )
-    wanted = Preference if gold_set.info.shape == "pairs" else Rating
-    found = []
+    verdict_type = Preference if gold_set.info.shape == "pairs" else Rating
+    answers = []
     for item_id, judgement in judgements.items():
         verdict = judgement.verdict
-        if not isinstance(verdict, (wanted, Unparsed)):
+        if not isinstance(verdict, (verdict_type, Unparsed)):
             raise ConfigError(
                 f"{gold_set.info.task}: item {item_id!r} was judged with a "
-                f"{type(verdict).__name__}; {gold_set.info.shape} need a {wanted.__name__}"
+                f"{type(verdict).__name__}; {gold_set.info.shape} need a {verdict_type.__name__}"
             )
-        found.append((gold_set.by_id[item_id], verdict))
-    return Asked(tuple(sorted(found, key=lambda a: (a[0].item.video_id, a[0].item.id))))
+        answers.append((gold_set.by_id[item_id], verdict))
+    return Asked(tuple(sorted(answers, key=lambda a: (a[0].item.video_id, a[0].item.id))))
 
 
 def is_missing_video(verdict: Verdict) -> bool:

@@ -82,7 +82,7 @@ def _of_options(parsed: _Answers) -> dict[str, float]:
     questions: dict[str, list[tuple[Example, float]]] = {}
     for example, verdict in parsed:
         questions.setdefault(example.unit, []).append((example, cast(Rating, verdict).value))
-    found: dict[str, float] = {}
+    distances: dict[str, float] = {}
     for options in questions.values():
         right = [o for o in options if cast(OptionGold, o[0].gold).correct]
         wrong = [o for o in options if not cast(OptionGold, o[0].gold).correct]
@@ -90,8 +90,8 @@ def _of_options(parsed: _Answers) -> dict[str, float]:
             continue
         correct, score = right[0]
         lost = {e.item.id: 1.0 if s > score else 0.5 * (s == score) for e, s in wrong}
-        found |= {**lost, correct.item.id: sum(lost.values()) / len(lost)}
-    return found
+        distances |= {**lost, correct.item.id: sum(lost.values()) / len(lost)}
+    return distances
 
 
 def _of_pairs(parsed: _Answers) -> dict[str, float]:

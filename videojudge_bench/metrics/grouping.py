@@ -110,8 +110,8 @@ def by_system(
     ]
     if not rated:
         raise ConfigError(f"{gold_set.info.task}: no response has a verdict, so no system is rated")
-    found = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples, seed))
-    return sorted(found, key=lambda means: (means.gold_rank, means.system))
+    systems = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples, seed))
+    return sorted(systems, key=lambda means: (means.gold_rank, means.system))
 
 
 def _means(
@@ -127,14 +127,14 @@ def _means(
         for who, values in (("gold", gold), ("judge", np.array(scores)))
     }
     n_videos = int(videos.max()) + 1
-    found = measure([means(columns, videos, n_videos)], n_videos, str, resampling, shares=())
-    ranks = {who: _ranks([found[f"{who}{k}"] for k in range(len(names))]) for who in _WHO}
+    metrics = measure([means(columns, videos, n_videos)], n_videos, str, resampling, shares=())
+    ranks = {who: _ranks([metrics[f"{who}{k}"] for k in range(len(names))]) for who in _WHO}
     return [
         SystemMeans(
             system=str(name),
             n=int(np.sum(systems == name)),
-            gold=found[f"gold{k}"],
-            judge=found[f"judge{k}"],
+            gold=metrics[f"gold{k}"],
+            judge=metrics[f"judge{k}"],
             gold_rank=ranks["gold"][k],
             judge_rank=ranks["judge"][k],
         )

@@ -49,8 +49,8 @@ def difference_interval(
         value = UNIT_VALUES[statistic]
         gains = [value(unit.examples, unit.a) - value(unit.examples, unit.b) for unit in units]
         videos = codes(np.array([unit.video_id for unit in units]))
-        found = bootstrap([means({"": np.array(gains)}, videos, n_videos)], n_videos, resampling)
-        return percentile_interval(found[""])
+        gain = means({"gain": np.array(gains)}, videos, n_videos)
+        return percentile_interval(bootstrap([gain], n_videos, resampling)["gain"])
     # One seed, one number of videos: both see the same resamples.
     of_a, of_b = (
         bootstrap(_of_ratings(rated, statistic, gold_set.info.scale), n_videos, resampling)

@@ -182,8 +182,8 @@ class _Why:
 
 
 def _parsed(some: Asked) -> Rated:
-    found = [(e, v.value) for e, v in some.answers if isinstance(v, Rating)]
-    return Rated.of([e for e, _ in found], [value for _, value in found])
+    parsed = [(e, v.value) for e, v in some.answers if isinstance(v, Rating)]
+    return Rated.of([e for e, _ in parsed], [value for _, value in parsed])
 
 
 def _imputed(some: Asked, info: GoldSetInfo, ends: tuple[float, float] | None) -> Rated:

@@ -50,8 +50,8 @@ class Measurement:
 
     def signature(self, judged: Collection[str]) -> dict[str, Scalar]:
         """Return the half of a signature that must be equal for two rows to be compared."""
-        wanted = frozenset(judged)
-        examples = [e for e in self.gold_set.examples if e.item.id in wanted]
+        item_ids = frozenset(judged)
+        examples = [e for e in self.gold_set.examples if e.item.id in item_ids]
         if self.part != "all":
             examples = [e for e in examples if part_of(e.item.video_id) == self.part]
         # The hash of the whole set is kept; over many runs of one set that is most of the work.

@@ -12,7 +12,7 @@ from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import unknown_name
 from videojudge_bench.judge import Ability, Need
 from videojudge_bench.prompted.forms import FREE, JSON, STRUCTURED
-from videojudge_bench.prompts import Wanted
+from videojudge_bench.prompts import PromptOptions
 from videojudge_bench.replies._reading import LOST_MASS
 
 SCORES = (TEXT, EXPECTED) = ("text", "expected")
@@ -61,30 +61,30 @@ class PromptedConfig:
         return [*self._unknown_names(), *self._wrong_numbers(), *self._conflicts()]
 
     def _unknown_names(self) -> list[str]:
-        found = [
+        problems = [
             unknown_name(option, str(value), filter(None, allowed))
             for option, allowed in self.CHOICES.items()
             if (value := getattr(self, option)) not in allowed
         ]
         if self.rubric_file is not None and not self.rubric_file.is_file():
-            found.append(
+            problems.append(
                 f"rubric: expected none, write or a file of rubrics, got {self.rubric!r}, which "
                 "is no file"
             )
-        return found
+        return problems
 
     def _wrong_numbers(self) -> list[str]:
         counts = ("samples", "max_tokens", "concurrency")
-        found = [
+        problems = [
             f"{option}: expected a whole number from 1 up, got {value}"
             for option in counts
             if (value := getattr(self, option)) < 1
         ]
         if not 0 <= self.temperature < math.inf:
-            found.append(f"temperature: expected a number from 0 up, got {self.temperature}")
+            problems.append(f"temperature: expected a number from 0 up, got {self.temperature}")
         if not 0 <= self.lost_mass <= 1:
-            found.append(f"lost_mass: expected a share from 0 to 1, got {self.lost_mass:g}")
-        return found
+            problems.append(f"lost_mass: expected a share from 0 to 1, got {self.lost_mass:g}")
+        return problems
 
     def _conflicts(self) -> list[str]:
         samples, sampled = self.samples, self.temperature > 0
@@ -105,7 +105,7 @@ class PromptedConfig:
                 self.swap_rubrics and self.rubric_file is None
             ),
         }
-        return [problem for problem, found in checks.items() if found]
+        return [problem for problem, applies in checks.items() if applies]
 
     @property
     def expected(self) -> bool:
@@ -132,6 +132,6 @@ class PromptedConfig:
         """The decoding of replies."""
         return Sampling(float(self.temperature), int(self.max_tokens), int(self.seed))
 
-    def wanted(self, rubric: str = "") -> Wanted:
-        """Return what prompts ask for, by a rubric where there is one."""
-        return Wanted(bool(self.feedback), self.rubric == WRITE, rubric)
+    def prompt_options(self, rubric: str = "") -> PromptOptions:
+        """Return what prompts ask for beside the verdict, with the rubric to judge by."""
+        return PromptOptions(bool(self.feedback), self.rubric == WRITE, rubric)

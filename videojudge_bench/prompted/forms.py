@@ -11,25 +11,18 @@ if TYPE_CHECKING:
     from videojudge_bench._util.hashing import Json
     from videojudge_bench.engine import ReplyForm
     from videojudge_bench.items import Pair
-    from videojudge_bench.prompts import Wanted
+    from videojudge_bench.prompts import PromptOptions
 
 STRUCTURED = (FREE, REGEX, JSON) = ("none", "regex", "json")
 
 
 def form_of(
-    structured: str, part: Item | Pair, wanted: Wanted, choices: Sequence[str]
+    structured: str, part: Item | Pair, options: PromptOptions, choices: Sequence[str]
 ) -> ReplyForm | None:
-    """Return the form of the replies about an item or pair; None where they are free.
-
-    Args:
-        structured: `none`, `regex` or `json`.
-        part: that is asked about.
-        wanted: what the prompt asks for beside the verdict.
-        choices: what a verdict may be.
-    """
+    """Return the form of the replies about an item or pair; None where they are free."""
     if structured == FREE:
         return None
-    texts, key = _texts(wanted), _key(part)
+    texts, key = _texts(options), _key(part)
     if structured == REGEX:
         # No tag inside a block: the slot of the verdict is the only one.
         blocks = [f"<{name}>[^<]+</{name}>\\n" for name in texts]
@@ -45,17 +38,17 @@ def form_of(
     }
 
 
-def note_of(structured: str, part: Item | Pair, wanted: Wanted) -> str:
+def note_of(structured: str, part: Item | Pair, options: PromptOptions) -> str:
     """Return what a prompt says of the form, at its end; empty where its own words are right."""
     if structured != JSON:
         return ""
-    *texts, key = [*_texts(wanted), _key(part)]
+    *texts, key = [*_texts(options), _key(part)]
     keys = f"{', '.join(texts)} and {key}" if texts else key
     return f"\n\nIn place of tags, write one JSON object with {keys}, in this order."
 
 
-def _texts(wanted: Wanted) -> list[str]:
-    blocks = {"rubric": wanted.write_rubric, "thinking": wanted.feedback}
+def _texts(options: PromptOptions) -> list[str]:
+    blocks = {"rubric": options.write_rubric, "thinking": options.feedback}
     return [name for name, has in blocks.items() if has]
 
 

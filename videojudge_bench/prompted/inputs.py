@@ -49,16 +49,16 @@ class InputPolicy:
         self.requires = requires
         if config.video is not None:  # the user's choice replaces what the class requires
             self.requires = requires - {"video", "description"} | VIDEO_NEEDS[config.video]
-        self._book = _rubrics(config)
+        self._book: RubricBook | None = None
+        if config.rubric_file is not None:
+            from videojudge_bench.prompts.rubric_book import RubricBook
+
+            self._book = RubricBook(config.rubric_file)
         self._swaps, self._writes = config.swap_rubrics, config.rubric == WRITE
         self._swapped, self._others = dict[tuple[str, str], str](), dict[str, Path]()
 
     def check_engine(self, judge: str, takes_video: bool) -> None:
-        """Check that the engine takes what is shown.
-
-        Raises:
-            ConfigError: a video is shown, and the engine takes text alone.
-        """
+        """Raise ConfigError if a video is shown and the engine takes text alone."""
         if "video" in self.requires and not takes_video:
             raise ConfigError(
                 f"judge {judge} takes video input, but its engine takes text alone here; choose a "
@@ -71,11 +71,7 @@ class InputPolicy:
         return self._swaps or self.video == SHUFFLED
 
     def fit(self, items: Sequence[AnyItem]) -> None:
-        """Assign another video, and another rubric, to each item, where the options ask for it.
-
-        Raises:
-            ConfigError: there is no other.
-        """
+        """Assign another video, and another rubric, to each item, where the options ask for it."""
         if self.video == SHUFFLED:
             files = {item.video_id: item.video for item in items if item.video is not None}
             # Of several ids of one file, one counts: each would else be "another video".
@@ -97,8 +93,8 @@ class InputPolicy:
         """Return the rubric to judge an item by, "" when there is none."""
         if self._book is None:
             return ""
-        found = self._swapped.get if self._swaps else self._book.rubric
-        return found(item.group) or ""
+        rubric_of = self._swapped.get if self._swaps else self._book.rubric
+        return rubric_of(item.group) or ""
 
     def visible(self, item: AnyItem, *, takes_video: bool) -> AnyItem:
         """Return an item with what the model may know of its video."""
@@ -116,11 +112,3 @@ class InputPolicy:
         if self._book is not None:
             rubric = f"sha256:{self._book.sha}"
         return {"rubric": rubric, "video": self.video}
-
-
-def _rubrics(config: PromptedConfig) -> RubricBook | None:
-    if config.rubric_file is None:
-        return None
-    from videojudge_bench.prompts.rubric_book import RubricBook
-
-    return RubricBook(config.rubric_file)

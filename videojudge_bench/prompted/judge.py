@@ -145,7 +145,7 @@ class PromptedJudge(Judge):
         if problems:
             raise ConfigError.all_of(f"judge {name}", problems)
         self._inputs = InputPolicy(self.config, self.requires)
-        self.engine = self._made(engine, engine_options)
+        self.engine = self._build_engine(engine, engine_options)
         self._inputs.check_engine(name, "video" in self.engine.capabilities)
         if self.config.structured != FREE and "structured" not in self.engine.capabilities:
             raise ConfigError(
@@ -156,7 +156,7 @@ class PromptedJudge(Judge):
         self.abilities, self.requires = self.templates.abilities, self._inputs.requires
         self.fits_on_videos = self._inputs.video == SHUFFLED
 
-    def _made(self, engine: str | Engine, options: Mapping[str, Scalar]) -> Engine:
+    def _build_engine(self, engine: str | Engine, options: Mapping[str, Scalar]) -> Engine:
         if not isinstance(engine, str):
             if options:
                 raise ConfigError(f"an engine that is made takes no options, got {sorted(options)}")
@@ -169,7 +169,7 @@ class PromptedJudge(Judge):
         return registry.build_engine(engine, options, also_allowed=registry.options_of(type(self)))
 
     def _check_probabilities(self) -> None:
-        """At the start, and behind every reply: a server tells only then that it gives none."""
+        """Called at the start and for every reply: a server shows only then that it gives none."""
         if self.config.expected and "logprobs" not in self.engine.capabilities:
             raise ConfigError(
                 "score=expected needs the probabilities of tokens, and the engine gives none here; "
@@ -191,15 +191,13 @@ class PromptedJudge(Judge):
 
     def rate(self, item: Item) -> Rating | Unparsed:
         """Return the rating that the model gives."""
-        return cast("Rating | Unparsed", self._only(item).verdict)
+        (judgement,) = self.judge([item])
+        return cast("Rating | Unparsed", judgement.verdict)
 
     def prefer(self, pair: Pair) -> Preference | Unparsed:
         """Return the model's preference, or that of its two ratings without a pair prompt."""
-        return cast("Preference | Unparsed", self._only(pair).verdict)
-
-    def _only(self, item: AnyItem) -> Judgement:
-        (judgement,) = self.judge([item])
-        return judgement
+        (judgement,) = self.judge([pair])
+        return cast("Preference | Unparsed", judgement.verdict)
 
     def judge(self, items: Iterable[Item | Pair]) -> Iterator[Judgement]:
         """Yield judgements as replies come in, `concurrency` groups at a time."""
@@ -239,17 +237,18 @@ class PromptedJudge(Judge):
         visible = [self.visible(part) for part in parts]
         first = visible[0]
         rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
-        structured, wanted = self.config.structured, self.config.wanted()
-        note = note_of(structured, first, wanted)
+        structured, options = self.config.structured, self.config.prompt_options()
+        note = note_of(structured, first, options)
         tails = tuple(
-            Continuation(_sample_id(part.id, number), prompt.response + note)
+            # Each sample has an id of its own, from which engines draw their random numbers.
+            Continuation(f"{part.id}~{number}" if number else part.id, prompt.response + note)
             for part, prompt in zip(visible, rendered, strict=True)
             for number in range(self.config.samples)
         )
         prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
         choices = self._choices(first) if self.config.expected else ()
         start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
-        form = form_of(structured, first, wanted, choices_for(first, self.scale))
+        form = form_of(structured, first, options, choices_for(first, self.scale))
         return PromptGroup(prefix, tails, start, choices, self.config.sampling, form=form)
 
     def _choices(self, part: AnyItem) -> tuple[str, ...]:
@@ -286,8 +285,8 @@ class PromptedJudge(Judge):
         return self._judgement(item, iter(replies))
 
     def _judgement(self, item: AnyItem, replies: Iterator[Result]) -> Judgement:
-        found = [self._read(part, replies) for part in self.templates.parts(item)]
-        return found[0] if len(found) == 1 else joined(cast("Pair", item), *found)
+        judgements = [self._read(part, replies) for part in self.templates.parts(item)]
+        return judgements[0] if len(judgements) == 1 else joined(cast("Pair", item), *judgements)
 
     def _read(self, part: AnyItem, replies: Iterator[Result]) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None
@@ -319,11 +318,6 @@ class PromptedJudge(Judge):
     def close(self) -> None:
         """Close the engine."""
         self.engine.close()
-
-
-def _sample_id(item_id: str, number: int) -> str:
-    """Of its own per sample: engines draw their random numbers by it."""
-    return f"{item_id}~{number}" if number else item_id
 
 
 def _prefix_key(item: AnyItem) -> tuple[object, ...]:

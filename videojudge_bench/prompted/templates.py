@@ -18,11 +18,7 @@ AnyItem = Union[Item, Pair]
 
 
 class JudgeTemplates:
-    """The templates that a judge asks with.
-
-    Raises:
-        ConfigError: a prompt cannot be found or read.
-    """
+    """The templates that a judge asks with."""
 
     def __init__(
         self, names: Mapping[Ability, str], cls: type, base: type, config: PromptedConfig
@@ -37,27 +33,27 @@ class JudgeTemplates:
 
     def problems(self) -> list[str]:
         """Return which options would have no effect, as the templates do not heed them."""
-        config, found = self._config, list[str]()
+        config, problems = self._config, list[str]()
         if config.pairs == RATE and not self._can_rate:
-            found.append("pairs=rate needs a judge with a prompt to rate with; give pairs=prefer")
+            problems.append("pairs=rate needs a judge with a rating prompt; give pairs=prefer")
         needed = {
             "rubric": ("rubric=FILE", config.rubric_file is not None),
             "write_rubric": ("rubric=write", config.rubric == WRITE),
             "feedback": ("feedback=false", not config.feedback and not config.expected),
             "description": ("video=description", config.video == DESCRIPTION),
         }
-        found += [
+        problems += [
             f"prompt {template.name} does not use {name!r}, so {option} would change nothing"
             for template in self._by_ability.values()
             for name, (option, asked) in needed.items()
             if asked and name not in template.uses
         ]
-        found += [
+        problems += [
             f"{file}: the judge has no prompt to {ability} with that it could replace"
             for ability, file in config.prompt_files.items()
             if file is not None and ability not in self._by_ability
         ]
-        return found
+        return problems
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -83,14 +79,14 @@ class JudgeTemplates:
             ConfigError: what they share differs between them, or a prompt cannot be rendered.
         """
         template = self.of(parts[0])
-        wanted = self._config.wanted(rubric)
-        found = [template.render(part, scale, wanted) for part in parts]
-        if len({(prompt.system, prompt.shared) for prompt in found}) > 1:
+        options = self._config.prompt_options(rubric)
+        prompts = [template.render(part, scale, options) for part in parts]
+        if len({(prompt.system, prompt.shared) for prompt in prompts}) > 1:
             raise ConfigError(
                 f"prompt {template.name}: its blocks 'system' and 'shared' differ between the "
                 "responses to one instruction; what differs belongs into the block 'response'"
             )
-        return found
+        return prompts
 
     def settings(self) -> dict[str, Scalar]:
         """Return the templates' hashes, and whether pairs are rated in place of compared."""

@@ -37,8 +37,8 @@ class RenderedPrompt:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Parts that a prompt asks for beside the verdict.
+class PromptOptions:
+    """Content that a prompt asks for beside the verdict.
 
     Attributes:
         feedback: a reasoning between `<thinking>` tags before the verdict.
@@ -67,15 +67,11 @@ class PromptTemplate:
     uses: frozenset[str]
 
     def render(
-        self, item: Item | Pair, scale: RatingScale, wanted: Wanted = Wanted()
+        self, item: Item | Pair, scale: RatingScale, options: PromptOptions = PromptOptions()
     ) -> RenderedPrompt:
-        """Return the prompt for one item.
-
-        Raises:
-            ConfigError: the template asks for something that the item does not have.
-        """
+        """Return the prompt for one item."""
         return self.render_with(
-            _values(item, scale, wanted), purpose=f"{type(item).__name__.lower()}s"
+            _values(item, scale, options), purpose=f"{type(item).__name__.lower()}s"
         )
 
     def render_with(self, values: Mapping[str, object], *, purpose: str) -> RenderedPrompt:
@@ -134,7 +130,7 @@ def _template(path: Path, source: str) -> PromptTemplate:
     return PromptTemplate(path.name, sha, template, uses)
 
 
-def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, object]:
+def _values(item: Item | Pair, scale: RatingScale, options: PromptOptions) -> dict[str, object]:
     shared: dict[str, object] = {
         "instruction": item.instruction,
         "references": item.references,
@@ -143,9 +139,9 @@ def _values(item: Item | Pair, scale: RatingScale, wanted: Wanted) -> dict[str, 
         "has_video": item.video is not None,
         "low": scale.low,
         "high": scale.high,
-        "feedback": wanted.feedback,
-        "rubric": wanted.rubric,
-        "write_rubric": wanted.write_rubric,
+        "feedback": options.feedback,
+        "rubric": options.rubric,
+        "write_rubric": options.write_rubric,
     }
     if isinstance(item, Item):
         return {**shared, "response": item.response}

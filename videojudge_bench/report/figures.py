@@ -49,10 +49,10 @@ def mean_marks(places: Floats, values: Floats, videos: Ints) -> list[Mark]:
     n_videos = int(videos.max()) + 1
     at = np.unique(places)
     columns = {str(k): np.where(places == place, values, np.nan) for k, place in enumerate(at)}
-    found = measure([means(columns, videos, n_videos)], n_videos, str, RESAMPLING, shares=())
+    metrics = measure([means(columns, videos, n_videos)], n_videos, str, RESAMPLING, shares=())
     return [
         Mark(float(place), metric.value, int(np.sum(places == place)), metric.low, metric.high)
-        for place, metric in zip(at, found.values(), strict=True)
+        for place, metric in zip(at, metrics.values(), strict=True)
         if metric.value is not None
     ]
 
@@ -70,7 +70,7 @@ class _Scores:
 
     @classmethod
     def of(cls, run: OpenRun) -> _Scores:
-        answers = asked(run.gold_set, run.judgements).only(run.found.part).answers
+        answers = asked(run.gold_set, run.judgements).only(run.record.part).answers
         parsed = [(e, v.value) for e, v in answers if isinstance(v, Rating)]
         words = [float(len(cast(Item, e.item).response.split())) for e, _ in parsed]
         rated = Rated.of([e for e, _ in parsed], [value for _, value in parsed])
@@ -78,7 +78,7 @@ class _Scores:
 
     @property
     def on_scale(self) -> bool:
-        return self.run.found.on_scale
+        return self.run.record.on_scale
 
 
 def figures_of(runs: Sequence[OpenRun]) -> list[Figure]:
@@ -86,15 +86,16 @@ def figures_of(runs: Sequence[OpenRun]) -> list[Figure]:
     shape = runs[0].info.shape
     if shape != "ratings":
         return choice_figures(runs)
-    scores = [found for found in map(_Scores.of, runs) if len(found.rated.scores) >= FEWEST_ITEMS]
+    scores = [one for one in map(_Scores.of, runs) if len(one.rated.scores) >= FEWEST_ITEMS]
     if not scores:
         return []
-    found = [_scatter(one, kind) for one, kind in zip(scores, KINDS, strict=False)]
-    found.append(_calibration(scores))
-    found += [
-        _confusion(one, kind) for one, kind in zip(scores, KINDS, strict=False) if one.on_scale
+    of_kind = list(zip(scores, KINDS, strict=False))
+    return [
+        *(_scatter(one, kind) for one, kind in of_kind),
+        _calibration(scores),
+        *(_confusion(one, kind) for one, kind in of_kind if one.on_scale),
+        _length(scores),
     ]
-    return [*found, _length(scores)]
 
 
 def _scatter(one: _Scores, kind: str) -> Figure:
@@ -196,7 +197,7 @@ def _drawn(
     title: str, caption: str, cases: Sequence[Sequence[_Case]], axes: tuple[Axis, Axis]
 ) -> Figure | None:
     """A plot of each run's means, the diagonal with a calibration; None without a case."""
-    series = [_case_marks(found) for found in cases if found]
+    series = [_case_marks(run_cases) for run_cases in cases if run_cases]
     if not series:
         return None
     svg = charts.curves(series, *axes, diagonal=title == CALIBRATION)
@@ -209,7 +210,7 @@ def _case_marks(cases: Sequence[_Case]) -> list[Mark]:
 
 
 def _answers(run: OpenRun) -> list[tuple[Example, Verdict]]:
-    answers = asked(run.gold_set, run.judgements).only(run.found.part).answers
+    answers = asked(run.gold_set, run.judgements).only(run.record.part).answers
     return [(e, verdict) for e, verdict in answers if not isinstance(verdict, Unparsed)]
 
 
@@ -271,8 +272,8 @@ def _compared(words: float, others: float) -> int:
 
 def _rightness(example: Example, verdict: Verdict) -> float:
     gold = cast(PreferenceGold, example.gold).p_first
-    said = cast(Preference, verdict).p_first
-    return 0.5 if said == 0.5 else float((said > 0.5) == (gold > 0.5))
+    p_first = cast(Preference, verdict).p_first
+    return 0.5 if p_first == 0.5 else float((p_first > 0.5) == (gold > 0.5))
 
 
 def _decided(run: OpenRun) -> list[tuple[Example, Verdict]]:
@@ -312,12 +313,12 @@ def _preference_calibration(runs: Sequence[OpenRun]) -> Figure | None:
     places = [0.1, 0.3, 0.5, 0.7, 0.9]
     cases: list[list[_Case]] = []
     for run in runs:
-        found = []
+        run_cases = []
         for example, verdict in _decided(run):
             place = places[min(4, int(5 * cast(Preference, verdict).p_first))]
             better = float(cast(PreferenceGold, example.gold).p_first > 0.5)
-            found.append((place, better, example.item.video_id))
-        cases.append(found if len({place for place, *_ in found}) > 1 else [])
+            run_cases.append((place, better, example.item.video_id))
+        cases.append(run_cases if len({place for place, *_ in run_cases}) > 1 else [])
     x = Axis.over("probability given to the first response", [0.0, 1.0], room=0.04)
     y = Axis.over("share where the first is better", [0.0, 1.0], room=0.04)
     caption = "On the dashed line a probability means what it says."

@@ -25,7 +25,7 @@ def disagreements_of(runs: Sequence[OpenRun]) -> list[Far]:
     if len(runs) == 2:
         return list(both_disagreements(runs[0], runs[1]))
     run = runs[0]
-    return [disagreements(run.gold_set, run.judgements, on_scale=run.found.on_scale)]
+    return [disagreements(run.gold_set, run.judgements, on_scale=run.record.on_scale)]
 
 
 def worst_first(runs: Sequence[OpenRun], far: Sequence[Far]) -> list[str]:
@@ -56,14 +56,14 @@ def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -
     by_id = runs[0].gold_set.by_id
     most = _most_characters(runs, order)
     groups: dict[tuple[str, str], int] = {}
-    shown: list[Json] = []
+    group_cells: list[Json] = []
     items: list[Json] = []
     units: dict[str, int] = {}
     for item_id in order:
         example = by_id[item_id]
         if example.item.group not in groups:
             groups[example.item.group] = len(groups)
-            shown.append(_group(example, runs[0].found.references, most))
+            group_cells.append(_group(example, runs[0].record.references, most))
         cells: list[Json] = [
             _cell(run.judgements.get(item_id), distances.get(item_id), most)
             for run, distances in zip(runs, far, strict=True)
@@ -79,7 +79,7 @@ def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -
                 *cells,
             ]
         )
-    return {"groups": shown, "items": items}
+    return {"groups": group_cells, "items": items}
 
 
 def _responses(example: Example) -> list[str]:
@@ -94,8 +94,8 @@ def _labels(example: Example) -> list[tuple[str, str]]:
 
 def _group(example: Example, references: int, most: int) -> Json:
     item = example.item
-    shown = [cut(text, most) for text in item.references[:references]]
-    return [item.video_id, cut(item.instruction, most), [*shown], cut(item.description or "", most)]
+    texts: list[Json] = [cut(text, most) for text in item.references[:references]]
+    return [item.video_id, cut(item.instruction, most), texts, cut(item.description or "", most)]
 
 
 def _cell(judgement: Judgement | None, far: float | None, most: int) -> Json:

@@ -18,9 +18,9 @@ from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.prompted import PromptedJudge
 from videojudge_bench.prompted.config import RATE, WRITE
 from videojudge_bench.prompts import (
+    PromptOptions,
     PromptTemplate,
     RenderedPrompt,
-    Wanted,
     find_prompt,
     load_prompt,
 )
@@ -45,7 +45,7 @@ def thumbnails(run: OpenRun, item_ids: Sequence[str], videos: Path | None) -> di
     Raises:
         ConfigError: the folder does not exist.
     """
-    files = view_of(run.gold_set, run.found.references, videos).videos
+    files = view_of(run.gold_set, run.record.references, videos).videos
     ids = dict.fromkeys(run.gold_set.by_id[item_id].item.video_id for item_id in item_ids)
     return {video_id: _seen(files.get(video_id)) for video_id in ids}
 
@@ -56,7 +56,7 @@ def _seen(path: Path | None) -> Json:
     try:
         batch = load_frames(path, POLICY)
     except VideoError as error:
-        return [[], [], f"{path.name}: {error.found}"]
+        return [[], [], f"{path.name}: {error.problem}"]
     times: list[Json] = [round(time, 1) for time in batch.times_seconds]
     return [[_uri(frame) for frame in batch.frames], times, ""]
 
@@ -78,25 +78,25 @@ class Prompts:
     """
 
     def __init__(self, run: OpenRun) -> None:
-        self._run, self._settings = run, run.found.judge
+        self._run, self._settings = run, run.record.judge
         self.problem, self.is_asked = "", True
         self._templates: dict[str, PromptTemplate] = {}
         try:
             self._cls = registry.judge_class(str(self._settings.get("judge")))
-            self._templates = self._found()
+            self._templates = self._load_templates()
         except ConfigError as error:
             self.problem = f"the prompt cannot be rendered here: {error}"
 
-    def _found(self) -> dict[str, PromptTemplate]:
+    def _load_templates(self) -> dict[str, PromptTemplate]:
         if not issubclass(self._cls, PromptedJudge):
             self.is_asked = False
             return {}
         if str(self._settings.get("rubric", "")).startswith("sha256:"):
             raise ConfigError("it was shown rubrics from a file")
-        told = "descriptions" in self._settings
-        if told and self._settings.get("video") in ("all", "description"):
+        has_descriptions = "descriptions" in self._settings
+        if has_descriptions and self._settings.get("video") in ("all", "description"):
             raise ConfigError("it was shown descriptions from a file")
-        found: dict[str, PromptTemplate] = {}
+        templates: dict[str, PromptTemplate] = {}
         for ability, name in self._cls.prompts.items():
             if (ability, self._settings.get("pairs")) == ("prefer", RATE):
                 continue
@@ -106,8 +106,8 @@ class Prompts:
                 raise ConfigError(
                     f"the run used another version of it ({made_with}, here {template.sha})"
                 )
-            found[ability] = template
-        return found
+            templates[ability] = template
+        return templates
 
     def of(self, item_id: str) -> str:
         """Return the prompt of an item as text, or why there is none.
@@ -117,7 +117,7 @@ class Prompts:
         """
         if self.problem or not self.is_asked:
             return self.problem
-        item = self._shown(item_id)
+        item = self._visible_item(item_id)
         parts: Sequence[Item | Pair] = [item]
         if isinstance(item, Pair) and "prefer" not in self._templates:
             parts = item.sides()
@@ -129,20 +129,20 @@ class Prompts:
 
     def _rendered(self, part: Item | Pair) -> RenderedPrompt:
         template = self._templates["rate" if isinstance(part, Item) else "prefer"]
-        wanted = Wanted(
+        parts = PromptOptions(
             feedback=bool(self._settings.get("feedback", True)),
             write_rubric=self._settings.get("rubric") == WRITE,
         )
-        return template.render(part, self._run.info.scale, wanted)
+        return template.render(part, self._run.info.scale, parts)
 
-    def _shown(self, item_id: str) -> Item | Pair:
+    def _visible_item(self, item_id: str) -> Item | Pair:
         """The item as the judge saw it, by the setting `video`."""
         item = self._run.gold_set.by_id[item_id].item
         setting = self._settings.get("video")
         looks = setting in ("frames", "shuffled")
         return replace(
             item,
-            references=item.references[: self._run.found.references],
+            references=item.references[: self._run.record.references],
             video=Path(item.video_id) if looks else None,
             description=item.description if setting in ("all", "description") else None,
         )

@@ -87,7 +87,7 @@ def runs_page(
 def _numbered(run: OpenRun, resamples: int = 10_000) -> StoredRun:
     """The run with its numbers: those that the leaderboard keeps, checked, or worked out."""
     if run.kept is None:
-        return to_stored(run.found, resamples=resamples)
+        return to_stored(run.record, resamples=resamples)
     check_numbers(run.kept)
     return replace(run.kept, name=run.name)
 
@@ -96,7 +96,7 @@ def _facts(runs: Sequence[OpenRun]) -> list[Fact]:
     facts = {
         "items judged": [_progress(run) for run in runs],
         "replies read": [_read(run) for run in runs],
-        "references shown": [str(run.found.references) for run in runs],
+        "references shown": [str(run.record.references) for run in runs],
     }
     return [Fact(name, values) for name, values in facts.items()]
 
@@ -160,7 +160,7 @@ def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str
 def _unit(runs: Sequence[OpenRun]) -> str:
     """Return the unit of a disagreement."""
     if runs[0].info.shape == "ratings":
-        return "points" if all(run.found.on_scale for run in runs) else "places, 0 to 1"
+        return "points" if all(run.record.on_scale for run in runs) else "places, 0 to 1"
     return "0 to 1"
 
 
@@ -177,7 +177,7 @@ def parity_page(
     notes: Sequence[str],
 ) -> Page:
     """Return the page of a parity; the last of `findings` is its result."""
-    *found, (_, result) = findings
+    *rows_of_both, (_, result) = findings
     head, rows = items
     return Page(
         title=f"{judges[0]} and {judges[1]} on videojudge_{gold_set}",
@@ -185,7 +185,7 @@ def parity_page(
         runs=[f"{letter}: {name}" for letter, name in zip("AB", judges, strict=True)],
         facts=[Fact(name, values) for name, *values in facts],
         tables=[
-            Table("The comparison", ("of both", "finding"), found),
+            Table("The comparison", ("of both", "finding"), rows_of_both),
             Table("Items, those that differ first", head, rows),
         ],
         notes=[*notes, f"Made by videojudge-bench {__version__}."],

@@ -105,8 +105,8 @@ def _cell(row: Row, key: str) -> Cell:
     if value is None:
         why = row.numbers.get(key)
         return Cell("" if why is None else "–", "", "", why=str(why or ""))
-    shown = "" if interval is None else "{:.3f} to {:.3f}".format(*interval)
-    return Cell(f"{value:.3f}", shown, f"{value:.6f}")
+    interval_text = "" if interval is None else "{:.3f} to {:.3f}".format(*interval)
+    return Cell(f"{value:.3f}", interval_text, f"{value:.6f}")
 
 
 def _bar(row: Row, key: str) -> Bar | None:
@@ -114,5 +114,5 @@ def _bar(row: Row, key: str) -> Bar | None:
     if value is None:
         return None
     low, high = interval_of(row.numbers, key) or (None, None)
-    shown = "" if row.role == "human" else f" · {row.references} ref"
-    return Bar(f"{row.judge}{shown}", value, low, high, row.role)
+    suffix = "" if row.role == "human" else f" · {row.references} ref"
+    return Bar(f"{row.judge}{suffix}", value, low, high, row.role)

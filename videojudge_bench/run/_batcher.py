@@ -16,19 +16,16 @@ HandOver = Callable[[Answer], Awaitable[None]]
 
 
 class AsyncBatcher(Generic[Part, Answer]):
-    """Asks for many parts at once and yields the answers as they come.
+    """Asks for many parts at once, up to `limit`, and yields the answers as they come.
 
     The event loop has a thread of its own, so that answers keep arriving while the caller writes
     its journal, and so that it works inside a notebook, whose own loop is already running. An
     exception of `ask` reaches the caller, behind the answers that came before it; leaving the
     iteration (Ctrl-C) cancels what is in flight.
 
-    Args:
-        ask: asks for one part; awaits its second argument with every answer. That returns when the
-            caller wants the next answer, and so has kept this one: an engine that makes room for
-            the next call only then loses, when the process is killed, what is in flight at most.
-        parts: taken as they are needed.
-        limit: how many parts are asked for at once.
+    `ask` awaits its second argument with every answer. That returns when the caller asks for the
+    next answer, and so has kept this one: an engine that makes room for the next call only then
+    loses, when the process is killed, what is in flight at most.
     """
 
     def __init__(

@@ -15,9 +15,6 @@ CHARACTERS_PER_TOKEN = 4.0
 class CountingEngine:
     """Answers nothing; its replies say how many tokens their prompts have, frames aside.
 
-    Args:
-        capabilities: those of the engine that it stands for.
-
     Attributes:
         calls: prompts that it was asked.
         with_video: those of them with a video.
@@ -42,7 +39,6 @@ class CountingEngine:
             await deliver(number, Reply("", usage=Usage(tokens)))
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return nothing."""
         return {}
 
     def close(self) -> None:

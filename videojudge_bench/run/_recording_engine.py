@@ -24,7 +24,6 @@ class Record:
     """One prompt and its reply.
 
     Attributes:
-        reply: with the margins of its tokens, where the engine knows them.
         explanation: the prompt as it reached the model; None where the engine cannot show it.
         is_verdict_first: the reply begins with the verdict, and what follows it does not count.
     """
@@ -37,9 +36,6 @@ class Record:
 class RecordingEngine:
     """Hands groups on to an engine.
 
-    Args:
-        engine: that does the work.
-
     Attributes:
         records: by the id of the continuation; those of failed calls are missing.
     """
@@ -50,7 +46,6 @@ class RecordingEngine:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Those of the engine."""
         return self._engine.capabilities
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
@@ -78,9 +73,7 @@ class RecordingEngine:
         return [None] * len(group.continuations)
 
     def settings(self) -> Mapping[str, Scalar]:
-        """Return those of the engine."""
         return self._engine.settings()
 
     def close(self) -> None:
-        """Close the engine."""
         self._engine.close()

@@ -41,14 +41,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class DescribeOptions:
-    """Options for writing descriptions.
-
-    Attributes:
-        engine: its name or `module:Class`.
-        engine_options: for its constructor.
-        prompt: a file in place of `describe.jinja`.
-        sampling: how to decode.
-    """
+    """Options for writing descriptions; `prompt` is a file in place of `describe.jinja`."""
 
     engine: str
     engine_options: Mapping[str, Scalar] = field(default_factory=dict)
@@ -59,20 +52,15 @@ class DescribeOptions:
 def videos_to_describe(
     gold_set: str | None, folder: Path | None, limit: int | None
 ) -> dict[str, Path]:
-    """Return the files of videos by their id, in the order of the ids.
-
-    Args:
-        gold_set: the name of the gold set whose videos they are.
-        folder: where they are; without a gold set, all videos in it.
-        limit: the first so many.
+    """Return the first `limit` videos of a gold set, or of a folder, by id and in that order.
 
     Raises:
         ConfigError: neither a gold set nor a folder is given, or no video is found.
     """
     if gold_set is not None:
         view = view_of(goldsets.load(gold_set), 0, folder)
-        wanted = {example.item.video_id for example in view.gold_set.examples}
-        videos = {i: path for i, path in sorted(view.videos.items()) if i in wanted}
+        video_ids = {example.item.video_id for example in view.gold_set.examples}
+        videos = {i: path for i, path in sorted(view.videos.items()) if i in video_ids}
     elif folder is not None:
         videos = dict(sorted(find_videos(folder).items()))
     else:
@@ -145,12 +133,7 @@ class Describer:
         """Describe videos; yield each one's id and, where it failed, why ("" otherwise).
 
         A description is on disk before its id comes out. Videos that the file has by now, because
-        another process was faster, are left out.
-
-        Raises:
-            ConfigError: the engine's options cannot work, or as `waiting`.
-            DataError: the file is malformed.
-            JournalBusyError: another process writes the same file.
+        another process was faster, are left out. Raises as `waiting`.
         """
         made_by = self.made_by
         with _locked(output):
@@ -194,12 +177,9 @@ def _problem(reply: Result) -> str:
 @contextmanager
 def _locked(output: Path) -> Iterator[None]:
     output.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output.with_name(f"{output.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        held = FileLock(output.with_name(f"{output.name}.lock")).acquire(timeout=0)
     except Timeout as error:
         raise JournalBusyError(f"another process is writing {output}; wait for it") from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

@@ -23,7 +23,6 @@ class Failures:
     Replies that could not be read are none, nor are items without their video or description.
 
     Attributes:
-        n: how many.
         asked: items that the judge was asked about.
         first: the reason of the first one.
     """
@@ -58,11 +57,7 @@ class Failures:
 
 
 def checked_limit(value: Scalar) -> float:
-    """Return a share of failures that is allowed.
-
-    Raises:
-        ConfigError: it is no number from 0 to 1.
-    """
+    """Return an allowed share of failures; raise ConfigError unless it is from 0 to 1."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
     raise ConfigError(f"max_failures={value!r}: expected a share from 0 to 1, such as 0.05")

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from videojudge_bench._util.hashing import Json, content_hash, file_hash
@@ -81,7 +82,7 @@ class JudgeIdentity:
             **({"reader": self.reader_version} if self.reader_version > FIRST_READER else {}),
         }
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The part of a judgement's key that is the judge's: 64 hex digits."""
         return content_hash(
@@ -96,12 +97,7 @@ class JudgeIdentity:
 
 
 def judgement_key(judge_hash: str, item: Item | Pair) -> str:
-    """Return the name of a judgement in journals: 32 hex digits.
-
-    Args:
-        judge_hash: of the judge's identity.
-        item: as the judge sees it.
-    """
+    """Return the key of a judgement in journals, 32 hex digits; the item as the judge sees it."""
     video = None if item.video is None else video_hash(item.video)
     return content_hash({"judge": judge_hash, "item": item.content(), "video": video})[:32]
 
@@ -114,11 +110,6 @@ def video_hash(path: Path) -> str:
     with suppress(OSError):
         return content_hashes(default_frame_folder()).of(path)
     return UNREADABLE
-
-
-def videos_hash(videos: Mapping[str, Path]) -> str:
-    """Return a hash over the contents of videos by their ids."""
-    return content_hash({video_id: video_hash(path) for video_id, path in videos.items()})
 
 
 def source_hash(classes: Iterable[type]) -> str:

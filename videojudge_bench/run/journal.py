@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from filelock import FileLock, Timeout
 
@@ -102,12 +101,7 @@ class Journal:
         self._synced_at = time.monotonic()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             os.fsync(self._file)
         except OSError as failed:
@@ -131,7 +125,9 @@ class Journal:
             RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
         """
         record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
-        line = json.dumps({"key": key, **_to_json(record)}, ensure_ascii=False) + "\n"
+        numbers = {"reader": record.reader, "at": record.at}
+        fields = {name: number for name, number in numbers.items() if number}
+        line = json.dumps({"key": key, **fields, **judgement.to_json()}, ensure_ascii=False) + "\n"
         try:
             _write_all(self._file, line.encode("utf-8", "surrogatepass"))
             self._sync_now_and_then()
@@ -141,7 +137,7 @@ class Journal:
         self._last[judgement.item_id] = key
 
     def _replaces(self, key: str, item_id: str) -> int:
-        """The time, later than that of what is replaced; 0 when nothing is."""
+        """Return the time of a replacement, later than that of what is replaced; 0 for none."""
         last = self._last.get(item_id)
         if last is None:
             return 0
@@ -158,8 +154,8 @@ class Journal:
     def servers(self) -> list[Mapping[str, str]]:
         """Return what `run.json` says that servers said of themselves; empty without it."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads((self.folder / RUN_FILE).read_text("utf-8"))[SERVED]
-            return [{str(name): str(value) for name, value in each.items()} for each in told]
+            statements = json.loads((self.folder / RUN_FILE).read_text("utf-8"))[SERVED]
+            return [{str(name): str(value) for name, value in each.items()} for each in statements]
         return []
 
     def write_run(self, facts: Mapping[str, Json]) -> None:
@@ -177,11 +173,11 @@ def read_records(folder: Path) -> dict[str, Record]:
     A line that cannot be read (a crash, a damaged disk) is left out and said in the log: its item
     is judged again. A failed judgement never replaces one that came through.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     for path in sorted(folder.glob("judgements-*.jsonl")):
         for key, record in _lines(path):
-            _add(found, key, record)
-    return found
+            _add(records, key, record)
+    return records
 
 
 def read_journal(folder: Path) -> dict[str, Judgement]:
@@ -208,21 +204,16 @@ def last_judgements(folder: Path) -> dict[str, Judgement]:
 
 def _last_keys(records: Mapping[str, Record]) -> dict[str, str]:
     """The key of the last judgement of each item; of two alike, one that came through."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for key, record in sorted(records.items(), key=lambda r: (r[1].at, not r[1].judgement.failed)):
-        found[record.judgement.item_id] = key
-    return found
+        keys[record.judgement.item_id] = key
+    return keys
 
 
 def _add(records: dict[str, Record], key: str, record: Record) -> None:
     there = records.get(key)
     if there is None or there.judgement.failed or not record.judgement.failed:
         records[key] = record
-
-
-def _to_json(record: Record) -> dict[str, Json]:
-    numbers = {"reader": record.reader, "at": record.at}
-    return {**{k: v for k, v in numbers.items() if v}, **record.judgement.to_json()}
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Record]]:
@@ -232,7 +223,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Record]]:
                 data = json.loads(line)
                 key = data.pop("key")
                 if not isinstance(key, str):
-                    raise TypeError(f"a key is text, found {key!r}")
+                    raise TypeError(f"expected a string as key, got {key!r}")
                 reader, at = int(data.get("reader", 0)), int(data.get("at", 0))
                 record = Record(Judgement.from_json(data), reader, at)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
@@ -20,14 +19,10 @@ from videojudge_bench.verdicts import Judgement
 
 
 class LiveRun(Run):
-    """A judge that is asked about items as they come.
+    """A judge that is asked about items as they come; without `journal`, none is kept.
 
     Use it as a context manager, which opens the journal, and close it in the thread that opened it.
     Only one thread at a time may judge.
-
-    Args:
-        built: the judge.
-        journal: folder for journals; None keeps no journal.
 
     Raises:
         ConfigError: the judge learns from a whole gold set.
@@ -54,12 +49,7 @@ class LiveRun(Run):
             self._journal.write_run(self.facts())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def judge_batch(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
@@ -69,8 +59,8 @@ class LiveRun(Run):
             ConfigError: the judge finds that its options cannot work.
             RunStoppedError: the journal cannot be written.
         """
-        shown = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
-        return self.judge_items(self._journal, shown, self.unsuited(shown))
+        visible = {item_id: self.built.judge.visible(item) for item_id, item in items.items()}
+        return self.judge_items(self._journal, visible, self.unsuited(visible))
 
     def _refusal(self) -> str | None:
         judge = self.built.judge
@@ -100,7 +90,6 @@ class _OpenSet(GoldSet):
 
     @cached_property
     def max_references(self) -> int:
-        """More than any item has."""
         return sys.maxsize
 
 

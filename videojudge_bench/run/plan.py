@@ -17,7 +17,7 @@ from videojudge_bench.goldsets.view import References, view_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.registry import BuiltJudge
-from videojudge_bench.run.identity import JudgeIdentity, judgement_key, videos_hash
+from videojudge_bench.run.identity import JudgeIdentity, judgement_key, video_hash
 from videojudge_bench.run.journal import Record, read_records
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature, short_hash
@@ -54,9 +54,6 @@ class Plan:
     """One judge on one gold set, before anything is asked.
 
     Attributes:
-        built: the judge.
-        gold_set: what it is asked about.
-        options: as given.
         view: the items as the run may show them.
         refusal: why the judge does not suit the set at all (`not applicable`), or None.
         identity: what of the judge can change a verdict.
@@ -140,7 +137,7 @@ class Plan:
 
     def key(self, item: AnyItem) -> str:
         """Return the name of an item's judgement in journals, by its video as it is now."""
-        return judgement_key(self._judge_hash, item)
+        return judgement_key(self.identity.hash, item)
 
     def unsuited(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
         """Return judgements of the items that lack what the judge requires.
@@ -148,7 +145,7 @@ class Plan:
         They count as failed: what is missing may be there next time.
         """
         requires, where = self.built.judge.requires, self._videos_place
-        found: dict[str, Judgement] = {}
+        judgements: dict[str, Judgement] = {}
         for item_id, item in items.items():
             reason = ""
             if "video" in requires and item.video is None:
@@ -156,8 +153,8 @@ class Plan:
             elif "description" in requires and not item.description:
                 reason = f"description missing: none of video {item.video_id}"
             if reason:
-                found[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
-        return found
+                judgements[item_id] = Judgement(item_id, Unparsed(reason), failed=True)
+        return judgements
 
     def recorded(
         self, items: Mapping[str, AnyItem], keys: Mapping[str, str], records: Mapping[str, Record]
@@ -166,22 +163,17 @@ class Plan:
 
         They are in the journal, or in one of the same judge about another state of the set (gold
         that was corrected). Where the reader of replies has changed since, replies are read anew.
-
-        Args:
-            items: by id.
-            keys: of their judgements, by id.
-            records: of the journal, by key.
         """
         known = records.keys() >= set(keys.values())
         if not known and (elsewhere := self._records_elsewhere()):
             records = {**elsewhere, **records}
-        found: dict[str, Judgement] = {}
+        judgements: dict[str, Judgement] = {}
         for item_id, key in keys.items():
             if key in records:
                 judgement = self._as_read_now(items[item_id], records[key])
                 if judgement is not None:
-                    found[item_id] = judgement
-        return found
+                    judgements[item_id] = judgement
+        return judgements
 
     def so_far(self, item_ids: Sequence[str]) -> dict[str, Judgement]:
         """Return the judgements that are there already, failures too."""
@@ -198,8 +190,8 @@ class Plan:
 
     def videos_hash(self) -> str:
         """Return a hash over the set's videos as they are now."""
-        known = self._video_ids & self.view.videos.keys()
-        return videos_hash({video_id: self.view.videos[video_id] for video_id in known})
+        videos = self.view.videos
+        return content_hash({i: video_hash(videos[i]) for i in self._video_ids & videos.keys()})
 
     @property
     def _videos_place(self) -> str:
@@ -209,10 +201,6 @@ class Plan:
     @cached_property
     def _video_ids(self) -> frozenset[str]:
         return frozenset(example.item.video_id for example in self.gold_set.examples)
-
-    @cached_property
-    def _judge_hash(self) -> str:
-        return self.identity.hash
 
     def _learned(self) -> dict[str, Json]:
         judge, learned = self.built.judge, dict[str, Json]()
@@ -228,12 +216,12 @@ class Plan:
 
     @property
     def _judge_name(self) -> str:
-        """Name of the judge, with what its identity is hashed to: that of all its journals."""
+        """Name of the judge with the hash of its identity: the beginning of its journals' names."""
         name = self.built.name.replace(":", ".").replace("/", ".").lstrip(".")
-        return f"{name}-{self._judge_hash[:12]}"
+        return f"{name}-{self.identity.hash[:12]}"
 
     def _state_hash(self) -> str:
-        """The owner of a journal beside its judge: numbers are made of all that is in it."""
+        """Hash of what a journal belongs to beside its judge: numbers use all of a journal."""
         return short_hash(
             {
                 "set": self.options.scope or self.gold_set.content_hash,
@@ -251,27 +239,27 @@ class Plan:
     def _records_elsewhere(self) -> dict[str, Record]:
         if self.options.scope:
             return {}
-        found: dict[str, Record] = {}
+        records: dict[str, Record] = {}
         for folder in sorted(self.folder.parent.glob(f"{glob.escape(self._judge_name)}-*")):
             if folder != self.folder:
-                found |= read_records(folder)
-        return {key: record for key, record in found.items() if not record.judgement.failed}
+                records |= read_records(folder)
+        return {key: record for key, record in records.items() if not record.judgement.failed}
 
     def _judge_half(self) -> dict[str, Scalar]:
-        """The judge, and what it was told by the user's files."""
-        told: dict[str, Scalar] = {}
+        """The judge half of the signature: its identity, and the user's files."""
+        files: dict[str, Scalar] = {}
         if self.view.descriptions:
-            told["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
+            files["descriptions"] = f"sha256:{content_hash(dict(self.view.descriptions))[:12]}"
         if self.built.judge.fits_on_videos:
             there = sorted(self._video_ids & self.view.videos.keys())
-            told["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
-        return {**self.identity.signature, **told}
+            files["videos"] = f"{len(there)}, sha256:{content_hash(there)[:12]}"
+        return {**self.identity.signature, **files}
 
     def _refusal(self) -> str | None:
         judge, info = self.built.judge, self.gold_set.info
-        wanted = "prefer" if info.shape == "pairs" else "rate"
-        if wanted not in judge.abilities:
-            return f"judge {self.built.name} cannot {wanted}; {info.task} consists of {info.shape}"
+        ability = "prefer" if info.shape == "pairs" else "rate"
+        if ability not in judge.abilities:
+            return f"judge {self.built.name} cannot {ability}; {info.task} consists of {info.shape}"
         lacks = self._lacks_references() or self._lacks_descriptions()
         return f"judge {self.built.name} requires {lacks}" if lacks else None
 

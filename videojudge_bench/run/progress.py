@@ -47,10 +47,7 @@ class Advance(Protocol):
 def progress_line(title: str, *, total: int, done: int) -> Iterator[Advance]:
     """Yield a function to call after each judgement; shows nothing when stderr is no terminal.
 
-    Args:
-        title: what runs.
-        total: number of judgements in all.
-        done: how many the journal already had.
+    `done` of the `total` were in the journal already.
     """
     from rich.console import Console
     from rich.progress import (

@@ -92,8 +92,8 @@ class Run(Plan):
         answers: dict[str, Judgement],
     ) -> None:
         """Add what is recorded of the items, and what the judge says of the others."""
-        wanted = {item_id: keys[item_id] for item_id in items}
-        for item_id, judgement in self.recorded(items, wanted, journal.records).items():
+        expected = {item_id: keys[item_id] for item_id in items}
+        for item_id, judgement in self.recorded(items, expected, journal.records).items():
             if not judgement.failed:
                 answers[item_id] = judgement
                 journal.keep(keys[item_id], judgement)
@@ -116,11 +116,11 @@ class Run(Plan):
 
     def _note_server(self, journal: Journal) -> None:
         """Record what a server says of itself before the first judgement that it made."""
-        told = self.built.judge.server_statements()
-        new = [statement for statement in told if statement not in self._served]
+        statements = self.built.judge.server_statements()
+        new = [statement for statement in statements if statement not in self._served]
         if not new:
             return
-        if self._served and new[0] == told[0]:  # of a change in this run, its engine warns
+        if self._served and new[0] == statements[0]:  # of a change in this run, its engine warns
             logger.warning(
                 "earlier judgements of this run were made by another server: expected %s, got %s",
                 dict(self._served[-1]), dict(new[0]),
@@ -145,7 +145,7 @@ class Run(Plan):
         keys: Mapping[str, str],
         answers: dict[str, Judgement],
     ) -> dict[str, AnyItem]:
-        """The items whose video was replaced while others were judged; their answers go."""
+        """Remove and return the items whose video was replaced while others were judged."""
         stale = {
             item_id: item
             for item_id, item in items.items()
@@ -196,7 +196,7 @@ class Run(Plan):
             yield self._sound(by_id[judgement.item_id], judgement)
 
     def _sound(self, item: AnyItem, judgement: Judgement) -> Judgement:
-        """The judgement as the journal will give it back, or a failure; a reply is kept."""
+        """Return the judgement as the journal stores it; an invalid verdict becomes a failure."""
         try:
             problem = self._problem(item, judgement.verdict)
             if problem is not None:

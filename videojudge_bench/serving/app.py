@@ -69,20 +69,15 @@ _Asked = TypeVar("_Asked", ScoreRequest, PreferRequest)
 
 
 class _RefusedError(Exception):
-    """A request that is not answered."""
-
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, headers
         super().__init__(problem)
 
 
 def application(service: JudgeService, figures: Figures, token: str = "") -> FastAPI:
-    """Return the application.
+    """Return the application; the caller enters and leaves `service`.
 
-    Args:
-        service: that answers; entered and left by the caller.
-        figures: that `/metrics` shows.
-        token: that clients must give as `Authorization: Bearer TOKEN`; empty asks for none.
+    With a token, clients must send it as `Authorization: Bearer TOKEN`.
     """
     app = FastAPI(title="videojudge", version=__version__, description=_DESCRIPTION, redoc_url=None)
     routes = _Routes(service, figures, token)
@@ -214,11 +209,7 @@ class _Routes:
 
 
 async def _while_connected(request: Request, answering: Answering) -> None:
-    """Wait for the judgements; give up the rows that wait when the client hangs up.
-
-    Raises:
-        ClientDisconnect: it has.
-    """
+    """Wait for the judgements; give up the rows that wait when the client hangs up."""
     judged = asyncio.wrap_future(answering.future)
     gone = asyncio.create_task(_disconnected(request))
     either: set[asyncio.Future[Any]] = {judged, gone}

@@ -99,11 +99,6 @@ class JudgeClient:
     async def post(self, path: str, body: Json, *, patient: bool = True) -> Mapping[str, Json]:
         """Return the answer to a request.
 
-        Args:
-            path: of the route.
-            body: of the request.
-            patient: False asks once.
-
         Raises:
             ConfigError: another token is needed.
             RowsRefusedError: the server refuses the rows.
@@ -153,12 +148,12 @@ def run_apart(work: Coroutine[object, object, _T]) -> _T:
 
 def _object(text: bytes) -> Mapping[str, Json]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise RowsRefusedError(f"expected a JSON object, got {text[:80]!r}; is it a judge server?")
-    return found
+    return value
 
 
 def _error_in(text: bytes) -> str:

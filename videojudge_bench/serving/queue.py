@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from videojudge_bench.errors import VideoJudgeError
 from videojudge_bench.items import Item, Pair
@@ -80,6 +79,9 @@ class JudgeQueue:
         linger_seconds: a batch begins when so long no further row has come, or after
             `LONGEST_LINGER` times as long.
         on_batch: called after each batch.
+
+    Attributes:
+        waiting: rows that wait.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class JudgeQueue:
         self._judge_batch, self._on_batch = judge_batch, on_batch
         self._room, self._batch_rows, self._linger = room, batch_rows, linger_seconds
         self._groups: dict[_Key, list[_Row]] = {}
-        self._waiting = 0
+        self.waiting = 0
         self._rate = 0.0
         self._arrived = self._ended = self._seconds = 0.0
         self._stopped = False
@@ -106,21 +108,11 @@ class JudgeQueue:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._changed:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
-
-    @property
-    def waiting(self) -> int:
-        """Rows that wait."""
-        return self._waiting
 
     @property
     def is_alive(self) -> bool:
@@ -142,20 +134,18 @@ class JudgeQueue:
         with self._changed:
             if not self.is_alive:
                 raise StoppedError(STOPPED)
-            if self._waiting + len(items) > self._room:
+            if self.waiting + len(items) > self._room:
                 self._drop_given_up()
-            if self._waiting + len(items) > self._room:
-                raise QueueFullError(self._waiting, self._room, self._retry_seconds())
+            if self.waiting + len(items) > self._room:
+                seconds = round(self.waiting / self._rate) if self._rate else 1
+                seconds = min(max(1, seconds), LONGEST_WAIT_SECONDS)
+                raise QueueFullError(self.waiting, self._room, seconds)
             for row in request.rows:
                 self._groups.setdefault(_group(row.item), []).append(row)
-            self._waiting += len(items)
+            self.waiting += len(items)
             self._arrived = request.arrived
             self._changed.notify()
         return request.future
-
-    def _retry_seconds(self) -> int:
-        seconds = self._waiting / self._rate if self._rate else 1
-        return min(max(1, round(seconds)), LONGEST_WAIT_SECONDS)
 
     def _work(self) -> None:
         batch: list[_Row] = []
@@ -166,7 +156,7 @@ class JudgeQueue:
             with self._changed:
                 self._stopped = True
                 left = [*batch, *(row for rows in self._groups.values() for row in rows)]
-                self._groups, self._waiting = {}, 0
+                self._groups, self.waiting = {}, 0
             _fail(left, StoppedError(STOPPED))
 
     def _next(self) -> list[_Row]:
@@ -185,7 +175,7 @@ class JudgeQueue:
                 until = min(last + self._linger, first + LONGEST_LINGER * self._linger)
                 until = max(until, self._ended + PAUSE_SHARE * self._seconds)
                 left = until - time.monotonic()
-                if left <= 0 or self._waiting >= self._batch_rows:
+                if left <= 0 or self.waiting >= self._batch_rows:
                     return self._take()
                 self._changed.wait(left)
         return []
@@ -204,7 +194,7 @@ class JudgeQueue:
                 self._groups[key] = left
             else:
                 del self._groups[key]
-        self._waiting -= len(batch)
+        self.waiting -= len(batch)
         return batch
 
     def _judge(self, batch: list[_Row]) -> None:
@@ -218,8 +208,8 @@ class JudgeQueue:
             row.judgement = judged[row.item.id]
             row.request.left -= 1
             if not row.request.left and row.request.future.set_running_or_notify_cancel():
-                made = [r.judgement for r in row.request.rows if r.judgement is not None]
-                row.request.future.set_result(made)
+                judgements = [r.judgement for r in row.request.rows if r.judgement is not None]
+                row.request.future.set_result(judgements)
         self._ended = time.monotonic()
         self._seconds = seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds
@@ -229,7 +219,7 @@ class JudgeQueue:
     def _drop_given_up(self) -> None:
         for key, rows in list(self._groups.items()):
             kept = [row for row in rows if not row.request.future.done()]
-            self._waiting -= len(rows) - len(kept)
+            self.waiting -= len(rows) - len(kept)
             if kept:
                 self._groups[key] = kept
             else:

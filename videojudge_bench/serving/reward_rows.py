@@ -15,13 +15,7 @@ _FIELDS = ("video_id", "video", "instruction", "references", "description")
 
 @dataclass(frozen=True)
 class Row:
-    """A completion with what belongs to it.
-
-    Attributes:
-        answer: as a judge is asked about it.
-        truncated: the completion was cut off.
-        has_video: a video is named.
-    """
+    """A completion with what belongs to it."""
 
     answer: AnswerRow
     truncated: bool
@@ -51,22 +45,23 @@ def reward_row(
         ConfigError: there is no instruction.
         ValueError: a value is not what the field takes.
     """
-    found = {field: _cell(dataset, columns.get(field, field), index) for field in _FIELDS}
+    values = {field: _cell(dataset, columns.get(field, field), index) for field in _FIELDS}
     videos = _cell(dataset, "videos", index)  # ms-swift: paths, of which the judge shows the first
-    if found["video_id"] is None and isinstance(videos, Sequence) and videos:
-        found["video_id"] = PurePath(str(videos[0])).stem
-    has_video = found["video_id"] is not None or found["video"] is not None
-    instruction = text_of(found["instruction"]) if found["instruction"] else last_user_text(prompt)
+    if values["video_id"] is None and isinstance(videos, Sequence) and videos:
+        values["video_id"] = PurePath(str(videos[0])).stem
+    has_video = values["video_id"] is not None or values["video"] is not None
+    given = values["instruction"]
+    instruction = text_of(given) if given else last_user_text(prompt)
     if not instruction:
         raise ConfigError(
             "expected an instruction for the judge: a column `instruction` (verl: in extra_info, "
             "where `question` serves too), or a prompt with a message of the user; got none"
         )
     if not has_video:  # rows of one prompt are a group all the same
-        found["video_id"] = f"prompt-{content_hash(instruction)[:16]}"
-    given = found.pop("references")
+        values["video_id"] = f"prompt-{content_hash(instruction)[:16]}"
+    given = values.pop("references")
     references = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
-    kept = {field: str(value) for field, value in found.items() if value is not None}
+    kept = {field: str(value) for field, value in values.items() if value is not None}
     kept["instruction"] = instruction
     answer = AnswerRow.model_validate(
         {
@@ -93,8 +88,8 @@ def last_user_text(prompt: object) -> str:
     """Return the text of the last message of the user; a prompt that is text is that text."""
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
         return text_of(prompt)
-    said = [m for m in prompt if isinstance(m, Mapping) and m.get("role") == "user"]
-    return text_of(said[-1]) if said else ""
+    messages = [m for m in prompt if isinstance(m, Mapping) and m.get("role") == "user"]
+    return text_of(messages[-1]) if messages else ""
 
 
 def _cell(dataset: Mapping[str, object], name: str, index: int) -> object:

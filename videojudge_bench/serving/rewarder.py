@@ -25,13 +25,7 @@ _ROOM = Limits(waiting_rows=1 << 20)
 
 @dataclass(frozen=True)
 class Reward:
-    """The reward of one completion.
-
-    Attributes:
-        value: from 0 to 1, or what was declared for its outcome; None drops it.
-        score: of the judge; None without a verdict.
-        outcome: `judged`, `unparsed` or `truncated`.
-    """
+    """Reward of a completion: from 0 to 1, or what was declared for its outcome; None drops it."""
 
     value: float | None
     score: float | None

@@ -52,7 +52,7 @@ def reward_function(
     Raises:
         ConfigError: the judge or an option cannot work.
     """
-    rewarder, ends = _made(judge, options), frozenset(end_tokens)
+    rewarder, ends = _build_rewarder(judge, options), frozenset(end_tokens)
     if not ends:
         logger.warning(
             "judge %s: without end_tokens=[tokenizer.eos_token_id] completions that are cut off "
@@ -183,12 +183,12 @@ def _figures(rewards: Sequence[Reward]) -> Iterator[tuple[str, float]]:
 
 @cache
 def _rewarder(judge: str, options: tuple[tuple[str, Scalar], ...]) -> Rewarder:
-    return _made(judge, dict(options))
+    return _build_rewarder(judge, dict(options))
 
 
-def _made(judge: str, options: Mapping[str, Scalar]) -> Rewarder:
-    made = make("reward", RewardOptions, {"judge": judge, **options})
-    return Rewarder(cast(RewardOptions, made))
+def _build_rewarder(judge: str, options: Mapping[str, Scalar]) -> Rewarder:
+    checked = make("reward", RewardOptions, {"judge": judge, **options})
+    return Rewarder(cast(RewardOptions, checked))
 
 
 def _verl_rewarder(judge: Scalar = None, **options: Scalar) -> Rewarder:
@@ -207,10 +207,10 @@ def _verl_rewarder(judge: Scalar = None, **options: Scalar) -> Rewarder:
 
 
 def _verl_row(solution: str, ground_truth: object, extra: Mapping[str, object]) -> Row:
-    told = {name: [value] for name, value in extra.items() if value is not None}
-    told.setdefault("references", [ground_truth])
+    fields = {name: [value] for name, value in extra.items() if value is not None}
+    fields.setdefault("references", [ground_truth])
     question = extra.get("question")
-    return reward_row(told, {}, 0, question, solution, truncated=bool(extra.get("truncated")))
+    return reward_row(fields, {}, 0, question, solution, truncated=bool(extra.get("truncated")))
 
 
 def _verl_result(reward: Reward) -> dict[str, float]:

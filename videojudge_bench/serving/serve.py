@@ -24,11 +24,8 @@ class ServeOptions:
     """Options for serving a judge.
 
     Attributes:
-        videos: folder with the video files.
-        host: address to listen on.
         port: 0 takes a free one.
         journal: folder for journals; a row that is there is not judged again. None keeps none.
-        limits: of requests and of the queue.
     """
 
     videos: Path | None = None
@@ -41,10 +38,7 @@ class ServeOptions:
 def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> None:
     """Serve a judge until SIGINT or SIGTERM; requests that were taken are answered first.
 
-    Args:
-        judge: `NAME[,option=value…]`.
-        options: where and how.
-        started: called with the address as soon as connections are accepted.
+    `started` is called with the address as soon as connections are accepted.
 
     Raises:
         ConfigError: a judge or options that cannot work, or no token for a host that others reach.
@@ -90,7 +84,7 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
 
 @contextmanager
 def _returning_on_signals() -> Iterator[None]:
-    """Let uvicorn return after a signal, which it raises again in the end: the journal is open."""
+    """Let uvicorn return after a signal, so that the journal is closed; it would re-raise it."""
     stops = (signal.SIGINT, signal.SIGTERM)
     earlier = {stop: signal.signal(stop, lambda *_: None) for stop in stops}
     try:

@@ -7,14 +7,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.answers.reading import AnswerRow, Answers, Unit, units_of
 from videojudge_bench.answers.verdict_lines import line_of
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.items import Item
-from videojudge_bench.judge import Ability, Judge
+from videojudge_bench.judge import Ability
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.live import LiveRun
 from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue
@@ -23,6 +22,8 @@ from videojudge_bench.verdicts import Judgement, Unparsed
 from videojudge_bench.version import __version__
 
 Line = dict[str, Json]
+
+_PROBE = Item("", "", "", "", description="a description", video=Path("a file"))
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,6 @@ class Limits:
 class JudgeService:
     """A judge that answers rows of many callers. Use it as a context manager.
 
-    Args:
-        built: the judge, which is closed on leaving.
-        videos: folder with the video files.
-        journal: folder for journals; None keeps none.
-        limits: of rows and of the queue.
-        on_batch: called after each batch that was judged.
-
     Raises:
         ConfigError: the judge cannot judge single rows, or there is no such folder.
         JournalBusyError: on entering, when another process writes the same journal.
@@ -101,12 +95,7 @@ class JudgeService:
             self._stack = undo.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -129,7 +118,7 @@ class JudgeService:
             "abilities": sorted(judge.abilities),
             "scale": None if scale is None else [scale.low, scale.high],
             "takes_scale": judge.takes_scale,
-            "shows_video": _shows_video(judge),
+            "shows_video": judge.visible(_PROBE).video is not None,
             "max_rows": self.limits.rows,
             "max_body_bytes": self.limits.body_bytes,
             "videojudge_bench": __version__,
@@ -146,12 +135,7 @@ class JudgeService:
         return self._begin("rate", rows, lambda unit: unit)
 
     def prefer(self, rows: Sequence[AnswerRow], *, both_orders: bool = True) -> Answering:
-        """Begin to compare pairs of answers; raises as `score`.
-
-        Args:
-            rows: pairs.
-            both_orders: False asks for the order a, b alone, under the row's own id.
-        """
+        """Begin to compare pairs of answers, in both orders or in a, b alone; raises as `score`."""
         return self._begin("prefer", rows, (lambda unit: unit) if both_orders else _in_one_order)
 
     def _begin(
@@ -170,7 +154,7 @@ class JudgeService:
             asked = {example.item.id: example.item for example in unit.examples}
             video = self._videos.find(row.video_id, row.video) if unit.item_ids else None
             items += [replace(asked[item_id], video=video) for item_id in unit.item_ids]
-        return Answering(units, self.queue.submit(items), self._shown)
+        return Answering(units, self.queue.submit(items), self._without_paths)
 
     def _check(self, rows: Sequence[AnswerRow], *, pairs: bool) -> None:
         for number, row in enumerate(rows):
@@ -194,7 +178,7 @@ class JudgeService:
             return unit
         return replace(unit, refused=f"row too long: {size} characters; up to {most} are judged")
 
-    def _shown(self, judgement: Judgement) -> Judgement:
+    def _without_paths(self, judgement: Judgement) -> Judgement:
         if not isinstance(judgement.verdict, Unparsed):
             return judgement
         reason = self._videos.without_paths(judgement.verdict.reason)
@@ -208,12 +192,12 @@ class Answering:
     Attributes:
         units: one per row.
         future: the judgements of all their items; cancel it when nobody waits any more.
-        shown: the judgement as a client may see it.
+        for_client: gives a judgement as a client may see it.
     """
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]
-    shown: Callable[[Judgement], Judgement]
+    for_client: Callable[[Judgement], Judgement]
 
     def lines(self) -> list[Line]:
         """Wait, and return the line of each row, as `videojudge judge` writes it.
@@ -224,9 +208,9 @@ class Answering:
         Raises:
             VideoJudgeError: nothing could be judged.
         """
-        made = iter(self.future.result())
+        judgements = map(self.for_client, self.future.result())
         return [
-            self._line(unit, {i: self.shown(j) for i, j in zip(unit.item_ids, made, strict=False)})
+            self._line(unit, dict(zip(unit.item_ids, judgements, strict=False)))
             for unit in self.units
         ]
 
@@ -236,11 +220,6 @@ class Answering:
         if any(judgement.failed for judgement in judgements.values()):
             line["failed"] = True
         return line
-
-
-def _shows_video(judge: Judge) -> bool:
-    probe = Item("", "", "", "", description="a description", video=Path("a file"))
-    return judge.visible(probe).video is not None
 
 
 def _in_one_order(unit: Unit) -> Unit:

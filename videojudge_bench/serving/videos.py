@@ -26,18 +26,13 @@ class VideoFolder:
         self._root = None if folder is None else folder.resolve()
 
     def find(self, video_id: str, name: str | None = None) -> Path | None:
-        """Return the file of a video; None where there is none in the folder.
-
-        Args:
-            video_id: the file is `<video id>.<extension>`, directly in the folder.
-            name: path of the file inside the folder, where it is called otherwise.
-        """
+        """Return the file of a video, `<video id>.<extension>` or `name`; None if there is none."""
         if name is not None:
             return self._inside(name)
         if "/" in video_id or "\\" in video_id:
             return None
-        found = (self._inside(f"{video_id}{suffix}") for suffix in _SUFFIXES)
-        return next((path for path in found if path is not None), None)
+        paths = (self._inside(f"{video_id}{suffix}") for suffix in _SUFFIXES)
+        return next((path for path in paths if path is not None), None)
 
     def without_paths(self, text: str) -> str:
         """Return a text without the path of the folder, which is not a client's concern."""

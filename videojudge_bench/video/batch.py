@@ -20,7 +20,7 @@ class FrameFacts:
     Attributes:
         times_seconds: when each frame begins, ascending; 0 is the first frame that a player shows
             (edit lists respected).
-        wanted: how many frames the policy wanted of the video.
+        requested: how many frames the policy asks for.
         source_fps: mean frames per second of the video itself.
         duration_seconds: of the video, by its header where the file was cut off.
         decoder: name and version of what decoded it.
@@ -28,7 +28,7 @@ class FrameFacts:
     """
 
     times_seconds: tuple[float, ...]
-    wanted: int
+    requested: int
     source_fps: float
     duration_seconds: float
     decoder: str
@@ -36,8 +36,8 @@ class FrameFacts:
 
     @property
     def coverage(self) -> float:
-        """Frames got by frames wanted, in (0, 1]: below 1, the file is damaged or cut off."""
-        return len(self.times_seconds) / self.wanted
+        """Share of requested frames that were decoded, in (0, 1]; below 1, the file is damaged."""
+        return len(self.times_seconds) / self.requested
 
     @property
     def sample_fps(self) -> float:

@@ -86,11 +86,7 @@ class Index:
 
 
 def check_readable(path: Path) -> None:
-    """Check that a file can be read and is not empty.
-
-    Raises:
-        VideoError: the file is missing, a folder, not readable or empty.
-    """
+    """Raise VideoError if a file is missing, no file, not readable or empty."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise VideoError(path, "a folder or a device, not a file", fix=CHECK_FOLDER)
@@ -119,9 +115,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(f"file:{path}", container_options=whitelists)
     except (av.FFmpegError, OSError) as error:
-        found = _what_it_is(path, error)
-        fix = "Convert it to a video, or leave it out" if "animated" in found else GET_ANOTHER
-        raise VideoError(path, found, fix=fix) from error
+        problem = _what_it_is(path, error)
+        fix = "Convert it to a video, or leave it out" if "animated" in problem else GET_ANOTHER
+        raise VideoError(path, problem, fix=fix) from error
     with container:
         yield container, _video_stream(path, container)
 
@@ -158,12 +154,12 @@ def read_index(path: Path) -> Index:
         VideoError: the file cannot be opened, or holds not one frame.
     """
     with opened(path) as (container, stream):
-        found = _Packets(stream)
-        found.read(container)
-        declared = _declared_seconds(container, stream, found.end_seconds(container))
-    if not (found.shown if found.exact else found.count):
+        packets = _Packets(stream)
+        packets.read(container)
+        declared = _declared_seconds(container, stream, packets.end_seconds(container))
+    if not (packets.displayed if packets.exact else packets.count):
         raise VideoError(path, "a video stream without a frame", fix=GET_ANOTHER)
-    return found.index(declared) if found.exact else found.index_by_count(declared)
+    return packets.index(declared) if packets.exact else packets.index_by_count(declared)
 
 
 class _Packets:
@@ -181,7 +177,7 @@ class _Packets:
         self.exact = not (stream.container.format.name in ("avi", "mpeg") and b_frames)
         self.disordered = False
         self.count = 0
-        self.shown = array("q")
+        self.displayed = array("q")
         self._ends = array("q")
         self._decoded = array("q")
         self.packet_ticks = array("q")
@@ -192,7 +188,7 @@ class _Packets:
         self._jumps = stream.container.format.name in ("mpegts", "mpeg")
 
     def read(self, container: InputContainer) -> None:
-        """Take in every packet; of all streams where only those tell whether the file was cut."""
+        """Read all packets; of all streams, where only those tell whether the file was cut off."""
         import av
 
         whole = self._stream.duration is None
@@ -217,14 +213,14 @@ class _Packets:
 
     def _leave_out_misplaced(self) -> None:
         """Drop frames with a damaged time: one alone would stretch the video to hours."""
-        place = {ticks: position for position, ticks in enumerate(sorted(set(self.shown)))}
-        order = {ticks: position for position, ticks in enumerate(dict.fromkeys(self.shown))}
+        place = {ticks: position for position, ticks in enumerate(sorted(set(self.displayed)))}
+        order = {ticks: position for position, ticks in enumerate(dict.fromkeys(self.displayed))}
         wrong = {ticks for ticks in place if abs(place[ticks] - order[ticks]) > MAX_REORDER}
         if len(wrong) > MAX_REORDER:  # then these moved the others as well
             self.exact, self.disordered = False, True
         if wrong:
-            kept = [k for k, ticks in enumerate(self.shown) if ticks not in wrong]
-            self.shown = array("q", (self.shown[k] for k in kept))
+            kept = [k for k, ticks in enumerate(self.displayed) if ticks not in wrong]
+            self.displayed = array("q", (self.displayed[k] for k in kept))
             self._ends = array("q", (self._ends[k] for k in kept))
 
     def _add(self, packet: Packet) -> None:
@@ -243,12 +239,12 @@ class _Packets:
             self.keyframes.append(len(self.packet_ticks))
         self.packet_ticks.append(ticks)
         if not packet.is_discard and not hidden:
-            self.shown.append(ticks)
+            self.displayed.append(ticks)
             self._ends.append(ticks + (packet.duration or 0))
 
     def index(self, declared_seconds: float) -> Index:
         """Return the index; `declared_seconds` is the file's own word on when the video ends."""
-        ticks = array("q", sorted(set(self.shown)))
+        ticks = array("q", sorted(set(self.displayed)))
         bridged = self._bridged(ticks)
         jumped = ticks[-1] - bridged[-1]
         if jumped:
@@ -265,7 +261,7 @@ class _Packets:
         """
         if not self._jumps or (ticks[-1] - ticks[0]) * self.base <= JUMP_SECONDS:
             return ticks
-        ends = dict(zip(self.shown, self._ends, strict=True))
+        ends = dict(zip(self.displayed, self._ends, strict=True))
         usual = (ticks[-1] - ticks[0]) // len(ticks)
         if gaps := sorted(b - a for a, b in pairwise(ticks)):
             usual = gaps[len(gaps) // 2]
@@ -326,8 +322,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
         kinds = sorted({str(other.type) for other in container.streams}) or ["nothing"]
         cover = ", a cover picture" if container.streams.video else ""
-        found = f"no video stream (the file holds {', '.join(kinds)}{cover})"
-        raise VideoError(path, found, fix=GET_ANOTHER)
+        problem = f"no video stream (the file holds {', '.join(kinds)}{cover})"
+        raise VideoError(path, problem, fix=GET_ANOTHER)
     if not hasattr(stream.codec_context, "decode"):  # PyAV gives None, against its own types
         codec = "a codec that the installed PyAV does not know"
         raise VideoError(path, codec, fix=CONVERT)
@@ -336,19 +332,15 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _is_animated_png(path: Path) -> bool:
-    """Return whether a PNG has the chunk acTL before its first picture (PNG 3, 11.3.4)."""
-    with path.open("rb") as file:
-        return b"acTL" in file.read(1 << 16).partition(b"IDAT")[0]
-
-
 def _what_it_is(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
-        start = file.read(64)
+        beginning = file.read(1 << 16)
+    start = beginning[:64]
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         animated = start[12:16] == b"VP8X" and bool(start[20] & 0b10)
         return f"no video but {_ANIMATED.format('WebP') if animated else 'a WebP picture'}"
-    if start.startswith(b"\x89PNG") and _is_animated_png(path):
+    # The chunk acTL before the first picture (PNG 3, 11.3.4).
+    if start.startswith(b"\x89PNG") and b"acTL" in beginning.partition(b"IDAT")[0]:
         return f"no video but {_ANIMATED.format('PNG')}"
     for magic, name in _MAGIC:
         if start.startswith(magic):

@@ -44,9 +44,9 @@ class ContentHashes:
         Raises:
             OSError: it cannot be read.
         """
-        found = path.stat()
-        state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        is_young = time.time_ns() - found.st_ctime_ns < YOUNG_NS
+        status = path.stat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        is_young = time.time_ns() - status.st_ctime_ns < YOUNG_NS
         name = os.path.abspath(path)  # noqa: PTH100 - resolve() asks for every folder on the way
         known = self._known_hashes().get(name)
         if known is not None and known[0] == state:
@@ -63,17 +63,17 @@ class ContentHashes:
             return self._known
 
     def _read(self) -> dict[str, tuple[State, str]]:
-        found: dict[str, tuple[State, str]] = {}
+        hashes: dict[str, tuple[State, str]] = {}
         with suppress(OSError):
             lines = self._path.read_bytes().splitlines()
             if len(lines) > MAX_LINES:  # hashes are found again: one read of a file each
                 self._path.unlink()
-                return found
+                return hashes
             for line in lines:
                 with suppress(ValueError, TypeError):  # two processes may have written at once
                     name, state, content = json.loads(line)
-                    found[name] = (tuple(state), content)
-        return found
+                    hashes[name] = (tuple(state), content)
+        return hashes
 
     def _remember(self, name: str, state: State, content: str) -> None:
         self._known_hashes()[name] = (state, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -35,7 +36,7 @@ class Decoder(Protocol):
         ...
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield position and picture of each wanted frame that can be decoded, in any order.
 
@@ -44,7 +45,7 @@ class Decoder(Protocol):
         Args:
             path: the file.
             index: what `read_index` says of the file.
-            wanted: positions on the index's clock, ascending, all of them available.
+            positions: positions on the index's clock, ascending, all of them available.
             scaler: turns the decoder's pictures upright and scales them.
 
         Raises:
@@ -72,100 +73,94 @@ def decoder_named(name: DecoderName) -> Decoder:
 USE_PYAV = "Use decoder=pyav for this set of videos"
 
 
-class DecordDecoder:
+class _CheckedDecoder(ABC):
+    """A decoder whose frames are compared with the index of the file before they are used."""
+
+    name: str
+
+    @abstractmethod
+    def _frames(
+        self, path: Path, index: Index, positions: Sequence[int]
+    ) -> Iterator[tuple[float, Picture]]:
+        """Yield time (seconds from the first frame) and pixels of the frames at these positions."""
+
+    def version(self) -> str:
+        """Return its version and that of PyAV, which chooses the frames and scales them."""
+        return f"{self.name} {version(self.name)}, av {version('av')}"
+
+    def pictures(
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yield the wanted frames, one in memory at a time; raises as `Decoder.pictures`."""
+        try:
+            self._check_orientation(path)
+            frames = self._frames(path, index, positions)
+            for position, (seconds, pixels) in zip(positions, frames, strict=True):
+                expected = index.clock.times_seconds[position]
+                if abs(seconds - expected) > 0.5 / max(index.clock.fps, 1e-9):
+                    times = f"frame {position} at {seconds:.3f} s, the file at {expected:.3f} s"
+                    raise VideoError(path, f"{self.name} shows {times}", fix=USE_PYAV)
+                yield position, scaler.rgb(pixels)
+        except (RuntimeError, IndexError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VideoError(path, f"{self.name} failed on it ({reason})", fix=USE_PYAV) from error
+
+    def _check_orientation(self, path: Path) -> None:
+        import av
+
+        with opened(path) as (container, stream), suppress(av.FFmpegError, StopIteration):
+            _, mirrored = orientation(next(container.decode(stream)))
+            if mirrored:
+                problem = f"{self.name} does not mirror it as the file says"
+                raise VideoError(path, problem, fix=USE_PYAV)
+
+    def _check_count(self, path: Path, index: Index, count: int) -> None:
+        expected = index.clock.available
+        if count != expected:
+            problem = f"{self.name} counts {count} frames where the file shows {expected}"
+            raise VideoError(path, problem, fix=USE_PYAV)
+
+
+class DecordDecoder(_CheckedDecoder):
     """decord 0.6.0: no AV1, no edit lists, slow where it is right; not developed since 2021."""
 
     name = "decord"
 
-    def version(self) -> str:
-        """Return the versions of decord and of PyAV, which chooses the frames and scales them."""
-        return f"decord {version('decord')}, av {version('av')}"
-
-    def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
-    ) -> Iterator[tuple[int, Picture]]:
-        """Yield the wanted frames, one in memory at a time.
-
-        Raises:
-            VideoError: decord cannot open the file, or disagrees on its frames.
-        """
+    def _frames(
+        self, path: Path, index: Index, positions: Sequence[int]
+    ) -> Iterator[tuple[float, Picture]]:
         import decord  # type: ignore[import-untyped]
 
         try:
             reader = decord.VideoReader(str(path), num_threads=1)
-            _check_count(self.name, path, index, len(reader))
-            _check_orientation(self.name, path)
+            self._check_count(path, index, len(reader))
             origin = float(reader.get_frame_timestamp(0)[0])
             following = 0
-            for position in wanted:
-                shown = float(reader.get_frame_timestamp(position)[0]) - origin
-                _check_time(self.name, path, index, position, shown)
+            for position in positions:
                 # One after another: where it seeks or skips, decord gives wrong frames of HEVC, of
                 # open groups of pictures and of variable rates, without an error.
                 for _ in range(following, position):
                     reader.next()
                 following = position + 1
-                yield position, scaler.rgb(reader.next().asnumpy())
-        except (decord.DECORDError, IndexError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise VideoError(path, f"decord failed on it ({reason})", fix=USE_PYAV) from error
+                seconds = float(reader.get_frame_timestamp(position)[0]) - origin
+                yield seconds, reader.next().asnumpy()
+        except decord.DECORDError as error:
+            raise RuntimeError(str(error)) from error
 
 
-class TorchCodecDecoder:
+class TorchCodecDecoder(_CheckedDecoder):
     """torchcodec, by its documented interface."""
 
     name = "torchcodec"
 
-    def version(self) -> str:
-        """Return the versions of torchcodec and of PyAV, which chooses and scales."""
-        return f"torchcodec {version('torchcodec')}, av {version('av')}"
-
-    def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
-    ) -> Iterator[tuple[int, Picture]]:
-        """Yield the wanted frames, one in memory at a time.
-
-        Raises:
-            VideoError: torchcodec cannot open the file, or disagrees on its frames.
-        """
+    def _frames(
+        self, path: Path, index: Index, positions: Sequence[int]
+    ) -> Iterator[tuple[float, Picture]]:
         from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found,unused-ignore]
 
-        try:
-            decoder = VideoDecoder(str(path), dimension_order="NHWC", seek_mode="exact")
-            _check_count(self.name, path, index, len(decoder))
-            _check_orientation(self.name, path)
-            origin = decoder.get_frame_at(0).pts_seconds
-            for position in wanted:
-                frame = decoder.get_frame_at(position)
-                shown = frame.pts_seconds - origin
-                _check_time(self.name, path, index, position, shown)
-                yield position, scaler.rgb(frame.data.numpy())
-        except (RuntimeError, IndexError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise VideoError(path, f"torchcodec failed on it ({reason})", fix=USE_PYAV) from error
-
-
-def _check_count(name: str, path: Path, index: Index, count: int) -> None:
-    expected = index.clock.available
-    if count != expected:
-        found = f"{name} counts {count} frames where the file shows {expected}"
-        raise VideoError(path, found, fix=USE_PYAV)
-
-
-def _check_orientation(name: str, path: Path) -> None:
-    import av
-
-    with opened(path) as (container, stream), suppress(av.FFmpegError):
-        for frame in container.decode(stream):
-            _, mirrored = orientation(frame)
-            if mirrored:
-                raise VideoError(path, f"{name} does not mirror it as the file says", fix=USE_PYAV)
-            return
-
-
-def _check_time(name: str, path: Path, index: Index, position: int, shown: float) -> None:
-    clock = index.clock
-    expected = clock.times_seconds[position]
-    if abs(shown - expected) > 0.5 / max(clock.fps, 1e-9):
-        found = f"{name} shows frame {position} at {shown:.3f} s, the file at {expected:.3f} s"
-        raise VideoError(path, found, fix=USE_PYAV)
+        decoder = VideoDecoder(str(path), dimension_order="NHWC", seek_mode="exact")
+        self._check_count(path, index, len(decoder))
+        origin = decoder.get_frame_at(0).pts_seconds
+        for position in positions:
+            frame = decoder.get_frame_at(position)
+            yield frame.pts_seconds - origin, frame.data.numpy()

@@ -71,13 +71,7 @@ class _FrameFile:
 
 
 def decoder_version(path: Path, policy: FramePolicy) -> str:
-    """Return the versions of what would decode a video, which its pixels depend on.
-
-    Raises:
-        VideoError: the file is missing, a folder, not readable or empty.
-        ConfigError: as `decode`.
-        MissingPackageError: as `decode`.
-    """
+    """Return the versions of what would decode a video, which its pixels depend on."""
     check_readable(path)
     return decoder_named(policy.decoder).version()
 
@@ -88,41 +82,33 @@ def decode(
     target: Path,
     on_length: Callable[[int], None] = lambda _: None,
 ) -> FrameFacts:
-    """Decode the frames that a policy wants into a .npy file, in this process, without a limit.
+    """Decode the frames that a policy asks for into a .npy file, in this process, without a limit.
 
-    Args:
-        path: the video.
-        policy: which frames, how large.
-        target: the file, (T, height, width, 3) uint8, replaced when it exists. When this raises,
-            what it holds means nothing.
-        on_length: told how many frames the file has, before anything is decoded.
+    As `decode_to_file`; `on_length` is called with the number of frames in the file, before any is
+    decoded.
 
     Raises:
         VideoError: no frame could be decoded.
-        ConfigError: the package behind the policy's decoder is one that returns wrong frames.
-        MissingPackageError: that package is not installed.
+        ConfigError: the policy's decoder cannot be used here.
         OSError: the target cannot be written.
     """
     decoder = decoder_named(policy.decoder)
     index = read_index(path)
     on_length(index.clock.available)
-    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
-    available = [position for position in wanted if position < index.clock.available]
+    chosen = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    available = [position for position in chosen if position < index.clock.available]
 
     def size_of(height: int, width: int) -> tuple[int, int]:
-        try:
-            return policy.frame_size(height, width, frames=len(wanted))
-        except ConfigError as error:
-            raise VideoError(path, str(error), fix="Other videos are not affected") from error
+        return _frame_size(path, policy, (height, width), frames=len(chosen))
 
     scaler = Scaler(size_of, policy.resampling)
     pictures = decoder.pictures(path, index, available, scaler) if available else iter(())
     rows = _written(path, pictures, available, target)
     if not rows:
-        raise VideoError(path, f"none of {len(wanted)} frames could be decoded", fix=GET_ANOTHER)
+        raise VideoError(path, f"none of {len(chosen)} frames could be decoded", fix=GET_ANOTHER)
     return FrameFacts(
         times_seconds=tuple(index.clock.times_seconds[available[row]] for row in rows),
-        wanted=len(wanted),
+        requested=len(chosen),
         source_fps=index.clock.fps,
         duration_seconds=index.clock.duration_seconds,
         decoder=f"{decoder.name} ({decoder.version()})",
@@ -178,14 +164,19 @@ def probe(path: Path, policy: FramePolicy) -> Size:
         VideoError: the file cannot be read, is no video, or states no size.
     """
     index = read_index(path)
-    wanted = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
-    there = sum(position < index.clock.available for position in wanted)
+    chosen = choose(index.clock, max_frames=policy.max_frames, fps=policy.fps)
+    there = sum(position < index.clock.available for position in chosen)
     with opened(path) as (_, stream):
         height, width = stream.codec_context.height, stream.codec_context.width
     if not (there and height and width):
         raise VideoError(path, "it has no frames, or states no size", fix=GET_ANOTHER)
+    return Size(there, *_frame_size(path, policy, (height, width), frames=len(chosen)))
+
+
+def _frame_size(
+    path: Path, policy: FramePolicy, size: tuple[int, int], *, frames: int
+) -> tuple[int, int]:
     try:
-        height, width = policy.frame_size(height, width, frames=len(wanted))
+        return policy.frame_size(*size, frames=frames)
     except ConfigError as error:
         raise VideoError(path, str(error), fix="Other videos are not affected") from error
-    return Size(there, height, width)

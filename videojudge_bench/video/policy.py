@@ -13,11 +13,10 @@ from videojudge_bench.errors import ConfigError, UnknownNameError
 MAX_ASPECT_RATIO = 200
 """Qwen's own limit: a picture more oblong than this has no size within the budget."""
 
-RESAMPLING = ("bicubic", "bilinear", "area", "lanczos")
-
 DecoderName = Literal["pyav", "decord", "torchcodec"]
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 ResamplingName = Literal["bicubic", "bilinear", "area", "lanczos"]
+RESAMPLING: tuple[ResamplingName, ...] = get_args(ResamplingName)
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,7 @@ class FramePolicy:
         }
 
     def frame_size(self, height: int, width: int, *, frames: int) -> tuple[int, int]:
-        """Return height and width, in pixels, that a picture is scaled to.
-
-        Raises:
-            ConfigError: as `smart_resize`.
-        """
+        """Return height and width, in pixels, to scale a picture to; raises as `smart_resize`."""
         most = self.max_pixels
         if self.total_pixels is not None:
             most = min(most, self.total_pixels // frames)
@@ -150,12 +145,8 @@ def smart_resize(
         scale = math.sqrt(min_pixels / (height * width))
         tall = math.ceil(height * scale / factor) * factor
         wide = math.ceil(width * scale / factor) * factor
-    return _within(tall, wide, factor, max_pixels)
-
-
-def _within(tall: int, wide: int, factor: int, max_pixels: int) -> tuple[int, int]:
-    """Shorten the longer side: rounding one side up to `factor` can break the limit."""
     if tall * wide <= max_pixels:
         return tall, wide
+    # Rounding one side up to `factor` broke the limit: shorten the longer side.
     most = max(factor, max_pixels // min(tall, wide) // factor * factor)
     return (min(tall, most), wide) if tall >= wide else (tall, min(wide, most))

@@ -42,14 +42,10 @@ _LEAVE_OUT = "Get the file anew or convert it (ffmpeg -i IN OUT.mp4), or leave t
 def decode_to_file(
     path: Path, policy: FramePolicy, target: Path, *, timeout_seconds: float | None
 ) -> FrameFacts:
-    """Decode the frames that a policy wants into a .npy file, (T, height, width, 3) uint8.
+    """Decode the frames that a policy asks for into a .npy file, (T, height, width, 3) uint8.
 
-    Args:
-        path: the video.
-        policy: which frames, how large.
-        target: the file, replaced when it exists. When this raises, it means nothing.
-        timeout_seconds: for a video of no length; every 1000 frames add 50. None decodes in this
-            process, without a limit.
+    An existing file is replaced; when this raises, its content is undefined. For the time limit see
+    `load_frames`.
 
     Raises:
         VideoError: no frame could be decoded, the file took too long, or its decoder crashed.
@@ -57,19 +53,15 @@ def decode_to_file(
             process can be started.
     """
     if timeout_seconds is None:
-        return _told_of_jumps(path, decode(path, policy, target))
-    if not timeout_seconds > 0:
+        facts = decode(path, policy, target)
+    elif timeout_seconds > 0:
+        request = {"policy": asdict(policy), "target": str(target.absolute())}
+        fields = _facts(path, target, _ask(path, request, timeout_seconds))
+        facts = FrameFacts(**{**fields, "times_seconds": tuple(fields["times_seconds"])})
+    else:
         raise ConfigError(
             f"timeout_seconds={timeout_seconds}: expected a number above 0, or none for no limit"
         )
-    wanted = {"policy": asdict(policy), "target": str(target.absolute())}
-    facts = _facts(path, target, _ask(path, wanted, timeout_seconds))
-    return _told_of_jumps(
-        path, FrameFacts(**{**facts, "times_seconds": tuple(facts["times_seconds"])})
-    )
-
-
-def _told_of_jumps(path: Path, facts: FrameFacts) -> FrameFacts:
     if facts.bridged_seconds:
         logger.warning(
             "%s: its clock jumps by %.1f s in all, which are left out: frames follow one another",
@@ -79,21 +71,16 @@ def _told_of_jumps(path: Path, facts: FrameFacts) -> FrameFacts:
 
 
 def look_into(path: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> StreamFacts:
-    """Return what a file says of its video, read in a process that is killed when it hangs.
-
-    Raises:
-        VideoError: it is no video, reading took too long, or the process crashed.
-        ConfigError: no process can be started.
-    """
+    """Return what a file says of its video, read in a process; raises as `decode_to_file`."""
     return StreamFacts(**_facts(path, path, _ask(path, {}, timeout_seconds)))
 
 
-def _ask(path: Path, wanted: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
-    """The answer of a worker; one that failed is not used again."""
+def _ask(path: Path, request: Mapping[str, object], timeout_seconds: float) -> dict[str, Any]:
+    """Return the answer of a worker; a worker that failed is not used again."""
     worker = POOL.take()
     sound = False
     try:
-        reply = worker.ask(path, wanted, timeout_seconds)
+        reply = worker.ask(path, request, timeout_seconds)
         sound = True
     finally:
         if sound:
@@ -108,12 +95,12 @@ def _facts(path: Path, target: Path, reply: dict[str, Any]) -> dict[str, Any]:
         facts: dict[str, Any] = reply["facts"]
         return facts
     if reply["error"] == "config":
-        raise ConfigError(reply["found"])
+        raise ConfigError(reply["problem"])
     if reply["error"] == "video":
-        raise VideoError(path, reply["found"], fix=reply["fix"])
+        raise VideoError(path, reply["problem"], fix=reply["fix"])
     raise ConfigError(
-        f"the frames of {path} cannot be written to {target.parent} ({reply['found']}): make room "
-        "there, or name another folder (VIDEOJUDGE_FRAMES=DIR for frames that are kept)"
+        f"the frames of {path} cannot be written to {target.parent} ({reply['problem']}): make "
+        "room there, or name another folder (VIDEOJUDGE_FRAMES=DIR for frames that are kept)"
     )
 
 
@@ -145,14 +132,9 @@ class Worker:
         return self._process.poll() is None
 
     def ask(
-        self, path: Path, wanted: Mapping[str, object], timeout_seconds: float
+        self, path: Path, frames: Mapping[str, object], timeout_seconds: float
     ) -> dict[str, Any]:
         """Return the answer for one video; after an error the process is not to be used again.
-
-        Args:
-            path: the video.
-            wanted: policy and target of its frames; nothing: what the file says of its video.
-            timeout_seconds: before the number of its frames is known.
 
         Raises:
             VideoError: no answer came in time, or the process died.
@@ -164,7 +146,7 @@ class Worker:
             self._ready = True
         request = {
             "path": str(path.absolute()),
-            **wanted,
+            **frames,
             "limit_seconds": timeout_seconds,
             "limit_per_frame_seconds": TIMEOUT_PER_FRAME_SECONDS,
         }
@@ -218,11 +200,11 @@ class Worker:
             # Its end of the pipe is closed a moment before the process is gone.
             code = self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
-            found = f"decoding took more than {limit_seconds:.3g} s and was stopped"
-            return VideoError(path, found, fix=f"{_LEAVE_OUT}, or give it more timeout_seconds")
+            problem = f"decoding took more than {limit_seconds:.3g} s and was stopped"
+            return VideoError(path, problem, fix=f"{_LEAVE_OUT}, or give it more timeout_seconds")
         end = f"signal {-code}" if code < 0 else f"exit status {code}"
-        found = f"the decoding process crashed on it ({end}{self._last_words(': ')})"
-        return VideoError(path, found, fix=_LEAVE_OUT)
+        problem = f"the decoding process crashed on it ({end}{self._last_words(': ')})"
+        return VideoError(path, problem, fix=_LEAVE_OUT)
 
     def _last_words(self, before: str = "") -> str:
         size = self._log.seek(0, os.SEEK_END)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from videojudge_bench.video.container import Index, opened
@@ -40,7 +39,7 @@ class PyAVDecoder:
         return f"av {version('av')}"
 
     def pictures(
-        self, path: Path, index: Index, wanted: Sequence[int], scaler: Scaler
+        self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield the wanted frames: only the packets that they need are decoded.
 
@@ -49,22 +48,28 @@ class PyAVDecoder:
         next keyframe: it is built on damage.
         """
         if not index.by_ticks:
-            yield from _by_count(path, wanted, scaler)
+            yield from _by_count(path, positions, scaler)
             return
-        missing = {index.ticks[position]: position for position in wanted}
+        missing = {index.ticks[position]: position for position in positions}
         packets = [at for at, tick in enumerate(index.packet_ticks) if tick in missing]
         runs = plan(index.packet_ticks, index.keyframes, packets)
         whole = (Run(0, len(index.packet_ticks) - 1),)
         for pass_runs, skip in ((runs, True), (whole, False)):
             if missing:
-                yield from _decoded(_Reader(path, index), pass_runs, missing, scaler, skip)
+                yield from _decoded(path, index, pass_runs, missing, scaler, skip=skip)
 
 
 def _decoded(
-    reader: _Reader, runs: Sequence[Run], missing: dict[int, int], scaler: Scaler, skip: bool
+    path: Path,
+    index: Index,
+    runs: Sequence[Run],
+    missing: dict[int, int],
+    scaler: Scaler,
+    *,
+    skip: bool,
 ) -> Iterator[tuple[int, Picture]]:
     """Yield what the runs give of the missing frames, and take it out of them."""
-    with reader:
+    with closing(_Reader(path, index)) as reader:
         for run in runs:
             for frame in reader.frames(run, missing if skip else None):
                 if frame.pts in missing:
@@ -122,15 +127,7 @@ class _Reader:
         self._stack = ExitStack()
         self._open()
 
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def _open(self) -> None:
@@ -141,17 +138,15 @@ class _Reader:
         self._packets: Iterator[Packet] = _packets(self._container, self._stream)
         self._next = 0
 
-    def frames(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
+    def frames(self, run: Run, ticks: Container[int] | None) -> Iterator[VideoFrame]:
         """Yield the frames of a run; none where it turns out that decoding cannot begin there.
 
-        Args:
-            run: where to begin (at a keyframe, or at the beginning of the file) and to end.
-            wanted: presentation times; where given, frames that no other refers to are left out
-                unless they are among these.
+        A run begins at a keyframe, or with the file. With `ticks` (presentation times), frames that
+        no other refers to are left out unless their time is among these.
         """
         from av.video.frame import PictureType
 
-        frames = self._decoded(run, wanted)
+        frames = self._decoded(run, ticks)
         first = next(frames, None)
         if first is None:
             return
@@ -163,7 +158,7 @@ class _Reader:
         yield first
         yield from frames
 
-    def _decoded(self, run: Run, wanted: Container[int] | None) -> Iterator[VideoFrame]:
+    def _decoded(self, run: Run, ticks: Container[int] | None) -> Iterator[VideoFrame]:
         self._go_to(run.first)
         codec = self._stream.codec_context
         codec.flush_buffers()
@@ -174,7 +169,7 @@ class _Reader:
             early = packet.pts is not None and packet.pts < begins
             if early and 0 < run.first < position:
                 continue  # it refers to pictures before the keyframe, which were left out
-            skip = wanted is not None and packet.pts not in wanted
+            skip = ticks is not None and packet.pts not in ticks
             if skip != skipping:
                 codec.skip_frame = "NONREF" if skip else "DEFAULT"
                 skipping = skip
@@ -241,12 +236,12 @@ def _decode(
     return frames
 
 
-def _by_count(path: Path, wanted: Sequence[int], scaler: Scaler) -> Iterator[tuple[int, Picture]]:
+def _by_count(path: Path, expected: Sequence[int], scaler: Scaler) -> Iterator[tuple[int, Picture]]:
     """Decode a file without presentation times from its beginning, and count.
 
     A packet that cannot be decoded counts as one frame, or the later ones would be given too early.
     """
-    positions, last, damage, position = set(wanted), max(wanted, default=-1), _Damage(), 0
+    positions, last, damage, position = set(expected), max(expected, default=-1), _Damage(), 0
     with opened(path) as (container, stream):
         for packet in chain(_packets(container, stream), [None]):
             frames = _decode(stream.codec_context, packet, damage)

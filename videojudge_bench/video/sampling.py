@@ -80,9 +80,9 @@ def targets(clock: Clock, *, max_frames: int, fps: float | None) -> list[float]:
         if not 0 < fps < float("inf"):
             raise ConfigError(f"fps={fps}: expected a number above 0, or none for an even spread")
         # A count first: a wrong duration of years would make a list of that length.
-        wanted = (clock.duration_seconds - SAME_TIME_SECONDS) * fps
-        if wanted <= max_frames:
-            count = max(1, -int(-wanted // 1))
+        due = (clock.duration_seconds - SAME_TIME_SECONDS) * fps
+        if due <= max_frames:
+            count = max(1, -int(-due // 1))
             return [k / fps for k in range(count)]
     last = clock.times_seconds[-1]
     if max_frames == 1:
@@ -95,17 +95,14 @@ def shown_at(times_seconds: Sequence[float], target_seconds: Sequence[float]) ->
 
     Two targets within one frame give it once: a short or slow video has fewer frames than targets.
     """
-    shown = {bisect_right(times_seconds, t + SAME_TIME_SECONDS) - 1 for t in target_seconds}
-    return sorted(max(0, position) for position in shown)
+    positions = {bisect_right(times_seconds, t + SAME_TIME_SECONDS) - 1 for t in target_seconds}
+    return sorted(max(0, position) for position in positions)
 
 
 def choose(clock: Clock, *, max_frames: int, fps: float | None) -> list[int]:
     """Return the frames that a policy wants of a video, as ascending positions on its clock.
 
     A position from `clock.available` on is a frame that the file has lost.
-
-    Raises:
-        ConfigError: as `targets`.
     """
     return shown_at(clock.times_seconds, targets(clock, max_frames=max_frames, fps=fps))
 
@@ -119,7 +116,7 @@ class Run:
 
 
 def plan(
-    shown_ticks: Sequence[int], keyframes: Sequence[int], wanted: Sequence[int]
+    shown_ticks: Sequence[int], keyframes: Sequence[int], positions: Sequence[int]
 ) -> tuple[Run, ...]:
     """Return the fewest packets to decode for the wanted ones.
 
@@ -130,14 +127,14 @@ def plan(
     Args:
         shown_ticks: when each packet is shown, in the file's order.
         keyframes: positions of the keyframes, ascending.
-        wanted: positions of the wanted packets, ascending.
+        positions: positions of the wanted packets, ascending.
     """
     runs: list[Run] = []
     entries: list[int] = []
     for keyframe in keyframes:  # one that is shown before an earlier one is in a damaged file
         if not entries or shown_ticks[keyframe] > shown_ticks[entries[-1]]:
             entries.append(keyframe)
-    for position in wanted:
+    for position in positions:
         at = bisect_right(entries, position) - 1
         while at >= 0 and shown_ticks[entries[at]] > shown_ticks[position]:
             at -= 1

@@ -23,12 +23,7 @@ as ffmpeg does with untagged videos."""
 
 
 class Scaler:
-    """Scales pictures by swscale, all of one video to the same size, and turns them upright.
-
-    Args:
-        size_of: the size, from that of the first picture.
-        resampling: by swscale's name.
-    """
+    """Scales pictures by swscale, all of one video to the same size, and turns them upright."""
 
     def __init__(self, size_of: SizeOf, resampling: ResamplingName) -> None:
         from av.video.reformatter import Interpolation, VideoReformatter

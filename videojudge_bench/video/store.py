@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError, VideoError
 from videojudge_bench.video.batch import FrameBatch
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """In every key: a change of how frames are chosen or stored makes old entries unreachable."""
 
 FOLDER_VARIABLE = "VIDEOJUDGE_FRAMES"
@@ -50,8 +50,10 @@ class FrameStore:
 
     Args:
         folder: made when missing; None is `default_frame_folder()`.
-        max_bytes: of frames in it; past that, the entries not used for the longest time go. None
-            is what `VIDEOJUDGE_FRAMES_GB` says in gigabytes, or 20.
+        max_bytes: of frames in it; past that, the entries not used for the longest time go. Each
+            process may add 1 % more before it looks, as listing every entry after every video
+            would cost more than decoding. None is what `VIDEOJUDGE_FRAMES_GB` says in gigabytes,
+            or 20.
 
     Raises:
         ConfigError: `max_bytes` is not above 0.
@@ -64,6 +66,8 @@ class FrameStore:
         self.max_bytes = max_bytes or _default_max_bytes()
         self._entries, self._hashes = self.folder / "entries", content_hashes(self.folder)
         self._parts, self._locks = self.folder / "parts", self.folder / "locks"
+        self._bytes_to_evict = 0
+        """Bytes that may be added until entries are listed again."""
 
     def load(
         self,
@@ -87,7 +91,9 @@ class FrameStore:
             if batch is None:
                 with self._locked(path, key):
                     batch = self._read(key) or self._decode(key, path, policy, timeout_seconds)
-                self.evict()
+                self._bytes_to_evict -= batch.frames.nbytes
+                if self._bytes_to_evict < 0:
+                    self.evict()
         except OSError as error:
             raise ConfigError(
                 f"frames cannot be kept in {self.folder} ({error.strerror or error}): make room "
@@ -124,6 +130,7 @@ class FrameStore:
                 self._remove(key)
                 total -= size
             self._sweep()
+        self._bytes_to_evict = self.max_bytes // 100
 
     def _read(self, key: str) -> FrameBatch | None:
         import numpy as np
@@ -155,8 +162,9 @@ class FrameStore:
             facts = decode_to_file(path, policy, part, timeout_seconds=timeout_seconds)
             if self.key(path, policy) != key:
                 raise VideoError(path, "it was replaced while it was decoded", fix="Run again")
-            _to_disk(part)
-            _write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
+            with part.open("rb+") as file:  # no name may outlive a power cut without its content
+                os.fsync(file.fileno())
+            write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
             with self._evict_lock():  # nobody may evict it before it is mapped here
                 part.replace(self._entries / f"{key}.npy")
                 (self._parts / f"{key}.json").replace(self._entries / f"{key}.json")
@@ -172,17 +180,14 @@ class FrameStore:
     def _locked(self, path: Path, key: str) -> Iterator[None]:
         """Hold the lock of a key; a few locks serve all keys, for they are never removed."""
         self._make_folders()
-        lock = FileLock(self._lock_of(key), timeout=LOCK_SECONDS)
         try:
-            lock.acquire()
+            held = FileLock(self._lock_of(key)).acquire(LOCK_SECONDS)
         except Timeout as error:
-            found = f"another process has been at it for {LOCK_SECONDS:.0f} s"
+            problem = f"another process has been at it for {LOCK_SECONDS:.0f} s"
             fix = f"Look for a process that hangs and holds {self._lock_of(key)}"
-            raise VideoError(path, found, fix=fix) from error
-        try:
+            raise VideoError(path, problem, fix=fix) from error
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _make_folders(self) -> None:
         for folder in (self._entries, self._parts, self._locks):
@@ -197,7 +202,7 @@ class FrameStore:
 
     def _by_last_use(self) -> list[tuple[int, int, str]]:
         """Last use, bytes and key of every entry, the longest unused first."""
-        found: list[tuple[int, int, str]] = []
+        entries: list[tuple[int, int, str]] = []
         with suppress(FileNotFoundError), os.scandir(self._entries) as files:
             for file in files:
                 if not file.name.endswith(".npy"):
@@ -207,8 +212,8 @@ class FrameStore:
                     size, used = frames.stat().st_size, frames.stat().st_mtime_ns
                     with suppress(FileNotFoundError):  # without it: a crash between two renames
                         used = frames.with_suffix(".json").stat().st_mtime_ns
-                    found.append((used, size, frames.stem))
-        return sorted(found)
+                    entries.append((used, size, frames.stem))
+        return sorted(entries)
 
     def _remove(self, key: str) -> None:
         for suffix in (".json", ".npy"):
@@ -217,7 +222,7 @@ class FrameStore:
                 (self._entries / f"{key}{suffix}").unlink()
 
     def _sweep(self) -> None:
-        """Remove what processes that are gone have left: nobody holds the lock of its key."""
+        """Remove parts of processes that have ended: the locks of their keys are free."""
         for part in list(self._parts.iterdir()):
             with suppress(Timeout), FileLock(self._lock_of(part.name), timeout=0):
                 part.unlink(missing_ok=True)
@@ -243,16 +248,3 @@ def _default_max_bytes() -> int:
     if not 0 < gigabytes < math.inf:
         raise ConfigError(f"{SIZE_VARIABLE}={text}: expected a number of gigabytes above 0")
     return max(1, int(gigabytes * 1e9))
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file is on the disk: its name must not outlive a power cut without it."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a small file so that no reader sees a part of it, nor another thread writes to it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

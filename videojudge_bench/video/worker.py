@@ -58,18 +58,18 @@ def _answer(request: dict[str, object], replies: BinaryIO) -> Json:
         policy = FramePolicy(**request["policy"])  # type: ignore[arg-type] # made from a policy
         facts = decode(path, policy, Path(str(request["target"])), on_length)
     except VideoError as error:
-        return {"error": "video", "found": error.found, "fix": error.fix}
+        return {"error": "video", "problem": error.problem, "fix": error.fix}
     except ConfigError as error:
-        return {"error": "config", "found": str(error)}
+        return {"error": "config", "problem": str(error)}
     except OSError as error:
-        return {"error": "disk", "found": f"{type(error).__name__}: {error}"}
+        return {"error": "disk", "problem": f"{type(error).__name__}: {error}"}
     finally:
         _set_alarm(None)
     return {"facts": asdict(facts)}
 
 
 def _set_alarm(seconds: float | None) -> None:
-    """Let the system end this process, wherever it hangs, that many seconds from now."""
+    """End this process that many seconds from now, even if it hangs."""
     if hasattr(signal, "alarm"):
         signal.alarm(0 if seconds is None else math.ceil(seconds) + GRACE_SECONDS)
 

@@ -153,7 +153,7 @@ def test_data_add_takes_the_pairs_and_the_better_one_wins(made: Path) -> None:
 def test_a_second_call_does_nothing(world: Path) -> None:
     before = bytes_of(world)
     again = make(world, OPTIONS)
-    assert (again.rendered, again.was_there) == (0, True)
+    assert (again.rendered, again.existed) == (0, True)
     assert bytes_of(world) == before
 
 
@@ -163,7 +163,7 @@ def test_what_is_missing_is_made_again_and_nothing_else(world: Path, made: Path)
     (world / "gold.jsonl").unlink()
     old = {path: path.stat().st_mtime_ns for path in (world / "videos").iterdir()}
     again = make(world, OPTIONS)
-    assert (again.rendered, again.was_there) == (1, False)
+    assert (again.rendered, again.existed) == (1, False)
     assert bytes_of(world) == bytes_of(made)
     assert all(path.stat().st_mtime_ns == at for path, at in old.items())
 

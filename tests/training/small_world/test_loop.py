@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from videojudge_bench.errors import ConfigError, RunStoppedError, UnknownNameErr
 from videojudge_bench.items import Item
 from videojudge_bench.training.experiments import world
 from videojudge_bench.training.experiments.experiment import Experiment
+from videojudge_bench.training.experiments.over_optimisation import Policy
 from videojudge_bench.training.experiments.world_measures import (
     differences,
     errors_by_rating,
@@ -125,6 +127,7 @@ def test_every_view_names_a_training_and_a_gold_set() -> None:
                 world.PAIRS,
                 world.UNSEEN,
                 world.LONGER,
+                *(f"small_world_best_of_{policy}" for policy in get_args(Policy)),
             }
 
 

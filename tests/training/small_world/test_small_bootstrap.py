@@ -13,7 +13,7 @@ import pytest
 from videojudge_bench import registry
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
-from videojudge_bench.prompts import Wanted, load_prompt
+from videojudge_bench.prompts import PromptOptions, load_prompt
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import Draft, Outcome, Seed, Unable
 from videojudge_bench.training.bootstrap.export import DATA_FOLDER, write_rows
@@ -104,10 +104,10 @@ def test_rows_ask_with_this_worlds_prompts(seeds_file: Path, tmp_path: Path) -> 
 def test_a_judge_that_is_given_the_prompts_asks_what_the_rows_ask(seeds_file: Path) -> None:
     prompt = options_of(seeds_file).export.rate_prompt
     item = Item("x", "v", INSTRUCTIONS["count"], "one two one two", video=Path("v.mp4"))
-    asked = load_prompt(RATE_PROMPT).render(item, RatingScale(), Wanted(feedback=False))
-    assert prompt.render(item, RatingScale(), Wanted(feedback=False)) == asked
+    asked = load_prompt(RATE_PROMPT).render(item, RatingScale(), PromptOptions(feedback=False))
+    assert prompt.render(item, RatingScale(), PromptOptions(feedback=False)) == asked
     pair = Pair("x", "v", INSTRUCTIONS["count"], "one", "two", video=Path("v.mp4"))
-    other = load_prompt(PREFER_PROMPT).render(pair, RatingScale(), Wanted(feedback=False))
+    other = load_prompt(PREFER_PROMPT).render(pair, RatingScale(), PromptOptions(feedback=False))
     # A pair and a response share their prefix with all else that is said of the video.
     assert (asked.system, asked.shared) == (other.system, other.shared)
     assert asked.shared == "How many bars has each corner?\n"
@@ -127,14 +127,16 @@ def test_a_judge_can_ask_with_these_prompts_for_all_that_they_must_ask(
 def test_prompts_ask_for_reasoning_and_rubrics_in_few_words() -> None:
     item = Item("x", "v", INSTRUCTIONS["count"], "one two one two")
     for wanted, end in (
-        (Wanted(feedback=True), "Think. Rate it."),
-        (Wanted(feedback=False), "Rate it."),
-        (Wanted(feedback=True, write_rubric=True), "Write a rubric. Think. Rate it."),
-        (Wanted(feedback=False, write_rubric=True), "Write a rubric. Rate it."),
+        (PromptOptions(feedback=True), "Think. Rate it."),
+        (PromptOptions(feedback=False), "Rate it."),
+        (PromptOptions(feedback=True, write_rubric=True), "Write a rubric. Think. Rate it."),
+        (PromptOptions(feedback=False, write_rubric=True), "Write a rubric. Rate it."),
     ):
         made = load_prompt(RATE_PROMPT).render(item, RatingScale(), wanted)
         assert made.response == f"one two one two\n{end}"
-    given = load_prompt(RATE_PROMPT).render(item, RatingScale(), Wanted(rubric="5: all right"))
+    given = load_prompt(RATE_PROMPT).render(
+        item, RatingScale(), PromptOptions(rubric="5: all right")
+    )
     assert given.shared == "How many bars has each corner?\n5: all right\n"
 
 

@@ -67,9 +67,7 @@ def rating_of(cost: int, total: int) -> int:
 def units_of(phrases: Sequence[Phrase], usable: Usable) -> list[Unit]:
     """Return the parts of an answer that can be made wrong, and in which ways each.
 
-    Args:
-        phrases: of the answer, in their order.
-        usable: whether there is something to put in place of an edit's slots.
+    `usable` tells whether there is a filler for an edit's slots.
     """
     units: list[Unit] = []
     options = [
@@ -87,11 +85,9 @@ def units_of(phrases: Sequence[Phrase], usable: Usable) -> list[Unit]:
 
 
 def ways_of(units: Iterable[Unit], shuffled: Shuffled) -> dict[int, tuple[Edit, ...]]:
-    """Return what an answer can be made wrong by: for each cost that can be reached, edits.
+    """Return, for each cost that can be reached, edits of an answer.
 
-    Args:
-        units: of the answer.
-        shuffled: puts things in a random order, on which the choice among equal costs depends.
+    The choice among equal costs depends on the random order of `shuffled`.
     """
     ways: dict[int, tuple[Edit, ...]] = {0: ()}
     for unit in shuffled(units):
@@ -105,12 +101,9 @@ def ways_of(units: Iterable[Unit], shuffled: Shuffled) -> dict[int, tuple[Edit, 
 
 
 def nearest_cost(costs: Iterable[int], total: int, rating: int) -> int | None:
-    """Return the cost nearest to the step of a rating, None when none deserves that rating.
+    """Return the cost nearest to the step of a rating, 1 to 4; None when none deserves that rating.
 
-    Args:
-        costs: in halves of content words.
-        total: content words of the answer, in halves.
-        rating: 1 to 4.
+    Costs and `total` are in halves of content words.
     """
     step = total * (GOLD_RATING - rating)
     fit = [cost for cost in costs if rating_of(cost, total) == rating]
@@ -120,15 +113,12 @@ def nearest_cost(costs: Iterable[int], total: int, rating: int) -> int | None:
 def _options(phrase: Phrase, before: Phrase | None, usable: Usable) -> Unit:
     whole = 2 * len(phrase.slot.content)
     edits = [(whole, Edit(phrase.slot.kind, (phrase.slot,)))]
-    if phrase.slot.kind == "place" and not _belongs_to_verb(before):
+    # A verb without an object goes with its own prepositions.
+    of_verb = before and before.slot.kind == "action" and len(before.slot.content) == 1
+    if phrase.slot.kind == "place" and not of_verb:
         edits.append((whole, Edit(OMISSION, (anywhere(phrase.slot),))))
     edits += [(2 * len(part.content), Edit(part.kind, (part,))) for part in phrase.parts]
     return tuple(Option(cost, (edit,)) for cost, edit in edits if usable(edit))
-
-
-def _belongs_to_verb(before: Phrase | None) -> bool:
-    """Return whether a verb without an object stands before: it goes with its own prepositions."""
-    return before is not None and before.slot.kind == "action" and len(before.slot.content) == 1
 
 
 def _in_turn(first: Phrase, second: Phrase) -> bool:
@@ -152,15 +142,15 @@ def applied(text: str, put: Mapping[Slot, str]) -> str:
 
     A sentence goes on with a capital where it did, and `a` becomes `an` before a vowel.
     """
-    made, last = "", 0
+    edited, last = "", 0
     for slot in sorted(put, key=lambda slot: slot.start):
         filler = put[slot] if slot.pronouns != "f" else turned(put[slot], "m")
         if slot.capital:
             filler = filler[:1].upper() + filler[1:]
-        made += text[last : slot.start]
-        made = _agreeing(made, filler) + filler
+        edited += text[last : slot.start]
+        edited = _agreeing(edited, filler) + filler
         last = slot.end
-    return made + text[last:]
+    return edited + text[last:]
 
 
 def _agreeing(before: str, filler: str) -> str:

@@ -14,8 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, Union
 
 from videojudge_bench._util.hashing import unit_interval
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.training.bootstrap.contracts import TARGETS, Attempt, Draft, Seed, Unable
+from videojudge_bench.training.bootstrap.contracts import (
+    TARGETS,
+    Attempt,
+    Draft,
+    Seed,
+    Unable,
+    checked_share,
+)
 from videojudge_bench.training.bootstrap.perturb import words
 from videojudge_bench.training.bootstrap.perturb.edits import (
     ORDER,
@@ -74,11 +80,11 @@ class _Draws:
         return unit_interval(*self._names, str(self._drawn))
 
     def shuffled(self, things: Iterable[_Thing], /) -> list[_Thing]:
-        made = list(things)
-        for last in range(len(made) - 1, 0, -1):
+        order = list(things)
+        for last in range(len(order) - 1, 0, -1):
             at = int(self.next() * (last + 1))
-            made[at], made[last] = made[last], made[at]
-        return made
+            order[at], order[last] = order[last], order[at]
+        return order
 
 
 class Perturb:
@@ -89,23 +95,18 @@ class Perturb:
             phrases are kept, and at most 4,000 a type.
         noise: share of drafts, 0 to 1, that deserve another rating of 1 to 4 than was asked for.
         seed: other seeds give other drafts.
-
-    Raises:
-        ConfigError: `noise` is no share.
     """
 
     def __init__(self, corpus: Iterable[Seed], noise: float = 0.0, seed: int = 0) -> None:
-        if not 0 <= noise <= 1:
-            raise ConfigError(f"noise={noise}: expected a share of the drafts, from 0 to 1")
-        self._noise, self._seed = noise, seed
+        self._noise, self._seed = checked_share("noise", noise, of="the drafts"), seed
         self._lexicon = Lexicon()
         self._plans: dict[tuple[str, str], _Plan] = {}
         digest = hashlib.sha256()
-        for made in corpus:
-            digest.update(f"{made.id}\x1f{made.gold}\x1e".encode("utf-8", "surrogatepass"))
-            self._lexicon.know(_known(made))
-            for slot in _slots(take_apart(made.gold).phrases):
-                self._lexicon.add(slot, made.video_id)
+        for entry in corpus:
+            digest.update(f"{entry.id}\x1f{entry.gold}\x1e".encode("utf-8", "surrogatepass"))
+            self._lexicon.know(_known(entry))
+            for slot in _slots(take_apart(entry.gold).phrases):
+                self._lexicon.add(slot, entry.video_id)
         self._corpus_hash = digest.hexdigest()
 
     async def write(
@@ -122,16 +123,25 @@ class Perturb:
         """Return what `write` returns in the round after `round_` others."""
         plan = self._plan_of(seed)
         draws = _Draws(str(self._seed), seed.id, str(target), str(round_))
-        truth = self._truth(target, draws)
+        truth = target
+        if draws.next() < self._noise:
+            others = [rating for rating in TARGETS if rating != target]
+            truth = others[int(draws.next() * len(others))]
         if not plan.in_five:
             return Unable(f"too few phrases to grade in five: {plan.total // 2} content words")
         units = plan.units
-        while (edits := _edits(units, plan.total, truth, draws)) is not None:
+        while True:
+            ways = ways_of(units, draws.shuffled)
+            cost = nearest_cost(ways, plan.total, truth)
+            if cost is None:
+                break
+            edits = ways[cost]
             put, failed = self._fillers(edits, plan, draws)
             if failed is None:
-                return _made(seed, plan, edits, put)
+                return _draft(seed, plan, edits, put)
             # Nothing wrong was found to say there: it has to stay right.
-            units = _without(units, failed)
+            left = (tuple(way for way in unit if failed not in way.edits) for unit in units)
+            units = tuple(unit for unit in left if unit)
         return Unable("too few phrases to grade in five: others would be right of this video too")
 
     def settings(self) -> Mapping[str, Scalar]:
@@ -146,12 +156,6 @@ class Perturb:
 
     def close(self) -> None:
         """Nothing is held."""
-
-    def _truth(self, target: int, draws: _Draws) -> int:
-        if draws.next() >= self._noise:
-            return target
-        others = [rating for rating in TARGETS if rating != target]
-        return others[int(draws.next() * len(others))]
 
     def _plan_of(self, seed: Seed) -> _Plan:
         key = (seed.id, seed.gold)
@@ -214,15 +218,7 @@ class Perturb:
         return None
 
 
-def _edits(
-    units: Sequence[Unit], total: int, rating: int, draws: _Draws
-) -> tuple[Edit, ...] | None:
-    ways = ways_of(units, draws.shuffled)
-    cost = nearest_cost(ways, total, rating)
-    return None if cost is None else ways[cost]
-
-
-def _made(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Filler]) -> Draft:
+def _draft(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Filler]) -> Draft:
     text = applied(seed.gold, {slot: filler.text for slot, filler in put.items()})
     if plan.gender and _turned(put, plan.gender):
         text = words.turned(text, plan.gender)
@@ -231,7 +227,9 @@ def _made(seed: Seed, plan: _Plan, edits: Sequence[Edit], put: Mapping[Slot, Fil
         for edit in edits
         for slot in edit.slots
     )
-    return Draft(text, rating_of(sum(_cost(edit) for edit in edits), plan.total), changes)
+    # In halves of content words: two events in the wrong order did happen.
+    cost = sum((1 if e.name == ORDER else 2) * len(slot.content) for e in edits for slot in e.slots)
+    return Draft(text, rating_of(cost, plan.total), changes)
 
 
 def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
@@ -242,16 +240,6 @@ def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
             yield anywhere(phrase.slot)
 
 
-def _cost(edit: Edit) -> int:
-    words_wrong = sum(len(slot.content) for slot in edit.slots)
-    return words_wrong if edit.name == ORDER else 2 * words_wrong
-
-
-def _without(units: Iterable[Unit], edit: Edit) -> tuple[Unit, ...]:
-    left = (tuple(option for option in unit if edit not in option.edits) for unit in units)
-    return tuple(unit for unit in left if unit)
-
-
 def _known(seed: Seed) -> frozenset[str]:
     """Stems of what is right of the video, as far as anything says it."""
     stems = content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
@@ -260,8 +248,8 @@ def _known(seed: Seed) -> frozenset[str]:
 
 def _one_gender(phrases: Iterable[Phrase]) -> str:
     """`m` or `f` where the answer speaks of one man or one woman, else nothing."""
-    found = [genders(phrase.slot.content) for phrase in phrases]
-    named = [each for each in found if each]
+    by_phrase = [genders(phrase.slot.content) for phrase in phrases]
+    named = [each for each in by_phrase if each]
     return named[0].pop() if len(named) == 1 and len(named[0]) == 1 else ""
 
 

@@ -41,7 +41,6 @@ class Filler:
     """Candidates for a slot.
 
     Attributes:
-        text: as it is written inside a sentence.
         group: fillers of one group say the same.
         content: stems of its content words.
         video: the one whose answers it comes from, "" when there are several.
@@ -58,7 +57,6 @@ class Circle:
     """The fillers of one type.
 
     Attributes:
-        fillers: those of one group side by side.
         ends: where the arc of each filler ends, rising to 1.
         arcs: where the arc of each group begins and ends.
         longest: length of the longest group's arc, at most a half.
@@ -177,18 +175,16 @@ def _circle(counts: Counts, lift: Callable[[Filler], float]) -> Circle | None:
     rest = sum(drawn.values()) - longest
     cut = min(1.0, rest / longest)
     share = min(1.0, (right.total() - right[trimmed]) / right[trimmed])
-    fillers = tuple(sorted(weights, key=_place))
+    # Groups in an order that means nothing: neighbours would be reached less often than others.
+    fillers = tuple(
+        sorted(weights, key=lambda f: (unit_interval(f.group), f.group, f.text, f.content))
+    )
     arcs = [weights[f] * (cut if f.group == trimmed else 1.0) for f in fillers]
     whole = rest + longest * cut
     ends = tuple(end / whole for end in accumulate(arcs))
     return Circle(
         fillers, ends, _arcs(fillers, ends), min(0.5, longest * cut / whole), trimmed, share
     )
-
-
-def _place(filler: Filler) -> tuple[float, str, str, tuple[str, ...]]:
-    # Groups in an order that means nothing: neighbours would be reached less often than others.
-    return unit_interval(filler.group), filler.group, filler.text, filler.content
 
 
 def _arcs(fillers: Iterable[Filler], ends: Iterable[float]) -> dict[str, tuple[float, float]]:

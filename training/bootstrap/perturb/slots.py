@@ -37,16 +37,12 @@ class Slot:
     """A part of a text that can be exchanged for another filler of its type.
 
     Attributes:
-        start: offset of its first character in the text.
-        end: offset after its last character.
         filler: the text of the slot, with the pronouns of a man and without a capital that only
             begins a sentence.
         kind: what is wrong when it is exchanged.
         type: `kind/form/pronouns/content words`; fillers of one type fit in each other's place.
         group: fillers of one group say the same (`man` and `guy`), so that one is no wrong other.
-        content: stems of its content words.
         pronouns: `f` when its pronouns are those of a woman, `m` when of a man, else nothing.
-        capital: whether it begins a sentence with a capital.
     """
 
     start: int
@@ -65,7 +61,6 @@ class Phrase:
     """A slot with the parts of it that can be exchanged instead of the whole.
 
     Attributes:
-        slot: the whole phrase.
         parts: colours, numbers, words with an opposite, what a verb is done to.
         between: words between the phrase before and this one (`and then`).
     """
@@ -80,7 +75,6 @@ class Anatomy:
     """A text taken apart.
 
     Attributes:
-        phrases: in their order.
         outside: content words that are in no phrase and so cannot be made wrong.
     """
 
@@ -250,19 +244,19 @@ def _slot(text: str, tokens: Sequence[Token], kind: Kind, form: str) -> Slot | N
 
 
 def _pronouns(tokens: Sequence[Token]) -> str:
-    found = {token.word for token in tokens}
-    if not found.isdisjoint(words.MALE):
+    present = {token.word for token in tokens}
+    if not present.isdisjoint(words.MALE):
         return "m"
-    return "" if found.isdisjoint(words.FEMALE) else "f"
+    return "" if present.isdisjoint(words.FEMALE) else "f"
 
 
 def _parts(text: str, tokens: Sequence[Token], whole: Slot) -> Iterator[Slot]:
     if len(whole.content) < 2:
         return
     for token in tokens:
-        found = words.exchangeable(token.word)
-        if found and token.tag not in VERBS and text[token.start : token.end] == token.word:
-            kind, form = found
+        kind_and_form = words.exchangeable(token.word)
+        if kind_and_form and token.tag not in VERBS and text[token.start : token.end] == token.word:
+            kind, form = kind_and_form
             stem = words.stem(token.word)
             type_ = f"{kind}/{form}//1"
             yield Slot(token.start, token.end, token.word, kind, type_, stem, (stem,))
@@ -287,5 +281,5 @@ def _objects(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     while begin < len(tokens) and tokens[begin].tag == "PART":
         begin += 1
     if begin < len(tokens):
-        said = [words.stem(tokens[verb].word), *(t.word for t in tokens[verb + 1 : begin])]
-        yield begin, f"of {' '.join(said)}"
+        phrase = [words.stem(tokens[verb].word), *(t.word for t in tokens[verb + 1 : begin])]
+        yield begin, f"of {' '.join(phrase)}"

@@ -84,8 +84,8 @@ def lower_words(text: str) -> list[str]:
 
 def tagged(text: str) -> list[Token]:
     """Return the words and marks of a text with their tags."""
-    found = [(match.start(), match.end(), match[0].lower()) for match in _TOKEN.finditer(text)]
-    lower = [word for _, _, word in found]
+    spans = [(match.start(), match.end(), match[0].lower()) for match in _TOKEN.finditer(text)]
+    lower = [word for _, _, word in spans]
     tags: list[Tag] = []
     clause = _Clause()
     while len(tags) < len(lower):
@@ -97,7 +97,7 @@ def tagged(text: str) -> list[Token]:
         tag = _tag(lower, at, tags, clause)
         clause.goes_on(lower[at], tag)
         tags.append(tag)
-    return [Token(*where, tag) for where, tag in zip(found, tags, strict=True)]
+    return [Token(*where, tag) for where, tag in zip(spans, tags, strict=True)]
 
 
 def ends_sentence(before: str) -> bool:

@@ -99,11 +99,7 @@ PEOPLE = {
 }
 """Words that mean the same of a person: a man is no `guy`'s opposite."""
 
-OVERLAPPING = {
-    "child": ("boy", "girl"),
-    "boy": ("child",),
-    "girl": ("child",),
-}
+OVERLAPPING = {"child": ("boy", "girl"), "boy": ("child",), "girl": ("child",)}
 """Groups of people that may be one and the same person."""
 
 GENDER = {"man": "m", "boy": "m", "woman": "f", "girl": "f"}
@@ -232,11 +228,11 @@ def turned(text: str, gender: str) -> str:
 
 def _turned(match: re.Match[str], pronouns: Mapping[str, str]) -> str:
     word, after = match[0], match["after"]
-    said = word.lower()
-    if said not in pronouns:
+    lower = word.lower()
+    if lower not in pronouns:
         return word
     # `her` is `his` before a noun and `him` elsewhere.
-    other = "him" if said == "her" and not is_content(after.lower()) else pronouns[said]
+    other = "him" if lower == "her" and not is_content(after.lower()) else pronouns[lower]
     return other.capitalize() if word[0].isupper() else other
 
 
