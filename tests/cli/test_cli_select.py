@@ -138,8 +138,8 @@ def test_replies_that_cannot_be_read_are_no_worst_answers(
 ) -> None:
     rows = [*question("a", "good", "unread", "bad"), *question("b", "never")]
     rows = [{**row, "id": str(row["response"])} for row in rows]
-    said = {"good": "<score>4</score>", "bad": "<score>2</score>", "unread": "Hm.", "never": "?"}
-    lines = [{"id": name, "reply": reply} for name, reply in said.items()]
+    by_id = {"good": "<score>4</score>", "bad": "<score>2</score>", "unread": "Hm.", "never": "?"}
+    lines = [{"id": name, "reply": reply} for name, reply in by_id.items()]
     judge = f"scripted,replies={write(tmp_path / 'replies.jsonl', lines)}"
     source, best, pairs = (tmp_path / f"{name}.jsonl" for name in ("rows", "best", "pairs"))
     assert select(write(source, rows), "--judge", judge, "-o", best, "--pairs", pairs) == 0
@@ -188,12 +188,12 @@ def test_comparisons_that_cannot_be_read_are_counted(
     words = (source, "--pairwise", "--json", "-o", best, "--judge")
     replies = tmp_path / "replies.jsonl"
     pairs = [opaque_id("a", *two) for two in (("1", "2"), ("1", "3"), ("2", "3"))]
-    said = [
+    replied = [
         {"id": f"{pair}/{order}", "reply": reply}
         for pair, (first, second) in zip(pairs, (("A", "B"), ("?", "?"), ("A", "B")), strict=True)
         for order, reply in (("ab", first), ("ba", second))
     ]
-    lines = [{**line, "reply": f"<answer>{line['reply']}</answer>"} for line in said]
+    lines = [{**line, "reply": f"<answer>{line['reply']}</answer>"} for line in replied]
     write(replies, lines)
     assert select(*words, f"scripted,replies={replies}") == 0
     counts = counts_of(capsys)
