@@ -190,6 +190,8 @@ def test_a_served_judge_gives_the_same_rewards() -> None:
         served = reward_function(f"remote,url={server.url}", low=0, high=1)
         assert served.__name__ == "judge_compact"
         there = _called(served, SAID, references=REFERENCES)
+        compared = reward_function(f"remote,url={server.url}", against="group")
+        assert _called(compared, SAID, references=REFERENCES)[0] == [1, 0]
     here = _called(reward_function("compact", low=0, high=1), SAID, references=REFERENCES)
     # The last digit of an encoder depends on how many texts are encoded together.
     assert there[0] == pytest.approx(here[0], abs=1e-5)
@@ -237,6 +239,8 @@ def test_verl_gets_the_same_keys_for_every_answer() -> None:
     assert cut == {"score": 0.1, "unparsed": 0, "truncated": 1}
     with pytest.raises(ConfigError, match="verl takes no None"):
         compute_score("x", "a", "b", INFO, judge="rouge_l", low=0, high=1)
+    compared: dict[str, Any] = {"judge": "longest", "against": "reference", "unparsed": 0}
+    assert compute_score("x", "A dog digs.", "A dog.", INFO, **compared)["score"] == 1
     with pytest.raises(ConfigError, match="verl gives one at a time"):
         compute_score("x", "a", "b", INFO, judge="longest", unparsed=0, against="group")
     with pytest.raises(ConfigError, match="in extra_info"):
