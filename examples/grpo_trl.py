@@ -60,7 +60,9 @@ def trainer_of(options: argparse.Namespace) -> GRPOTrainer:
     from transformers import AutoProcessor
     from trl import GRPOConfig, GRPOTrainer
 
-    processor = AutoProcessor.from_pretrained(options.model)
+    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        options.model
+    )
     reward = reward_function(
         options.judge,
         end_tokens=[processor.tokenizer.eos_token_id],

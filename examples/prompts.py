@@ -135,7 +135,7 @@ def swift_rows(prompts: Sequence[tuple[Prompt, Path]]) -> Iterator[dict[str, obj
 
 def main(words: Sequence[str]) -> int:
     """Run one of the three commands; return its exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Plan GRPO, or write rows for it.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("plan", "verl", "swift"):
         own = verbs.add_parser(verb)

@@ -205,8 +205,8 @@ def _pairs(
     *,
     every_pair: bool,
 ) -> Iterator[PreferencePair]:
-    couples = combinations(ranked, 2) if every_pair else [(ranked[0], ranked[-1])] if ranked else []
-    for (high, chosen), (low, rejected) in couples:
+    outer = ranked if every_pair else [*ranked[:1], *ranked[1:][-1:]]
+    for (high, chosen), (low, rejected) in combinations(outer, 2):
         apart = _difference(high, low)
         if apart > 0 and apart >= margin and chosen.response != rejected.response:
             yield PreferencePair(question, chosen, rejected, apart)

@@ -137,14 +137,14 @@ class _Output:
     every_pair: bool
     json: bool
 
-    def write(self, questions: Sequence[Question], counts: Mapping[str, Value]) -> int:
-        """Select, write and print the counts, those given first; return the exit status."""
+    def write(self, questions: Sequence[Question], before: Mapping[str, Value]) -> int:
+        """Select, write and print the counts, those `before` first; return the exit status."""
         from videojudge_bench.answers.selection import select
         from videojudge_bench.answers.verdict_lines import write_lines
         from videojudge_bench.training.preference_rows import write_pairs
 
         selected = select(questions, margin=self.margin, every_pair=self.every_pair)
-        counts = {**counts, **selected.to_json()}
+        counts = {**before, **selected.to_json()}
         if self.best is not None:
             write_lines((each.to_json() for each in selected.best), self.best)
         if self.pairs is None:
