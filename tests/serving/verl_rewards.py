@@ -58,7 +58,8 @@ async def rewards_of(config: Any, tokenizer: Any) -> list[dict[str, Any]]:
     """Return the result of each rollout; a manager belongs to the event loop that runs."""
     manager, batch = load_reward_manager(config, tokenizer), batch_of(tokenizer)
     singles = (manager.run_single(batch[i : i + 1]) for i in range(len(batch)))
-    return await asyncio.gather(*singles)
+    results: list[dict[str, Any]] = await asyncio.gather(*singles)
+    return results
 
 
 def main(folder: Path) -> None:
