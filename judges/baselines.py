@@ -1,4 +1,4 @@
-"""Judges that look at nothing: the floor that every other judge has to clear."""
+"""Baselines that ignore video and references: a lower bound for every other judge."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Constant(Judge):
 
 
 class Longest(Judge):
-    """Ranks responses by their number of words: how far does length alone go?"""
+    """Ranks responses by their number of words, as the baseline of length."""
 
     scale = None
 

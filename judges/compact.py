@@ -1,4 +1,4 @@
-"""A judge that runs anywhere: how far the references bear a response out, by a small encoder."""
+"""Support of a response by its references, measured by a small sentence encoder on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classic text metrics as judges: how much of the references is found again in the response.
+"""Classic text metrics as judges: overlap of the response with the references.
 
 All of them need references and only rank: their numbers lie on no rating scale. A response without
 a word scores 0; an item without a reference that has words is `Unparsed`.

@@ -1,4 +1,4 @@
-"""Similarity of sentence embeddings as a judge: small, on the CPU, and hard to beat."""
+"""Similarity of sentence embeddings as a judge, on the CPU."""
 
 from __future__ import annotations
 

@@ -20,9 +20,6 @@ class OpenAI(PromptedJudge):
     Args:
         options: those of `PromptedJudge` and of `OpenAIEngine`: base_url, model, max_frames,
             max_concurrency, max_cost and more.
-
-    Raises:
-        ConfigError: an unknown option, or options that cannot work.
     """
 
     runs_on = "openai"

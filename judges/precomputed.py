@@ -1,4 +1,4 @@
-"""Scores that were made elsewhere: the way in for any judge that is not written in Python."""
+"""Scores from a file, for judges that are not written in Python."""
 
 from __future__ import annotations
 

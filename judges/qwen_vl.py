@@ -1,4 +1,4 @@
-"""Qwen's models of video as judges, as they come: the baselines of the VideoJudge paper."""
+"""Qwen's untrained models of video as judges: the baselines of the VideoJudge paper."""
 
 from __future__ import annotations
 
@@ -34,10 +34,6 @@ class QwenVL(PromptedJudge):
         engine: `transformers`; or `openai` with base_url=…, for a server that serves the model.
         options: those of `PromptedJudge` and of the engine: score, feedback, video, max_frames,
             dtype, adapter, share_prefix and more.
-
-    Raises:
-        UnknownNameError: no such size.
-        ConfigError: an unknown option, no such model, or options that cannot work.
     """
 
     requires = frozenset({"video"})

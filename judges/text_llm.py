@@ -1,4 +1,4 @@
-"""Models of text as judges: they read what a video shows, and never see it."""
+"""Models of text as judges, which read a description of the video."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ class TextLLM(PromptedJudge):
         video: `description`, or `none` for a judge that knows nothing of the video.
         options: those of `PromptedJudge` and of the engine; `thinking=true` or `false` where the
             model's chat template knows it.
-
-    Raises:
-        ConfigError: an unknown option, or options that cannot work.
     """
 
     requires = frozenset({"description"})

@@ -64,19 +64,10 @@ def build(
 ) -> Path:
     """Make a tiny model; return its folder, complete as from the Hugging Face hub.
 
-    The same arguments give the same bytes on every build. A folder that an earlier call has made
-    from the same arguments is returned as it is. The folder appears whole or not at all.
-
-    Args:
-        folder: where the model goes; it must not exist, or be empty.
-        family: which architecture.
-        seed: of the random weights, 0 or more.
-        size: how large it is.
-        texts: what the tokenizer is trained on; by default our prompts and captions of VATEX-EVAL.
-
-    Returns:
-        `folder`, with float32 weights (`model.safetensors`), their configuration, a tokenizer, a
-        processor and a chat template in Qwen's format.
+    The folder, which must not exist or be empty, gets float32 weights (`model.safetensors`), their
+    configuration, a tokenizer, a processor and a chat template in Qwen's format, all or nothing.
+    The tokenizer is trained on `texts`, by default our prompts and captions of VATEX-EVAL. The same
+    arguments give the same bytes; a folder already made from them is returned as it is.
 
     Raises:
         UnknownNameError: there is no such family.

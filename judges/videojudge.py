@@ -34,11 +34,10 @@ class VideoJudge(PromptedJudge):
 
     Args:
         preset: 3b, 7b or r-3b: whether a rubric is written and how long replies get. The frames
-            are the paper's in all of them: one per second, at most 180. A folder that `videojudge
-            train` has made says itself how it was trained to be asked (prompts, frames, score),
-            and that holds before the preset.
-        pretrained: folder or hub id of the weights. The paper's authors have published no address
-            that could be found, so none is built in; `videojudge train` makes such weights.
+            are the paper's: one per second, at most 180. What a folder of `videojudge train`
+            records of its training (prompts, frames, score) precedes the preset.
+        pretrained: folder or hub id of the weights. No public address of the paper's weights was
+            found, so none is built in; `videojudge train` makes such weights.
         rubric: as `PromptedJudge`; None is as it was trained, or the preset's.
         max_tokens: as `PromptedJudge`; None is as it was trained, or the preset's.
         engine: `transformers`; or `openai` with base_url=…, for a server that serves the weights.

@@ -9,6 +9,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, RatingGold
 from videojudge_bench.leaderboard.importing import FoundRun
+from videojudge_bench.metrics import Measurement, ScoreCard
 from videojudge_bench.verdicts import Judgement, Verdict
 
 RESPONSES = {5: "all of it", 3: "half of it", 1: "nothing at all"}
@@ -33,6 +34,20 @@ def board_set(videos: int) -> GoldSet:
         how_to_get="it is made by the tests",
     )
     return GoldSet(info, tuple(examples))
+
+
+def score(
+    gold_set: GoldSet,
+    judgements: Mapping[str, Judgement],
+    *,
+    on_scale: bool,
+    part: str = "all",
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> ScoreCard:
+    """Return the numbers of a judge."""
+    measurement = Measurement(gold_set, on_scale, part)
+    return measurement.card(judgements, resamples=resamples, seed=seed)
 
 
 def found(

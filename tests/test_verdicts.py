@@ -70,8 +70,8 @@ def test_json_of_a_judgement_with_all_parts() -> None:
     [
         ({}, "not a judgement: 'id'"),
         ({"id": 3, "rating": 4}, "not a judgement: expected text, got 3"),
-        ({"id": "a"}, "one of rating, p_first, unparsed; found []"),
-        ({"id": "a", "rating": 4, "p_first": 1}, "found ['rating', 'p_first']"),
+        ({"id": "a"}, "expected one of rating, p_first, unparsed, got []"),
+        ({"id": "a", "rating": 4, "p_first": 1}, "got ['rating', 'p_first']"),
         ({"id": "a", "rating": "4"}, "rating must be a number, got '4'"),
         ({"id": "a", "rating": True}, "rating must be a number, got True"),
         ({"id": "a", "rating": None}, "rating must be a number, got None"),

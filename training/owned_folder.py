@@ -72,5 +72,5 @@ def refuse_change(
     ]
     if changed:
         raise ConfigError.all_of(
-            f"{folder} was begun in another way; give its options, or another folder", changed
+            f"{folder} was begun with other values; give those, or another folder", changed
         )

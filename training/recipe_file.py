@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
+from videojudge_bench.prompts import PROMPTS_FOLDER, PromptTemplate, load_prompt
 
 _Options = TypeVar("_Options", bound=BaseModel)
 
@@ -38,6 +39,11 @@ def prompt_path(path: str) -> Path:
     """Return where a prompt lies; a file below `training/` of this package is named from there."""
     beside_recipes = Path(__file__).parent / path
     return beside_recipes if beside_recipes.is_file() else Path(path)
+
+
+def load_prompt_of(path: str | None, ours: str) -> PromptTemplate:
+    """Return the prompt at `prompt_path`, or our own of the name `ours`."""
+    return load_prompt(prompt_path(path) if path else PROMPTS_FOLDER / ours)
 
 
 def make_change(data: dict[str, object], change: str) -> None:

@@ -4,8 +4,8 @@ An engine gets the work of one group at a time: what its items share (`prefix`) 
 (`continuations`). In process that is one row with a tree mask; on a server the first continuation
 goes ahead so that the rest find its prefix in the cache; with one continuation it is a plain call.
 
-A result is delivered when it is there, and not when its group is: whoever asked has it on disk
-before the call that it came from makes room for another.
+A result is delivered as soon as it exists, before the rest of its group: the caller has it on disk
+before the engine begins another call in its place.
 """
 
 from __future__ import annotations

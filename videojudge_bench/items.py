@@ -158,7 +158,7 @@ class PreferenceGold:
 
 @dataclass(frozen=True, slots=True)
 class NoGold:
-    """Nobody has rated the response: an answer that is to be judged, not a measure of the judge."""
+    """Absence of gold: an answer to be judged, not a measure of the judge."""
 
     def to_json(self) -> Json:
         """Return null."""

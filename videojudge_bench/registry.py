@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from videojudge_bench._util.hashing import content_hash
 from videojudge_bench._util.options import Scalar, is_secret, meant, resolved, without_secrets
+from videojudge_bench.engine import Engine
 from videojudge_bench.errors import ConfigError, UnknownNameError, unknown_name
 from videojudge_bench.judge import Judge
-
-if TYPE_CHECKING:
-    from videojudge_bench.engine import Engine
 
 ENTRY_POINT_GROUP = "videojudge_bench.judges"
 
@@ -225,7 +223,7 @@ _IN_A_FILE = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError,
     RuntimeError, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-"""What a module may raise while it is imported."""
+"""Exceptions that a module may raise while it is imported."""
 
 
 def _module(name: str, what: str) -> ModuleType:

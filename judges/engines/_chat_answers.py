@@ -1,4 +1,4 @@
-"""Outcome of a request: an answer, or the reason for none and whether to try again."""
+"""Outcome of a request: an answer, or why there is none and whether to retry."""
 
 from __future__ import annotations
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import aiohttp
 
 MOST_BYTES = 4 << 20
-"""Of a body. Log-probabilities of the tokens of a reply come on top."""
+"""Size limit of a body, without the log-probabilities of a reply's tokens."""
 
 BYTES_PER_TOKEN = 8 << 10
-"""That a token may take with its 20 alternatives, each as text, number and bytes."""
+"""Size limit of a token with its 20 alternatives, each as text, number and bytes."""
 
 ERROR_BYTES = 64 << 10
-"""Of an error, of which a few hundred characters are shown."""
+"""Size limit of an error's body, of which a few hundred characters are shown."""
 
 ACCEPTED = "gzip, deflate"
-"""The compressions that are undone here, within limits; aiohttp knows none."""
+"""Compressions that are decompressed here, up to a limit, which aiohttp does not offer."""
 
 BUFFER_BYTES = 16 << 10
-"""Of a connection; the system hands over up to 256 kB more at a time."""
+"""Size of a connection's buffer; the system may deliver up to 256 kB more at a time."""
 
 _FREE_BYTES = 64 << 10
 _LARGE_AT_ONCE = 2
@@ -33,9 +33,8 @@ class BodyError(ValueError):
     """A body that is not read: too long, or compressed in an unknown way."""
 
 
-class _Unpacker(Protocol):
-    def __call__(self, data: bytes, most: int) -> tuple[bytes, bytes]:
-        """Return at most so many bytes, one at least, and the data that were not used for them."""
+_Unpacker = Callable[[bytes, int], tuple[bytes, bytes]]
+"""From data and a limit to as many bytes at most, one at least, and the data that were not used."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Talks to a server of OpenAI's chat completions: transport, retries, what goes wrong.
+"""Client of a server of OpenAI's chat completions: transport, retries, errors.
 
 The transport is aiohttp. The openai package's costs a request several times its CPU time
 (tests/benchmarks/server_client.py), and with hundreds in flight that is the limit, not the server.
@@ -34,7 +34,7 @@ from videojudge_bench.judges.engines._chat_replies import (
 logger = logging.getLogger(__name__)
 
 FAILURES_TO_STOP = 20
-"""So many requests that fail before one has worked, or for want of a connection, end the run."""
+"""Number of failures, before any success or without a connection, that end the run."""
 
 _BACKOFF_SECONDS, _BACKOFF_MOST_SECONDS = 0.5, 60.0
 _CONNECT_SECONDS = 30.0
@@ -132,7 +132,7 @@ class ChatClient:
     ) -> Answer:
         if refusal := self.budget.take(most):
             raise CallFailedError(refusal)
-        cost = most  # of a request that breaks off, nobody tells what it has cost
+        cost = most  # the cost of a request that breaks off is unknown
         try:
             answer = await self._send(body, headers, most_bytes)
             if answer.completion is not None and answer.completion.tokens is not None:

@@ -1,4 +1,4 @@
-"""Whom a chat client talks to, and what it says when that cannot work."""
+"""Address, model and key of a server, and the errors about them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAID_CHARACTERS = 300
 
 _MODELS_SHOWN = 20
 _SECRET_CHARACTERS = 8
-"""From so many on, a key is hidden in replies: `EMPTY` and `1` are no secrets, and are words."""
+"""Length from which a key is hidden in replies: `EMPTY` and `1` are no secrets, and are words."""
 
 _ASCII_ESCAPE = b"\\u00"
 _NOT_JSON = (ValueError, RecursionError)

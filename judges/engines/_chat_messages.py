@@ -1,4 +1,4 @@
-"""Writes requests: messages, with the frames of a video and their times."""
+"""Bodies of requests: messages, with the frames of a video and their times."""
 
 from __future__ import annotations
 

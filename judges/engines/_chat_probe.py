@@ -1,4 +1,4 @@
-"""Probes of a server: which parts of the requests of a run it refuses, and what helps."""
+"""Probes of a server: the features of a run's requests that it refuses, and the fixes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PROBE = PromptGroup(
     (Continuation("probe", "Answer: two. Reply with <score>5</score> and nothing else."),),
     sampling=Sampling(max_tokens=64),
 )
-"""A question that costs little."""
+"""A short question, for a low cost."""
 
 _PROBE_REGEX = "checked-[0-9]{3}"
 _PROBE_SCHEMA: ReplyForm = {
@@ -46,7 +46,7 @@ _PROBE_SCHEMA: ReplyForm = {
     "required": ["checked"],
     "additionalProperties": False,
 }
-"""Forms that no model gives to the probe's reply of its own accord."""
+"""Forms that no reply to the probe has unless the server guides decoding."""
 
 _API_TEMPERATURE = 1.0  # of OpenAI's API where a request says none
 _OTHER_LENGTH: Mapping[Length, Length] = {
@@ -81,8 +81,6 @@ class ServerCheck:
     is refused is the occasion: a short question tells whether every one would be.
 
     Attributes:
-        client: that sends the requests.
-        requests: their format.
         wire: the form of requests that the server takes, as far as known.
         completed: sends one; raises CallFailedError.
         find_model: comes first, once.
@@ -156,11 +154,11 @@ class ServerCheck:
         return self.requests.features(group) - self.wire.without
 
     async def refusals(self, features: Iterable[Feature], group: PromptGroup) -> list[Refusal]:
-        """Return what the server refuses of some features.
+        """Return the features that the server refuses.
 
-        All of them are tried in one request; only where that is refused, each is tried alone. A
-        server that is busy or out of order is not said to refuse one. What requests can do without
-        is left out from now on, with a warning.
+        All are tried in one request; only if that is refused, each is tried alone. An error of a
+        busy server is no refusal. Features that requests can do without are left out from now on,
+        with a warning.
 
         Raises:
             ConfigError: it refuses a short question without any of them as well.

@@ -1,4 +1,4 @@
-"""Reads what a server of OpenAI's chat completions answers: reply, usage, probabilities."""
+"""Answers of a server of OpenAI's chat completions: reply, usage, probabilities."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Union
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from videojudge_bench.engine import WrittenToken
 from videojudge_bench.judges.engines._verdict_place import verdict_place
@@ -186,24 +180,20 @@ def choice_probabilities(
     content: str | None = None,
     begins_with: str | None = None,
 ) -> dict[str, float]:
-    """Return the probability of each choice where the reply states its verdict.
+    """Return the probability of each choice where the reply states its verdict, in 0..1.
 
-    Given the text up to there: where a tokeniser has both `>A` and `>`, the two ways of writing
-    `A` behind `<answer` are summed, as shares of all tokens that close the tag. A choice may have
-    white space around it. What other tokens would have got is missing in the sum, and so is what a
-    server leaves out of its list.
+    Given the text up to there: where a tokeniser has both `>A` and `>`, the two ways of writing `A`
+    behind `<answer` are summed, as shares of all tokens that close the tag. White space around a
+    choice does not count. Probability of other tokens, and of those that a server does not list, is
+    missing from the sum.
 
-    Args:
-        positions: the tokens of the reply; a server may list hidden reasoning before them.
-        choices: what a verdict may be.
-        content: the reply; None is all that the positions write.
-        begins_with: the verdict stands behind this text, with which the reply begins, and in its
-            first token where that is empty; None is where the text verdict stands.
+    The positions may begin with hidden reasoning; without `content`, all of them are the reply. The
+    verdict stands right behind `begins_with`, the beginning of the reply, or where the text verdict
+    stands if that is None.
 
     Returns:
-        Every choice with its probability in 0..1, or nothing when there is no such place, when the
-        server gave no probability there, or when one choice may be the beginning of another (`1`
-        of `10`, written in two tokens): one place cannot tell them apart.
+        {} when there is no such place or no probability there, or when one choice may be the
+        beginning of another (`1` of `10`, written in two tokens): one place cannot tell them apart.
     """
     written = [position.raw for position in positions]
     place: tuple[int, bytes] | None = (0, b"")

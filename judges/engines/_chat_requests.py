@@ -1,13 +1,14 @@
-"""From a prompt of a group to a request: what it says beside its messages, how a reply is begun."""
+"""Requests for the prompts of a group: their fields, and the beginning of the reply."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench.engine import Continuation, PromptGroup, ReplyForm
 from videojudge_bench.judges.engines._chat_messages import (
     Body,
     EncodedMedia,
@@ -15,14 +16,9 @@ from videojudge_bench.judges.engines._chat_messages import (
     show_frames,
     write_body,
 )
-from videojudge_bench.judges.engines._served_model import ReplyStart
+from videojudge_bench.judges.engines._served_model import ReplyStart, ServedCheckpoint
 from videojudge_bench.judges.engines.special_tokens import KNOWN_MARKS
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.hashing import Json
-    from videojudge_bench.engine import Continuation, PromptGroup, ReplyForm
-    from videojudge_bench.judges.engines._served_model import ServedCheckpoint
-    from videojudge_bench.video import FrameBatch
+from videojudge_bench.video import FrameBatch
 
 Feature = Literal[
     "frames", "video", "logprobs", "prefill", "structured", "temperature", "thinking",
@@ -41,13 +37,13 @@ FEATURES: Mapping[Feature, str] = {
     "seed": "a seed",
     "decoding": "plain decoding",
 }
-"""What servers take or refuse, in words."""
+"""Names of the features in messages."""
 
 TO_PROBE: frozenset[Feature] = frozenset({"frames", "video", "logprobs", "prefill", "structured"})
-"""What is tried before the first group; a refusal of the others shows in its first request."""
+"""Features that are tried before the first group; its first request tries the others."""
 
 DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding"})
-"""What a request can do without, with a warning."""
+"""Features that are left out, with a warning, where a server refuses them."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
 """Without it, vLLM and SGLang decode by the checkpoint's generation_config.json."""
@@ -65,11 +61,6 @@ class Wire:
 
     length: Length = "max_tokens"
     without: frozenset[Feature] = frozenset()
-
-    @property
-    def logprobs(self) -> bool:
-        """True if probabilities are requested where they are wanted."""
-        return "logprobs" not in self.without
 
     def less(self, feature: Feature) -> Wire:
         return replace(self, without=self.without | {feature})

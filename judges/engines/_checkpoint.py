@@ -1,4 +1,4 @@
-"""A model on disk or on the hub: what it is, whether it fits, what its content is called."""
+"""A model on disk or on the hub: its kind, its memory, the identity of its content."""
 
 from __future__ import annotations
 

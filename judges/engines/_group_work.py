@@ -6,13 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 import torch
 from torch import Tensor
 
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, WrittenToken
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._model_types import Model, Tokenizer
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
@@ -21,9 +22,6 @@ from videojudge_bench.judges.engines._text_tokens import Way, reply_text, shared
 from videojudge_bench.judges.engines._tree_model import MASKED, Branches, SharedPrefix
 from videojudge_bench.verdicts import Usage
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model, Tokenizer
-
 Replies = list[Union[Reply, EngineError]]
 
 VERIFIED_KINDS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
@@ -31,7 +29,7 @@ VERIFIED_KINDS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
 group of a run is verified whatever `verify_prefix` says."""
 
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""How far logits may differ by rounding alone, as a share of the largest one."""
+"""Difference of logits that rounding explains, as a share of the largest one."""
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,17 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Union, cast
+from typing import Literal, Union, cast
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._model_types import (
-        Config,
-        Model,
-        Processor,
-        TextConfig,
-        Tokenizer,
-    )
+from videojudge_bench.judges.engines._model_types import (
+    Config,
+    Model,
+    Processor,
+    TextConfig,
+    Tokenizer,
+)
 
 Kind = Literal["qwen2_5_vl", "qwen3_vl", "text", "other"]
 """The two families of video models whose prefix can be shared, models of text, and the rest."""
@@ -30,12 +28,7 @@ _SAMPLES = 64
 
 
 class ModelSource(ABC):
-    """A language model, and what is known of it before its weights are there.
-
-    Attributes:
-        pretrained: the name by which messages call it.
-        mixed: whether it works in bfloat16 whatever its weights are.
-    """
+    """A language model, and what is known of it before its weights are there."""
 
     pretrained: str
     mixed: bool = False
@@ -125,10 +118,10 @@ class ModelSource(ABC):
 
 
 class LoadedModel(ModelSource):
-    """A model that is in memory already.
+    """A model that is in memory already; an engine decodes with its weights as they are then.
 
     Args:
-        model: of transformers, on its device; an engine decodes with its weights as they are then.
+        model: of transformers, on its device.
         processor: its processor, or the tokenizer of a model of text.
         mixed: whether it works in bfloat16 whatever its weights are, as in training.
     """

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from videojudge_bench.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_source import ModelSource
+from videojudge_bench.judges.engines._model_source import ModelSource
 
 Scheme = Literal["qwen", "transformers4", "transformers5"]
 """Whose positions a Qwen2.5-VL gets; for Qwen3-VL and for text all schemes are the same.
 
 - `qwen`: that of the first published code and of vLLM (read in transformers 4.49.0 and in vLLM
   0.32.0). A step in time is exact: positions are cut to integers after the product with
-  `tokens_per_second`. What follows a video comes after its largest position. The two round that
-  product differently, which counts where it is a whole number up to float32's last digit (3 steps
-  of 20/3 s): there it is vLLM's.
+  `tokens_per_second`, rounded as in vLLM. What follows a video comes after its largest position.
 - `transformers4` (read in 4.57.1): a step is cut to whole seconds first.
 - `transformers5` (read in 5.23.0 and 5.24.0): a step is exact, and what follows a video comes after
   the larger side of one frame, wherever in time the video has ended.
@@ -37,7 +33,7 @@ logger = logging.getLogger(__name__)
 def chosen_scheme(asked: str | None, source: ModelSource) -> Scheme | None:
     """Return the scheme of a model: the one asked for, else the one it records, else `qwen`.
 
-    Warns, once a model, where a Qwen2.5-VL was trained with another scheme, and where nobody says.
+    Warns, once a model, if a Qwen2.5-VL was trained with another scheme, or records none.
 
     Returns:
         None for a model that has no M-RoPE positions of ours.

@@ -1,21 +1,18 @@
-"""One prompt after another through the model's own forward and `generate`: the reference."""
+"""Prompts one by one through the model's own forward and `generate`, as the reference."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from videojudge_bench.judges.engines._model_types import Model
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines._replying import Sampler
 from videojudge_bench.judges.engines._tree_model import media_types, new_cache, on_device
 from videojudge_bench.judges.engines.prefix_tree import Positions, positions
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
-    from videojudge_bench.judges.engines._mrope import Scheme
 
 
 class PlainPrompts:

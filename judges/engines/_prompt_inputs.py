@@ -1,28 +1,27 @@
-"""From a prompt group to what a model takes: tokens, and the pixels of the video once."""
+"""Model inputs of a prompt group: tokens, and the pixels of the video once."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from videojudge_bench.engine import PromptGroup
+from videojudge_bench._util.options import Scalar
+from videojudge_bench.engine import Explanation, PromptGroup
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.judges.engines._model_source import THINKING
+from videojudge_bench.judges.engines._model_source import THINKING, ModelSource
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._video_input import step_seconds, video_clock
-from videojudge_bench.judges.engines.prefix_tree import VisionBlock
+from videojudge_bench.judges.engines.prefix_tree import VisionBlock, positions
 from videojudge_bench.judges.engines.special_tokens import make_inert, marks_of
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_source import ModelSource
-    from videojudge_bench.video import FrameBatch
+from videojudge_bench.video import FrameBatch
 
 _KNOWN = 64
-"""So many texts are remembered with their tokens."""
+"""Number of texts whose tokens are cached."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class PromptReader:
         self._fps = fps
         self._known: dict[str, tuple[int, ...]] = {}
         if self._kind in ("qwen2_5_vl", "qwen3_vl") and source.sees:
-            # Without a word on it, transformers 5 warns of a cap on sizes that it does not change.
+            # If unset, transformers 5 warns of a cap on sizes that it does not change.
             self._processor.video_processor.cap_pixels_per_frame = False
         self._marks = marks_of(self.tokenizer)
 
@@ -78,6 +77,34 @@ class PromptReader:
         seen = self.video_part(texts[0], frames)
         tails = [self.behind_video(text) for text in texts]
         return replace(seen, prompts=tuple((*seen.prompts[0], *tail) for tail in tails))
+
+    def explanations(
+        self, group: PromptGroup, frames: FrameBatch | None, scheme: Scheme | None
+    ) -> list[Explanation]:
+        """Return what the model takes for each continuation; positions where there is a scheme."""
+        inputs, facts = self.read(group, frames), dict[str, Scalar]()
+        if frames is not None:
+            seconds = round(step_seconds(frames, self._fps), 4)
+            facts = {"as": "video", **frames.facts(), "step_seconds": seconds}
+        vision = getattr(self._config, "vision_config", None)
+        rate = getattr(vision, "tokens_per_second", 1)
+        explanations = []
+        for number, prompt in enumerate(inputs.prompts):
+            placed: list[array[int]] = []
+            if scheme is not None:
+                row = positions(len(prompt), inputs.blocks, scheme=scheme, tokens_per_second=rate)
+                placed = [array("i", axis) for axis in row.ids.tolist()]
+            explanations.append(
+                Explanation(
+                    "prompt",
+                    self.rendered(group, number, frames is not None),
+                    token_ids=array("i", prompt),
+                    tokens=tuple(self.tokenizer.convert_ids_to_tokens(list(prompt))),
+                    positions=placed,
+                    video=facts,
+                )
+            )
+        return explanations
 
     def rendered(
         self, group: PromptGroup, number: int, sees: bool, reply: str | None = None

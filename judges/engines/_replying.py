@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines import _verdict_place
+from videojudge_bench.judges.engines._model_types import Tokenizer
 from videojudge_bench.judges.engines._text_tokens import (
     Way,
     reply_text,
@@ -20,9 +20,6 @@ from videojudge_bench.judges.engines._text_tokens import (
     tokens_of,
     ways_of,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Tokenizer
 
 
 class Choices:
@@ -33,9 +30,8 @@ class Choices:
     one choice begins another (`1` and `10`), that of the longer one is taken off the shorter.
 
     What stands before a choice can share a token with it: Qwen writes `<answer>A` as `<`, `answer`,
-    `>A`. Behind a lone `>`, such a model is where it has never been. Then the text of that token
-    (`>`) is the `rest`: it is left to the model, all ways to write it with each choice count, and
-    the probabilities are those given that what is written begins with it.
+    `>A`. Then the text of that token (`>`) is the `rest`, which is left to the model: all ways to
+    write it with each choice count, given that what is written begins with it.
 
     Raises:
         ConfigError: a choice has no tokens, or two have the same.

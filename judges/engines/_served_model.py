@@ -1,4 +1,4 @@
-"""The model behind a server: which checkpoint it serves, and what it says of itself."""
+"""The model behind a server: its checkpoint, and the server's statements about it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,28 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.judges.engines._chat_messages import Send
+from videojudge_bench.judges.engines._chat_replies import Completion
 from videojudge_bench.judges.engines._checkpoint import Checkpoint
 from videojudge_bench.judges.engines._hub_format import trained_on
+from videojudge_bench.judges.engines._model_types import Tokenizer
+from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._text_tokens import shared_token, tokens_of, ways_of
 from videojudge_bench.judges.engines.special_tokens import marks_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.judges.engines._chat_messages import Send
-    from videojudge_bench.judges.engines._chat_replies import Completion
-    from videojudge_bench.judges.engines._model_types import Tokenizer
-    from videojudge_bench.judges.engines._mrope import Scheme
 
 logger = logging.getLogger(__name__)
 
 SERVED_SCHEME: Scheme = "qwen"
-"""Whose M-RoPE positions a Qwen2.5-VL has on vLLM."""
+"""M-RoPE scheme of a Qwen2.5-VL on vLLM."""
 
 _SAID_CHARACTERS, _MOST_STATEMENTS = 200, 20
 
 _COMMON = re.compile(r"(?:model|checkpoint|final|best|last|latest|merged)(?:[-_]?\d+)?")
-"""Names of folders that say nothing of the checkpoint, as `videojudge train` writes `model`."""
+"""Common names of folders, such as `model` of `videojudge train`, that identify no checkpoint."""
 
 _HUB_CACHE = re.compile(r"models--(?P<owner>[^/]+)--(?P<name>[^/]+)/snapshots/[^/]+/?$")
 

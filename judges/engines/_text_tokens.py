@@ -1,14 +1,11 @@
-"""Tokens of texts: those that choices are written in, and those that merge."""
+"""Tokens of choices, and of texts that merge with them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Tokenizer
+from videojudge_bench.judges.engines._model_types import Tokenizer
 
 Way = tuple[int, ...]
 """The tokens in which a choice can be written."""

@@ -1,20 +1,17 @@
 """Attention for rows that are trees: their trunk as plain text, only the branches by a mask.
 
-A tree begins with what all of its branches share, a long video most of all. There every token sees
-all that stand before it, which torch's own attention is told by a word and not by a mask: it then
-works out the lower half alone, and picks its fastest kernel. The mask is of the branches' tokens.
+A tree begins with what all of its branches share, mostly a long video. There attention is causal,
+for which torch needs no mask and has faster kernels. The mask is of the branches' tokens.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
+from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_tree"
 
@@ -38,7 +35,7 @@ def attend_to_trunks_apart(model: Model) -> None:
 
 
 def takes_branches_alone(model: Model) -> bool:
-    """Return whether a model has been told to take masks of a row's last tokens alone."""
+    """Return whether a model takes masks of a row's last tokens alone."""
     return bool(model.config.get_text_config()._attn_implementation == NAME)
 
 
@@ -52,14 +49,9 @@ def tree_attention(
 ) -> tuple[Tensor, None]:
     """Return attention, (rows, n, heads, width), in the form that transformers asks.
 
-    Args:
-        module: the layer.
-        query: (rows, heads, n, width).
-        key: (rows, heads of keys, n or more, width), as value.
-        value: see key.
-        attention_mask: (rows, 1, m, n), which tokens the last m see, True for seen; all before them
-            see what stands before themselves. With m = n, or None: as torch's attention has it.
-        options: of torch's attention.
+    `query` is (rows, heads, n, width), `key` and `value` (rows, heads of keys, n or more, width).
+    `attention_mask`, (rows, 1, m, n), says which tokens the last m see, True for seen; all before
+    them see what stands before themselves. With m = n, or None: as torch's attention has it.
     """
     sdpa = importlib.import_module("transformers.integrations.sdpa_attention")
     attend = sdpa.sdpa_attention_forward

@@ -1,15 +1,16 @@
-"""A model with a prefix in its cache, and continuations that grow side by side behind it."""
+"""A model with a prefix in its cache, and continuations decoded side by side behind it."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from videojudge_bench.judges.engines._model_types import Model
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._prompt_inputs import Inputs
 from videojudge_bench.judges.engines.prefix_tree import (
@@ -20,9 +21,6 @@ from videojudge_bench.judges.engines.prefix_tree import (
     text_positions,
     tree_mask,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
 
 MASKED = ("sdpa", "eager")
 """Implementations of attention that take a mask of our own."""
@@ -81,12 +79,9 @@ class SharedPrefix:
     ) -> Tensor:
         """Put a row behind what is in the cache; return float32 logits, (kept, vocabulary).
 
-        Args:
-            tokens: (1, n) int64.
-            placed: (3, 1, n) int64 M-RoPE positions.
-            keep: how many tokens at the end, or which ones, to return the logits of.
-            mask: as `tree_mask` gives it; None: every token sees all before it.
-            media: the video, when it is in the row.
+        `tokens` are (1, n) int64, `placed` their (3, 1, n) int64 M-RoPE positions. `keep` says of
+        how many tokens at the end, or of which, to return the logits. Without `mask` (see
+        `tree_mask`), every token sees all before it. `media` is the video, when it is in the row.
         """
         if mask is not None:
             mask = mask.to(self.device)

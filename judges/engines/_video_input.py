@@ -1,18 +1,14 @@
-"""Frames of a video and their times, as models of videos take them: in process and over servers."""
+"""Frames and times of a video as inputs of models, in process and over servers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from videojudge_bench.video import FramePolicy
-
-if TYPE_CHECKING:
-    from videojudge_bench.video import FrameFacts
+from videojudge_bench.video import FrameFacts, FramePolicy
 
 NOMINAL = 0.02
-"""Frames whose rate is as near to the asked one as this share of it were taken at the asked one."""
+"""Relative difference up to which the rate of frames counts as the requested one."""
 
 _MILLISECOND_TICKS = 1_000_000
 

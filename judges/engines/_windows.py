@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import importlib
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Model
+from videojudge_bench.judges.engines._model_types import Model
 
 NAME = "videojudge_flash_windows"
-"""transformers looks for `flash` in the name; 4.57 does not, and goes one by one as before."""
+"""transformers 5 looks for `flash` in the name; 4.57 does not, and calls windows one by one."""
 
 _PLAIN = "sdpa"
 
@@ -51,15 +49,8 @@ def windows_attention(
 ) -> tuple[Tensor, None]:
     """Return attention inside of windows, (1, n, heads, width), in the form that transformers asks.
 
-    Args:
-        module: unused.
-        query: (1, heads, n, width), as key and value.
-        key: see query.
-        value: see query.
-        scaling: of the scores.
-        dropout: of the weights of attention.
-        cu_seq_lens_q: (windows + 1,): where each begins, and the end; without it, all tokens are
-            one window.
+    `query`, `key` and `value` are (1, heads, n, width). `cu_seq_lens_q`, (windows + 1,), says where
+    each window begins, and the end; without it, all tokens are one window.
     """
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

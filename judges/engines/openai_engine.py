@@ -42,10 +42,10 @@ from videojudge_bench.video import FrameStore, load_frames
 logger = logging.getLogger(__name__)
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-"""Where the API key is looked for when none is given."""
+"""Environment variable of the API key, if none is given."""
 
 FACTOR = 28
-"""What sides of frames are multiples of where the model is not known: Qwen2.5-VL's."""
+"""Divisor of the sides of frames for an unknown model, that of Qwen2.5-VL."""
 
 _FRAME_THREADS = 2
 _MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')
@@ -55,11 +55,10 @@ _MEDIA = re.compile(rb'(data:[a-z/]+);base64,[^"]*')
 class OpenAIEngine:
     """Asks a server; the candidates of a group share frames, and the server's prefix cache.
 
-    The first candidate of a group goes alone and the others follow, so that they find what they
-    share in the cache. The same frames as for every engine of ours go along, losslessly unless
-    `jpeg_quality` is given. With `pretrained`, requests hold what the model gets in process:
-    its sizes of frames, their times, its special tokens broken up, plain decoding. Before the
-    first group, the server is asked once whether it takes what the run needs.
+    The first candidate of a group is sent before the others, which then find the shared prefix in
+    the cache. Frames are those of every engine of ours. With `pretrained`, requests hold what the
+    model gets in process: sizes and times of frames, inert special tokens, plain decoding. Before
+    the first group, the server is checked for what the run needs.
 
     Args:
         base_url: where the server's API begins, as `http://localhost:8000/v1`.
@@ -70,16 +69,15 @@ class OpenAIEngine:
         trust_server: `model` is the checkpoint, whatever the server calls what it has loaded.
         api_key: by default what OPENAI_API_KEY says when the engine is made; it is written nowhere.
         timeout_seconds: for one attempt.
-        retries: how often a request is sent again after a lost connection, a timeout, and the
-            statuses 408, 409, 429 and 5xx.
+        retries: after a lost connection, a timeout, and the statuses 408, 409, 429 and 5xx.
         max_concurrency: requests in flight; a judge's `concurrency` bounds groups.
         max_requests: no more are sent; None is no limit.
         max_cost: no more is spent, in the unit of the prices; None is no limit.
         price_in: of a million tokens of prompts.
         price_out: of a million tokens of replies.
-        send: `frames`: images with their times as text; `video`: the frames as one video with
-            their times, as vLLM takes them with --trust-request-mm-kwargs. None is `video` for a
-            Qwen2.5-VL or Qwen3-VL that `pretrained` names, else `frames`.
+        send: `frames`: images with their times as text; `video`: one video with their times (vLLM
+            with --trust-request-mm-kwargs). None is `video` for a Qwen2.5-VL or Qwen3-VL that
+            `pretrained` names, else `frames`.
         max_frames: of a video, at most.
         fps: frames per second of video; None spreads `max_frames` evenly.
         min_pixels: per frame; None: as `FramePolicy`.
@@ -87,15 +85,13 @@ class OpenAIEngine:
         total_pixels: of all frames of a video together; None: no limit.
         factor: sides of frames are multiples of it: 28 for Qwen2.5-VL, 32 for Qwen3-VL; None is
             that of `pretrained`, else 28.
-        jpeg_quality: 1 to 100, smaller requests and slightly other pixels; None sends PNG: then
-            every engine sees the same pixels.
+        jpeg_quality: 1 to 100, with slightly other pixels; None sends PNG, which is lossless.
         logprobs: whether to ask for probabilities of the verdict: true (a server without them ends
             the run), false, or `auto`: where the server has them.
-        prefill: the server can continue a reply that is begun for it (vLLM and SGLang can). Without
-            it a model is not held to the beginning of a reply, and the verdict's probabilities are
-            read behind the last `<score>` or `<answer>` that it writes. The last character of the
-            beginning is left to the model: a tokeniser may have `>A` as one token, which a model
-            that is shown a lone `>` would not go on with. None is true with `pretrained`.
+        prefill: whether replies are begun for the model, which vLLM and SGLang can continue, up to
+            the last character: a tokeniser may merge that with the verdict (`>A`). Without it, the
+            verdict's probabilities are read behind the last `<score>` or `<answer>`. None is true
+            with `pretrained`.
         thinking: true or false for a model whose chat template can do either (Qwen3's
             `enable_thinking`); None leaves it to the server.
         replicas: of a server with data parallelism (vLLM's `--data-parallel-size`, SGLang's
@@ -205,7 +201,8 @@ class OpenAIEngine:
         """Videos unless it is a model of text; `logprobs` until a server turns out to give none."""
         is_text = self._served is not None and self._served.kind == "text"
         video: set[Capability] = {"structured"} if is_text else {"structured", "video"}
-        return frozenset(video | {"logprobs"} if self._check.wire.logprobs else video)
+        has_logprobs = "logprobs" not in self._check.wire.without
+        return frozenset(video | {"logprobs"} if has_logprobs else video)
 
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one result per continuation as it comes, that of the first before the others.
@@ -379,7 +376,7 @@ class OpenAIEngine:
         )
 
     def _probabilities(self, group: PromptGroup, completion: Completion) -> dict[str, float]:
-        if not group.choices or not self._check.wire.logprobs:
+        if not group.choices or "logprobs" in self._check.wire.without:
             return {}
         positions = completion.positions
         if positions is None:

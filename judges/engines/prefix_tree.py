@@ -1,13 +1,13 @@
-"""One row for a shared prefix and what may follow it: who sees whom, and where everyone stands.
+"""Attention masks and positions of rows in which several continuations share a prefix.
 
     prefix --+-- continuation 0
              +-- continuation 1
              +-- continuation 2
 
-A token sees the prefix and what came before it in its own continuation, the same as if that stood
-alone behind the prefix. Its position is likewise the one it would have alone, so continuations
-share them. Pure functions on tensors, for judging (the prefix is in a cache) and for training rows
-(the prefix is in the row).
+A token sees the prefix and what came before it in its own continuation, and has the position that
+it would have if that continuation alone followed the prefix; so continuations share positions. Pure
+functions on tensors, for judging (the prefix is in a cache) and for training rows (the prefix is in
+the row).
 """
 
 from __future__ import annotations
@@ -23,14 +23,9 @@ from videojudge_bench.judges.engines._mrope import Scheme
 
 @dataclass(frozen=True)
 class VisionBlock:
-    """Consecutive tokens of a row that show a video, or one frame of it.
+    """Consecutive tokens of a row, from `start`, that show a video or one frame of it.
 
-    Attributes:
-        start: index of its first token.
-        time: steps in time.
-        height: tokens from top to bottom.
-        width: tokens from left to right.
-        step_seconds: between two steps.
+    Steps in time, `step_seconds` apart, have `height` rows of `width` tokens.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""Ask a server of OpenAI's chat completions what it can do, in a few short requests."""
+"""Capabilities of a server of OpenAI's chat completions, from a few short requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videojudge_bench.judges.engines.openai_engine import OpenAIEngine
 TIMEOUT_SECONDS = 60.0
 
 CHECKED: tuple[Feature, ...] = ("frames", "video", "prefill")
-"""What is tried beside log-probabilities."""
+"""Features that are tried beside log-probabilities."""
 
 _SOME_MODEL = "default"  # servers with one model mostly take any name
 _SCALE = ("1", "2", "3", "4", "5")
@@ -48,10 +48,7 @@ def check_server(
 ) -> ServerFacts:
     """Return what a server can do; it is asked a few times for a few tokens.
 
-    Args:
-        base_url: where its API begins; the key is what OPENAI_API_KEY says.
-        model: to be asked; None is the first that the server lists.
-        timeout_seconds: for the reply.
+    The key is what OPENAI_API_KEY says; without `model`, the first that the server lists is asked.
 
     Raises:
         ConfigError: no server, model or key, or no reply.

@@ -8,10 +8,8 @@ still read. Chat templates are not touched: they are put around texts that are i
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from videojudge_bench.judges.engines._model_types import Tokenizer
+from videojudge_bench.judges.engines._model_types import Tokenizer
 
 _WORDS = (
     # Llama, Mistral, Gemma, T5, BERT

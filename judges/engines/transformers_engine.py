@@ -37,15 +37,14 @@ __all__ = ["LoadedModel", "TransformersEngine"]
 Replies = list[Result]
 
 BATCH_TOKENS = 8192
-"""Of continuations in one row. Five of a thousand tokens fit; their mask takes little memory."""
+"""Tokens of the continuations in one row: five of a thousand fit, with a small mask."""
 
 
 class TransformersEngine:
     """Runs a model of transformers in this process; a group's prefix is worked out once.
 
-    Qwen2.5-VL, Qwen3-VL and causal models of text share the prefix; other models that take videos
-    run with `share_prefix=false`, one whole prompt after another. Weights are loaded at the first
-    group, everything else is checked here.
+    Qwen2.5-VL, Qwen3-VL and causal models of text share the prefix; other models of video need
+    `share_prefix=false`. Weights are loaded at the first group, all else is checked here.
 
     Args:
         pretrained: a folder, the name of a model on the Hugging Face hub, or a `LoadedModel`, to
@@ -146,10 +145,9 @@ class TransformersEngine:
     async def complete(self, group: PromptGroup, deliver: Deliver) -> None:
         """Deliver one reply per continuation, those of a group together.
 
-        With `choices` and a `reply_start`, that and one token more is the text: nothing else is
-        written. With `choices` alone the model writes its reply, and the probabilities are those
-        behind its last `<score>` or `<answer>`. What goes wrong with one group (its video, its
-        length, the memory) is its `EngineError`.
+        With `choices` and a `reply_start`, the text is that and one token more. With `choices`
+        alone the model writes its reply, and the probabilities are those behind its last
+        `<score>` or `<answer>`. A failure of a group (video, length, memory) is its `EngineError`.
 
         Raises:
             ConfigError: the model cannot be loaded, or `verify_prefix` has found the shared
@@ -210,21 +208,9 @@ class TransformersEngine:
                 return _failed(group, error)
 
     def _explain(self, group: PromptGroup) -> Sequence[Explanation]:
-        from videojudge_bench.judges.engines import _explaining
-
         frames = self._frames(group)
-        facts = _explaining.video_facts(frames, self._policy.fps)
-        vision = getattr(self.source.config, "vision_config", None)
         with self._reading:
-            reader = self._prompt_reader()
-            return _explaining.explanations_of(
-                reader,
-                group,
-                reader.read(group, frames),
-                facts,
-                scheme=self._scheme,
-                tokens_per_second=getattr(vision, "tokens_per_second", 1),
-            )
+            return self._prompt_reader().explanations(group, frames, self._scheme)
 
     def _frames(self, group: PromptGroup) -> FrameBatch | None:
         video = group.prefix.video

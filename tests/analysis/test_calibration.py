@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measured_runs import board_set, found
+from measured_runs import board_set, found, score
 from registered import registered
 from sklearn.isotonic import IsotonicRegression
 
-from videojudge_bench import metrics
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.analysis.calibration import MEASURED, Affine, Isotonic, Method, calibrate, fit
 from videojudge_bench.errors import ConfigError
@@ -117,7 +116,7 @@ def test_both_columns_are_what_scoring_gives(board: GoldSet, method: Method) -> 
         for e, value in zip(made.test.examples, made.score_map(made.test.scores), strict=True)
     }
     for column, judgements in ((made.raw, run.judgements), (made.calibrated, mapped)):
-        card = metrics.score(board, judgements, on_scale=True, part="test", resamples=RESAMPLES)
+        card = score(board, judgements, on_scale=True, part="test", resamples=RESAMPLES)
         assert column == {key: card.metrics[key] for key in MEASURED}
         assert all(metric.low is not None for metric in column.values())
 

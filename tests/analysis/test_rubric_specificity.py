@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measured_runs import score
 from registered import registered
 from rubric_cases import (
     BADLY,
@@ -28,7 +29,6 @@ from rubric_cases import (
 )
 from scipy.stats import spearmanr
 
-from videojudge_bench import metrics
 from videojudge_bench.analysis.rubric_specificity import (
     Against,
     Specificity,
@@ -338,7 +338,7 @@ def test_a_judge_that_heeds_its_rubric_changes(scenes: GoldSet, tmp_path: Path, 
         assert metric.low < (metric.value or 0) < metric.high
     assert (found.n, found.n_judged, found.n_videos, found.statistic) == (40, 40, 20, "spearman")
     for side, run in ((found.own, own), (found.swapped, other)):
-        card = metrics.score(scenes, run.judgements, on_scale=True, resamples=400)
+        card = score(scenes, run.judgements, on_scale=True, resamples=400)
         assert side == card.metrics["spearman"]
 
 
@@ -366,7 +366,7 @@ def test_only_what_has_a_verdict_in_both_runs_counts(
     )
     assert (found.n, found.n_judged, found.n_videos) == (38, 39, 20)
     joint = {i: j for i, j in own.judgements.items() if i not in ("v000/5", "v001/5")}
-    card = metrics.score(scenes, joint, on_scale=True, resamples=400)
+    card = score(scenes, joint, on_scale=True, resamples=400)
     assert found.own == card.metrics["spearman"]
     nothing = replace(own, judgements=without)
     with pytest.raises(

@@ -11,6 +11,7 @@ import pytest
 from measured_runs import board_set
 from registered import registered
 
+from videojudge_bench._util.tabular import write_rows
 from videojudge_bench.analysis import sweep
 from videojudge_bench.analysis.sweep import SweepPlan, SweepRow
 from videojudge_bench.errors import ConfigError, UnknownNameError
@@ -169,8 +170,8 @@ def test_a_set_that_does_not_suit_is_no_failure(option_set: GoldSet, journal_roo
 def test_files_hold_every_number(board: GoldSet, journal_root: Path, tmp_path: Path) -> None:
     plan = SweepPlan(FUSSY, ["tinyboard"], {"level": [2, 3]}, run=RunOptions(journal=journal_root))
     rows = swept(plan)
-    sweep.write(rows, tmp_path / "s.json")
-    sweep.write(rows, tmp_path / "s.csv")
+    write_rows([row.to_json() for row in rows], tmp_path / "s.json")
+    write_rows([row.to_json() for row in rows], tmp_path / "s.csv")
     objects = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
     with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))

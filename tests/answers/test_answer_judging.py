@@ -183,7 +183,7 @@ def test_videos_are_found_by_id_by_name_and_beside_the_answers(
 
 def test_no_video_at_all_is_said_before_anything_is_judged(tmp_path: Path) -> None:
     judging = Judging([GOOD], f"{HERE}:Sees", JudgingOptions(run=options(tmp_path)))
-    with pytest.raises(ConfigError, match=r"looks at videos, and no file of any of the 1 videos"):
+    with pytest.raises(ConfigError, match=r"requires video, and no file of any of the 1 videos"):
         judging.judge()
 
 

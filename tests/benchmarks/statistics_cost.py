@@ -15,7 +15,7 @@ import numpy as np
 
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Item, RatingGold
-from videojudge_bench.metrics import human_cards, score
+from videojudge_bench.metrics import Measurement, human_cards
 from videojudge_bench.verdicts import Judgement, Rating
 
 VIDEOS, ITEMS, RATERS, RESAMPLES = 3_000, 6, 3, 10_000
@@ -53,7 +53,7 @@ def main() -> None:
             for example, value in zip(examples, column.tolist(), strict=True)
         }
         started = time.process_time()
-        score(gold_set, judgements, on_scale=True, resamples=RESAMPLES)
+        Measurement(gold_set).card(judgements, resamples=RESAMPLES)
         seconds[kind] = round(time.process_time() - started, 2)
     started = time.process_time()
     human_cards(gold_set)

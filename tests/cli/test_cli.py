@@ -83,7 +83,7 @@ def test_help_names_the_verbs_in_groups(capsys: pytest.CaptureFixture[str]) -> N
     assert list(verbs)[-5:] == ["Score", "Measure", "Inspect", "Train", "Set up"]
     assert {name: found for name, found in verbs.items() if found} == {
         "Score": ["describe", "judge", "select", "serve"],
-        "Measure": ["calibrate", "compare", "leaderboard", "parity", "rubrics", "sweep"],
+        "Measure": ["attack", "calibrate", "compare", "leaderboard", "parity", "rubrics", "sweep"],
         "Inspect": ["data", "judges", "report"],
         "Train": ["bootstrap", "experiments", "recipes", "train"],
         "Set up": ["doctor", "tasks-path"],

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,19 +196,6 @@ def test_written_files_depend_on_their_lines_alone(tmp_path: Path) -> None:
     # RFC 1952: byte 3 holds the flags (0: no name), bytes 4-7 the time.
     assert first.read_bytes()[3:8] == bytes(5)
     assert gzip.decompress(first.read_bytes()) == "a\né\n".encode()
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    def breaks() -> Iterator[str]:
-        yield "new"
-        raise DataError("no more", path="source")
-
-    path = tmp_path / "rows.jsonl.gz"
-    jsonl.write_lines(path, ["old"])
-    with pytest.raises(DataError, match="no more"):
-        jsonl.write_lines(path, breaks())
-    assert gzip.decompress(path.read_bytes()) == b"old\n"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, unique=True))

@@ -13,7 +13,7 @@ from videojudge_bench.harness.documents import (
     REFERENCES_VARIABLE,
     VIDEOS_VARIABLE,
     Documents,
-    StockSettings,
+    stock_view,
 )
 
 
@@ -59,10 +59,13 @@ def test_a_set_without_data_is_one_placeholder(rated_set: GoldSet) -> None:
     assert (documents.gold_set, documents.problem) == (None, "ask its authors")
 
 
-def test_stock_models_see_no_references_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stock_models_see_no_references_by_default(
+    rated_set: GoldSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(REFERENCES_VARIABLE, raising=False)
     monkeypatch.delenv(VIDEOS_VARIABLE, raising=False)
-    assert StockSettings.from_environment() == StockSettings(0, None)
+    view = stock_view(rated_set)
+    assert (view.references, view.videos) == (0, {})
 
 
 @pytest.mark.parametrize(("text", "shown"), [("0", 0), ("1", 1), ("9", 2), ("all", 2)])
@@ -75,7 +78,7 @@ def test_stock_models_see_the_references_that_the_environment_names(
 ) -> None:
     monkeypatch.setenv(REFERENCES_VARIABLE, text)
     monkeypatch.setenv(VIDEOS_VARIABLE, str(videos))
-    view = StockSettings.from_environment().view(rated_set)
+    view = stock_view(rated_set)
     assert view.references == shown
     first = rated_set.examples[0].item
     assert view.item(first.id).references == first.references[:shown]
@@ -84,17 +87,20 @@ def test_stock_models_see_the_references_that_the_environment_names(
 
 @pytest.mark.parametrize("text", ["maybe", "-1", "1.5", "ALL", "²"])
 def test_other_numbers_of_references_are_refused(
-    text: str, monkeypatch: pytest.MonkeyPatch
+    text: str, rated_set: GoldSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(REFERENCES_VARIABLE, text)
     with pytest.raises(ConfigError, match=r"allowed are 0, 1, 2, … and all"):
-        StockSettings.from_environment()
+        stock_view(rated_set)
 
 
-def test_an_empty_variable_is_like_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_like_none(
+    rated_set: GoldSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(REFERENCES_VARIABLE, "")
     monkeypatch.setenv(VIDEOS_VARIABLE, "")
-    assert StockSettings.from_environment() == StockSettings(0, None)
+    view = stock_view(rated_set)
+    assert (view.references, view.videos) == (0, {})
 
 
 def test_a_folder_of_videos_that_is_not_there_is_refused(
@@ -102,4 +108,4 @@ def test_a_folder_of_videos_that_is_not_there_is_refused(
 ) -> None:
     monkeypatch.setenv(VIDEOS_VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match="does not exist"):
-        StockSettings.from_environment().view(rated_set)
+        stock_view(rated_set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from measured_runs import score
 
 from videojudge_bench import metrics, registry
 from videojudge_bench.goldsets.base import GoldSet
@@ -60,7 +61,7 @@ def test_a_forged_judgement_is_a_recorded_failure(documents: Documents) -> None:
 def test_the_numbers_are_those_of_the_records(documents: Documents, rated_set: GoldSet) -> None:
     records = records_of(documents)
     judgements = {e.item.id: _rated(e.item.id, 4.0) for e in rated_set.examples}
-    expected = metrics.score(rated_set, judgements, on_scale=True)
+    expected = score(rated_set, judgements, on_scale=True)
     assert scoring.card_of(documents, records).flat() == expected.flat()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from measured_runs import score
 from running import (
     Ran,
     assert_leaderboard_has,
@@ -18,7 +19,7 @@ from running import (
     run_once,
 )
 
-from videojudge_bench import goldsets, metrics, registry
+from videojudge_bench import goldsets, registry
 from videojudge_bench.items import Item
 
 LIMIT = 30  # five videos of VATEX-EVAL with six candidates each
@@ -60,7 +61,7 @@ def test_lmms_eval_gives_the_numbers_of_the_judge(reference: Ran) -> None:
     examples = goldsets.load("vatex").examples[:LIMIT]
     longest = registry.build("longest", {}).judge
     judged = {j.item_id: j for j in longest.judge(example.item for example in examples)}
-    card = metrics.score(goldsets.load("vatex"), judged, on_scale=False)
+    card = score(goldsets.load("vatex"), judged, on_scale=False)
     numbers = reference.numbers(VATEX)
     assert numbers.pop("judgement") == LIMIT
     assert numbers == card.flat()

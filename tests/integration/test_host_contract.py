@@ -98,7 +98,7 @@ def test_chat_and_simple_models_get_these_requests(task: GoldSetTask) -> None:
 
 
 def test_the_command_line_calls_the_function_that_we_watch() -> None:
-    """`launcher._watch` replaces it in its module."""
+    """`launcher._hook` replaces it in its module."""
     assert callable(host.cli_evaluate_single)
     assert "cli_evaluate_single" in host.cli_evaluate.__code__.co_names
 

@@ -12,6 +12,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 from chat_server import chat_server
+from measured_runs import score
 from running import Ran, assert_clean_failure, assert_numbers_are_plain, evaluation, once, run
 
 from videojudge_bench import goldsets, metrics, registry
@@ -258,7 +259,7 @@ def test_the_same_replies_give_the_same_numbers_of_pairs(
     scripted = Run(registry.build("scripted", {"replies": str(path)}), gold_set)
     judged = scripted.judge([pair.id for pair in pairs])
     numbers = _without_count(stock.numbers(DUELS))
-    assert numbers == metrics.score(gold_set, judged, on_scale=True).flat()
+    assert numbers == score(gold_set, judged, on_scale=True).flat()
     assert isinstance(numbers["accuracy"], float)
     assert 0 < float(numbers["coverage"]) < 1, "some replies cannot be read"
     assert 0 < float(numbers["order_consistency"]) < 1
@@ -342,7 +343,7 @@ def _numbers(name: str, judge: str, limit: int) -> dict[str, float | int | str]:
     built = registry.build(judge, {}).judge
     judged = {j.item_id: j for j in built.judge(e.item for e in gold_set.examples[:limit])}
     on_scale = built.scale == gold_set.info.scale
-    return metrics.score(gold_set, judged, on_scale=on_scale).flat()
+    return score(gold_set, judged, on_scale=on_scale).flat()
 
 
 def _without_count(numbers: Mapping[str, float | int | str]) -> dict[str, float | int | str]:

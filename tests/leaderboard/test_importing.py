@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from boards import RESAMPLES, board_set, found, noise, perfect
+from measured_runs import score
 from registered import registered
 
-from videojudge_bench import metrics, registry
+from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.base import GoldSet
@@ -86,7 +87,7 @@ def test_a_journal_gives_the_numbers_of_its_judgements(gold_set: GoldSet, tmp_pa
     (one,) = importing.find_runs(tmp_path)
     kept = importing.to_stored(one, resamples=RESAMPLES)
     ids = [example.item.id for example in gold_set.examples]
-    expected = metrics.score(gold_set, run.judge(ids), on_scale=False, resamples=RESAMPLES)
+    expected = score(gold_set, run.judge(ids), on_scale=False, resamples=RESAMPLES)
     assert kept.numbers == expected.numbers()
     assert kept.name == "longest"
     assert kept.signature == run.signature(ids)
@@ -261,7 +262,7 @@ def test_a_sample_whose_verdict_is_none_is_refused(gold_set: GoldSet, tmp_path: 
     broken = sample(gold_set.examples[0].item.id, 4.0)
     broken["judgement"] = {"id": "x", "references": 0, "verdict": {"id": "x", "ratng": 4}}
     path = stock(tmp_path, [broken])
-    with pytest.raises(DataError, match="a judgement has one of rating, p_first, unparsed") as e:
+    with pytest.raises(DataError, match="expected one of rating, p_first, unparsed") as e:
         importing.find_runs(tmp_path)
     assert str(path) in str(e.value)
 

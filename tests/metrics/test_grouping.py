@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from measured_runs import score
 from rated_sets import INFO, rated
 
 from videojudge_bench import goldsets
@@ -14,7 +15,7 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.adding import Request, add
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import OptionGold
-from videojudge_bench.metrics import Measurement, SystemMeans, by_label, by_system, score
+from videojudge_bench.metrics import Measurement, SystemMeans, by_label, by_system
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
 
 RESAMPLES = 50

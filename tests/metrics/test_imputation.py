@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from measured_runs import score
 
 from videojudge_bench import (
     Example,
@@ -19,8 +20,7 @@ from videojudge_bench import (
 )
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Gold
-from videojudge_bench.metrics import score
-from videojudge_bench.metrics.asked import count_against, worst_rating
+from videojudge_bench.metrics.asked import Asked, count_against, worst_ratings
 from videojudge_bench.verdicts import MISSING_VIDEO, Verdict
 
 UNREAD = Unparsed("no verdict")
@@ -50,7 +50,9 @@ def verdicts_of(
 @pytest.mark.parametrize(("gold", "worst"), [(1.0, 5.0), (2.9, 5.0), (3.0, 1.0), (4.7, 1.0)])
 def test_worst_rating_is_the_far_end(gold: float, worst: float) -> None:
     # At the middle both ends are as far; the low one counts.
-    assert worst_rating(gold, RatingScale(1, 5), (1.0, 5.0)) == worst
+    answer = (Example(Item("a", "v", "q", "r"), RatingGold((gold,)), "v"), UNREAD)
+    ratings = worst_ratings(Asked((answer,)), RatingScale(1, 5), (1.0, 5.0))
+    assert ratings == {"a": Rating(worst)}
 
 
 def test_ratings_on_scale_take_the_ends_of_the_scale() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from videojudge_bench.goldsets.base import GoldSet, examples_hash
 from videojudge_bench.items import RatingGold, part_of
-from videojudge_bench.metrics import METRIC_VERSION, Measurement, score
+from videojudge_bench.metrics import METRIC_VERSION, Measurement
 from videojudge_bench.verdicts import Judgement, Rating
 
 
@@ -23,10 +23,8 @@ def test_the_card_is_that_of_the_part_and_the_scale(
 ) -> None:
     measurement = Measurement(rated_set, on_scale, part)
     card = measurement.card(_judged(rated_set), resamples=9, seed=3)
-    assert card == score(
-        rated_set, _judged(rated_set), on_scale=on_scale, part=part, resamples=9, seed=3
-    )
     assert card.part == part
+    assert (card.metrics["rmse"].value is not None) is on_scale
 
 
 def test_numbers_have_six_decimals(rated_set: GoldSet) -> None:

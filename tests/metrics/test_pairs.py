@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_runs import score
 
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, Pair, PreferenceGold, part_of
-from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys, score
+from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys
 from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
 from videojudge_bench.metrics.units import pair_scores
 from videojudge_bench.verdicts import Judgement, Preference, Unparsed, Verdict

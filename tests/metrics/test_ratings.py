@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from measured_runs import score
 from rated_sets import DEV, INFO, SAMPLE, TEST, VATEX, made_up, rated, values
 from scipy.stats import spearmanr
 
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import part_of
-from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys, score
+from videojudge_bench.metrics import ScoreCard, all_keys, metric_keys
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
 
 
@@ -276,7 +277,7 @@ def test_unusable_arguments() -> None:
     cases: list[tuple[Callable[[], ScoreCard], str]] = [
         (
             lambda: score(gold_set, judgements, on_scale=True, part="dev"),
-            "unknown part 'dev'; scoring reports all or test",
+            "unknown part 'dev'. Known: all, test.",
         ),
         (
             lambda: score(gold_set, judgements, on_scale=True, resamples=0),

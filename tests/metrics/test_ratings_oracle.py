@@ -7,13 +7,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from measured_runs import score
 from rated_sets import DEV, TEST, VATEX, made_up, rated
 from scipy.stats import kendalltau, pearsonr, spearmanr
 from sklearn.metrics import cohen_kappa_score
 
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import RatingGold, part_of
-from videojudge_bench.metrics import metric_keys, score
+from videojudge_bench.metrics import metric_keys
 from videojudge_bench.metrics.bootstrap import Bools, Floats, Resampling, resampled_weights
 from videojudge_bench.verdicts import Judgement, Rating
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_runs import score
 from rated_sets import DEV, TEST, VATEX, made_up, rated, values
 
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.metrics import all_keys, score
+from videojudge_bench.metrics import all_keys
 from videojudge_bench.verdicts import Unparsed
 
 ROWS = st.lists(

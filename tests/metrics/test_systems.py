@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from measured_runs import score
 from rated_sets import INFO, TEST, rated
 from scipy.stats import somersd
 
@@ -22,7 +23,6 @@ from videojudge_bench.metrics import (
     all_keys,
     higher_is_better,
     metric_keys,
-    score,
 )
 from videojudge_bench.metrics.bootstrap import Resampling, resampled_weights
 from videojudge_bench.verdicts import Judgement, Unparsed, Verdict

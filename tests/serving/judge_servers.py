@@ -25,6 +25,7 @@ from videojudge_bench.serving.figures import Figures
 from videojudge_bench.serving.service import JudgeService
 
 ROOT = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 600
 SERVE = (sys.executable, "-m", "videojudge_bench.cli", "serve")
 
 
@@ -82,7 +83,7 @@ class Server:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, data, named)
         try:
-            with urllib.request.urlopen(request, timeout=120) as found:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as found:
                 return Answer(found.status, found.headers, found.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, dict(error.headers), error.read())

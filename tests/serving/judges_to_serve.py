@@ -1,12 +1,14 @@
-"""Judges for the tests of the server: one that waits for a file, and one that breaks."""
+"""Judges for the tests of the server: waiting for a file, breaking, rating by all fields."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from videojudge_bench import Item, Judge, Judgement, Pair, Rating
+from videojudge_bench._util.hashing import unit_interval
 
 
 class Gated(Judge):
@@ -40,3 +42,26 @@ class Watches(Judge):
         if not item.video.stat().st_size:
             raise ValueError(f"{item.video} is broken")
         return Rating(item.video.stat().st_size)
+
+
+class Names(Judge):
+    """Rates by the number of the process that judges."""
+
+    scale = None
+
+    def rate(self, item: Item) -> Rating:
+        if item.response == "break":
+            raise ValueError("it was told to")
+        return Rating(os.getpid())
+
+
+class Fields(Judge):
+    """Rates 1 to 5, another number for any other field; breaks on an answer that says so."""
+
+    requires = frozenset({"references"})
+
+    def rate(self, item: Item) -> Rating:
+        if item.response == "break":
+            raise ValueError("broken")
+        fields = (item.instruction, item.response, *item.references)
+        return Rating(1 + 4 * unit_interval(*fields))

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from judge_servers import ROOT, serving
 
+from videojudge_bench.analysis.calibration import read_map
 from videojudge_bench.answers.judging import build
 from videojudge_bench.errors import ConfigError
+from videojudge_bench.serving.chat_scale import MAPS
 from videojudge_bench.serving.rewards import (
     RewardFunction,
     compute_score,
@@ -156,6 +159,15 @@ def test_a_map_brings_scores_to_a_rating_scale(tmp_path: Path) -> None:
     ]  # fmt: skip
     narrow = reward_function("longest", calibration=line, low=3)
     assert _called(narrow, answers)[0] == [0, 0, 0, 0.5, 1]
+
+
+def test_compact_brings_its_map_along() -> None:
+    rewards, logged = _called(reward_function("compact"), SAID, references=REFERENCES)
+    scale = read_map(MAPS / "compact.json").score_map
+    raw, _ = _called(reward_function("compact", low=-1, high=1), SAID, references=REFERENCES)
+    mapped = [(float(scale(np.array(2 * (each or 0) - 1))) - 1) / 4 for each in raw]
+    assert rewards == pytest.approx(mapped, abs=1e-5)
+    assert logged["judge/unparsed"] == 0
 
 
 def test_a_map_of_another_judge_is_refused(tmp_path: Path) -> None:

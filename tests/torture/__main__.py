@@ -1,8 +1,8 @@
 """`make torture`: tries to break the product, and writes what was lost.
 
 `python tests/torture [NAME …] [--short] [--output DIR]` runs all parts or some of them: kills,
-replies, videos, server, hostile, stops, streams, troubles. The parts that are not run keep what the
-file says of them.
+replies, videos, server, hostile, stops, streams, troubles, soak. The parts that are not run keep
+what the file says of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
 # Clips, scripted models and the like are those of the other tests.
-sys.path += [str(HERE.parent), *(str(HERE.parent / name) for name in ("training", "video"))]
+sys.path += [
+    str(HERE.parent),
+    *(str(HERE.parent / name) for name in ("training", "video", "serving")),
+]
 
 from parts import FULL, PARTS, SHORT, run_part  # noqa: E402 - it is found by the line above
 from report import to_markdown  # noqa: E402

@@ -14,6 +14,7 @@ import cases
 import hostile
 import replies
 import servers
+import soak
 import stops
 import streams
 import videos
@@ -35,6 +36,7 @@ class Amount:
         replies: that are written and read.
         times: that each command meets each other trouble.
         stops: moments of SIGTERM.
+        soak_rows: that a served judge is asked about.
         is_short: leaves out what takes long.
     """
 
@@ -44,11 +46,12 @@ class Amount:
     replies: int
     times: int
     stops: int
+    soak_rows: int
     is_short: bool
 
 
-FULL = Amount(100, 100, 6, 200_000, 5, 50, is_short=False)
-SHORT = Amount(6, 4, 1, 2_000, 1, 4, is_short=True)
+FULL = Amount(100, 100, 6, 200_000, 5, 50, 100_000, is_short=False)
+SHORT = Amount(6, 4, 1, 2_000, 1, 4, 2_000, is_short=True)
 
 _SLOW = ("bootstrap", "experiments")
 _QUICK = ("data add", "runner", "leaderboard add", "describe", "rubrics export")
@@ -145,6 +148,11 @@ def stream(folder: Path, amount: Amount) -> Json:
     return streams.meet_all(folder, streams.TROUBLES[::every])
 
 
+def soaked(folder: Path, amount: Amount) -> Json:
+    """A served judge under load, killed twice."""
+    return soak.soak(folder, amount.soak_rows, SEED + 5)
+
+
 PARTS: dict[str, Callable[[Path, Amount], Json]] = {
     "kills": kills,
     "replies": reply,
@@ -154,6 +162,7 @@ PARTS: dict[str, Callable[[Path, Amount], Json]] = {
     "stops": stop,
     "streams": stream,
     "troubles": troubles,
+    "soak": soaked,
 }
 
 

@@ -74,6 +74,14 @@ at once*: the same command is started twice on one folder. Each time the command
 or say why it does not without a traceback; then, with nothing in its way, the same command ends
 with the results of an undisturbed run.
 """
+_SOAK = """\
+## A served judge under load
+
+`videojudge serve` with a journal and a judge that costs nothing, clients with the package's own
+client, broken rows of seven kinds, and kill -9 of the server on the way. Every row must be answered
+with its score or its own error; what was judged again must have been in flight at a kill; the most
+memory that the server takes may be a tenth above the most in the first 10,000 rows of its life.
+"""
 
 
 def to_markdown(parts: Json, command: str) -> str:
@@ -87,6 +95,7 @@ def to_markdown(parts: Json, command: str) -> str:
         "stops": _stops,
         "streams": _streams,
         "troubles": _troubles,
+        "soak": _soak,
     }
     lines = [_INTRODUCTION, f"Command: `{command}`", ""]
     lost = [line for part in parts.values() for line in part["lost"]]
@@ -172,6 +181,20 @@ def _troubles(part: Json) -> list[str]:
     ]
     head = ("command", "trouble", "runs", "of them refused", "lost")
     return [_TROUBLES, *_table(head, rows)]
+
+
+def _soak(part: Json) -> list[str]:
+    head = ("life of the server", "rows answered at its kill", "in flight", "MiB warm", "MiB most")
+    ends = [*((kill["answered"], kill["in_flight"]) for kill in part["kills"]), ("to the end", 0)]
+    lives = zip(ends, part["memory"], strict=True)
+    rows = [(n, *end, m["warm_mib"], m["most_mib"]) for n, (end, m) in enumerate(lives, start=1)]
+    broken = ", ".join(f"{kind} {n:,}" for kind, n in part["broken"].items())
+    said = (
+        f"{part['answered']:,} of {part['rows']:,} rows answered, {part['clients']} clients, "
+        f"{part['rows_a_request']} rows a request; judged again: {part['judged_again']}. The "
+        f"server's CPU: {part['server_cpu_ms_a_row']} ms a row. Broken: {broken}."
+    )
+    return [_SOAK, said, "", *_table(head, rows)]
 
 
 def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:

@@ -17,7 +17,7 @@ from videojudge_bench.verdicts import Rating, Unparsed
 
 HERE = Path(__file__).parent
 LEAST = {"kills": 15, "replies": 2_000, "videos": 30, "server": 15, "troubles": 15,
-         "hostile": 10, "stops": 4, "streams": 9}  # fmt: skip
+         "hostile": 10, "stops": 4, "streams": 9, "soak": 2_000}  # fmt: skip
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,6 +44,10 @@ def _tried(part: str, found: dict[str, Any]) -> int:
         return int(found["tried"])
     if part == "hostile":
         return sum(row["attacked"] > 0 for row in found["rows"])
+    if part == "soak":
+        assert len(found["kills"]) == 2
+        assert sum(found["broken"].values()) >= 0.03 * found["rows"]
+        return int(found["answered"])
     if part == "server":
         assert sum(found["faults"].values()) >= 20
     each = found["commands"].values() if part == "troubles" else [found]

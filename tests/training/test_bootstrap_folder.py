@@ -119,7 +119,7 @@ def test_a_damaged_line_of_seeds_is_named(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     _, second = folder.shards()
     with pytest.raises(DataError, match=r"line 271, field 'gold': the field is missing"):
-        list(folder.seeds_of(second))
+        list(folder.seeds(second))
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 700])
@@ -132,7 +132,7 @@ def test_shards_cover_all_seeds_in_their_order(count: int, tmp_path: Path) -> No
     assert [shard.number for shard in shards] == list(range(-(-count // 256)))
     assert sum(shard.seeds for shard in shards) == count
     # From the last to the first: each is found by its offset.
-    found = [list(folder.seeds_of(shard)) for shard in reversed(shards)]
+    found = [list(folder.seeds(shard)) for shard in reversed(shards)]
     assert [seed for part in reversed(found) for seed in part] == made == list(folder.seeds())
 
 

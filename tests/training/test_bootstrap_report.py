@@ -20,7 +20,7 @@ from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evalua
 from videojudge_bench.training.bootstrap.report import ReportFacts, write_report
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.similarity import falls, similarities
-from videojudge_bench.training.bootstrap.tallies import Drawn, Moments, Tallies, read_all
+from videojudge_bench.training.bootstrap.tallies import Moments, Tallies
 from videojudge_bench.verdicts import Usage
 
 OUTCOMES = [*(kept(n, rounds=1 + n % 2) for n in range(6)), aside(6), aside(7)]
@@ -28,7 +28,8 @@ OUTCOMES = [*(kept(n, rounds=1 + n % 2) for n in range(6)), aside(6), aside(7)]
 
 def tallied(outcomes: Iterable[Outcome]) -> Tallies:
     tallies = Tallies()
-    read_all(outcomes, tallies.add)
+    for outcome in outcomes:
+        tallies.add(outcome)
     return tallies
 
 
@@ -111,15 +112,6 @@ def test_moments_are_mean_and_sample_deviation() -> None:
         moments.add(value)
     assert (moments.mean, moments.deviation) == pytest.approx((5.0, 13**0.5))
     assert Moments().deviation == 0.0
-
-
-def test_a_drawn_part_does_not_depend_on_the_order_nor_on_how_many_there_are() -> None:
-    forward, backward, more = Drawn(5), Drawn(5), Drawn(10)
-    many = [kept(n) for n in range(60)]
-    read_all(many, forward.add, more.add)
-    read_all(reversed(many), backward.add)
-    assert forward.outcomes() == backward.outcomes() == more.outcomes()[:5]
-    assert len(forward.outcomes()) == 5
 
 
 # Similarity.

@@ -300,7 +300,7 @@ def test_a_server_that_dies_half_way_ends_the_run(whole: Path, tmp_path: Path) -
             run_bootstrap(options, output)
     assert str(caught.value).startswith("8 calls failed one after another; the last: ")
     assert "connection" in str(caught.value)
-    assert "the same command goes on with it" in str(caught.value)
+    assert "The same command resumes" in str(caught.value)
     with talk_server(server.port) as again:
         result = run_bootstrap(options, output)
     assert result.tally.seeds == SEEDS

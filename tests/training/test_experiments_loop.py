@@ -23,7 +23,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Outcome,
 )
 from videojudge_bench.training.bootstrap.tallies import Tallies
-from videojudge_bench.training.experiments import loop_measures
+from videojudge_bench.training.experiments import loop
 from videojudge_bench.training.experiments.experiment import Experiment, cell, run
 from videojudge_bench.training.experiments.loop import ALL, EXPERIMENTS, Errors
 from videojudge_bench.training.experiments.loop_measures import (
@@ -31,6 +31,7 @@ from videojudge_bench.training.experiments.loop_measures import (
     figures_of,
     metrics_of,
     outcomes_of,
+    run_experiment,
 )
 
 FEW = Resampling(resamples=200)
@@ -245,8 +246,8 @@ def test_the_log_is_gone_when_the_results_are_there(
 ) -> None:
     few = dict(list(EXPERIMENTS["refine"].arms.items())[:2])
     named = {"refine": replace(EXPERIMENTS["refine"], arms=few)}
-    monkeypatch.setattr(loop_measures, "EXPERIMENTS", named)
-    loop_measures.run_experiment("refine", 60, tmp_path)
+    monkeypatch.setattr(loop, "EXPERIMENTS", named)
+    run_experiment("refine", 60, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "rows.json"]
 
 

@@ -179,7 +179,7 @@ def test_a_model_is_asked_once_for_each_and_its_order_is_compared(
     engine = f"test_experiments_order:OrderEngine,log={log},broken={broken}"
     told = [*EXPERIMENT, "order", str(data), "-o", str(tmp_path), "--engine", engine]
     assert main(told) == 1
-    assert "1 of 30 calls failed; the last: 503. What was said is kept" in capsys.readouterr().err
+    assert "1 of 30 calls failed; the last: 503. Replies are kept" in capsys.readouterr().err
     broken.unlink()
     assert main(told) == 0
     asked = log.read_text().splitlines()

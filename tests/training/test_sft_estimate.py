@@ -26,7 +26,7 @@ from videojudge_bench.training.sft.estimate import (
     Gpu,
     adapter_weights,
     estimate,
-    gpu_named,
+    estimate_rows,
     state_bytes,
     weights_by_part,
 )
@@ -36,7 +36,7 @@ from videojudge_bench.training.sft.options import (
     TrainingOptions,
 )
 from videojudge_bench.training.sft.plan import Bundle, Plan
-from videojudge_bench.training.sft.recipe import Stage
+from videojudge_bench.training.sft.recipe import Stage, load_recipe
 from videojudge_bench.video.decoding import Size
 
 LANGUAGE, VISION, PROJECTOR = 74_304, 58_816, 24_800
@@ -179,6 +179,6 @@ def test_the_weights_are_counted_once_however_many_bundles_there_are(
 
 
 def test_an_unknown_gpu_is_told_what_was_meant() -> None:
-    assert gpu_named("h100").bf16_tflops == 989
+    recipe = load_recipe("smoke_cpu", ["model.pretrained=none", "data.rows=[none]"])
     with pytest.raises(UnknownNameError, match=r"unknown GPU 'h10'\. Did you mean 'h100'"):
-        gpu_named("h10")
+        estimate_rows(recipe, "h10", 1, None)

@@ -46,7 +46,7 @@ def test_a_folder_of_the_bootstrap_has_a_file_for_each_kind_and_part(tmp_path: P
         ({"id": ""}, "id", "at least 1 character"),
         ({"user": None}, "user", "valid string"),
         ({"verdict": 3}, "verdict", "valid string"),
-        ({"part": "test"}, "part", "it is train or validation, found 'test'"),
+        ({"part": "test"}, "part", "expected train or validation, got 'test'"),
         ({"id": "r0"}, "id", "'r0' is there twice"),
         ({"video": "../secret.mp4"}, "video", "a path inside its folder is needed"),
         ({"video": "/etc/secret.mp4"}, "video", "a path inside its folder is needed"),

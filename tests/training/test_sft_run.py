@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from measured_runs import score
 from sft_cases import (
     SMALL,
     VIDEOS,
@@ -22,7 +23,6 @@ from sft_cases import (
 )
 
 from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
-from videojudge_bench.metrics import score
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset
 from videojudge_bench.training.sft.evaluation import check_prompts, validation_of
@@ -169,9 +169,9 @@ def test_rows_of_other_prompts_are_refused(rows_file: Path) -> None:
         check_prompts(rows, JudgeOptions(feedback=True))
     told = str(caught.value)
     assert told.startswith(f"row {rows[0].id} was written with another prompt than the judge will")
-    assert "feedback=True, rubric=none): the user message of the judge goes on with " in told
+    assert "feedback=True, rubric=none): the user message of the judge has " in told
     changed = [row.model_copy(update={"system": "You judge."}) for row in rows]
-    with pytest.raises(ConfigError, match="the system message of the judge goes on with"):
+    with pytest.raises(ConfigError, match="the system message of the judge has"):
         check_prompts(changed, JudgeOptions(feedback=False))
 
 
@@ -307,7 +307,7 @@ def test_too_few_rows_and_batches_that_cannot_be_dealt_out(
     recipe = recipe_for(model, rows_file, "training.batch=6")
     base = BaseModel(recipe.model, recipe.frames)
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ConfigError, match="=6 cannot be dealt out to 4 processes that take"):
+    with pytest.raises(ConfigError, match="=6: expected a multiple of the 4 rows that 4 processes"):
         trainer_arguments(recipe.stages[0], base, tmp_path, rows=8, seed=0)
     with pytest.raises(ConfigError, match=r"3 packed rows are too few for 4 processes"):
         trainer_arguments(recipe.stages[0], base, tmp_path, rows=3, seed=0)

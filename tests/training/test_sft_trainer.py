@@ -110,7 +110,7 @@ def test_other_options_on_one_folder_are_told_all_at_once(
     with pytest.raises(ConfigError) as caught:
         train(recipe_for(model, rows_file, "training.steps=9", "seed=3"), whole)
     told = str(caught.value)
-    assert "was begun in another way; give its options, or another folder, 2 problems:" in told
+    assert "was begun with other values; give those, or another folder, 2 problems:" in told
     assert "seed was 0 and is 3" in told
     assert "stages.0.training.steps was 4 and is 9" in told
     train(recipe_for(model, rows_file, "training.log_every=5"), whole)  # of no importance
@@ -208,8 +208,8 @@ def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before(
     with files_of_at_most(500_000), pytest.raises(RunStoppedError) as caught:
         train(recipe_for(model, rows_file), output)
     assert str(caught.value) == (
-        "the disk is full. Checkpoints that were whole before are kept: make room, and the same "
-        "command goes on with the last of them"
+        "the disk is full. Complete checkpoints are kept: make room, and the same command "
+        "resumes from the last of them"
     )
     found = {p.name: p.read_bytes() for p in (output / "train" / "checkpoint-2").iterdir()}
     assert found == kept

@@ -68,11 +68,13 @@ def test_all_problems_of_a_policy_are_said_at_once() -> None:
     ("options", "message"),
     [
         ({"factor": 0}, "factor=0: expected a number from 1 up"),
+        ({"fps": 0.0}, "fps=0.0: expected a number above 0, or none for an even spread"),
+        ({"fps": float("inf")}, "fps=inf: expected a number above 0"),
         ({"max_pixels": 700, "min_pixels": 0}, r"less than one square of factor=28 \(784 pixels\)"),
         ({"total_pixels": 10}, "too little for max_frames=180 of min_pixels=100352: give at least"),
     ],
 )
-def test_a_budget_that_cannot_be_kept_is_refused(options: dict[str, int], message: str) -> None:
+def test_a_budget_that_cannot_be_kept_is_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FramePolicy(**options)  # type: ignore[arg-type]
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videojudge_bench.errors import ConfigError
 from videojudge_bench.video.sampling import Clock, Run, choose, clock, plan, shown_at, targets
 
 
@@ -107,19 +106,6 @@ def test_a_header_that_is_a_little_off_is_no_cut(declared: float) -> None:
 def test_a_header_that_declares_centuries_is_bounded() -> None:
     endless = clock([0.0, 0.1], end_seconds=0.2, declared_seconds=1e12)
     assert len(endless.times_seconds) == 2 + (1 << 20)
-
-
-@pytest.mark.parametrize(
-    ("max_frames", "fps", "message"),
-    [
-        (0, None, "max_frames=0: expected a number from 1 up"),
-        (5, 0.0, "fps=0.0: expected a number above 0, or none for an even spread"),
-        (5, float("inf"), "fps=inf: expected a number above 0"),
-    ],
-)
-def test_impossible_policies_are_refused(max_frames: int, fps: float | None, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        targets(steady(3, 1), max_frames=max_frames, fps=fps)
 
 
 # What has to be decoded.

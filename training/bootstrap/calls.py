@@ -19,7 +19,9 @@ from videojudge_bench.run.journal import SYNC_EVERY_SECONDS, cut_torn_line
 from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
+    DraftReply,
     Evaluation,
+    EvaluationReply,
     Evaluator,
     Generator,
     RubricWriter,
@@ -172,7 +174,7 @@ class CallJournal:
         return reply if isinstance(reply, Evaluation) else None
 
     def forget_from(self, seed: Seed, target: int, number: int) -> None:
-        """Forget what is recorded of a draft and the later ones: it is about another draft."""
+        """Forget the records of a draft and of later ones, which are about another draft."""
         known = self._known.get((seed.id, target), {})
         for later in [key for key in known if key[0] >= number]:
             del known[later]
@@ -186,12 +188,15 @@ class CallJournal:
         size = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, data)
-            if written < len(data):  # what is left says why
+            if written < len(data):  # the next write raises the error
                 os.write(self._file, data[written:])
         except OSError as error:
             os.ftruncate(self._file, size)
             raise cannot_write(self._path, error) from error
-        self._sync_now_and_then()
+        now = time.monotonic()
+        is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
+        if is_due and (self._sync is None or self._sync.done()):
+            self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
 
     def close(self) -> None:
         """Write everything to disk, and wait for it."""
@@ -199,12 +204,6 @@ class CallJournal:
             wait([self._sync])
         os.fsync(self._file)
         os.close(self._file)
-
-    def _sync_now_and_then(self) -> None:
-        now = time.monotonic()
-        is_due = now - self._synced_at >= SYNC_EVERY_SECONDS
-        if is_due and (self._sync is None or self._sync.done()):
-            self._sync, self._synced_at = self._disk.submit(os.fsync, self._file), now
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +282,7 @@ class JournalledCalls:
         self._is_fixed = evaluator.settings().get("temperature") == 0
         self._rated: dict[tuple[str, str], Evaluation] = {}
 
-    async def draft(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def draft(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return the draft that comes after `earlier`.
 
         Raises:
@@ -302,13 +299,13 @@ class JournalledCalls:
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the evaluation of draft `number`; raises as `draft` does.
 
         A text of this seed that an evaluator at temperature 0 has rated is not rated again.
         """
         tries, text = len(unread) + 1, (seed.id, draft.text)
-        reply: Evaluation | EngineError | None = self._journal.evaluation(
+        reply: EvaluationReply | None = self._journal.evaluation(
             seed, target, number, "evaluator", tries
         )
         if reply is None and text in self._rated:

@@ -110,7 +110,7 @@ def _overlap(overlaps: list[str]) -> Iterator[str]:
     for name in overlaps:
         yield (
             f"**`overlap:{name}`**: videos of the gold set `{name}` are among the seeds, because "
-            "the run was told to allow it. A judge trained on these rows has seen that set's "
+            "allow_overlap names it. A judge trained on these rows has seen that set's "
             "videos or texts: its rows there stay off the main table."
         )
     yield ""

@@ -127,6 +127,10 @@ class Unable(EngineError):  # noqa: N818 - a value, as its base is, and never ra
     """
 
 
+DraftReply = Union[Draft, EngineError]
+EvaluationReply = Union[Evaluation, EngineError]
+
+
 class Role(Protocol):
     """A role of the loop."""
 
@@ -140,9 +144,7 @@ class Role(Protocol):
 class Generator(Role, Protocol):
     """Writes responses that deserve a rating."""
 
-    async def write(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def write(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return a response to the seed's instruction that deserves `target`, 1 to 4.
 
         `earlier` holds the attempts so far, of which the last is to be improved. Equal arguments
@@ -157,7 +159,7 @@ class Evaluator(Role, Protocol):
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating of a draft and feedback on it.
 
         `unread` holds its earlier replies on this draft that stated no rating. `draft.truth` is for
@@ -168,7 +170,7 @@ class Evaluator(Role, Protocol):
 class RubricWriter(Role, Protocol):
     """Writes what deserves each rating, for one instruction about one video."""
 
-    async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
+    async def rubric(self, seed: Seed, number: int, problem: str) -> DraftReply:
         """Return five lines, one a rating from 1 to 5, each beginning with its rating.
 
         `number` counts the rounds from 1, and `problem` is what was wrong in the last one, "" in

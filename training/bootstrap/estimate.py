@@ -15,6 +15,7 @@ from videojudge_bench.training.bootstrap.contracts import (
     Attempt,
     Draft,
     Evaluation,
+    EvaluationReply,
     Seed,
 )
 from videojudge_bench.training.bootstrap.options import BootstrapOptions
@@ -94,21 +95,14 @@ def estimate(seeds: Sequence[Seed], options: BootstrapOptions) -> dict[str, Esti
             if role == "rubric":
                 calls = sum(options.export.need_rubric(seed.id) for seed in seeds)
             lengths = asyncio.run(_lengths(role, spec, some))
-            estimates[role] = _estimate(spec, lengths, Range(calls, calls * options.max_rounds))
+            estimates[role] = _estimate(spec, *lengths, Range(calls, calls * options.max_rounds))
     return estimates
 
 
-@dataclass(frozen=True)
-class _Lengths:
-    """Mean tokens of a call: a first prompt, a later one, and a reply."""
-
-    first: float
-    later: float
-    reply: float
-    most_reply: float
-
-
-async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Lengths:
+async def _lengths(
+    role: str, spec: RoleOptions, seeds: Sequence[Seed]
+) -> tuple[float, float, Range]:
+    """Mean tokens of a first prompt and of a later one, and bounds of a reply."""
     own = registry.options_of(PromptedGenerator).keys() - {"engine"}  # not those of the engine
     options = {name: value for name, value in spec.options.items() if name in own}
     first = later = reply = 0.0
@@ -132,22 +126,23 @@ async def _lengths(role: str, spec: RoleOptions, seeds: Sequence[Seed]) -> _Leng
     count = len(seeds)
     default = registry.options_of(_PROMPTED[role])["max_tokens"].default
     most = float(str(options.get("max_tokens", default)))
-    return _Lengths(first / count, (later or first) / count, reply / count, most)
+    return first / count, (later or first) / count, Range(reply / count, most)
 
 
-def _tokens(reply: Draft | Evaluation | EngineError) -> float:
+def _tokens(reply: Draft | EvaluationReply) -> float:
     assert not isinstance(reply, EngineError)
     return float(reply.usage.input_tokens)
 
 
-def _estimate(spec: RoleOptions, lengths: _Lengths, calls: Range) -> Estimate:
-    later = calls.most - calls.least
-    into = Range(calls.least * lengths.first, calls.least * lengths.first + later * lengths.later)
-    out = Range(calls.least * lengths.reply, calls.most * lengths.most_reply)
+def _estimate(
+    spec: RoleOptions, first: float, later: float, reply: Range, calls: Range
+) -> Estimate:
+    least = calls.least * first
+    into = Range(least, least + (calls.most - calls.least) * later)
+    out = Range(calls.least * reply.least, calls.most * reply.most)
     if spec.prices is None:
         return Estimate(calls, into, out, None)
     price_in, price_out = spec.prices
-    cost = Range(
-        into.least * price_in + out.least * price_out, into.most * price_in + out.most * price_out
-    )
-    return Estimate(calls, into, out, cost)
+    costs = (bounds[0] * price_in + bounds[1] * price_out
+             for bounds in ((into.least, out.least), (into.most, out.most)))  # fmt: skip
+    return Estimate(calls, into, out, Range(*costs))

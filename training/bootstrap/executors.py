@@ -94,7 +94,7 @@ class ShardWork:
         """Work until all shards are written, or the meter stops.
 
         Raises:
-            VideoJudgeError: going on is impossible; calls in flight are waited for and recorded.
+            VideoJudgeError: going on is impossible; calls in flight have been waited for.
         """
         # The event loop must not wait for the disk: hundreds of replies would wait with it.
         with ThreadPoolExecutor(2, "videojudge-disk") as self._disk:
@@ -119,7 +119,7 @@ class ShardWork:
         for shard in shards:
             work = _OpenShard(self._folder, shard, self._roles, self._meter, self._disk)
             self._open[shard.number] = work
-            for place, seed in enumerate(self._folder.seeds_of(shard)):
+            for place, seed in enumerate(self._folder.seeds(shard)):
                 yield work, place, seed
 
     async def _work(self, feed: Iterator[tuple[_OpenShard, int, Seed]]) -> None:

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Union
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.training.bootstrap.contracts import (
     GOLD_RATING,
     Draft,
     Evaluation,
+    EvaluationReply,
     Seed,
     Unable,
     checked_share,
 )
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import EngineError
 
 RATINGS: Sequence[int] = range(1, GOLD_RATING + 1)
 
@@ -43,10 +40,10 @@ class TruthEvaluator:
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating, with the draft's changes as feedback.
 
-        `Unable` for a draft whose truth nobody knows.
+        `Unable` for a draft of unknown truth.
         """
         if draft.truth is None:
             return Unable(
@@ -102,7 +99,7 @@ class BiasedTruthEvaluator(TruthEvaluator):
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating of `TruthEvaluator`, moved or not."""
         evaluation = await super().rate(seed, draft)
         if not isinstance(evaluation, Evaluation) or evaluation.rating is None:

@@ -16,7 +16,9 @@ from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Evaluation,
+    EvaluationReply,
     Outcome,
     Rated,
     Seed,
@@ -32,8 +34,7 @@ CALL_FAILED = "call failed"
 FREE_DRAFTS = 4
 """Replies of a generator to one target that cannot be read and use up no round."""
 
-RATE_TRIES = 3
-"""Replies of an evaluator on one draft, until the first that states a rating."""
+RATE_TRIES = 3  # replies of an evaluator on one draft, until the first that states a rating
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,12 @@ class Rules:
 class Calls(Protocol):
     """Makes the calls of a step, or returns their recorded replies."""
 
-    async def draft(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def draft(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return the draft that comes after `earlier`."""
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the evaluation of draft `number`, counted from 1, after those without a rating."""
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
@@ -136,7 +135,6 @@ async def with_rubric(outcome: Outcome, calls: RubricCalls, rules: Rules) -> Out
 async def _round(
     seed: Seed, target: int, attempts: Mapping[int, list[Attempt]], calls: Calls
 ) -> None:
-    """Add one attempt at a target; raises _CallFailedError."""
     mine = attempts[target]
     draft = await calls.draft(seed, target, tuple(mine))
     if isinstance(draft, EngineError):
@@ -154,7 +152,6 @@ async def _round(
 async def _evaluated(
     seed: Seed, target: int, number: int, draft: Draft, calls: Calls
 ) -> Evaluation:
-    """The first evaluation with a rating, or the last of so many without."""
     unread: list[Evaluation] = []
     while True:
         evaluation = await calls.evaluation(seed, target, number, draft, tuple(unread))
@@ -181,7 +178,6 @@ def _failed(role: str, target: int, error: EngineError) -> str:
 
 
 def _is_open(attempts: Sequence[Attempt], target: int, rules: Rules, *, alpha: float) -> bool:
-    """Return whether a target is to be written, again or at all."""
     if not attempts:
         return True
     rounds = sum(1 for _ in rounds_of(attempts))

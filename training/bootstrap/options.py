@@ -99,7 +99,7 @@ class BootstrapOptions(BaseModel):
         dumped: dict[str, Json] = self.model_dump(mode="json")["seeds"]
         sets = {f.name for f in fields(self.seeds) if isinstance(getattr(self.seeds, f.name), Set)}
         seeds: dict[str, Json] = {
-            # A set has no order, and what is written down must have one.
+            # Sets are sorted, so that equal options are recorded alike.
             name: sorted(cast("list[str]", value)) if name in sets else value
             for name, value in dumped.items()
         }

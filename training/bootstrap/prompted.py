@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Union
 
 from videojudge_bench import registry
 from videojudge_bench._util.hashing import content_hash
@@ -30,7 +29,14 @@ from videojudge_bench.errors import ConfigError
 from videojudge_bench.prompts import load_prompt
 from videojudge_bench.replies.reply_format import parse_rating
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.training.bootstrap.contracts import Attempt, Draft, Evaluation, Seed
+from videojudge_bench.training.bootstrap.contracts import (
+    Attempt,
+    Draft,
+    DraftReply,
+    Evaluation,
+    EvaluationReply,
+    Seed,
+)
 from videojudge_bench.verdicts import Rating
 
 PROMPTS_FOLDER = Path(__file__).parent / "prompts"
@@ -94,7 +100,6 @@ class Prompted:
     async def _reply(
         self, call_id: str, values: Mapping[str, object], purpose: str
     ) -> Reply | EngineError:
-        """The reply to the prompt that some values make."""
         prompt = self._template.render_with(values, purpose=purpose)
         group = PromptGroup(
             Prefix(prompt.system, prompt.shared),
@@ -129,9 +134,7 @@ class PromptedGenerator(Prompted):
 
     PROMPT = WRITE_PROMPT
 
-    async def write(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def write(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         """Return what the model wrote between the tags, or a draft with a problem."""
         read = [attempt for attempt in earlier if not attempt.draft.problem]
         last = read[-1] if read else None
@@ -162,7 +165,7 @@ class PromptedEvaluator(Prompted):
 
     async def rate(
         self, seed: Seed, draft: Draft, unread: Sequence[Evaluation] = ()
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         """Return the rating that the model's reply states, 1 to 5, and its feedback."""
         # Neither target nor round: equal responses are rated alike, and nothing gives them away.
         call_id = f"{seed.id}/rate/{content_hash(draft.text)[:12]}"
@@ -184,7 +187,7 @@ class PromptedRubrics(Prompted):
 
     PROMPT = RUBRIC_PROMPT
 
-    async def rubric(self, seed: Seed, number: int, problem: str) -> Union[Draft, EngineError]:
+    async def rubric(self, seed: Seed, number: int, problem: str) -> DraftReply:
         """Return what the model wrote between the tags, or a draft with a problem."""
         values = {**_seed_values(seed), "round": number, "problem": problem}
         reply = await self._reply(f"{seed.id}/rubric/{number}", values, "rubrics")

@@ -1,10 +1,10 @@
-"""Work on shards by workers of Ray Data: this machine's cores, or a cluster with one folder."""
+"""Work on shards by Ray Data's workers: of this machine, or of a cluster that shares the folder."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,15 +44,9 @@ class ShardWorker:
             work.run(shards)
         except VideoJudgeError as error:
             meter.halt(str(error))
-        return {
-            "seeds": [tally.seeds],
-            "kept": [tally.kept],
-            "failed": [tally.failed],
-            "requests": [meter.requests - requests],
-            "cost": [meter.cost - cost],
-            "budget": [meter.budget],
-            "trouble": [meter.trouble],
-        }
+        tally.requests, tally.cost = meter.requests - requests, meter.cost - cost
+        row = {**asdict(tally), "budget": meter.budget, "trouble": meter.trouble}
+        return {name: [value] for name, value in row.items()}
 
 
 def run_on_ray(
@@ -117,7 +111,7 @@ def _run(
     )  # fmt: skip
     budget = ""
     for row in done.iter_rows():
-        on_progress(Tally(*(row[name] for name in ("seeds", "kept", "failed", "requests", "cost"))))
+        on_progress(Tally(**{field.name: row[field.name] for field in fields(Tally)}))
         if row["trouble"]:
             raise RunStoppedError(row["trouble"])
         budget = budget or row["budget"]
@@ -134,7 +128,6 @@ def _workers(asked: int | None, cpus: int, shards: int) -> int:
 
 
 def _share(limits: Limits, spent: Tally, workers: int) -> Limits:
-    """One worker's share of what is left of a budget."""
     requests, cost = limits.max_requests, limits.max_cost
     return replace(
         limits,

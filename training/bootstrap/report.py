@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from pathlib import Path
 
 from videojudge_bench._util import charts
 from videojudge_bench._util.charts import Axis, Mark
 from videojudge_bench._util.files import write_whole
+from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench._util.markdown import inert, table
 from videojudge_bench.training.bootstrap.calls import Role, Spent
 from videojudge_bench.training.bootstrap.contracts import Outcome
@@ -18,19 +20,15 @@ from videojudge_bench.training.bootstrap.tallies import (
     LENGTHS,
     UNRATED,
     Cell,
-    Drawn,
     Moments,
     Share,
     Tallies,
-    read_all,
 )
 from videojudge_bench.training.bootstrap.text_only import TextOnly, text_only_accuracy
 
 REPORT_FILE = "report.md"
 PLOTS_FOLDER = "plots"
-COMPARED = 300
-"""Seeds whose responses are compared with the gold answer: MiniLM is slow."""
-
+COMPARED = 300  # seeds whose responses are compared with the gold answer: MiniLM is slow
 CLASSIFIED = 4_000
 """Seeds whose responses a text classifier learns from: five times as many rows."""
 
@@ -78,21 +76,24 @@ def write_report(
     outcomes: Callable[[], Iterable[Outcome]], folder: Path, facts: ReportFacts
 ) -> Path:
     """Write `report.md` and `plots/*.svg` into a folder; return the report's path."""
-    tallies, compared, classified = Tallies(), Drawn(COMPARED), Drawn(CLASSIFIED)
-    takers = (tallies.add, compared.add, classified.add) if facts.full else (tallies.add,)
-    read_all(outcomes(), *takers)
+    tallies = Tallies()
+    for outcome in outcomes():
+        tallies.add(outcome)
+    drawn: list[Outcome] = []
+    if facts.full:
+        drawn = nsmallest(CLASSIFIED, outcomes(), key=lambda o: unit_interval("report", o.seed.id))
     page = _Page(plots=facts.full)
     page.say(f"# {inert(facts.title)}")
     _yield(page, tallies)
     _rubrics(page, tallies)
     _rounds(page, tallies)
     _confusions(page, tallies)
-    near = similarities(compared.outcomes()) if facts.full else {}
+    near = similarities(drawn[:COMPARED]) if facts.full else {}
     if facts.full:
         _similarity(page, near, independent=facts.independent)
     _lengths(page, tallies)
     if facts.full:
-        _gives_away(page, _text_only(classified.outcomes()))
+        _gives_away(page, _text_only(drawn))
         (folder / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
         for name, plot in _plots(tallies, near).items():
             write_whole(folder / PLOTS_FOLDER / f"{name}.svg", plot)

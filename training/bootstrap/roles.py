@@ -37,12 +37,8 @@ KINDS: Mapping[RoleName, Mapping[str, str]] = {
 }
 _METHODS: Mapping[RoleName, str] = {"generator": "write", "evaluator": "rate", "rubric": "rubric"}
 
-CORPUS = "corpus"
-"""A constructor with a parameter of this name gets all seeds of the run."""
-
-PER_PRICE = 1_000_000
-"""Prices are for so many tokens, as the engines have them."""
-
+CORPUS = "corpus"  # a constructor with a parameter of this name gets all seeds of the run
+PER_PRICE = 1_000_000  # prices are for so many tokens, as the engines have them
 _PARALLEL = "max_concurrency"
 
 

@@ -12,17 +12,11 @@ from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judges.engines.special_tokens import make_inert
-from videojudge_bench.prompts import (
-    PROMPTS_FOLDER,
-    PromptOptions,
-    PromptTemplate,
-    RenderedPrompt,
-    load_prompt,
-)
+from videojudge_bench.prompts import PromptOptions, PromptTemplate, RenderedPrompt
 from videojudge_bench.replies.reply_format import format_preference, format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.contracts import GOLD_RATING, Outcome, Rated, Seed
-from videojudge_bench.training.recipe_file import prompt_path
+from videojudge_bench.training.recipe_file import load_prompt_of
 from videojudge_bench.training.training_row import PARTS, Response, TrainingRow
 
 Kind = Literal["pointwise", "pairwise", "rubric"]
@@ -72,16 +66,12 @@ class RowOptions:
     @property
     def rate_prompt(self) -> PromptTemplate:
         """Prompt of rows with one response."""
-        return load_prompt(
-            prompt_path(self.prompt) if self.prompt else PROMPTS_FOLDER / "rate.jinja"
-        )
+        return load_prompt_of(self.prompt, "rate.jinja")
 
     @property
     def prefer_prompt(self) -> PromptTemplate:
         """Prompt of rows with two responses."""
-        return load_prompt(
-            prompt_path(self.pair_prompt) if self.pair_prompt else PROMPTS_FOLDER / "prefer.jinja"
-        )
+        return load_prompt_of(self.pair_prompt, "prefer.jinja")
 
     def part(self, seed: Seed) -> str:
         """Return `train` or `validation`: all rows of a video are in one of them."""

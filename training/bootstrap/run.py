@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from videojudge_bench._util.options import Scalar
@@ -22,8 +22,6 @@ from videojudge_bench.training.bootstrap.roles import Roles, build_roles
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run_folder import RunFolder, Shard
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
-
-_GO_ON = "{}. What was done is kept: the same command goes on with it"
 
 Progress = Callable[[Tally, int], None]
 """Called with the tally so far, and the number of seeds."""
@@ -118,7 +116,7 @@ class _Run:
         work.run(self._pending)
         spent()
         if meter.trouble:
-            raise RunStoppedError(_GO_ON.format(meter.trouble))
+            raise RunStoppedError(f"{meter.trouble}. The same command resumes")
         return Result(tally, self._seeds, meter.budget)
 
     def on_ray(self, workers: int | None) -> Result:
@@ -127,8 +125,8 @@ class _Run:
             return Result(tally, self._seeds)
 
         def count(more: Tally) -> None:
-            for name in ("seeds", "kept", "failed", "requests", "cost"):
-                setattr(tally, name, getattr(tally, name) + getattr(more, name))
+            for field in fields(Tally):
+                setattr(tally, field.name, getattr(tally, field.name) + getattr(more, field.name))
             self._on_progress(tally, self._seeds)
 
         budget = run_on_ray(
@@ -141,20 +139,17 @@ class _Run:
         if not self._folder.has_outcomes(shard):
             return False
         tally = Tally()
-        for outcome in self._folder.outcomes_of(shard):
+        for outcome in self._folder.outcomes(shard):
             tally.add(outcome)
-            if self._lacks_rubric(outcome):
+            has_rubric = bool(outcome.rubric or outcome.rubric_problem)
+            needs_rubric = outcome.kept and self._options.export.need_rubric(outcome.seed.id)
+            if self._writes_rubrics and needs_rubric and not has_rubric:
                 return False
         if tally.failed:
             return False
         self._tally.seeds += tally.seeds
         self._tally.kept += tally.kept
         return True
-
-    def _lacks_rubric(self, outcome: Outcome) -> bool:
-        asked = bool(outcome.rubric or outcome.rubric_problem)
-        needs = outcome.kept and self._options.export.need_rubric(outcome.seed.id)
-        return self._writes_rubrics and needs and not asked
 
 
 def _settings(role: Role | None) -> dict[str, Scalar]:

@@ -15,7 +15,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,11 +48,9 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep others from writing to the folder; raises as `owned`."""
-        with owned(self.path, FACTS_FILE, "bootstrap"):
-            yield
+        return owned(self.path, FACTS_FILE, "bootstrap")
 
     def record(self, part: str, values: Mapping[str, Json]) -> None:
         """Record a part of how the data are made.
@@ -83,8 +81,7 @@ class RunFolder:
         return read_facts(path)
 
     def _write_facts(self, facts: Mapping[str, Json]) -> None:
-        text = json.dumps(facts, indent=1, ensure_ascii=False)
-        _write_whole(self.path / FACTS_FILE, [text])
+        _write_whole(self.path / FACTS_FILE, [json.dumps(facts, indent=1, ensure_ascii=False)])
 
     def has_seeds(self) -> bool:
         """True if seeds have been drawn."""
@@ -95,19 +92,12 @@ class RunFolder:
         _write_whole(self.path / SEEDS_FILE, (_line(to_json(seed)) for seed in seeds))
         _write_whole(self.path / COUNTS_FILE, [json.dumps(counts, indent=1, ensure_ascii=False)])
 
-    def seeds(self) -> Iterator[Seed]:
-        """Yield all seeds."""
-        return self._seeds(0, None)
-
-    def seeds_of(self, shard: Shard) -> Iterator[Seed]:
-        """Yield the seeds of a shard."""
-        return self._seeds(shard.offset, shard)
-
-    def _seeds(self, offset: int, shard: Shard | None) -> Iterator[Seed]:
+    def seeds(self, shard: Shard | None = None) -> Iterator[Seed]:
+        """Yield the seeds of a shard, or all."""
         path = self.path / SEEDS_FILE
         first = 1 + (SHARD_SEEDS * shard.number if shard else 0)
         with path.open("rb") as file:
-            file.seek(offset)
+            file.seek(shard.offset if shard else 0)
             lines = islice(file, shard.seeds) if shard else file
             for number, line in enumerate(lines, start=first):
                 yield _read(Seed, line, path, number)
@@ -134,30 +124,22 @@ class RunFolder:
 
     def write_outcomes(self, shard: Shard, outcomes: Iterable[Outcome]) -> None:
         """Write the outcomes of a shard's seeds, in their order."""
-        lines = (_line(to_json(outcome)) for outcome in outcomes)
-        _write_whole(self._outcomes_path(shard.number), lines)
+        _write_whole(self._path(shard), (_line(to_json(outcome)) for outcome in outcomes))
 
     def has_outcomes(self, shard: Shard) -> bool:
         """Return whether a shard is written."""
-        return self._outcomes_path(shard.number).exists()
+        return self._path(shard).exists()
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield the outcomes of all shards that are written, in the seeds' order."""
-        for path in sorted((self.path / "shards").glob("*.jsonl")):
-            yield from _read_outcomes(path)
+    def outcomes(self, shard: Shard | None = None) -> Iterator[Outcome]:
+        """Yield the outcomes of a shard, or of all that are written, in the seeds' order."""
+        folder = self.path / "shards"
+        for path in [self._path(shard)] if shard else sorted(folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    yield _read(Outcome, line, path, number)
 
-    def outcomes_of(self, shard: Shard) -> Iterator[Outcome]:
-        """Yield the outcomes of a shard."""
-        return _read_outcomes(self._outcomes_path(shard.number))
-
-    def _outcomes_path(self, number: int) -> Path:
-        return self.path / "shards" / f"{number:05}.jsonl"
-
-
-def _read_outcomes(path: Path) -> Iterator[Outcome]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield _read(Outcome, line, path, number)
+    def _path(self, shard: Shard) -> Path:
+        return self.path / "shards" / f"{shard.number:05}.jsonl"
 
 
 def _read(kind: type[FormT], line: bytes, path: Path, number: int) -> FormT:
@@ -173,7 +155,6 @@ def _line(data: Mapping[str, Json]) -> str:
 
 
 def _write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Write a file under another name, to disk, and rename it."""
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

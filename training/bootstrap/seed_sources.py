@@ -33,7 +33,6 @@ from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.overlap import canonical_id
 from videojudge_bench.training.bootstrap.qa_sentences import answer_text
 
-_RELEASED = ConfigDict(extra="ignore", strict=True, frozen=True)
 _Text = Annotated[str, Field(min_length=1)]
 _VIDEO_TOKEN = re.compile(r"<(?:image|video|vid_patch|ImageHere|VideoHere)>")
 
@@ -80,9 +79,11 @@ def read_source(name: str, path: Path | None = None) -> Iterator[Seed]:
     return SOURCES[name].read(path or Path())
 
 
-class _VideoInstructRow(BaseModel):
-    model_config = _RELEASED
+class _Released(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
+
+class _VideoInstructRow(_Released):
     q: str
     a: str
     video_id: _Text
@@ -93,16 +94,12 @@ def _videoinstruct(path: Path) -> Iterator[Seed]:
         yield _seed("videoinstruct", canonical_id(row.video_id), row.q.strip(), row.a.strip())
 
 
-class _Turn(BaseModel):
-    model_config = _RELEASED
-
+class _Turn(_Released):
     speaker: Literal["human", "gpt"] = Field(alias="from")
     value: str
 
 
-class _Conversation(BaseModel):
-    model_config = _RELEASED
-
+class _Conversation(_Released):
     video: _Text
     conversations: Annotated[tuple[_Turn, ...], Field(min_length=2)]
 
@@ -128,17 +125,13 @@ def _vcg_plus(path: Path) -> Iterator[Seed]:
             yield _seed("vcg_plus", video_id, instruction, gold, video=_inside(row.video))
 
 
-class _Answered(BaseModel):
-    model_config = _RELEASED
-
+class _Answered(_Released):
     i: str = ""
     q: str = ""
     a: str
 
 
-class _VideoChat2Row(BaseModel):
-    model_config = _RELEASED
-
+class _VideoChat2Row(_Released):
     video: _Text
     questions: Annotated[tuple[_Answered, ...], Field(min_length=1, alias="QA")]
     start: FiniteFloat | None = None
@@ -307,7 +300,7 @@ def stream_list(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
 
     Raises:
         DataError: with file and place (`[17].q`), when the file cannot be read, is not UTF-8, is
-            no list or an empty one, breaks off, or when a row is not what it should be.
+            no list or an empty one, breaks off, or has a malformed row.
     """
     number = -1
     try:

@@ -120,9 +120,7 @@ def _files_of(name: str, gold: GoldVideos, path: Path) -> list[Path]:
 FRAMES = 16
 BITS = 63
 
-MAX_DISTANCE = 10
-"""Bits of 63 in which two hashes of one picture may differ."""
-
+MAX_DISTANCE = 10  # bits of 63 in which two hashes of one picture may differ
 MIN_SHARE = 0.5
 """Share of the frames that must be alike. Measured on seven videos, each in eight versions: at
 least 0.81 of the frames of two versions are, and at most 0.13 of those of two videos.
@@ -185,10 +183,6 @@ class LookAlikes:
 
     def sets_like(self, hashes: Hashes) -> frozenset[str]:
         """Return the names of the sets that have a video with such hashes."""
-        alike = self._is_like(hashes)
-        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())
-
-    def _is_like(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         import numpy as np
 
         near = np.zeros((len(self._hashes), FRAMES), np.bool_)
@@ -199,5 +193,5 @@ class LookAlikes:
             agreeing = np.einsum("fb,gfb->gf", hashes[mine], self._hashes[:, theirs])
             near[:, mine] |= agreeing >= BITS - 2 * MAX_DISTANCE
         seen = int(hashes.any(axis=1).sum())
-        alike: npt.NDArray[np.bool_] = near.sum(axis=1) >= max(1.0, MIN_SHARE * seen)
-        return alike
+        alike = near.sum(axis=1) >= max(1.0, MIN_SHARE * seen)
+        return frozenset(name for name, numbers in self._sets.items() if alike[numbers].any())

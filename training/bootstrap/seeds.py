@@ -20,15 +20,9 @@ from pydantic import BeforeValidator
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import Json, unit_interval
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.training.bootstrap import seed_filters
 from videojudge_bench.training.bootstrap.contracts import Seed
 from videojudge_bench.training.bootstrap.overlap import canonical_id, gold_videos
-from videojudge_bench.training.bootstrap.seed_filters import (
-    LONG_GOLD_WORDS,
-    NearDuplicates,
-    length_problem,
-    relevance_problem,
-    words,
-)
 from videojudge_bench.training.bootstrap.seed_sources import SOURCES, read_source, split_spec
 from videojudge_bench.training.bootstrap.seed_videos import UNREADABLE, SeedVideos
 
@@ -109,11 +103,10 @@ class SourceCounts:
 
     def to_json(self) -> dict[str, Json]:
         """Return it as a JSON object."""
-        usable = self.read - self.dropped.total()
         return {
             "read": self.read,
             "dropped": dict(self.dropped.most_common()),
-            "usable": usable,
+            "usable": self.read - self.dropped.total(),
             "drawn": self.drawn,
             "licence": self.licence,
         }
@@ -141,14 +134,13 @@ class SeedCounts:
 
     def to_json(self) -> dict[str, Json]:
         """Return it as a JSON object, with the totals of all sources."""
-        sources = {name: counts.to_json() for name, counts in sorted(self.by_source.items())}
         every = list(self.by_source.values())
         return {
             "asked": self.asked,
             "read": sum(counts.read for counts in every),
             "dropped": dict(sum((counts.dropped for counts in every), Counter()).most_common()),
             "drawn": sum(counts.drawn for counts in every),
-            "by_source": sources,
+            "by_source": {name: each.to_json() for name, each in sorted(self.by_source.items())},
             "strata": {
                 name: {"usable": usable, "drawn": drawn}
                 for name, (usable, drawn) in sorted(self.strata.items())
@@ -185,8 +177,6 @@ def collect_seeds(options: SeedOptions) -> SeedDraw:
     draw = _Draw(options)
     draw.read()
     chosen = draw.choose(draw.places())
-    if not chosen:
-        raise draw.nothing_usable()
     return draw.take_up(chosen)
 
 
@@ -197,7 +187,7 @@ class _Draw:
         self._options = options
         self._gold = gold_videos()
         self._videos = SeedVideos.of(options.videos, self._gold, options.gold_videos)
-        self._known = NearDuplicates()
+        self._known = seed_filters.NearDuplicates()
         self._by_source: dict[str, SourceCounts] = {}
         self._strata: dict[str, int] = {}
         self._of_strata: list[SourceCounts] = []
@@ -208,7 +198,6 @@ class _Draw:
         self._strata_of, self._files_of = array("l"), array("l")
 
     def _seeds(self) -> Iterator[tuple[SourceCounts, Seed]]:
-        """All seeds of all sources, with the counts of theirs."""
         for spec in self._options.sources:
             name, path = split_spec(spec)
             for seed in read_source(name, path):
@@ -230,32 +219,22 @@ class _Draw:
             self._strata_of.append(self._stratum_number(seed, counts))
             self._files_of.append(self._files.setdefault(seed.video, len(self._files)))
 
-    def nothing_usable(self) -> DataError:
-        dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
-        reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
-        return DataError(
-            f"none of {dropped.total()} seeds is usable ({reasons})",
-            path=", ".join(self._options.sources),
-        )
-
     def _problem(self, seed: Seed) -> str:
-        """Return the reason that a seed is rejected; "" when it is accepted."""
         options = self._options
-        if problem := length_problem(seed, options.min_gold_words):
+        if problem := seed_filters.length_problem(seed, options.min_gold_words):
             return problem
-        if options.relevance and (problem := relevance_problem(seed)):
+        if options.relevance and (problem := seed_filters.relevance_problem(seed)):
             return problem
         if kept_out := self._gold_sets(seed) - options.allow_overlap:
             return f"video of the gold set {', '.join(sorted(kept_out))}"
         if options.videos is not None and seed.video is None:
             return NO_FILE
         texts = [(f"asked of {seed.video_id}", seed.instruction)]
-        if len(words(seed.gold)) >= LONG_GOLD_WORDS:
+        if len(seed_filters.words(seed.gold)) >= seed_filters.LONG_GOLD_WORDS:
             texts.append(("gold", seed.gold))
         return NEAR_DUPLICATE if self._known.seen(*texts) else ""
 
     def _gold_sets(self, seed: Seed) -> frozenset[str]:
-        """The sets that hold a seed's video, by its id or by its file's name."""
         sets = self._gold.sets_with(seed.video_id)
         if seed.video is None:
             return sets
@@ -307,6 +286,11 @@ class _Draw:
         self._usable[stratum] -= 1
 
     def take_up(self, chosen: Mapping[int, int]) -> SeedDraw:
+        paths = ", ".join(self._options.sources)
+        if not chosen:
+            dropped = sum((counts.dropped for counts in self._by_source.values()), Counter[str]())
+            reasons = ", ".join(f"{reason}: {number}" for reason, number in dropped.most_common())
+            raise DataError(f"none of {dropped.total()} seeds is usable ({reasons})", path=paths)
         seeds: dict[int, Seed] = {}
         strata: Counter[str] = Counter()
         overlap = Counter(dict.fromkeys(self._options.allow_overlap, 0))
@@ -319,8 +303,7 @@ class _Draw:
             looks = None if seed.video is None else self._videos.sets_like(seed.video)
             overlap.update(self._gold_sets(seed) | (looks or frozenset()))
         if len(seeds) < len(chosen):
-            path = ", ".join(self._options.sources)
-            raise DataError("a file became shorter while it was read; run again", path=path)
+            raise DataError("a file became shorter while it was read; run again", path=paths)
         return SeedDraw(
             [seeds[rank] for rank in range(len(chosen))],
             SeedCounts(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from videojudge_bench._util.hashing import Json, unit_interval
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.training.bootstrap.contracts import Outcome, Rated
 from videojudge_bench.training.bootstrap.loop import rounds_of
 from videojudge_bench.training.bootstrap.rows import responses_of
@@ -79,15 +79,15 @@ class Tallies:
     """
 
     seeds: Share = field(default_factory=Share)
-    by_source: dict[str, Share] = field(default_factory=dict)
-    by_length: dict[int | None, Share] = field(default_factory=dict)
-    by_target: dict[int, Share] = field(default_factory=dict)
-    by_round: dict[tuple[int, int], Share] = field(default_factory=dict)
+    by_source: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_length: dict[int | None, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_target: dict[int, Share] = field(default_factory=lambda: defaultdict(Share))
+    by_round: dict[tuple[int, int], Share] = field(default_factory=lambda: defaultdict(Share))
     first_round: Counter[Cell] = field(default_factory=Counter)
     all_rounds: Counter[Cell] = field(default_factory=Counter)
     truth: Counter[Cell] = field(default_factory=Counter)
     error: Counter[Cell] = field(default_factory=Counter)
-    words: dict[int, Moments] = field(default_factory=dict)
+    words: dict[int, Moments] = field(default_factory=lambda: defaultdict(Moments))
     problems: Counter[str] = field(default_factory=Counter)
     repeated: Share = field(default_factory=Share)
     unread: int = 0
@@ -100,11 +100,7 @@ class Tallies:
         seed = outcome.seed
         words = len(seed.gold.split())
         length = next((end for end in LENGTHS if words <= end), None)
-        for share in (
-            self.seeds,
-            self.by_source.setdefault(seed.source, Share()),
-            self.by_length.setdefault(length, Share()),
-        ):
+        for share in (self.seeds, self.by_source[seed.source], self.by_length[length]):
             share.add(outcome.kept)
         for rated in outcome.rated:
             self._add_rated(rated)
@@ -116,20 +112,20 @@ class Tallies:
         if outcome.rubric_problem:
             self.rubric_problems[outcome.rubric_problem] += 1
         for response in responses_of(outcome):
-            self.words.setdefault(response.rating, Moments()).add(len(response.text.split()))
+            self.words[response.rating].add(len(response.text.split()))
             # Eight bytes each: at a hundred thousand responses, one in 10^9 is taken for another.
             digest = hashlib.blake2b(response.text.encode(), digest_size=8).digest()
             self.repeated.add(digest in self._seen)
             self._seen.add(digest)
 
     def _add_rated(self, rated: Rated) -> None:
-        self.by_target.setdefault(rated.target, Share()).add(rated.accepted)
+        self.by_target[rated.target].add(rated.accepted)
         rounds = list(rounds_of(rated.attempts))
         self.unread += len(rated.attempts) - len(rounds)
         for number, attempt in enumerate(rounds, start=1):
             rating = _label(attempt.evaluation.rating)
             passed = rated.accepted and number == len(rounds)
-            self.by_round.setdefault((rated.target, number), Share()).add(passed)
+            self.by_round[rated.target, number].add(passed)
             self.all_rounds[rated.target, rating] += 1
             if number == 1:
                 self.first_round[rated.target, rating] += 1
@@ -168,36 +164,6 @@ class Tallies:
         """Accepted drafts whose truth is not their target, of those whose truth is known."""
         wrong = sum(n for (target, truth), n in self.truth.items() if truth != str(target))
         return Share(wrong, self.truth.total())
-
-
-class Drawn:
-    """A sample of `size` of a stream, the same in every order of it."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: list[tuple[float, Outcome]] = []
-
-    def add(self, outcome: Outcome) -> None:
-        """Offer one."""
-        self._kept.append((unit_interval("report", outcome.seed.id), outcome))
-        if len(self._kept) >= 2 * self._size:
-            self._cut()
-
-    def outcomes(self) -> list[Outcome]:
-        """Return those that were drawn, by their draw."""
-        self._cut()
-        return [outcome for _, outcome in self._kept]
-
-    def _cut(self) -> None:
-        self._kept.sort(key=lambda pair: (pair[0], pair[1].seed.id))
-        del self._kept[self._size :]
-
-
-def read_all(outcomes: Iterable[Outcome], *takers: Callable[[Outcome], None]) -> None:
-    """Pass every outcome to all takers."""
-    for outcome in outcomes:
-        for take in takers:
-            take(outcome)
 
 
 def _pair(share: Share) -> list[Json]:

@@ -17,17 +17,12 @@ from numpy.typing import NDArray
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.metrics.bootstrap import Resampling, bootstrap, codes, means
 
-MOST_ROWS = 20_000
-"""Of more rows so many are used, whole videos in the order of a hash."""
-
-MOST_RUNS = 20_000
-"""Runs of characters that are used, the most frequent ones."""
-
+MOST_ROWS = 20_000  # of more rows so many are used, whole videos in the order of a hash
+MOST_RUNS = 20_000  # runs of characters that are used, the most frequent ones
 FOLDS = 5
 RESAMPLES = 2_000
 
-Row = tuple[str, int, str]
-"""A response, its rating, and its video's id."""
+Row = tuple[str, int, str]  # a response, its rating, and its video's id
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def _named(
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
     shared = {"sublinear_tf": True, "dtype": np.float32}
-    # Which words there are is learnt from all texts, what they say of ratings from the others.
+    # The vocabulary is that of all texts; the weights are learnt from the other folds.
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, **shared),
         TfidfVectorizer(

@@ -6,7 +6,6 @@ caption and four degraded versions of it by `perturb`, beside another caption of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,7 @@ LADDER = 2 + len(TARGETS)
 _HELD_OUT = 20  # one group in so many
 _NEIGHBOURS, _PICKED = 16, 7
 
-Group = tuple[str, ...]
-"""Captions of one image or video."""
+Group = tuple[str, ...]  # captions of one image or video
 
 
 class _Caption(BaseModel):
@@ -178,13 +176,3 @@ class Batches:
             picked = self.rng.choice(near[1:], min(_PICKED, len(near) - 1), replace=False)
             places.update(dict.fromkeys(self._drawn[at] for at in (first, *picked)))
         return list(places)[:count]
-
-
-def state_of(rng: np.random.Generator) -> str:
-    """Return the state of a generator of random numbers as JSON."""
-    return json.dumps(rng.bit_generator.state)
-
-
-def to_state(rng: np.random.Generator, state: str) -> None:
-    """Set a generator of random numbers to a state of `state_of`."""
-    rng.bit_generator.state = json.loads(state)

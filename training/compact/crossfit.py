@@ -35,17 +35,13 @@ from videojudge_bench.training.compact.captions import FOLDS, fold_of, vatex_gro
 from videojudge_bench.training.compact.tune import TuneOptions, tune
 from videojudge_bench.training.compact.weights import weights_hash
 
-REFERENCES = (1, 9)
-"""Numbers of references to score against: a column of scores each."""
-
+REFERENCES = (1, 9)  # numbers of references to score against: a column of scores each
 CHUNK_ITEMS = 600
 
 LEAST_SHARED = 0.9
 """Minimum share of another encoder's vocabulary that the packaged one must know."""
 
-Scores = NDArray[np.float64]
-"""Of items, shape (items, columns)."""
-
+Scores = NDArray[np.float64]  # of items, shape (items, columns)
 Say = Callable[[str], None]
 
 

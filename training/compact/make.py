@@ -12,8 +12,7 @@ from videojudge_bench.training.compact.captions import BatchSizes, held_out, lad
 from videojudge_bench.training.compact.tune import Progress, TuneOptions, tune
 from videojudge_bench.training.compact.weights import balanced, between, start_weights
 
-SHARE = 0.5
-"""Weight of the tuned encoder in the result; the rest is the untuned encoder."""
+SHARE = 0.5  # weight of the tuned encoder in the result; the rest is the untuned encoder
 
 
 def make_weights(

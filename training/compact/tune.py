@@ -8,6 +8,7 @@ higher. Token and position embeddings are frozen. No human rating is used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,15 +26,7 @@ from videojudge_bench.judges.compact_encoder import (
     read_tokenizer,
     readable,
 )
-from videojudge_bench.training.compact.captions import (
-    LADDER,
-    Batches,
-    BatchSizes,
-    Group,
-    Ladder,
-    state_of,
-    to_state,
-)
+from videojudge_bench.training.compact.captions import LADDER, Batches, BatchSizes, Group, Ladder
 from videojudge_bench.training.compact.weights import weights_hash
 
 if TYPE_CHECKING:
@@ -176,7 +169,7 @@ class _Work:
                 tensors[f"{key}/{name}"] = kept
         metadata = {
             "step": str(step),
-            "draws": state_of(self._batches.rng),
+            "draws": json.dumps(self._batches.rng.bit_generator.state),
             "made_from": self._made_from,
         }
         part = path.with_name(path.name + ".part")
@@ -198,7 +191,7 @@ class _Work:
                 )
             kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         torch.set_rng_state(kept.pop("torch_rng"))
-        to_state(self._batches.rng, metadata["draws"])
+        self._batches.rng.bit_generator.state = json.loads(metadata["draws"])
         with torch.no_grad():
             for name, value in self._tuned.items():
                 value.copy_(kept.pop(f"network/{name}"))

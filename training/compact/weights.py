@@ -13,7 +13,6 @@ from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.judges.compact_encoder import (
     MAX_TOKENS,
     CompactEncoder,
-    EncodedText,
     Form,
     References,
     Weights,
@@ -70,13 +69,13 @@ def token_weights(texts: Sequence[str]) -> torch.Tensor:
     for text in texts:
         n_with_it[list(set(tokenizer.encode(readable(text)).ids))] += 1
     counts = np.minimum(np.log((len(texts) + 1) / (n_with_it + 1)), MOST)
-    counts[[at for token, at in tokenizer.get_vocab().items() if _says_nothing(token)]] = 0
+    counts[[at for token, at in tokenizer.get_vocab().items() if _is_mark(token)]] = 0
     return torch.tensor(counts, dtype=torch.float32)
 
 
-def _says_nothing(token: str) -> bool:
-    is_mark = token.startswith("[") and token.endswith("]") and len(token) > 2
-    return is_mark or not any(character.isalnum() for character in token)
+def _is_mark(token: str) -> bool:
+    special = token.startswith("[") and token.endswith("]") and len(token) > 2
+    return special or not any(character.isalnum() for character in token)
 
 
 def between(
@@ -109,15 +108,12 @@ def balanced(weights: Weights, ladders: Sequence[Ladder]) -> Weights:
     def scores(form: Form) -> float:
         values = []
         for ladder in ladders:
-            beside = References([_known(encoded[t]) for t in ladder.others], form)
+            # Captions have words, so none is missing.
+            others = [text for each in ladder.others if (text := encoded[each]) is not None]
+            beside = References(others, form)
             values += [beside.score(encoded[text]) for text in ladder.steps]
         return float(np.std(values))
 
     closeness, support = scores(Form(1.0, 1.0)), scores(Form(0.0, 0.0))
     form = Form(FORM.closeness_of_one, round(support / (closeness + support), 3))
     return replace(weights, form=form)
-
-
-def _known(text: EncodedText | None) -> EncodedText:
-    assert text is not None  # captions have words
-    return text

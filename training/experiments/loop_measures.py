@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
-from videojudge_bench.engine import EngineError
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import (
     Floats,
@@ -31,9 +29,10 @@ from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Evaluation,
+    EvaluationReply,
     Outcome,
-    Rated,
     Seed,
     Unable,
 )
@@ -45,19 +44,9 @@ from videojudge_bench.training.bootstrap.report import REPORT_FILE, ReportFacts,
 from videojudge_bench.training.bootstrap.run import run_bootstrap
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.bootstrap.seeds import collect_seeds
-from videojudge_bench.training.bootstrap.tallies import Tallies, read_all
+from videojudge_bench.training.bootstrap.tallies import Tallies
+from videojudge_bench.training.experiments import loop
 from videojudge_bench.training.experiments.experiment import Figures, run
-from videojudge_bench.training.experiments.loop import (
-    CALLS,
-    EXPERIMENTS,
-    GRADED,
-    KEPT,
-    METRICS,
-    NOISE,
-    RATES,
-    UNABLE,
-    Errors,
-)
 
 RESAMPLING = Resampling()
 _RECIPE = "embedded"
@@ -65,7 +54,7 @@ _RECIPE = "embedded"
 
 @dataclass
 class Subject:
-    """Seeds of VATEX, and generators whose drafts are made once and shown to all evaluators."""
+    """Seeds of VATEX, and generators whose drafts all evaluators share."""
 
     n: int
     folder: Path
@@ -80,7 +69,7 @@ class Subject:
     @cached_property
     def generators(self) -> dict[float, Perturb]:
         """Generators by the rate of their errors."""
-        return {noise: Perturb(self.seeds, noise=noise) for noise in RATES}
+        return {noise: Perturb(self.seeds, noise=noise) for noise in loop.RATES}
 
     def draft(self, noise: float, seed: Seed, target: int, number: int) -> Draft | Unable:
         """Return the draft of a round, from 0: `perturb` uses no feedback, so it serves all."""
@@ -91,14 +80,12 @@ class Subject:
 
 
 class _Calls:
-    def __init__(self, subject: Subject, arm: Errors) -> None:
+    def __init__(self, subject: Subject, arm: loop.Errors) -> None:
         self._subject, self._noise = subject, arm.noise
         self._evaluator = BiasedTruthEvaluator(*arm.bias, error=arm.error)
         self.unable: set[str] = set()
 
-    async def draft(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
+    async def draft(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
         draft = self._subject.draft(self._noise, seed, target, len(earlier))
         if isinstance(draft, Unable):
             self.unable.add(seed.id)
@@ -106,15 +93,15 @@ class _Calls:
 
     async def evaluation(
         self, seed: Seed, target: int, number: int, draft: Draft, unread: Sequence[Evaluation]
-    ) -> Union[Evaluation, EngineError]:
+    ) -> EvaluationReply:
         return await self._evaluator.rate(seed, draft, unread)
 
     def refused(self, seed: Seed, target: int, number: int, why: str) -> None:
         """Note nothing: the attempt says it too."""
 
 
-def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
-    """Return what becomes of the seeds, by the loop itself; seeds that it cannot serve left out."""
+def outcomes_of(subject: Subject, arm: loop.Errors) -> list[Outcome]:
+    """Return the outcomes of the seeds, by the loop itself, without those that cannot be served."""
     calls, rules = _Calls(subject, arm), Rules(alpha=arm.alpha, max_rounds=arm.max_rounds)
 
     async def all_of() -> list[Outcome]:
@@ -123,8 +110,8 @@ def outcomes_of(subject: Subject, arm: Errors) -> list[Outcome]:
     return [each for each in asyncio.run(all_of()) if each.seed.id not in calls.unable]
 
 
-def figures_of(subject: Subject, arm: Errors) -> Figures:
-    """Return what an arm gives: its setting, `graded`, `unable` and `metrics`.
+def figures_of(subject: Subject, arm: loop.Errors) -> Figures:
+    """Return the figures of an arm: its setting, `graded`, `unable` and `metrics`.
 
     `unable` counts the seeds that the generator cannot serve, which are left out. The metrics are
     those of `metrics_of`: value, low and high, or why one is undefined.
@@ -142,31 +129,42 @@ def figures_of(subject: Subject, arm: Errors) -> Figures:
         key: metric.undefined or [metric.value, metric.low, metric.high]
         for key, metric in metrics_of(graded, subject.resampling).items()
     }
-    counts = {GRADED: len(graded), UNABLE: n - len(graded)}
-    return {**arm.setting, **counts, METRICS: metrics}
+    counts = {loop.GRADED: len(graded), loop.UNABLE: n - len(graded)}
+    return {**arm.setting, **counts, loop.METRICS: metrics}
 
 
 def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str, Metric]:
     """Return the metrics of an arm, with 95 % intervals over resampled videos.
 
     `kept`, share of the seeds; `label_noise`, share of the responses of kept seeds, gold answers
-    apart, that truly deserve another rating; `calls_per_kept_seed`, drafts and evaluations of all
-    seeds over the seeds kept; `accepted_T` and `label_noise_T`, the share of the seeds whose
-    response to target T was accepted, and of those responses that deserve another rating.
+    apart, that deserve another rating; `calls_per_kept_seed`, drafts and evaluations of all seeds
+    over the seeds kept; `accepted_T` and `label_noise_T`, the share of the seeds whose response to
+    target T was accepted, and of those responses that deserve another rating.
     """
     one = np.ones(len(outcomes))
     kept = np.array([outcome.kept for outcome in outcomes], dtype=np.float64)
     good = np.array([[r.accepted for r in o.rated] for o in outcomes], dtype=np.float64)
-    wrong = np.array([[_is_wrong(r) for r in o.rated] for o in outcomes], dtype=np.float64)
-    calls = np.array([sum(map(_calls, o.rated)) for o in outcomes], dtype=np.float64)
+    wrong = np.array(
+        [
+            [r.accepted and r.attempts[-1].draft.truth != r.target for r in o.rated]
+            for o in outcomes
+        ],
+        dtype=np.float64,
+    )
+    # A draft and its evaluation, of which drafts that are no responses have none.
+    attempts = [[a for rated in outcome.rated for a in rated.attempts] for outcome in outcomes]
+    calls = np.array(
+        [sum(1 + (a.evaluation.rating is not None) for a in each) for each in attempts],
+        dtype=np.float64,
+    )
     parts = {
-        KEPT: (kept, one),
-        NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
-        CALLS: (calls, kept),
+        loop.KEPT: (kept, one),
+        loop.NOISE: (kept * wrong.sum(axis=1), kept * len(TARGETS)),
+        loop.CALLS: (calls, kept),
     }
     for at, target in enumerate(TARGETS):
         parts[f"accepted_{target}"] = (good[:, at], one)
-        parts[f"{NOISE}_{target}"] = (wrong[:, at], good[:, at])
+        parts[f"{loop.NOISE}_{target}"] = (wrong[:, at], good[:, at])
     videos = codes(np.array([outcome.seed.video_id for outcome in outcomes]))
     n_videos = int(videos.max()) + 1
     sums = cluster_sums([c for pair in parts.values() for c in pair], videos, n_videos)
@@ -179,29 +177,20 @@ def metrics_of(outcomes: Sequence[Outcome], resampling: Resampling) -> dict[str,
     return measure(
         [Statistic(evaluate, contributing)],
         n_videos,
-        lambda key: "no seed was kept" if key in (NOISE, CALLS) else "none was accepted",
+        lambda key: "no seed was kept" if key in (loop.NOISE, loop.CALLS) else "none was accepted",
         resampling,
-        shares=parts.keys() - {CALLS},
+        shares=parts.keys() - {loop.CALLS},
     )
 
 
-def _is_wrong(rated: Rated) -> bool:
-    """Return whether the accepted response to a target deserves another rating."""
-    return rated.accepted and rated.attempts[-1].draft.truth != rated.target
-
-
-def _calls(rated: Rated) -> int:
-    """Drafts, and evaluations: of the drafts that were no responses there is no rating."""
-    return sum(1 + (attempt.evaluation.rating is not None) for attempt in rated.attempts)
-
-
 def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
-    """Return what a run of the recipe counted; its report and plots go to the subject's folder."""
+    """Return the counts of a run of the recipe; its report and plots go to the subject's folder."""
     options = load_options(_RECIPE, [*changes, f"seeds.n={subject.n}"])
     with tempfile.TemporaryDirectory(prefix="videojudge-") as scratch:
         run_bootstrap(options, Path(scratch))
         output, tallies = RunFolder(Path(scratch)), Tallies()
-        read_all(output.outcomes(), tallies.add)
+        for outcome in output.outcomes():
+            tallies.add(outcome)
         spent = spent_on(call for path in output.journals() for call in read_calls(path))
         # By rule, a response is as far from the gold answer as its rating says.
         facts = ReportFacts(subject.folder.name, independent=False, spent=spent)
@@ -210,11 +199,8 @@ def whole_run(subject: Subject, changes: Sequence[str]) -> Figures:
 
 
 def run_experiment(name: str, n: int, folder: Path) -> list[Path]:
-    """Run one of `loop.EXPERIMENTS`; return the files that hold its results.
-
-    Stopped, the same call goes on with the arms that are left.
-    """
-    experiment, subject = EXPERIMENTS[name], Subject(n, folder)
+    """Run one of `loop.EXPERIMENTS`; return the files of its results. The same call resumes."""
+    experiment, subject = loop.EXPERIMENTS[name], Subject(n, folder)
     folder.mkdir(parents=True, exist_ok=True)
     log, report, data = (folder / file for file in (".arms.jsonl", REPORT_FILE, "rows.json"))
     rows = run(experiment, subject, log, [name, n])

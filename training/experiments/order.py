@@ -69,10 +69,10 @@ class OrderCheck:
     Attributes:
         metrics: with 95 % intervals over resampled videos: `tau`, the mean over instructions of
             Kendall's tau-b between order and labels (those that tie all responses have none);
-            `exact`, share of the instructions put in exactly the order of the labels;
-            `swapped_1_2` and so on, share whose worse response of two neighbouring ratings was
-            put before the better one, and `tied_1_2`, share that has the two equal.
-        chance: what an order drawn by lot gives for each, in the mean.
+            `exact`, share of the instructions in exactly the order of the labels; `swapped_1_2` and
+            so on, share with the worse response of two neighbouring ratings before the better one,
+            and `tied_1_2`, share with the two equal.
+        chance: expectation of each for a random order.
     """
 
     metrics: dict[str, Metric]
@@ -81,7 +81,7 @@ class OrderCheck:
     problems: tuple[str, ...]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return name, value with its interval, and chance of each metric; ties where there are."""
+        """Return name, value with interval, and chance of each metric; ties where there are any."""
         return [
             (_name(key), str(metric), f"{self.chance[key]:.3f}")
             for key, metric in self.metrics.items()
@@ -98,7 +98,7 @@ def _name(key: str) -> str:
 
 
 def drawn(data: Path, limit: int, seed: int) -> list[Blind]:
-    """Return the responses of the folder of a bootstrap, as `blinded` draws them."""
+    """Return the responses of the folder of a bootstrap, drawn by `blinded`."""
     if limit < 1:
         raise ConfigError(f"--limit: expected 1 or more, got {limit}")
     if not (data / FACTS_FILE).is_file():
@@ -132,10 +132,8 @@ def _blind(outcome: Outcome, seed: int) -> Blind:
 def read_order(text: str, n: int) -> tuple[float, ...] | str:
     """Return one score a letter, in the order of the letters, or why a text is no order.
 
-    Args:
-        text: letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas, `>`
-            and no space at all will do as well.
-        n: so many letters, from A.
+    `text` has `n` letters from the best to the worst, `=` between equal ones: `C A=E B D`; commas
+    and `>` are optional.
     """
     letters = LETTERS[:n]
     plain = _BETWEEN.sub("", text.strip().upper())
@@ -235,14 +233,13 @@ def key_of(blinds: Sequence[Blind]) -> OrderKey:
 
 
 def read_orders(sheet: Path, key_file: Path) -> list[Ordered]:
-    """Return what a filled sheet says, one entry a row of the key.
+    """Return the orders of a filled sheet, one entry a row of the key.
 
     Rows may be sorted, left empty or taken out, and columns added.
 
     Raises:
-        DataError: with file, line and field: a column is missing, an id is unknown or stands there
-            twice, a text is not the one that was exported under its id, an order does not name
-            each letter once, or no row has an order.
+        DataError: with file, line and field: a column is missing, an id is unknown or repeated, a
+            text was changed, an order does not name each letter once, or no row has an order.
     """
     key = read_object(key_file, OrderKey)
     texts_of = {row_id: row.texts for row_id, row in key.rows.items()}

@@ -28,7 +28,7 @@ from videojudge_bench.training.bootstrap.calls import (
     Limits,
     Meter,
 )
-from videojudge_bench.training.bootstrap.contracts import Draft
+from videojudge_bench.training.bootstrap.contracts import Draft, DraftReply
 from videojudge_bench.training.bootstrap.prompted import Prompted, last_tagged
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
 from videojudge_bench.training.experiments.order import (
@@ -40,9 +40,7 @@ from videojudge_bench.training.experiments.order import (
 )
 from videojudge_bench.verdicts import Rating
 
-IN_FLIGHT = 16
-"""Calls of a model at once."""
-
+IN_FLIGHT = 16  # calls of a model at once
 _BY_MODEL = "By a model that read all of them at once."
 _BY_MINILM = (
     "By MiniLM: the cosine to the nearest reference of the seed, or to its gold answer where it "
@@ -105,10 +103,9 @@ def comparable(blind: Blind) -> Blind:
 
 
 def by_minilm(blinds: Sequence[Blind]) -> Iterator[Ordered]:
-    """Yield orders by the cosine to the nearest other answer that is known to be right.
+    """Yield orders by the cosine to the nearest reference or, without references, the gold answer.
 
-    These are the seed's references or, where it has none, its gold answer. No vision and no
-    reading: a sanity check, by a measure that neither generator nor evaluator uses.
+    A sanity check by a measure that neither generator nor evaluator uses.
     """
     judge = registry.build("minilm", {}).judge
     for blind in map(comparable, blinds):
@@ -132,7 +129,7 @@ class PromptedOrderer(Prompted):
 
     PROMPT, TEMPERATURE = "order.jinja", 0.0
 
-    async def ask(self, blind: Blind) -> Draft | EngineError:
+    async def ask(self, blind: Blind) -> DraftReply:
         """Return the model's reply on responses that are to be put in order."""
         seed = blind.seed
         references = seed.references if len(blind.texts) == len(LETTERS) else (seed.gold,)
@@ -148,7 +145,7 @@ class PromptedOrderer(Prompted):
 
 
 def order_of(reply: str, blind: Blind) -> Ordered:
-    """Return the order that the last `<order>` tags of a reply hold."""
+    """Return the order in the last `<order>` tags of a reply."""
     text = last_tagged(reply, "order")
     if not text:
         return Ordered(blind, None, "no <order> tags in the reply")
@@ -172,7 +169,7 @@ async def _ask_all(
 ) -> list[Ordered]:
     meter, turns = Meter(Limits()), asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(blind: Blind) -> Draft | EngineError:
+    async def one(blind: Blind) -> DraftReply:
         known = journal.draft(blind.seed, NO_TARGET, 1, "order")
         if known is not None:
             return known
@@ -189,8 +186,8 @@ async def _ask_all(
     failed = [reply.reason for reply in replies if isinstance(reply, EngineError)]
     if failed:
         raise RunStoppedError(
-            f"{len(failed)} of {len(replies)} calls failed; the last: {failed[-1]}. What was said "
-            "is kept: the same command goes on with it"
+            f"{len(failed)} of {len(replies)} calls failed; the last: {failed[-1]}. Replies "
+            "are kept: the same command resumes"
         )
     return [
         order_of(reply.text, blind)

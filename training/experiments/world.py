@@ -1,11 +1,11 @@
-"""Experiments in the small world: what of the VideoJudge paper holds where the truth is known?
+"""Experiments in the small world: which findings of the VideoJudge paper hold with known truth.
 
-An arm is a view: a trained judge that is asked in some way about a gold set. A training goes on
-from the model that tells right from wrong (stage `tell` of the loop) and has not seen a rating
-between, as the paper's goes on from a model that can judge a little. So all trainings of a seed
-begin equal, and all of them take as many steps, but one that takes as many as the loop's judge, to
-say what more of them are worth to pairs. Trainings and verdicts are kept in the loop's folder, and
-`numbers.json` is written anew after each experiment: whatever stops it, the same command goes on.
+An arm is a view: a trained judge with options, on a gold set. Trainings start from the model that
+tells right from wrong (stage `tell` of the loop), which has not seen a rating between, as the
+paper's start from a model that can judge a little. All of them take as many steps, but one that
+takes as many as the loop's judge, to measure what more steps are worth to pairs. Trainings and
+verdicts are kept in the loop's folder, and `numbers.json` is written anew after each experiment:
+the same command resumes.
 """
 
 from __future__ import annotations
@@ -24,35 +24,17 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.training.experiments import over_optimisation
+from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
 from videojudge_bench.training.experiments.over_optimisation import Policy, gains, write_gold
-from videojudge_bench.training.experiments.world_measures import (
-    ALL,
-    ByKind,
-    Judgements,
-    differences,
-    errors_by_rating,
-    judged,
-    numbers,
-    rounded,
-)
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
-from videojudge_bench.training.small_world.loop import (
-    GOLD_SET,
-    LoopFolder,
-    Say,
-    add_gold_set,
-    bootstrap,
-    judges_of,
-    own_home,
-    rows_of_stages,
-)
+from videojudge_bench.training.small_world import loop as small_world
 from videojudge_bench.training.small_world.world import KINDS
 
 PAIRS, UNSEEN, LONGER = "small_world_pairs", "small_world_unseen", "small_world_longer"
 _FILES: Mapping[str, str] = {
-    GOLD_SET: "gold.jsonl",
+    small_world.GOLD_SET: "gold.jsonl",
     PAIRS: "gold_pairs.jsonl",
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
@@ -60,12 +42,8 @@ _FILES: Mapping[str, str] = {
 _BEST_OF = "small_world_best_of_"
 """Of the gold sets of `over_optimisation`, before the name of the policy."""
 
-STEPS = 200
-"""Of every run: fewer than the loop's judge has."""
-
-SHARE = 0.25
-"""Of the rows, for most runs: they see each of them once or twice."""
-
+STEPS = 200  # of every training: fewer than the loop's judge has
+SHARE = 0.25  # of the rows, for most trainings, which see each of them once or twice
 _AS_THE_LOOP = (
     "stages.judge.training.steps=900", "stages.judge.evaluation.every=900",
     "stages.judge.data.share=1",
@@ -92,11 +70,10 @@ class View:
 
     training: str
     options: Mapping[str, Scalar] = field(default_factory=dict)
-    gold_set: str = GOLD_SET
+    gold_set: str = small_world.GOLD_SET
 
 
 def _share(share: float) -> tuple[str]:
-    """The change of the recipe that trains on a share of the rows."""
     return (f"stages.judge.data.share={share}",)
 
 
@@ -121,35 +98,38 @@ TRAININGS: Mapping[str, Training] = {
 
 
 class Judges:
-    """The judges of a loop, and those that go on from its model that tells right from wrong."""
+    """The judges of a loop, and those trained from its model that tells right from wrong."""
 
-    def __init__(self, loop: LoopFolder, say: Say = print) -> None:
+    def __init__(self, loop: small_world.LoopFolder, say: small_world.Say = print) -> None:
         self._loop, self._say = loop, say
 
-    def asked(self, view: View) -> tuple[GoldSet, Judgements]:
-        """Return a gold set and the verdicts on it, which are asked for where they are missing."""
+    def asked(self, view: View) -> tuple[GoldSet, measures.Judgements]:
+        """Return a gold set and the verdicts on it, which are made if they are missing."""
         loop, name = self._loop, view.training
         model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
-        options = {**judges_of(loop)["trained"], "pretrained": str(model), **view.options}
+        options = {
+            **small_world.judges_of(loop)["trained"],
+            "pretrained": str(model),
+            **view.options,
+        }
         file = _FILES.get(view.gold_set) or write_gold(loop, _policy_of(view))
-        add_gold_set(loop, file, view.gold_set)
+        small_world.add_gold_set(loop, file, view.gold_set)
         gold_set = goldsets.load(view.gold_set)
-        return gold_set, judged(gold_set, options, loop.journal)
+        return gold_set, measures.judged(gold_set, options, loop.journal)
 
     def _trained(self, name: str, training: Training) -> Path:
-        """The model of a training, which is begun or finished where that is not done yet."""
         folder = self._loop.path / "experiments"
         rows = self._loop.rows  # those of the loop where the training changes nothing in them
         if training.bootstrap or training.kinds != "pointwise":
             rows = folder / f"{name}_rows"
             changes = [f"export.kinds=[{training.kinds}]", *training.bootstrap]
-            bootstrap(rows, self._loop.world, changes)
+            small_world.bootstrap(rows, self._loop.world, changes)
         return train(_recipe(self._loop, training, rows), folder / name, say=self._say)
 
 
-def _recipe(loop: LoopFolder, training: Training, rows: Path) -> Recipe:
+def _recipe(loop: small_world.LoopFolder, training: Training, rows: Path) -> Recipe:
     changes = [
-        *rows_of_stages(rows, loop.videos),
+        *small_world.rows_of_stages(rows, loop.videos),
         f"stages.judge.data.kinds=[{training.kinds}]",
         f"stages.judge.training.steps={STEPS}",
         f"stages.judge.evaluation.every={STEPS}",  # with a rate that falls, the last is the best
@@ -171,8 +151,7 @@ METRICS: Mapping[str, str] = {
     "spearman": "Spearman with what is deserved",
     "accuracy": "Share of pairs whose better response is named, both orders of each",
 }
-BIAS = "bias"
-"""Of a view: by deserved rating, how far above it the verdicts are."""
+BIAS = "bias"  # of a view: mean error of the verdicts, by deserved rating
 
 
 def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]:
@@ -182,13 +161,13 @@ def _views(question: str, views: Mapping[str, View]) -> Experiment[Judges, View]
     def measure(judges: Judges, view: View) -> Figures:
         gold_set, judgements = judges.asked(view)
         key = "accuracy" if gold_set.info.shape == "pairs" else "spearman"
-        figures: dict[str, ByKind] = {key: numbers(gold_set, judgements, key)}
+        figures: dict[str, measures.ByKind] = {key: measures.numbers(gold_set, judgements, key)}
         if key == "spearman":
-            figures[BIAS] = errors_by_rating(gold_set, judgements)
+            figures[BIAS] = measures.errors_by_rating(gold_set, judgements)
         if view is not first and view.gold_set == first.gold_set:
             _, others = judges.asked(first)
-            figures[f"less {first_name}"] = differences(gold_set, judgements, others, key)
-        return rounded(figures)
+            figures[f"less {first_name}"] = measures.differences(gold_set, judgements, others, key)
+        return measures.rounded(figures)
 
     return Experiment(question, views, measure, table_of)
 
@@ -199,7 +178,7 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
     titles = {m: f"{m[0].upper()}{m[1:]}, where both gave a verdict" for m in compared}
     titles = {**METRICS, **titles, BIAS: "Points of the scale above what is deserved, by that"}
     for metric, title in titles.items():
-        columns = tuple("12345") if metric == BIAS else (ALL, *KINDS)
+        columns = tuple("12345") if metric == BIAS else (measures.ALL, *KINDS)
         cells = [
             [name, *(cell(figures[c]) if c in figures else "" for c in columns)]
             for name, row in rows.items()
@@ -307,16 +286,13 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
 
 
 def run_experiments(
-    folders: Sequence[Path], names: Sequence[str], output: Path, *, say: Say = print
+    folders: Sequence[Path], names: Sequence[str], output: Path, *, say: small_world.Say = print
 ) -> Path:
-    """Run experiments on finished loops, one a seed; return the file with the numbers.
-
-    Beside it stands `tables.md`, with the same numbers to read.
-    """
+    """Run experiments on finished loops, one a seed; return `numbers.json`, beside `tables.md`."""
     for name in names:
         if name not in EXPERIMENTS:
             raise UnknownNameError("experiment", name, EXPERIMENTS)
-    loops = [LoopFolder(folder.absolute()) for folder in folders]
+    loops = [small_world.LoopFolder(folder.absolute()) for folder in folders]
     for loop in loops:
         if not (loop.model / "config.json").is_file():
             raise ConfigError(
@@ -330,7 +306,7 @@ def run_experiments(
         for loop in loops:
             say(f"{name}, {loop.path.name}")
             identity: Json = [name, str(loop.path), loop.model.stat().st_mtime_ns]
-            with own_home(loop):
+            with small_world.own_home(loop):
                 by_arm = run(EXPERIMENTS[name], Judges(loop, say), log, identity)
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")

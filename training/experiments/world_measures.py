@@ -29,15 +29,11 @@ from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 KIND = "kind"
 ALL = "all"
 
-_ENOUGH = 10
-"""Responses, to fit four words and what a wholly wrong one gets."""
-
+_ENOUGH = 10  # responses needed to fit four words and a constant
 Judgements = Mapping[str, Judgement]
 
 
-Number = Sequence[Union[float, None]]
-"""Value, low and high; None where they are undefined."""
-
+Number = Sequence[Union[float, None]]  # value, low and high; None where they are undefined
 ByKind = Mapping[str, Number]
 """Numbers of all items and by kind of question, or by the rating that is deserved."""
 
@@ -54,7 +50,7 @@ def rounded(tables: Mapping[str, ByKind]) -> dict[str, dict[str, list[Json]]]:
 
 
 def judged(gold_set: GoldSet, options: Mapping[str, Scalar], journal: Path) -> dict[str, Judgement]:
-    """Return a judge's verdicts on a set, from the journal where they are there."""
+    """Return a judge's verdicts on a set, from the journal if they are there."""
     own = {name: value for name, value in options.items() if name != "judge"}
     built = registry.build(str(options["judge"]), own)
     try:
@@ -79,7 +75,7 @@ def numbers(
 def errors_by_rating(
     gold_set: GoldSet, judgements: Judgements, *, resamples: int = 2_000
 ) -> dict[str, Number]:
-    """Return by deserved rating how far above it the verdicts are on average, points of the scale.
+    """Return by deserved rating the mean of verdict minus rating, in points of the scale.
 
     A judge in doubt stays near the middle, so all of them are above at 1 and below at 5.
     """
@@ -102,7 +98,8 @@ def points_of_words(
     """
     import numpy as np
 
-    asked = {item_id: _item(gold_set, item_id) for item_id in gold_set.by_id}
+    asked = {i: example.item for i, example in gold_set.by_id.items()
+             if isinstance(example.item, Item)}  # fmt: skip
     right = {
         (item.video_id, item.instruction): item.response.split()
         for item_id, item in asked.items()
@@ -130,12 +127,13 @@ def points_of_words(
 def differences(
     gold_set: GoldSet, a: Judgements, b: Judgements, key: str, *, resamples: int = 2_000
 ) -> dict[str, Number]:
-    """Return a statistic of `a` less that of `b`, paired by video, of all items and by kind.
+    """Return a statistic of `a` minus that of `b`, paired by video, of all items and by kind.
 
-    Both on the items on which both have a verdict, so that it need not be the difference of what
-    `numbers` says of each.
+    On the items on which both have a verdict, so that it need not be the difference of `numbers`.
     """
-    both = [i for i in a if i in b and not _is_unparsed(a[i]) and not _is_unparsed(b[i])]
+    both = [
+        i for i in a if i in b and not any(isinstance(of[i].verdict, Unparsed) for of in (a, b))
+    ]
     measurement = Measurement(gold_set)
     by_kind: dict[str, Number] = dict.fromkeys((ALL, *KINDS), (None, None, None))
     for kind in by_kind:
@@ -154,16 +152,6 @@ def differences(
 
 def _number_of(metric: Metric) -> Number:
     return (metric.value, metric.low, metric.high)
-
-
-def _is_unparsed(judgement: Judgement) -> bool:
-    return isinstance(judgement.verdict, Unparsed)
-
-
-def _item(gold_set: GoldSet, item_id: str) -> Item:
-    item = gold_set.by_id[item_id].item
-    assert isinstance(item, Item), "responses are rated here"
-    return item
 
 
 def _deserved(gold_set: GoldSet, item_id: str) -> float:

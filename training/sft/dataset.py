@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from videojudge_bench.errors import VideoError
@@ -93,19 +94,14 @@ def collate(rows: Sequence[Features]) -> dict[str, Tensor]:
 
     What is filled up is seen by nothing, and has no label.
     """
-    length = max(len(row["input_ids"]) for row in rows)
     fills: Mapping[str, int] = {"labels": IGNORED}
     batch: dict[str, Tensor] = {
-        name: torch.stack([_filled(row[name], length, fills.get(name, 0)) for row in rows])
+        name: pad_sequence([row[name] for row in rows], True, fills.get(name, 0))
         for name in ("input_ids", "until", "labels", "weights", _MEDIA_TYPES)
         if name in rows[0]
     }
-    places = [_filled(row["position_ids"], length, 0) for row in rows]
-    batch["position_ids"] = torch.stack(places, dim=1)
-    own = {*batch, "position_ids"}
-    batch |= {name: torch.cat([row[name] for row in rows]) for name in rows[0] if name not in own}
-    return batch
-
-
-def _filled(values: Tensor, length: int, fill: int) -> Tensor:
-    return torch.nn.functional.pad(values, (0, length - values.shape[-1]), value=fill)
+    positions = pad_sequence([row["position_ids"].T for row in rows])  # (length, rows, 3)
+    batch["position_ids"] = positions.permute(2, 1, 0).contiguous()
+    return batch | {
+        name: torch.cat([row[name] for row in rows]) for name in rows[0] if name not in batch
+    }

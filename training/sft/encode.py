@@ -101,7 +101,7 @@ class RowEncoder:
         return tuple(n for n, (a, b) in enumerate(offsets) if a < end and b > begin)
 
     def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
-        """Indices of a reply's tokens in its last tag; `>A`, its end included, is one of Qwen's."""
+        """Indices of the reply tokens in its last tag; one may hold the tag's end too (`>A`)."""
         at = -1 if verdict is None else text.rfind(f">{verdict}<")
         if verdict is None or at < 0:
             return ()

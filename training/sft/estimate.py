@@ -66,13 +66,6 @@ class Estimate:
     hours: float
 
 
-def gpu_named(name: str) -> Gpu:
-    """Return a kind of GPU."""
-    if name not in GPUS:
-        raise UnknownNameError("GPU", name, GPUS)
-    return GPUS[name]
-
-
 def estimate_rows(
     recipe: Recipe, gpu_name: str, gpus: int, price: float | None
 ) -> tuple[list[dict[str, str]], list[str]]:
@@ -88,7 +81,9 @@ def estimate_rows(
         raise ConfigError(f"--gpus: expected 1 or more, got {gpus}")
     if price is not None and price < 0:
         raise ConfigError(f"--price: expected 0 or more, got {price:g}")
-    gpu, base = gpu_named(gpu_name), BaseModel(recipe.model, recipe.frames)
+    if gpu_name not in GPUS:
+        raise UnknownNameError("GPU", gpu_name, GPUS)
+    gpu, base = GPUS[gpu_name], BaseModel(recipe.model, recipe.frames)
     base.check()
     rows, hours, most = list[dict[str, str]](), 0.0, 0.0
     for stage in recipe.stages:
@@ -143,7 +138,6 @@ def estimate(plan: Plan, base: BaseModel, stage: Stage, gpu: Gpu) -> Estimate:
 
 
 def _operations(base: BaseModel, stage: Stage, bundle: Bundle, counts: Mapping[str, int]) -> float:
-    """Of a packed row, forward and backward."""
     config, trained = base.checkpoint.text_config, _trained(base)
     again = _FORWARD if base.options.gradient_checkpointing else 0
     language = _FORWARD + again + (_BACKWARD if "language" in trained else _BACKWARD / 2)

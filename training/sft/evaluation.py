@@ -16,11 +16,11 @@ from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
 from videojudge_bench.metrics import Measurement, by_label
 from videojudge_bench.prompted import PromptedJudge
-from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
+from videojudge_bench.prompts import PromptOptions
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
-from videojudge_bench.training.recipe_file import prompt_path
+from videojudge_bench.training.recipe_file import load_prompt_of, prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.training_row import TrainingRow
@@ -173,10 +173,8 @@ def measure(
 def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     """Raise ConfigError, with the difference, unless all rows have the prompts of the judge."""
     reply_form = PromptOptions(feedback=judge.feedback, write_rubric=judge.rubric == "write")
-    rate, prefer = (
-        load_prompt(prompt_path(own) if own else PROMPTS_FOLDER / file)
-        for own, file in ((judge.prompt, "rate.jinja"), (judge.pair_prompt, "prefer.jinja"))
-    )
+    rate = load_prompt_of(judge.prompt, "rate.jinja")
+    prefer = load_prompt_of(judge.pair_prompt, "prefer.jinja")
     for row in rows:
         if _is_rated(row):
             template, item = rate, _rated(row).item
@@ -204,7 +202,7 @@ def _difference(asked: tuple[str, str], stored: tuple[str, str]) -> str:
                 min(len(ours), len(theirs)),
             )
             return (
-                f"the {name} message of the judge goes on with {ours[at : at + 40]!r} where that "
-                f"of the row has {theirs[at : at + 40]!r}"
+                f"the {name} message of the judge has {ours[at : at + 40]!r} where that of the row "
+                f"has {theirs[at : at + 40]!r}"
             )
     return ""

@@ -70,7 +70,16 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
             prompt = getattr(recipe.judge, option)
             if prompt is not None:
                 shutil.copyfile(prompt_path(prompt), scratch / name)
-        write_json(scratch / TRAINED_FILE, _note(recipe, facts, base.scheme))
+        record: dict[str, Json] = {
+            "videojudge_bench": __version__,
+            "recipe": recipe.to_json(),
+            "data_hash": facts.data_hash,
+            "overlap": list(facts.overlap),
+            "mrope": base.scheme,
+            "made_by": list(facts.made_by),
+            "judge": asking(recipe),
+        }
+        write_json(scratch / TRAINED_FILE, record)
         card = model_card(recipe, facts, asking(recipe))
         (scratch / "README.md").write_text(card, encoding="utf-8")
         scratch.chmod(0o755)  # a temporary folder is closed to others
@@ -79,18 +88,6 @@ def export(base: BaseModel, recipe: Recipe, weights: Path, folder: Path, *, fact
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
-
-
-def _note(recipe: Recipe, facts: Facts, scheme: str) -> dict[str, Json]:
-    return {
-        "videojudge_bench": __version__,
-        "recipe": recipe.to_json(),
-        "data_hash": facts.data_hash,
-        "overlap": list(facts.overlap),
-        "mrope": scheme,
-        "made_by": list(facts.made_by),
-        "judge": asking(recipe),
-    }
 
 
 def asking(recipe: Recipe) -> dict[str, Json]:
@@ -125,7 +122,6 @@ def _read(base: BaseModel, name: str) -> dict[str, Json] | None:
 
 
 def _file(base: BaseModel, name: str) -> Path | None:
-    """A file of the base, from its folder or from the hub's cache; None where it has none."""
     folder = base.checkpoint.folder
     if folder is not None:
         path = folder / name

@@ -1,4 +1,4 @@
-"""Shows what a model will be trained on: texts, what is learnt of them, frames."""
+"""Preview of training rows: texts, the tokens that are learnt, frames."""
 
 from __future__ import annotations
 
@@ -67,7 +67,6 @@ def _texts(row: PackedRows, bundle: Bundle, base: BaseModel) -> Iterator[str]:
 
 
 def _contact_sheet(frames: object, path: Path) -> Path:
-    """Some frames side by side, at equal distances in time."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""From a batch to the loss of what is to be learnt."""
+"""Loss of the labelled tokens of a batch."""
 
 from __future__ import annotations
 

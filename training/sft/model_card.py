@@ -1,4 +1,4 @@
-"""The model card: what a judge was trained on and how, what it overlaps with, how to ask it."""
+"""The model card: training data and recipe, overlap with gold sets, and use of a judge."""
 
 from __future__ import annotations
 

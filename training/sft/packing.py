@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from videojudge_bench.judges.engines._mrope import Scheme
     from videojudge_bench.judges.engines._prompt_inputs import Inputs
 
-IGNORED = -100
-"""The label of tokens that are not to be learnt; torch's own choice."""
+IGNORED = -100  # the label of tokens that are not to be learnt; torch's own choice
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,8 @@ def pack(
         labels[start:end] = torch.tensor(rows[n].reply)
         weights[start:end] = torch.tensor(rows[n].weights)
         for place, token in rows[n].answer.items():
-            # Learnt from a token are the labels one further: here the token of the response itself
-            # is seen, so that what is said and what is right meet in one place.
+            # The label of a token stands one further: here the model has read the response's token,
+            # so that it can compare it with the right one.
             labels[leaf + place + 1 - own[n]] = token
             weights[leaf + place + 1 - own[n]] = rows[n].answer_weight
     return PackedRows(packed.tokens, packed.positions, packed.until, labels, weights)

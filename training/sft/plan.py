@@ -90,7 +90,11 @@ def make_plan(
         ConfigError: there is no folder of videos, or no row is left.
     """
     folder = Path(data.videos) if data.videos is not None else None
-    files = _files_of(rows, folder)
+    by_id = find_videos(folder) if folder is not None else {}
+    files = {}
+    for row in rows:
+        own = by_id.get(row.video_id) if row.video is None else None
+        files[row.id] = own or video_path(row, folder)
     sizes, dropped = _sizes(files.values(), base.policy)
     encoder = RowEncoder(
         base.reader, verdict_weight=data.verdict_weight, answer_weight=data.answer_weight
@@ -164,19 +168,7 @@ def _bundles(
         yield Bundle(path, tuple(members), tokens, of_video, size)
 
 
-def _files_of(rows: Sequence[TrainingRow], folder: Path | None) -> dict[str, Path]:
-    """Return the video file of each row; by default `<video id>.<ext>`."""
-    by_id = find_videos(folder) if folder is not None else {}
-    return {
-        row.id: by_id.get(row.video_id, video_path(row, folder))
-        if row.video is None
-        else video_path(row, folder)
-        for row in rows
-    }
-
-
 def _sizes(paths: Iterable[Path], policy: FramePolicy) -> tuple[dict[Path, Size], dict[Path, str]]:
-    """Return the frames taken of each video, and the reasons for videos without any."""
     unique = list(dict.fromkeys(paths))
     sizes: dict[Path, Size] = {}
     failed: dict[Path, str] = {}

@@ -176,7 +176,6 @@ def _stages_of(listed: object, changes: Sequence[str]) -> list[dict[str, object]
 
 
 def _merged(shared: Mapping[str, object], stage: Mapping[str, object]) -> dict[str, object]:
-    """Settings of a stage, on top of those of all stages."""
     merged: dict[str, object] = {**shared, **stage}
     for name in _STAGED:
         below, above = shared.get(name), stage.get(name)

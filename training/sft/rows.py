@@ -12,7 +12,7 @@ from videojudge_bench.goldsets.jsonl import numbered_rows
 from videojudge_bench.goldsets.schema import inside_its_folder
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.bootstrap.export import DATA_FOLDER
-from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
+from videojudge_bench.training.training_row import PARTS, TrainingRow
 
 _SCALE = RatingScale()
 
@@ -95,19 +95,15 @@ def _files(source: Path, kinds: Sequence[str], part: str) -> list[Path]:
 
 def _read(path: Path, seen: set[str]) -> Iterator[TrainingRow]:
     for line, row in numbered_rows(path, TrainingRow, unique=()):
-        problem = _problem(row, seen)
+        off = [r.rating for r in row.responses if r.rating not in _SCALE]
+        field, problem = "", ""
+        if row.id in seen:
+            field, problem = "id", f"{row.id!r} is there twice"
+        elif row.part not in PARTS:
+            field, problem = "part", f"expected {' or '.join(PARTS)}, got {row.part!r}"
+        elif off:
+            field, problem = "responses", f"rating {off[0]:g} is outside the scale {_SCALE}"
         if problem:
-            raise DataError(problem[1], path=path, line=line, field=problem[0])
+            raise DataError(problem, path=path, line=line, field=field)
         seen.add(row.id)
         yield row
-
-
-def _problem(row: TrainingRow, seen: set[str]) -> tuple[str, str] | None:
-    if row.id in seen:
-        return "id", f"{row.id!r} is there twice"
-    if row.part not in (TRAIN, VALIDATION):
-        return "part", f"it is {TRAIN} or {VALIDATION}, found {row.part!r}"
-    off = [r.rating for r in row.responses if r.rating not in _SCALE]
-    if off:
-        return "responses", f"rating {off[0]:g} is outside the scale {_SCALE}"
-    return None

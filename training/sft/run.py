@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import jsonlines
 
 from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.labels import MOST_GROUPS
+from videojudge_bench.training.sft import run_folder
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.model_card import Facts, makers_of, overlaps_of
 from videojudge_bench.training.sft.options import DataOptions
 from videojudge_bench.training.sft.plan import Plan, make_plan
 from videojudge_bench.training.sft.recipe import Recipe, Stage
 from videojudge_bench.training.sft.rows import check_balance, imbalance, read_rows, share_of
-from videojudge_bench.training.sft.run_folder import (
-    DONE_FILE,
-    DROPPED_FILE,
-    LOG_FILE,
-    MODEL_FOLDER,
-    VIDEOS_FILE,
-    SftFolder,
-    stopped_by_a_full_disk,
-    write_json,
-)
+from videojudge_bench.training.sft.run_folder import SftFolder
 from videojudge_bench.training.training_row import TRAIN, VALIDATION, TrainingRow
 
 if TYPE_CHECKING:
@@ -64,7 +57,7 @@ def train(recipe: Recipe, output: Path, *, say: Say = lambda _line: None) -> Pat
     """
     folder = SftFolder(output.absolute(), main=int(os.environ.get("RANK", "0")) == 0)
     base = BaseModel(recipe.model, recipe.frames)
-    with folder.locked(), stopped_by_a_full_disk():
+    with folder.locked(), run_folder.stopped_by_a_full_disk():
         base.check()
         folder.begin(recipe)
         return _Training(recipe, base, folder, say).run()
@@ -91,16 +84,16 @@ class _Training:
             else:
                 self._say(f"{stage.name}: done already")
             done[stage.name] = record
-            weights = self._folder.stage(stage.name) / str(record["best"])
+            weights = self._folder.path / stage.name / str(record["best"])
         assert weights is not None, "a recipe has a stage"
-        model = self._folder.path / MODEL_FOLDER
+        model = self._folder.path / run_folder.MODEL_FOLDER
         if self._folder.main and not (model / "config.json").exists():
             export(self._base, self._recipe, weights, model, facts=self._facts(done))
             self._say(f"wrote {model}")
         return model
 
     def _prepare(self) -> dict[str, Prepared]:
-        """Rows by stage, before the first one trains: what is wrong with the last is told now."""
+        """Prepare all stages before the first one trains, so that errors come early."""
         from videojudge_bench.training.sft.trainer import rows_at_once
 
         ready: dict[str, Prepared] = {}
@@ -126,16 +119,16 @@ class _Training:
             "apart)"
         )
         if plan.dropped and self._folder.main:
-            path = self._folder.stage(stage.name) / DROPPED_FILE
+            path = self._folder.path / stage.name / run_folder.DROPPED_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
-            lines = [json.dumps({"row": d.row, "reason": d.reason}) for d in plan.dropped]
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            with jsonlines.open(path, "w") as file:
+                file.write_all(asdict(dropped) for dropped in plan.dropped)
             self._say(f"{stage.name}: {len(plan.dropped):,} rows are left out, see {path}")
 
     def _train(self, stage: Stage, prepared: Prepared, weights: Path | None) -> dict[str, Json]:
         from videojudge_bench.training.sft import trainer as training
 
-        path = self._folder.stage(stage.name)
+        path = self._folder.path / stage.name
         path.mkdir(parents=True, exist_ok=True)
         trainer = self._trainer(stage, prepared, weights)
         if self._folder.main:
@@ -154,23 +147,25 @@ class _Training:
             "log": log,
         }
         if self._folder.main:
-            lines = [json.dumps(entry) for entry in log]
-            (path / LOG_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-            write_json(path / DONE_FILE, done)
+            with jsonlines.open(path / run_folder.LOG_FILE, "w") as file:
+                file.write_all(log)
+            run_folder.write_json(path / run_folder.DONE_FILE, done)
         return done
 
     def _trainer(self, stage: Stage, prepared: Prepared, weights: Path | None) -> JudgeTrainer:
+        from transformers import set_seed
+
         from videojudge_bench.training.sft import trainer as training
         from videojudge_bench.training.sft.dataset import BundleDataset
         from videojudge_bench.training.sft.model import load_model
         from videojudge_bench.video import FrameStore
 
-        recipe, base, path = self._recipe, self._base, self._folder.stage(stage.name)
+        recipe, base, path = self._recipe, self._base, self._folder.path / stage.name
         bundles = prepared.train.bundles
         arguments = training.trainer_arguments(
             stage, base, path, rows=len(bundles), seed=recipe.seed
         )
-        training.set_seed(recipe.seed)
+        set_seed(recipe.seed)  # new weights and dropout
         store = FrameStore()
         held = prepared.validation.bundles if prepared.validation else ()
         trainer = training.JudgeTrainer(
@@ -178,7 +173,7 @@ class _Training:
             base=base,
             stage=stage,
             judge=recipe.judge,
-            train=BundleDataset(bundles, base, store=store, problems=path / VIDEOS_FILE),
+            train=BundleDataset(bundles, base, store=store, problems=path / run_folder.VIDEOS_FILE),
             measured=training.Measured(
                 BundleDataset(held, base, store=store) if held else None,
                 prepared.judged,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -37,17 +37,12 @@ class SftFolder:
     def __init__(self, path: Path, *, main: bool) -> None:
         self.path, self.main = path, main
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other runs from writing to the folder; raises as `owned`."""
-        if not self.main:
-            yield
-            return
-        with owned(self.path, RECIPE_FILE, "training run"):
-            yield
+        return owned(self.path, RECIPE_FILE, "training run") if self.main else nullcontext()
 
     def begin(self, recipe: Recipe) -> None:
-        """Record the recipe; raise ConfigError, with the differences, if another is recorded."""
+        """Record the recipe; raise ConfigError, with the differences, if there is another one."""
         if not self.main:
             return
         path = self.path / RECIPE_FILE
@@ -58,7 +53,7 @@ class SftFolder:
 
     def begin_stage(self, name: str, data_hash: str) -> None:
         """Record the hash of a stage's rows; raise ConfigError if another one is recorded."""
-        path = self.stage(name) / ROWS_FILE
+        path = self.path / name / ROWS_FILE
         if not self.main:
             return
         if path.exists() and json.loads(path.read_bytes()).get("data_hash") != data_hash:
@@ -68,13 +63,9 @@ class SftFolder:
             )
         write_json(path, {"data_hash": data_hash})
 
-    def stage(self, name: str) -> Path:
-        """Return the folder of a stage."""
-        return self.path / name
-
     def done(self, name: str) -> dict[str, Json] | None:
         """Return the record of a finished stage, else None."""
-        path = self.stage(name) / DONE_FILE
+        path = self.path / name / DONE_FILE
         return read_facts(path) if path.exists() else None
 
 
@@ -88,8 +79,8 @@ def stopped_by_a_full_disk() -> Iterator[None]:
         if not _is_full(error):
             raise
         raise RunStoppedError(
-            "the disk is full. Checkpoints that were whole before are kept: make room, and the "
-            "same command goes on with the last of them"
+            "the disk is full. Complete checkpoints are kept: make room, and the same command "
+            "resumes from the last of them"
         ) from error
 
 
@@ -110,8 +101,7 @@ def write_json(path: Path, value: Mapping[str, Json]) -> None:
 
 
 def _fixed(recipe: Json) -> dict[str, Json]:
-    flat = _flat(recipe).items()
-    return {key: value for key, value in flat if key.split(".")[-1] not in _MAY_DIFFER}
+    return {k: v for k, v in _flat(recipe).items() if k.split(".")[-1] not in _MAY_DIFFER}
 
 
 def _flat(value: Json, place: str = "") -> dict[str, Json]:

@@ -6,7 +6,6 @@ that are trees on a video.
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -39,6 +38,13 @@ COMPLETE = "complete.json"
 """The file that is written last into a checkpoint: one without it was cut off."""
 
 _PREFIX = "checkpoint-"
+
+# transformers 5.24 renamed this argument.
+_CHECKPOINTING = (
+    "activation_checkpointing"
+    if any(field.name == "activation_checkpointing" for field in fields(TrainingArguments))
+    else "gradient_checkpointing"
+)
 
 _ALWAYS: Mapping[str, object] = {
     "dataloader_drop_last": True,
@@ -203,7 +209,6 @@ class JudgeTrainer(Trainer):
         return best
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        """Write a checkpoint and, when all of it is there, the file that says so."""
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
             text = json.dumps({"step": self.state.global_step})
@@ -254,8 +259,8 @@ def trainer_arguments(
         "adam_beta2": training.beta2,
         "optim": "adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
         "bf16": training.mixed_precision == "bf16",
-        _checkpointing(): base.options.gradient_checkpointing,
-        f"{_checkpointing()}_kwargs": {"use_reentrant": False},
+        _CHECKPOINTING: base.options.gradient_checkpointing,
+        f"{_CHECKPOINTING}_kwargs": {"use_reentrant": False},
         "dataloader_num_workers": training.workers,
         "dataloader_persistent_workers": training.workers > 0,
         "logging_steps": training.log_every,
@@ -291,18 +296,10 @@ def rows_at_once(stage: Stage, rows: int) -> int:
         )
     if training.batch % at_once:
         raise ConfigError(
-            f"training.batch={training.batch} cannot be dealt out to {processes} processes that "
-            f"take training.micro_batch={training.micro_batch} rows each; give a multiple of "
-            f"{at_once}"
+            f"training.batch={training.batch}: expected a multiple of the {at_once} rows that "
+            f"{processes} processes take at once (training.micro_batch={training.micro_batch} each)"
         )
     return at_once
-
-
-def _checkpointing() -> str:
-    """Name of the argument: transformers 5.24 renamed it."""
-    new = "activation_checkpointing"
-    known = {field.name for field in fields(TrainingArguments)}
-    return new if new in known else "gradient_checkpointing"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -330,9 +327,3 @@ def best_checkpoint(folder: Path) -> Path:
     state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
     best = folder / f"{_PREFIX}{state.get('best_global_step')}"
     return best if (best / COMPLETE).is_file() else last
-
-
-def set_seed(seed: int) -> None:
-    """Seed what transformers seeds: new weights and dropout."""
-    transformers = importlib.import_module("transformers")
-    transformers.set_seed(seed)

@@ -1,13 +1,13 @@
-"""Writes the small world into a folder: videos, seeds, rows that teach to look, gold sets.
+"""Writer of the small world: videos, seeds, rows that teach to look, gold sets.
 
 The folder gets
 
 - `videos/<video id>.mp4`;
-- `seeds.jsonl`: what `videojudge bootstrap` starts from (`seeds.sources=[jsonl=…]`);
-- `language.jsonl`: descriptions and right answers, to learn to look by before learning to judge;
+- `seeds.jsonl`: for `videojudge bootstrap` (`seeds.sources=[jsonl=…]`);
+- `language.jsonl`: descriptions and right answers, to learn to look before learning to judge;
 - `gold.jsonl`, `gold_pairs.jsonl`: held-out responses with the ratings that they deserve, and pairs
   of 2 against 3, for `videojudge data add`; of the other domains `gold_unseen.jsonl` and so on;
-- `world.json`: how it was made.
+- `world.json`: its options.
 """
 
 from __future__ import annotations
@@ -24,39 +24,27 @@ from pathlib import Path
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError, DataError, unknown_name
+from videojudge_bench.training.small_world import world
 from videojudge_bench.training.small_world.language import SOURCE, describing_rows, file_of, seed_of
 from videojudge_bench.training.small_world.render import render
-from videojudge_bench.training.small_world.world import (
-    DOMAINS,
-    INSTRUCTIONS,
-    KINDS,
-    VERSION,
-    Domain,
-    Kind,
-    Part,
-    Scene,
-    responses,
-    rng_of,
-    scene_of,
-    video_id,
-)
+from videojudge_bench.training.small_world.world import Domain, Kind, Part, Scene
 
 RECORD = "world.json"
 VIDEOS = "videos"
 _AT_ONCE = 16
 
 Progress = Callable[[int, int], None]
-"""Called with videos written so far, and how many there are to write."""
+"""Called with the numbers of videos written so far and in all."""
 
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """Size of a world.
+    """Size of a world, in videos.
 
     Attributes:
-        lessons: easier videos beside those, to learn to look by.
-        validation: videos like those, to watch the training by.
-        test: held-out videos of each domain: their properties go together as in no other video.
+        lessons: easier videos for training, beside `train`.
+        validation: videos like those of `train`.
+        test: held-out videos of each domain, with combinations of properties that no other has.
 
     Raises:
         ConfigError: values that cannot be, all of them in one message.
@@ -66,7 +54,7 @@ class WorldOptions:
     lessons: int = 1_000
     validation: int = 200
     test: int = 200
-    domains: tuple[Domain, ...] = DOMAINS
+    domains: tuple[Domain, ...] = world.DOMAINS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +63,9 @@ class WorldOptions:
             for name in ("train", "lessons", "validation", "test")
             if (value := getattr(self, name)) < 0
         ]
-        problems += [unknown_name("domain", d, DOMAINS) for d in self.domains if d not in DOMAINS]
+        problems += [
+            unknown_name("domain", d, world.DOMAINS) for d in self.domains if d not in world.DOMAINS
+        ]
         if len(set(self.domains)) < len(self.domains):
             problems.append(f"domains={','.join(self.domains)}: each is named once")
         if problems:
@@ -92,7 +82,7 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class WrittenWorld:
-    """Contents of a folder."""
+    """Numbers of rendered videos now, and of rows by file; and whether nothing was left to do."""
 
     rendered: int
     counts: Mapping[str, int]
@@ -106,12 +96,12 @@ def make(
     workers: int = 1,
     on_progress: Progress = lambda _done, _all: None,
 ) -> WrittenWorld:
-    """Write a world into a folder; go on where an earlier call with the same options stopped.
+    """Write a world into a folder, or resume an earlier call with the same options.
 
     Raises:
         ConfigError: the folder holds a world of other options, or something else.
         DataError: its record cannot be read.
-        OSError: it cannot be written; what is there is whole, and the same call goes on.
+        OSError: it cannot be written; complete files stay, and the same call resumes.
     """
     if workers < 1:
         raise ConfigError(f"workers={workers}: expected a number from 1 up")
@@ -133,7 +123,7 @@ def make(
 
 
 def _begin(folder: Path, options: WorldOptions) -> Mapping[str, int] | None:
-    """Note what the folder is for; return the counts of a world that was whole before."""
+    """Record the options; return the counts of a world that was complete before."""
     record = folder / RECORD
     if not record.exists():
         if folder.is_dir() and any(folder.iterdir()):
@@ -168,7 +158,7 @@ def _note(folder: Path, options: WorldOptions, counts: Mapping[str, int] | None)
 
 def _made_of(options: WorldOptions) -> dict[str, Json]:
     values = asdict(options)
-    return {"world": SOURCE, "version": VERSION, **values, "domains": list(options.domains)}
+    return {"world": SOURCE, "version": world.VERSION, **values, "domains": list(options.domains)}
 
 
 def _render(
@@ -191,16 +181,16 @@ def _follow(work: Iterator[None], total: int, on_progress: Progress) -> None:
 
 
 def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, Json]]]]:
-    """The files of texts, by name."""
-
     def scenes(part: Part, number: int, domain: Domain = "seen") -> Iterator[Scene]:
-        return (scene_of(video, options.seed) for video in _ids(part, number, domain))
+        return (world.scene_of(video, options.seed) for video in _ids(part, number, domain))
 
     def to_learn() -> Iterator[Scene]:
         yield from scenes("train", options.train)
         yield from scenes("validation", options.validation)
 
-    yield "seeds.jsonl", (_seed_row(scene, kind) for scene in to_learn() for kind in KINDS)
+    seeds = (seed_of(scene, kind) for scene in to_learn() for kind in world.KINDS)
+    fields = ("source", "video_id", "instruction", "gold", "video", "labels")
+    yield "seeds.jsonl", ({name: getattr(seed, name) for name in fields} for seed in seeds)
     lessons = scenes("lesson", options.lessons)
     scenes_described = chain(lessons, to_learn())
     yield "language.jsonl", (row for s in scenes_described for row in describing_rows(s))
@@ -213,27 +203,21 @@ def _files(options: WorldOptions) -> Iterator[tuple[str, Iterable[Mapping[str, J
 
 
 def _ids(part: Part, number: int, domain: Domain = "seen") -> Iterator[str]:
-    return (video_id(part, index, domain) for index in range(number))
-
-
-def _seed_row(scene: Scene, kind: Kind) -> dict[str, Json]:
-    seed = seed_of(scene, kind)
-    names = ("source", "video_id", "instruction", "gold", "video", "labels")
-    return {name: getattr(seed, name) for name in names}
+    return (world.video_id(part, index, domain) for index in range(number))
 
 
 def rated_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield the five responses to each question with the rating that each deserves."""
-    for kind in KINDS:
-        for rating, response in responses(scene, kind).items():
+    for kind in world.KINDS:
+        for rating, response in world.responses(scene, kind).items():
             yield {**question(scene, kind), "response": response, "ratings": [rating]}
 
 
 def pair_rows(scene: Scene) -> Iterator[dict[str, Json]]:
     """Yield for each question a response that deserves 3 and one that deserves 2."""
-    for kind in KINDS:
-        by_rating = responses(scene, kind)
-        better = str(rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
+    for kind in world.KINDS:
+        by_rating = world.responses(scene, kind)
+        better = str(world.rng_of("pair", scene.seed, scene.video_id, kind).choice(["a", "b"]))
         a, b = (3, 2) if better == "a" else (2, 3)
         texts = {"response_a": by_rating[a], "response_b": by_rating[b]}
         yield {**question(scene, kind), **texts, "preferences": [better]}
@@ -244,6 +228,6 @@ def question(scene: Scene, kind: Kind) -> dict[str, Json]:
     return {
         "video_id": scene.video_id,
         "video": file_of(scene.video_id),
-        "instruction": INSTRUCTIONS[kind],
+        "instruction": world.INSTRUCTIONS[kind],
         "labels": {"kind": kind, "domain": scene.domain},
     }

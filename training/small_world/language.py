@@ -20,25 +20,15 @@ from videojudge_bench.training.bootstrap.contracts import (
 )
 from videojudge_bench.training.bootstrap.rows import KINDS as ROW_KINDS
 from videojudge_bench.training.bootstrap.rows import RowOptions, rows_of
+from videojudge_bench.training.small_world import world
 from videojudge_bench.training.small_world.generator import Degrade
-from videojudge_bench.training.small_world.world import (
-    INSTRUCTIONS,
-    KINDS,
-    Kind,
-    Scene,
-    answer,
-    scene_of,
-    video_id,
-)
 
 RATE_PROMPT = Path(__file__).parent / "prompts" / "rate.jinja"
 PREFER_PROMPT = Path(__file__).parent / "prompts" / "prefer.jinja"
 
 DESCRIBE = "Describe the video."
 
-SOURCE = "small_world"
-"""What the bootstrap calls the source of this world's seeds."""
-
+SOURCE = "small_world"  # the source of this world's seeds, for the bootstrap
 _SCENES = 100
 _TIMES = 20
 _ROWS = tuple(
@@ -60,23 +50,23 @@ def file_of(video: str) -> str:
     return f"{video}.mp4"
 
 
-def seed_of(scene: Scene, kind: Kind) -> Seed:
+def seed_of(scene: world.Scene, kind: world.Kind) -> Seed:
     """Return a question with its right answer as a seed of the bootstrap."""
     return Seed(
         id=f"{scene.video_id}/{kind}",
         source=SOURCE,
         video_id=scene.video_id,
-        instruction=INSTRUCTIONS[kind],
-        gold=answer(scene, kind),
+        instruction=world.INSTRUCTIONS[kind],
+        gold=world.answer(scene, kind),
         video=file_of(scene.video_id),
         labels={"kind": kind, "part": scene.part},
     )
 
 
-def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
-    """Yield what a model learns to look by: the whole description, then each answer by itself."""
-    asked = {"describe": (DESCRIBE, " ".join(answer(scene, kind) for kind in KINDS))}
-    asked |= {kind: (INSTRUCTIONS[kind], answer(scene, kind)) for kind in KINDS}
+def describing_rows(scene: world.Scene) -> Iterator[dict[str, Json]]:
+    """Yield rows that teach to look: the whole description, then each answer by itself."""
+    asked = {"describe": (DESCRIBE, " ".join(world.answer(scene, kind) for kind in world.KINDS))}
+    asked |= {kind: (world.INSTRUCTIONS[kind], world.answer(scene, kind)) for kind in world.KINDS}
     system = system_text()
     for name, (user, reply) in asked.items():
         yield {
@@ -92,24 +82,24 @@ def describing_rows(scene: Scene) -> Iterator[dict[str, Json]]:
 
 
 def texts() -> list[str]:
-    """Return texts with all that is said in this world: what a tokenizer is trained on.
+    """Return texts to train a tokenizer on: those of real rows of a hundred videos.
 
-    They are those of real rows, with and without reasoning and rubrics, of a hundred videos; what
-    every row has comes more often, so that it becomes few tokens.
+    Rows come with and without reasoning and rubrics; common parts are repeated, to become few
+    tokens.
     """
     samples: list[str] = [*_TIMES * [DESCRIBE, system_text()]]
     for number in range(_SCENES):
-        scene = scene_of(video_id("train", number))
+        scene = world.scene_of(world.video_id("train", number))
         for row in describing_rows(scene):
             samples += [str(row["user"]), str(row["reply"])]
-        for kind in KINDS:
+        for kind in world.KINDS:
             outcome = _outcome(scene, kind)
             rows = (row for options in _ROWS for row in rows_of(outcome, options))
             samples += [text for row in rows for text in (row.system, row.user, row.reply)]
     return samples
 
 
-def _outcome(scene: Scene, kind: Kind) -> Outcome:
+def _outcome(scene: world.Scene, kind: world.Kind) -> Outcome:
     """Return the responses of a bootstrap without errors."""
     seed, generator = seed_of(scene, kind), Degrade()
     rated: list[Rated] = []

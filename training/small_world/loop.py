@@ -1,16 +1,16 @@
-"""The whole circle in the small world: videos, rated rows, a trained judge, the leaderboard.
+"""End-to-end run in the small world: videos, rated rows, a trained judge, the leaderboard.
 
 A loop's folder gets
 
-- `world/`: videos, seeds, rows to look by, held-out gold sets;
+- `world/`: videos, seeds, rows that teach to look, held-out gold sets;
 - `base/`: the random weights that training begins with;
-- `rows/`: what the bootstrap makes of the seeds;
+- `rows/`: the output of the bootstrap;
 - `judge/`: the training, and in `judge/model` the judge;
-- `home/`: the gold set as lmms-eval sees it, apart from the user's own;
+- `home/`: the gold set for lmms-eval, apart from the user's own;
 - `journal/`: the verdicts of every judge;
-- `results/`: the leaderboard, and `README.md` with what was found.
+- `results/`: the leaderboard, and `README.md` with the results.
 
-Every step goes on where it was stopped.
+Every step resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ GOLD_SET = "small_world"
 HOME_VARIABLE = "XDG_DATA_HOME"
 
 WORLD = WorldOptions(train=4_000, lessons=1_200, validation=100, test=150)
-"""Of the loop: as many videos as it takes not to learn them by heart."""
+"""Large enough that the videos are not learnt by heart."""
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def run_loop(
     changes: Sequence[str] = (),
     say: Say = print,
 ) -> LoopFolder:
-    """Go through the whole circle; return its folder."""
+    """Run all steps; return the folder."""
     loop = LoopFolder(folder.absolute())
     with _timed(say, "world"):
         make(loop.world, world or WORLD, workers=os.cpu_count() or 1)
@@ -115,7 +115,7 @@ def train_judge(
 
 
 def rows_of_stages(rows: Path, videos: Path) -> list[str]:
-    """Return the changes of the recipe by which both stages that judge take these rows."""
+    """Return the changes of the recipe that train both judging stages on these rows."""
     return [
         f"stages.{stage}.data.{name}={value}"
         for stage in ("tell", "judge")
@@ -124,10 +124,10 @@ def rows_of_stages(rows: Path, videos: Path) -> list[str]:
 
 
 def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
-    """Return the judges that a loop compares, by name: judge and its options."""
-    # A judge that does not look, or has not learnt, gives probability to what is no verdict: it
-    # is heard all the same, so that all of them are about the same responses.
-    heard: dict[str, Scalar] = {"lost_mass": 1}
+    """Return name and options of the judges that a loop compares."""
+    # A judge without video input or training puts probability outside the scale; its verdicts
+    # count all the same, so that all judges are compared on the same responses.
+    any_mass: dict[str, Scalar] = {"lost_mass": 1}
     trained: dict[str, Scalar] = {
         "judge": "videojudge",
         "device": "cpu",
@@ -135,7 +135,7 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     untrained: dict[str, Scalar] = {
         **trained,
-        **heard,
+        **any_mass,
         "pretrained": str(loop.base),
         "score": "expected",
         "feedback": False,
@@ -147,8 +147,8 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
     }
     return {
         "trained": trained,
-        "blind": {**trained, **heard, "video": "none"},
-        "shuffled": {**trained, **heard, "video": "shuffled"},
+        "blind": {**trained, **any_mass, "video": "none"},
+        "shuffled": {**trained, **any_mass, "video": "shuffled"},
         "untrained": untrained,
         "random": {"judge": "random"},
     }
@@ -156,7 +156,7 @@ def judges_of(loop: LoopFolder) -> dict[str, dict[str, Scalar]]:
 
 @contextmanager
 def own_home(loop: LoopFolder) -> Iterator[None]:
-    """Let added gold sets be those of the loop, and leave the user's own alone."""
+    """Keep added gold sets in the loop's folder, apart from the user's own."""
     before = os.environ.get(HOME_VARIABLE)
     os.environ[HOME_VARIABLE] = str(loop.path / "home")
     try:
@@ -169,7 +169,7 @@ def own_home(loop: LoopFolder) -> Iterator[None]:
 
 
 def add_gold_set(loop: LoopFolder, file: str = "gold.jsonl", name: str = GOLD_SET) -> None:
-    """Make a gold set of held-out rows, where it is not one already; inside `own_home`."""
+    """Make a gold set of held-out rows, if it is not one already; inside `own_home`."""
     if name not in goldsets.names():
         adding.add(
             adding.Request(
@@ -194,7 +194,6 @@ def _lmms_eval(loop: LoopFolder, options: Mapping[str, Scalar]) -> None:
 
 
 def _call(program: str, *arguments: str) -> None:
-    """Run one of our own commands, as a user would."""
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Renderer of the small world: a scene in, real frames out, a real mp4 on disk."""
+"""Renderer of the small world: from a scene to frames and an mp4 file."""
 
 from __future__ import annotations
 
@@ -12,27 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from videojudge_bench._util.files import write_whole
-from videojudge_bench.training.small_world.world import (
-    COLOURS,
-    SLOTS,
-    VALUES,
-    VERSION,
-    Domain,
-    Scene,
-    rng_of,
-    scene_of,
-)
+from videojudge_bench.training.small_world import world
 
 if TYPE_CHECKING:
     from videojudge_bench.video.batch import Pixels
 
-SIDE = 56
-"""Of a frame, in pixels: four patches of 28, as Qwen2.5-VL merges them."""
-
+SIDE = 56  # side of a frame, in pixels: two patches of 28, as Qwen2.5-VL merges them
 FPS = 1
 TILE, BAR, PITCH = 12, 3, 4
-"""Side of a corner's tile, width of a bar, and from one bar to the next. The tile's upper half has
-its colour, and the bars below are white, so that a count looks the same in every colour."""
+"""Side of a corner's tile, width of a bar, and distance between bars. The tile's upper half has its
+colour, and the bars below are white, so that a count looks the same in every colour.
+"""
 
 CORNERS = tuple((y, x) for y in (0, SIDE - TILE) for x in (0, SIDE - TILE))
 """Top and left of each tile, row by row."""
@@ -48,6 +38,7 @@ _ENCODER = {"crf": "12", "preset": "veryfast", "threads": "1", "g": "4", "bf": "
 
 Grid = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Shape = Callable[[Grid, Grid], Mask]  # from distances to the centre, in pixels
 
 
 @dataclass(frozen=True)
@@ -55,20 +46,20 @@ class Look:
     """Appearance of a domain.
 
     Attributes:
-        shapes: masks of the three shapes, from pixels' distances to the centre; areas differ.
-        top: colour of the background at the top of the frame.
+        shapes: the three shapes, of different areas.
+        top: colour at the top of the background, which fades into `bottom`.
         speed: least and most, in pixels a frame.
         frames: of a step.
     """
 
-    shapes: tuple[str, ...]
+    shapes: tuple[Shape, ...]
     top: tuple[float, float, float] = (20, 20, 20)
     bottom: tuple[float, float, float] = (20, 20, 20)
     speed: tuple[float, float] = (8.0, 10.5)
     frames: int = 4
 
 
-_SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
+_SHAPES: Mapping[str, Shape] = {
     "dot": lambda x, y: x**2 + y**2 <= 49,
     "square": lambda x, y: (abs(x) <= 8) & (abs(y) <= 8),
     "bar": lambda x, y: (abs(x) <= 3) & (abs(y) <= 9),
@@ -76,28 +67,29 @@ _SHAPES: Mapping[str, Callable[[Grid, Grid], Mask]] = {
     "cross": lambda x, y: (np.minimum(abs(x), abs(y)) <= 2) & (np.maximum(abs(x), abs(y)) <= 9),
     "triangle": lambda x, y: (abs(y) <= 9) & (abs(x) <= (y + 9) / 2),
 }
-_SEEN = ("dot", "square", "bar")
-LOOKS: Mapping[Domain, Look] = {
+_SEEN = (_SHAPES["dot"], _SHAPES["square"], _SHAPES["bar"])
+_UNSEEN = (_SHAPES["ring"], _SHAPES["cross"], _SHAPES["triangle"])
+LOOKS: Mapping[world.Domain, Look] = {
     "seen": Look(_SEEN),
-    "unseen": Look(("ring", "cross", "triangle"), (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
+    "unseen": Look(_UNSEEN, (10, 25, 45), (45, 50, 80), speed=(6.0, 12.0)),
     "longer": Look(_SEEN, frames=6),
 }
 
 
-def frames_of(scene: Scene) -> Pixels:
+def frames_of(scene: world.Scene) -> Pixels:
     """Return the frames of a scene: (4 x frames of a step, 56, 56, 3) uint8 RGB."""
     look = LOOKS[scene.domain]
-    rng = rng_of("frames", VERSION, scene.seed, scene.video_id)
+    rng = world.rng_of("frames", world.VERSION, scene.seed, scene.video_id)
     still = np.linspace(look.top, look.bottom, SIDE)[:, None, :].repeat(SIDE, axis=1)
-    colours = np.array(list(COLOURS.values()), dtype=np.float64)
+    colours = np.array(list(world.COLOURS.values()), dtype=np.float64)
     for (y, x), colour, count in zip(
         CORNERS, scene.words["attribute"], scene.words["count"], strict=True
     ):
         still[y : y + TILE // 2, x : x + TILE] = colours[colour]
         for left in range(x, x + PITCH * (count + 1), PITCH):
-            still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = COLOURS["white"]
-    frames = np.repeat(still[None], SLOTS * look.frames, axis=0)
-    for step in range(SLOTS):
+            still[y + TILE // 2 + 1 : y + TILE, left : left + BAR] = world.COLOURS["white"]
+    frames = np.repeat(still[None], world.SLOTS * look.frames, axis=0)
+    for step in range(world.SLOTS):
         masks = _moving(scene, step, look, rng)
         for frame, mask in enumerate(masks, start=step * look.frames):
             frames[frame][mask] = colours[scene.words["order"][step]]
@@ -106,11 +98,11 @@ def frames_of(scene: Scene) -> Pixels:
     return pixels
 
 
-def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
-    """Return the position of a step's object in each of its frames; it crosses the centre."""
+def _moving(scene: world.Scene, step: int, look: Look, rng: np.random.Generator) -> list[Mask]:
+    """Masks of a step's object in each of its frames; it crosses the centre."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    right, down = _STEP[VALUES["motion"][scene.words["motion"][step]]]
-    shape = _SHAPES[look.shapes[scene.shapes[step]]]
+    right, down = _STEP[world.VALUES["motion"][scene.words["motion"][step]]]
+    shape = look.shapes[scene.shapes[step]]
     speed = rng.uniform(*look.speed)
     masks: list[Mask] = []
     for frame in range(look.frames):
@@ -122,7 +114,7 @@ def _moving(scene: Scene, step: int, look: Look, rng: np.random.Generator) -> li
 
 
 def write_video(path: Path, frames: Pixels) -> None:
-    """Write frames as H.264 in mp4, one a second; the file appears whole or not at all.
+    """Write frames as H.264 in mp4, one a second, atomically.
 
     The same frames give the same bytes, as long as PyAV's x264 is the same.
     """
@@ -141,4 +133,4 @@ def write_video(path: Path, frames: Pixels) -> None:
 
 def render(video_id: str, seed: int, folder: Path) -> None:
     """Write the video of a scene into a folder, as `<video id>.mp4`."""
-    write_video(folder / f"{video_id}.mp4", frames_of(scene_of(video_id, seed)))
+    write_video(folder / f"{video_id}.mp4", frames_of(world.scene_of(video_id, seed)))

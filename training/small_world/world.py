@@ -2,11 +2,11 @@
 
 A video has four corners and four steps. In every corner lies one colour above one to three bars; in
 every step one thing of one colour moves in one direction. Each of four kinds of questions asks for
-four words, and each of the four is drawn on its own, every value as often as any other. A response
-that deserves the rating r has 5 - r wrong words. So over all videos a text is as often right as any
-other, and says nothing of what it deserves: only looking does.
+four words, each drawn independently and uniformly. A response that deserves the rating r has 5 - r
+wrong words. So over all videos every text is as often right as any other, and gives nothing away:
+only looking helps.
 
-Everything depends on names alone (a video's id, a seed): no order of work, no global state.
+Everything depends on names alone (a video's id, a seed), not on the order of work or global state.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ Kind = Literal["attribute", "count", "motion", "order"]
 Part = Literal["train", "validation", "test", "lesson"]
 Domain = Literal["seen", "unseen", "longer"]
 
-VERSION = 2
-"""Raised whenever the same names would give other videos or other answers."""
-
+VERSION = 2  # raised whenever the same names would give other videos or other answers
 KINDS: tuple[Kind, ...] = ("attribute", "count", "motion", "order")
 PARTS: tuple[Part, ...] = ("train", "validation", "test", "lesson")
 """In a `lesson` all steps are the same: an easier video to learn to look by."""
@@ -50,9 +48,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "purple": (170, 60, 200),
     "white": (235, 235, 235),
 }
-SHAPES = 3
-"""How many shapes a domain has; see `render` for what they look like."""
-
+SHAPES = 3  # number of shapes of a domain; see `render`
 VALUES: Mapping[Kind, tuple[str, ...]] = {
     "attribute": tuple(COLOURS),
     "count": ("one", "two", "three"),
@@ -69,8 +65,7 @@ INSTRUCTIONS: Mapping[Kind, str] = {
 _ORDINALS = ("first", "second", "third", "fourth")
 _VIDEO_ID = re.compile(r"(train|validation|test|lesson)(?:-(unseen|longer))?-\d{5,}")
 
-Words = tuple[int, ...]
-"""An answer: the index of each of its words in `VALUES`."""
+Words = tuple[int, ...]  # an answer: the index of each of its words in `VALUES`
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +73,8 @@ class Scene:
     """Ground truth of a video.
 
     Attributes:
-        part: `test` has the pairs of properties that the others never show together; see `pairs`.
-            A `lesson` is of those others, and all of its steps are the same.
-        domain: how it looks and how long it is.
+        part: `test` has the pairs of properties that the others never have; see `pairs`. In a
+            `lesson` all steps are the same.
         words: the right answers.
         shapes: of the thing in each step, from 0 to `SHAPES` - 1.
     """
@@ -94,7 +88,7 @@ class Scene:
 
 
 def rng_of(*names: str | int) -> np.random.Generator:
-    """Return a generator of numbers that depends on names alone."""
+    """Return a generator of random numbers that depends on names alone."""
     digest = hashlib.sha256("\x1f".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
@@ -105,7 +99,7 @@ def video_id(part: Part, number: int, domain: Domain = "seen") -> str:
 
 
 def scene_of(video: str, seed: int = 0) -> Scene:
-    """Return what is true of a video."""
+    """Return the ground truth of a video; raises ConfigError for other ids."""
     match = _VIDEO_ID.fullmatch(video)
     if match is None:
         raise ConfigError(
@@ -135,7 +129,7 @@ def pairs(
     *,
     held_out: bool,
 ) -> Words:
-    """Return for each colour what goes with it: one of three counts of bars, or of three shapes.
+    """Return for each colour its partner: one of three counts of bars, or of three shapes.
 
     Colour i never goes with i mod 3 in training and validation, and always in test. Two of the six
     colours leave out each of the three, so all are equally frequent in every part.
@@ -147,7 +141,7 @@ def pairs(
 
 
 def text_of(kind: Kind, words: Sequence[int]) -> str:
-    """Return an answer as it is written: `red blue green white`."""
+    """Return the text of an answer: `red blue green white`."""
     return " ".join(VALUES[kind][word] for word in words)
 
 
@@ -157,7 +151,7 @@ def answer(scene: Scene, kind: Kind) -> str:
 
 
 def responses(scene: Scene, kind: Kind) -> dict[int, str]:
-    """Return a response by each rating that it deserves, 1 to 5; the last is the right answer."""
+    """Return a response for each rating that it deserves, 1 to 5; the last is the right answer."""
     by_rating: dict[int, str] = {}
     for rating in range(1, BEST + 1):
         rng = rng_of("response", VERSION, scene.seed, scene.video_id, kind, rating)
@@ -168,7 +162,7 @@ def responses(scene: Scene, kind: Kind) -> dict[int, str]:
 
 
 def drawn_wrong(gold: Sequence[int], values: int, wrong: int, rng: np.random.Generator) -> Words:
-    """Return an answer with so many wrong words: which and what they are, all as likely."""
+    """Return a random answer with so many wrong words, all as likely."""
     return nth_wrong(gold, values, wrong, int(rng.integers(n_wrong(len(gold), values, wrong))))
 
 
@@ -198,12 +192,12 @@ def read_answer(kind: Kind, text: str) -> Words | None:
 
 
 def kind_of(instruction: str) -> Kind | None:
-    """Return what a question asks for; None when it is none of this world's."""
+    """Return the kind of a question; None for one of another world."""
     return next((kind for kind, asked in INSTRUCTIONS.items() if asked == instruction), None)
 
 
 def changes(kind: Kind, gold: Sequence[int], words: Sequence[int]) -> tuple[str, ...]:
-    """Return what is wrong with an answer, one phrase a word: `second is red, not blue`."""
+    """Return the errors of an answer, one phrase a word: `second is red, not blue`."""
     named = VALUES[kind]
     return tuple(
         f"{place} is {named[right]}, not {named[given]}"

@@ -29,7 +29,7 @@ LARGEST = 11.0
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: what it is called, where it begins and ends, and what is written along it."""
+    """One axis: its label, its ends, and the values and texts of its ticks."""
 
     label: str
     low: float
@@ -42,7 +42,9 @@ class Axis:
         low, high = min(values), max(values)
         wide = (high - low) or abs(high) or 1.0
         low, high = low - room * wide, high + room * wide
-        step = _round_step((high - low) / 5)
+        rough = (high - low) / 5
+        power: float = 10.0 ** floor(log10(rough))
+        step = next(k * power for k in (1, 2, 5, 10) if k * power >= rough * 0.999)
         ticks = [k * step for k in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
         return cls(label, low, high, [(tick, _short(tick)) for tick in ticks])
 
@@ -81,7 +83,7 @@ class Bar:
 
 
 def bubbles(marks: Sequence[Mark], x: Axis, y: Axis, *, kind: str, diagonal: bool) -> Markup:
-    """Return points whose areas are as the numbers of their items."""
+    """Return points whose areas are proportional to their numbers of items."""
     plot = _Plot(x, y)
     most = max((mark.n for mark in marks), default=1)
     circles = [
@@ -102,20 +104,16 @@ def curves(
     zero: bool = False,
     names: Sequence[str] = (),
 ) -> Markup:
-    """Return points with intervals, joined by lines, each series in a colour of its own.
+    """Return points with intervals, joined by lines; five series at most, each in its own colour.
 
-    Args:
-        series: the points of each, five series at most.
-        x: horizontal axis.
-        y: vertical axis.
-        diagonal: whether to draw the line of equal x and y.
-        zero: whether to draw the line of y = 0.
-        names: of the series, for a legend.
+    `diagonal` and `zero` draw the lines of x = y and of y = 0; `names` of the series make a legend.
     """
     plot = _Plot(x, y)
     parts: list[str] = [plot.diagonal()] if diagonal else []
     if zero:
-        parts.append(plot.level(0.0))
+        level = f"{plot.y(0.0):.1f}"
+        ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level}" y2="{level}"'
+        parts.append(f'<line class="guide" {ends}/>')
     for place, (kind, marks) in enumerate(zip(KINDS, series, strict=False)):
         shift = 12 / len(series) * (place - (len(series) - 1) / 2)
         line = " ".join(f"{plot.x(m.x) + shift:.1f},{plot.y(m.y):.1f}" for m in marks)
@@ -173,7 +171,8 @@ def intervals(bars: Sequence[Bar], label: str) -> Markup:
     parts.append(_text(sum(across) / 2, height - 6, label, "middle", "label"))
     for row, bar in enumerate(bars):
         y = ROW * row + 16.0
-        parts.append(_text(NAMES, y + 4, _cut(bar.name), "end", "name"))
+        name = bar.name if len(bar.name) <= 30 else f"{bar.name[:29]}…"
+        parts.append(_text(NAMES, y + 4, name, "end", "name"))
         if bar.low is not None and bar.high is not None:
             parts.append(
                 f'<line class="whisker {bar.kind}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" '
@@ -199,13 +198,7 @@ def document(chart: Markup) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Plot:
-    """A chart that a notebook displays.
-
-    Attributes:
-        title: what it shows.
-        caption: how to read it.
-        chart: as the functions of this module return it.
-    """
+    """A chart that a notebook displays, with a caption that says how to read it."""
 
     title: str
     caption: str
@@ -224,7 +217,7 @@ class Plot:
 
 
 class _Plot:
-    """Two axes, and where data lie between them."""
+    """Two axes, and the pixel positions of data between them."""
 
     def __init__(self, x: Axis, y: Axis) -> None:
         self._x, self._y = x, y
@@ -243,10 +236,6 @@ class _Plot:
             f'<line class="guide" x1="{self.x(low):.1f}" y1="{self.y(low):.1f}" '
             f'x2="{self.x(high):.1f}" y2="{self.y(high):.1f}"/>'
         )
-
-    def level(self, value: float) -> str:
-        y = self.y(value)
-        return f'<line class="guide" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
 
     def point(self, mark: Mark, kind: str, shift: float) -> str:
         x, parts = self.x(mark.x) + shift, list[str]()
@@ -302,15 +291,6 @@ def _text(
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}>'
         f"{escape(text)}</text>"
     )
-
-
-def _cut(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def _round_step(rough: float) -> float:
-    power: float = 10.0 ** floor(log10(rough))
-    return next(k * power for k in (1, 2, 5, 10) if k * power >= rough * 0.999)
 
 
 def _short(value: float) -> str:

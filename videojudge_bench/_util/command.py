@@ -1,4 +1,4 @@
-"""Commands on cyclopts: how they are made and run, and how a mistake of the user is reported."""
+"""Commands on cyclopts: their help, how they run, and how a mistake of the user is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from cyclopts import App, CoercionError, CycloptsError, Parameter, UnusedCliToke
 
 from videojudge_bench._util.files import NO_ROOM, cannot_write, check_output, system_error
 from videojudge_bench._util.streams import prepare_streams, settle_streams, use_current_folder
-from videojudge_bench._util.terminal import settings, warn
+from videojudge_bench._util.terminal import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    settings,
+    warn,
+)
 from videojudge_bench.errors import RunStoppedError, VideoJudgeError
 
 if TYPE_CHECKING:
@@ -23,8 +29,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 PathOrNone = TypeVar("PathOrNone", bound=Union[Path, None])
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 STREAM = Path("<standard stream>")
 """The path that verbs get for `-`, standard input or output."""
@@ -108,7 +112,7 @@ def run(app: App, arguments: Sequence[str] | None = None, *, program: str = "vid
         problem = f"error: {error}"
     except KeyboardInterrupt:
         status, problem = EXIT_INTERRUPTED, "interrupted"
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+    except BrokenPipeError:  # the reader of a pipe (head, less) has ended
         status, problem = 0, ""
     except OSError as error:
         is_full = error.errno in NO_ROOM
@@ -169,13 +173,9 @@ def opened_output(
 ) -> AbstractContextManager[PathOrNone]:
     """Return a context with the path to write: None where none is given.
 
-    What is written goes to standard output where that is asked for, and what is printed meanwhile
-    goes to standard error then.
-
-    Args:
-        path: as the user gave it.
-        suffixes: of the formats that can be written; the first is that of standard output.
-        any_name: whether a file may have another suffix too, and is not looked at.
+    For `-` that is a copy that goes to standard output at the end, in the format of the first of
+    `suffixes`; what is printed meanwhile goes to standard error. With `any_name` the name of a file
+    is not checked.
 
     Raises:
         ConfigError: the file has another suffix, or cannot be written.

@@ -1,4 +1,4 @@
-"""Atomic file writes, where the package's data lie, and what to say of a system's error."""
+"""Atomic file writes, the folders of the package's data, and messages for system errors."""
 
 from __future__ import annotations
 
@@ -30,14 +30,9 @@ def packaged(package: str) -> Path:
 def check_output(path: Path, *suffixes: str, option: str = "--output") -> None:
     """Check that a file can be written, before hours of work.
 
-    Args:
-        path: of the file.
-        suffixes: one of them ends its name; none: any name will do.
-        option: that named it.
-
     Raises:
-        ConfigError: it has another suffix, its folder does not exist or may not be written to, or
-            it is a folder itself.
+        ConfigError: its name ends in none of `suffixes`, where some are given; its folder does not
+            exist or may not be written to; or it is a folder itself. `option` is what named it.
     """
     problem = ""
     if path.is_dir():
@@ -53,18 +48,13 @@ def check_output(path: Path, *suffixes: str, option: str = "--output") -> None:
 
 
 def write_whole(path: Path, content: str | bytes, *, sync: bool = False) -> None:
-    """Write a file beside its place and rename it: nobody, and no crash, sees half of it.
+    """Write a file, text as UTF-8, under a temporary name and rename it: no reader sees half of it.
 
-    Each process writes beside under a name of its own, so that two may write the same file.
-
-    Args:
-        path: of the file; its folder is there.
-        content: of the file, text in UTF-8.
-        sync: whether it is to be on the disk, and not only with the system, before the name is
-            given: for what must outlive a machine that dies.
+    Each process has a temporary name of its own, so that two may write the same file. With `sync`
+    the content is on the disk before the file gets its name, so it survives a machine that dies.
 
     Raises:
-        OSError: it cannot be written; what was there is left as it was.
+        OSError: it cannot be written; an earlier file of that name is left as it was.
     """
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

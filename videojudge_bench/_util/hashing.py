@@ -40,15 +40,11 @@ def unit_interval(*parts: str) -> float:
 
 
 def others_by_hash(names: Sequence[str], *, what: str, of: str) -> dict[str, str]:
-    """Return for each name another one: a derangement that is a bijection, by hash of the names.
-
-    Args:
-        names: distinct; their order does not matter.
-        what: the option that asks for it, for the error.
-        of: what the names name, in the plural.
+    """Return a derangement of distinct names, drawn by their hashes; their order does not matter.
 
     Raises:
-        ConfigError: there are fewer than two.
+        ConfigError: there are fewer than two names; the error calls them `of`, a plural, and names
+            `what`, the option that needs them.
     """
     if len(names) < 2:
         raise ConfigError(f"{what} needs at least two {of}, and there are {len(names)} here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
@@ -34,33 +34,9 @@ _URL_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
 
 
 def parse_options(text: str) -> dict[str, str]:
-    """Return the options in a text, values as they are written.
-
-    Raises:
-        ConfigError: a part is not `key=value`, or a key is given twice.
-    """
-    return _read(_SEPARATOR.split(text) if text.strip() else ())
-
-
-def parse_named(kind: str, text: str) -> tuple[str, dict[str, Scalar]]:
-    """Return name and options in `NAME,option=value,…`, or `kind=NAME,…`.
-
-    Raises:
-        ConfigError: as `parse_options`.
-    """
-    options = parse_options(f"{kind}={text.removeprefix(f'{kind}=')}")
-    name = options.pop(kind)
-    return name, {key: scalar(value) for key, value in options.items()}
-
-
-def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
-    """Return name and options of the judge in `NAME,option=value,…`; raises as `parse_named`."""
-    return parse_named("judge", text)
-
-
-def _read(parts: Iterable[str]) -> dict[str, str]:
+    """Return the options in a text, values as written; raises ConfigError for another form."""
     options: dict[str, str] = {}
-    for part in parts:
+    for part in _SEPARATOR.split(text) if text.strip() else ():
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key:
             raise ConfigError(f"{part!r} has no value; an option is written {key or 'key'}=value")
@@ -69,6 +45,18 @@ def _read(parts: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"option {key!r} is given twice{values}")
         options[key] = value
     return options
+
+
+def parse_named(kind: str, text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options in `NAME,option=value,…` or `kind=NAME,…`; see `parse_options`."""
+    options = parse_options(f"{kind}={text.removeprefix(f'{kind}=')}")
+    name = options.pop(kind)
+    return name, {key: scalar(value) for key, value in options.items()}
+
+
+def parse_judge(text: str) -> tuple[str, dict[str, Scalar]]:
+    """Return name and options of the judge in `NAME,option=value,…`; see `parse_options`."""
+    return parse_named("judge", text)
 
 
 def scalar(text: str) -> Scalar:
@@ -100,18 +88,15 @@ def resolved(parameter: inspect.Parameter, function: Callable[..., object]) -> i
 
 
 def meant(parameter: inspect.Parameter, value: Scalar) -> Scalar | Path:
-    """Return the value that a constructor wants of what a command line gave.
+    """Return a value from a command line as the type of a constructor's parameter has it.
 
-    `none` is None where None is allowed and no text is; a number is text where text or a path
-    alone is wanted (a folder called 2024), and `1` and `1.0` are the same number.
-
-    Args:
-        parameter: of the constructor, as `resolved` gives it.
-        value: from the user.
+    `none` is None where None is allowed and no text is; a number is text where only text or a path
+    is allowed (a folder called 2024), and `1` and `1.0` are the same number. The annotation is as
+    `resolved` gives it.
 
     Raises:
-        ConfigError: the type of the parameter does not allow the value. Types other than numbers,
-            texts, paths, booleans, None, `Literal` and unions of these are not looked at.
+        ConfigError: the type does not allow the value. Types other than numbers, texts, paths,
+            booleans, None, `Literal` and unions of these are not checked.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{parameter.name}={value!r}: expected a finite number")

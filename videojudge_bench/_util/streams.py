@@ -26,12 +26,12 @@ class _Closed(io.TextIOBase):
 
 
 def prepare_streams() -> None:
-    r"""Have every text printed, and closed streams fail in one way.
+    r"""Make any text printable, and give closed streams a defined behaviour.
 
-    What the encoding of a stream lacks is written as JSON writes it (`\u2026`). Without a standard
-    error nothing is said; without a standard output whatever is printed raises an OSError. The
-    descriptors of closed streams are taken, or the next file to be opened would get them, and with
-    it what libraries print.
+    Characters that a stream's encoding lacks are written as in JSON (`\u2026`). Writing to a closed
+    standard output raises an OSError, writing to a closed standard error does nothing. The
+    descriptors of closed streams are occupied: the next file to be opened would get them, and with
+    them what libraries print.
     """
     while (taken := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -46,7 +46,7 @@ def prepare_streams() -> None:
 
 
 def settle_streams() -> None:
-    """Give up what a full or closed stream did not take: the interpreter would fail on it again."""
+    """Discard what a full or closed stream did not take; the interpreter would fail on it again."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
 # C0 and C1 but tab and line feed, then what turns the direction of writing.
 _COMMANDS = (*range(9), *range(11, 32), *range(127, 160))
 _TURNS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _AS_WRITTEN = {code: f"\\u{code:04x}" for code in (*_COMMANDS, *_TURNS)}
-
 
 _FEWEST_COLUMNS = 4
 
@@ -66,31 +67,26 @@ def table(
 ) -> None:
     """Print a table, as wide as the terminal or COLUMNS.
 
-    In a pipe without COLUMNS lines are not folded, so that grep and awk work.
-
-    Args:
-        head: the titles of the columns.
-        rows: their cells.
-        title: of the table.
-        fold: whether cells are folded where a table is too wide; otherwise its last columns are
-            left out first, down to four, and a line says which.
+    Where it is too wide, the last columns are left out, down to four, and a line says which; with
+    `fold` cells are folded instead. In a pipe without COLUMNS nothing is cut, so that grep and awk
+    work.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    def shown(cell: str) -> Text:
+    def text(cell: str) -> Text:
         return Text(printable(cell))  # of a str, rich would obey [red] and :smile:
 
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 400
     console = Console(width=width, highlight=False)
-    lines = [[shown(cell) for cell in row] for row in (head, *rows)]
+    lines = [[text(cell) for cell in row] for row in (head, *rows)]
     widths = [max(cell.cell_len for cell in column) + 2 for column in zip(*lines, strict=True)]
     kept = len(widths)
     while not fold and kept > _FEWEST_COLUMNS and sum(widths[:kept]) + 2 > console.width:
         kept -= 1
-    heading = shown(title) if title else None
+    heading = text(title) if title else None
     grid = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
     for cell in lines[0][:kept]:
         grid.add_column(cell)

@@ -1,10 +1,10 @@
-"""Sheets that people fill in: written as CSV, and read again as spreadsheets leave them."""
+"""CSV sheets that annotators fill in: written, and read again as spreadsheets save them."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videojudge_bench._util import tabular
@@ -13,33 +13,21 @@ from videojudge_bench._util.hashing import content_hash
 from videojudge_bench.errors import ConfigError, DataError
 
 _DELIMITERS = ",;\t"  # a spreadsheet saves with that of its user's country
-_MARK = "\ufeff"  # spreadsheets know UTF-8 by it
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a sheet as CSV; cells that a spreadsheet would compute begin with `'`."""
-    return tabular.csv_text(columns, rows, line_end="\r\n")
+_MARK = "\ufeff"  # spreadsheets recognise UTF-8 by it
 
 
 def write_sheet(sheet: Path, text: str, key: Path, key_text: str, *, overwrite: bool) -> None:
-    """Write a sheet and the key that those who fill it in are not shown.
-
-    Raises:
-        ConfigError: both have one name, or one of them is there and `overwrite` is not given.
-        DataError: a file cannot be written.
-    """
+    """Write a sheet, and the key that its annotators must not see; see `write_new`."""
     if sheet.resolve() == key.resolve():
         raise ConfigError(f"sheet and key are both {key}; give the key another name")
     write_new({sheet: _MARK + text, key: key_text}, overwrite=overwrite)
 
 
 def write_new(texts: Mapping[Path, str], *, overwrite: bool) -> None:
-    """Write files that are not there; a sheet that people have filled is not replaced by accident.
-
-    What is there with this very content, from a run that was cut short, is in nobody's way.
+    """Write new files; a sheet that annotators have filled in is not replaced by accident.
 
     Raises:
-        ConfigError: one of them is there, and `overwrite` is not given.
+        ConfigError: one of them exists with other content, and `overwrite` is not given.
         DataError: a file cannot be written.
     """
     for path, text in texts.items():
@@ -55,11 +43,9 @@ def write_new(texts: Mapping[Path, str], *, overwrite: bool) -> None:
 
 
 def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line on which each row begins, and the row; empty lines are passed over.
+    """Yield the line on which each row begins, and the row; empty lines are skipped.
 
-    Args:
-        sheet: a CSV file with any of the delimiters that spreadsheets write.
-        columns: each must be there once; others may stand beside them.
+    Each of `columns` must be there once, in any order; there may be others.
 
     Raises:
         DataError: the file cannot be read, is no CSV, or lacks a column.
@@ -75,7 +61,11 @@ def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[
     line = 1
     try:
         names = [name.strip() for name in next(reader, [])]
-        _check_columns(names, columns, sheet)
+        for name in columns:
+            if names.count(name) != 1:
+                header = ", ".join(filter(None, names)) or "nothing"
+                problem = f"the column must be there once; the first line has {header}"
+                raise DataError(problem, path=sheet, line=1, field=name)
         line = reader.line_num + 1
         for cells in reader:
             if any(cells):
@@ -91,15 +81,15 @@ def read_sheet(sheet: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[
 def filled_rows(
     sheet: Path, columns: Sequence[str], texts: Sequence[str], key: Mapping[str, str]
 ) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Yield line, id and cells of the rows of a sheet that was filled in.
+    """Yield line, id and cells of each row of a filled sheet; see `read_sheet`.
 
-    Rows may be sorted or taken out, and columns added.
+    Rows may have been sorted or removed since the sheet was written.
 
     Args:
         sheet: a CSV file.
-        columns: of the sheet as it was written, `id` among them.
-        texts: those of them that hold what is shown.
-        key: by id, the `texts_hash` of what is shown.
+        columns: of the sheet, `id` among them.
+        texts: the columns that annotators read.
+        key: by id, the `texts_hash` of the texts in these columns.
 
     Raises:
         DataError: as `read_sheet`; an id is unknown or stands there twice; or a text is not the one
@@ -109,16 +99,16 @@ def filled_rows(
     for line, row in read_sheet(sheet, columns):
         row_id, field, problem = row["id"].strip(), "id", ""
         if row_id not in key:
-            problem = f"unknown id {row_id!r}; the key knows {_ends_of(list(key))}"
+            ids = list(key)
+            known = f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
+            problem = f"unknown id {row_id!r}; the key knows {known}"
         elif row_id in seen:
             problem = f"{row_id!r} stands in line {seen[row_id]} too; remove one of the two"
         elif texts_hash([row[name] for name in texts]) != key[row_id]:
-            field, problem = (
-                texts[0],
-                (
-                    f"the texts of row {row_id!r} are not those that the key was written with: it "
-                    "belongs to another sheet, or a text was edited"
-                ),
+            field = texts[0]
+            problem = (
+                f"the texts of row {row_id!r} are not those that the key was written with: it "
+                "belongs to another sheet, or a text was edited"
             )
         if problem:
             raise DataError(problem, path=sheet, line=line, field=field)
@@ -129,15 +119,3 @@ def filled_rows(
 def texts_hash(texts: Sequence[str]) -> str:
     """Return a hash that survives a spreadsheet: line ends, space at the ends, a text's mark."""
     return content_hash([" ".join(text.lstrip("'").split()) for text in texts])[:16]
-
-
-def _ends_of(ids: Sequence[str]) -> str:
-    return f"{ids[0]} to {ids[-1]}" if len(ids) > 1 else ids[0]
-
-
-def _check_columns(names: Sequence[str], columns: Sequence[str], sheet: Path) -> None:
-    for name in columns:
-        if names.count(name) != 1:
-            header = ", ".join(filter(None, names)) or "nothing"
-            problem = f"the column must be there once; the first line has {header}"
-            raise DataError(problem, path=sheet, line=1, field=name)

@@ -1,7 +1,7 @@
-"""From a judge's scores to ratings: a map fitted on dev videos, measured on test videos.
+"""Calibration of a judge's scores to ratings: a map fitted on dev videos, measured on test videos.
 
-A judge may rank well and still be too kind, too strict or on another scale. The map is fitted on
-the mean gold of the dev part alone; what it does to the errors is reported on the test part.
+A judge may rank well and still be lenient, strict or on another scale. The map is fitted on the
+mean gold of the dev part alone; its effect on the errors is reported on the test part.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ from videojudge_bench.verdicts import Rating
 from videojudge_bench.version import __version__
 
 MEASURED = ("rmse", "mae", "calibration_error", "bias")
-"""What a map changes. Everything that looks at the order of scores stays with the raw ones."""
+"""Metrics that a map changes; rank statistics stay those of the raw scores."""
 
-METHODS = ("isotonic", "affine")
 Method = Literal["isotonic", "affine"]
 
 
@@ -83,13 +82,8 @@ class Affine:
 
     def to_json(self) -> dict[str, Json]:
         """Return the method, the line and the scale that it is clipped to."""
-        clip: list[Json] = [self.scale.low, self.scale.high]
-        return {
-            "method": "affine",
-            "slope": self.slope,
-            "intercept": self.intercept,
-            "clipped_to": clip,
-        }
+        line = {"slope": self.slope, "intercept": self.intercept}
+        return {"method": "affine", **line, "clipped_to": [self.scale.low, self.scale.high]}
 
     def __str__(self) -> str:
         return f"affine: {self.slope:.4g} x score + {self.intercept:.4g}, clipped to {self.scale}"
@@ -162,13 +156,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted map and what it does.
+    """A map fitted on `dev`, and its effect on `test`.
 
     Attributes:
         run: the run whose scores were mapped.
-        score_map: fitted on `dev`.
-        dev: the items that the map was fitted on.
-        test: the items that the metrics are about.
         raw: by the names in `MEASURED`; undefined for scores that are not on the rating scale.
         calibrated: the same of the mapped scores, over the same resamples of videos.
     """
@@ -182,17 +173,17 @@ class Calibration:
 
     def to_json(self) -> dict[str, Json]:
         """Return the map with what it was fitted on; nothing in it depends on the test part."""
+        examples = self.dev.examples
         gold_set = goldsets.load(self.run.gold_set, self.run.data)
-        items = examples_hash(self.dev.examples)
         measurement = Measurement(gold_set, part="dev", references=self.run.references)
-        half = measurement.signature([example.item.id for example in self.dev.examples])
+        half = measurement.signature([example.item.id for example in examples])
         return {
             **self.score_map.to_json(),
             "scale": [gold_set.info.scale.low, gold_set.info.scale.high],
             "fitted_on": {
-                "items": len(self.dev.examples),
+                "items": len(examples),
                 "videos": self.dev.n_videos,
-                "sha256": items,
+                "sha256": examples_hash(examples),
             },
             "signature": str(Signature(half, self.run.judge)),
             "videojudge_bench": __version__,
@@ -246,14 +237,7 @@ def calibrate(
 
 
 def fit(scores: Floats, gold: Floats, method: Method, scale: RatingScale) -> ScoreMap:
-    """Return the map from scores to gold with the least squared error.
-
-    Args:
-        scores: shape (items,).
-        gold: mean ratings, shape (items,).
-        method: the kind of map.
-        scale: of the ratings.
-    """
+    """Return the map from scores to mean gold ratings, both (items,), of least squared error."""
     if method == "isotonic":
         from sklearn.isotonic import IsotonicRegression
 
@@ -283,9 +267,7 @@ def _parts(run: FoundRun, gold_set: GoldSet) -> tuple[Scored, Scored]:
     parts = {}
     for part, fewest in (("dev", FEWEST_VIDEOS), ("test", 1)):
         parsed = [(e, v.value) for e, v in answers.only(part).answers if isinstance(v, Rating)]
-        parts[part] = Scored(
-            tuple(example for example, _ in parsed), np.array([v for _, v in parsed])
-        )
+        parts[part] = Scored(tuple(e for e, _ in parsed), np.array([v for _, v in parsed]))
         if parts[part].n_videos < fewest:
             raise ConfigError(
                 f"{run.name} has ratings on {parts[part].n_videos} {part} videos of {info.task}, "

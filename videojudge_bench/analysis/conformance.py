@@ -1,4 +1,4 @@
-"""Contract checks of a judge, offline, on a dozen responses and pairs made for it.
+"""Contract checks of a judge, offline, on a dozen built-in responses and pairs.
 
 `videojudge judges --check module:Class,option=value` prints what `check` returns.
 """
@@ -34,9 +34,9 @@ class CheckResult:
     """The outcome of one check.
 
     Attributes:
-        name: what was checked.
-        passed: False only for a broken contract; what was skipped or only counted passes.
-        detail: what was found; for a failure with the first item at fault.
+        name: of the check.
+        passed: False only for a broken contract; a skipped or merely counted check passes.
+        detail: the observation; of a failure with the first item at fault.
     """
 
     name: str
@@ -47,13 +47,9 @@ class CheckResult:
 def check(name: str, options: Mapping[str, Scalar]) -> list[CheckResult]:
     """Return one result per check; the list ends early when the judge cannot be built.
 
-    The judge is built twice, fitted on all items and asked three times. A judge that requires
-    video is built and not asked. What a judge raises becomes a failed check that names the first
-    item at fault; the other items are still asked and checked.
-
-    Args:
-        name: of the judge, or its `module:Class`.
-        options: for its constructor.
+    The judge, a name or `module:Class`, is built twice, fitted on all items and asked three times.
+    One that requires video is built and not asked. An exception of the judge becomes a failed check
+    that names the first item at fault; the other items are still asked and checked.
     """
     try:
         built, again = registry.build(name, options), registry.build(name, options)
@@ -75,6 +71,12 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, VideoJudgeError) else f"{type(error).__name__}: {error}"
 
 
+def _result(name: str, problems: Iterable[str], detail: str = "") -> CheckResult:
+    """Return the result of a check, which fails with the first of its problems."""
+    problem = next(iter(problems), None)
+    return CheckResult(name, problem is None, detail if problem is None else problem)
+
+
 def _refuses_unknown_options(name: str, options: Mapping[str, Scalar]) -> CheckResult:
     what = "refuses an unknown option"
     try:
@@ -82,9 +84,8 @@ def _refuses_unknown_options(name: str, options: Mapping[str, Scalar]) -> CheckR
     except ConfigError:
         return CheckResult(what, True)
     built.judge.close()
-    return CheckResult(
-        what, False, "it took no_such_option=1: a misspelt option would go unnoticed"
-    )
+    problem = "it took no_such_option=1: a misspelt option would go unnoticed"
+    return CheckResult(what, False, problem)
 
 
 def _settings_are_scalars(built: registry.BuiltJudge) -> CheckResult:
@@ -93,28 +94,29 @@ def _settings_are_scalars(built: registry.BuiltJudge) -> CheckResult:
         signature = built.signature()
     except FAULTS as error:
         return CheckResult(what, False, _words(error))
-    for key, value in signature.items():
-        infinite = isinstance(value, float) and not math.isfinite(value)
-        if infinite or not isinstance(value, (str, int, float, type(None))):
-            return CheckResult(
-                what, False, f"{key!r} is {value!r}; text, finite number, bool or None is allowed"
-            )
-    return CheckResult(what, True, f"{len(signature)} entries")
+    problems = (
+        f"{key!r} is {value!r}; text, finite number, bool or None is allowed"
+        for key, value in signature.items()
+        if not isinstance(value, (str, int, float, type(None)))
+        or (isinstance(value, float) and not math.isfinite(value))
+    )
+    return _result(what, problems, f"{len(signature)} entries")
 
 
 def _behaviour(built: registry.BuiltJudge, again: registry.BuiltJudge) -> list[CheckResult]:
     judge = built.judge
     if "video" in judge.requires:
         return [CheckResult("judges", True, "skipped: it requires video, and the check has none")]
-    items = [item for item in _items() + _pairs() if _ability(item) in judge.abilities]
+    rates, prefers = "rate" in judge.abilities, "prefer" in judge.abilities
+    items = [*(_items() if rates else ()), *(_pairs() if prefers else ())]
     first, same = _Watched(judge, items), _Watched(again.judge, items)
     try:
         answers, others = first.answers(items), same.answers(items)
         reverse = same.answers(items[::-1])
-    except VideoJudgeError as error:  # it says that no item can be judged
+    except VideoJudgeError as error:  # the judge refuses all items
         return [CheckResult("judges", False, f"{type(error).__name__}: {error}")]
     return [
-        *_raises_nothing(answers),
+        *_exceptions(answers),
         _each_answered_once(items, answers, first.counts),
         _verdicts_are_valid(judge, items, answers),
         _verdicts_agree("two instances agree", answers, others),
@@ -159,7 +161,7 @@ def _raised(answers: Sequence[Judgement]) -> dict[str, str]:
     }
 
 
-def _raises_nothing(answers: Sequence[Judgement]) -> list[CheckResult]:
+def _exceptions(answers: Sequence[Judgement]) -> list[CheckResult]:
     """Return a failed check where the judge raised, no check where it did not."""
     raised = _raised(answers)
     return [
@@ -178,7 +180,7 @@ def _each_answered_once(
             return CheckResult(what, False, f"{item.id!r} was answered {times} times")
     extra = counts.keys() - {item.id for item in items}
     if extra:
-        return CheckResult(what, False, f"nobody asked for {sorted(extra)[0]!r}")
+        return CheckResult(what, False, f"{sorted(extra)[0]!r} was answered and not asked")
     given = [answer.verdict for answer in answers if answer.item_id not in raised]
     unparsed = [verdict.reason for verdict in given if isinstance(verdict, Unparsed)]
     rest = f", {len(unparsed)} of them Unparsed: {unparsed[0]}" if unparsed else ""
@@ -202,11 +204,10 @@ def _verdicts_are_valid(
 
 def _verdicts_agree(what: str, one: Sequence[Judgement], other: Sequence[Judgement]) -> CheckResult:
     others = {answer.item_id: answer.verdict for answer in other}
-    for answer in one:
-        second = others.get(answer.item_id)
-        if second != answer.verdict:
-            return CheckResult(what, False, f"{answer.item_id!r}: {answer.verdict}, then {second}")
-    return CheckResult(what, True)
+    pairs = ((a.item_id, a.verdict, others.get(a.item_id)) for a in one)
+    return _result(
+        what, (f"{i!r}: {first}, then {then}" for i, first, then in pairs if first != then)
+    )
 
 
 def _survives_json(answers: Sequence[Judgement]) -> CheckResult:
@@ -224,7 +225,7 @@ def _survives_json(answers: Sequence[Judgement]) -> CheckResult:
 def _swap_names_the_same_response(
     judge: Judge, items: Sequence[AnyItem], answers: Sequence[Judgement]
 ) -> CheckResult:
-    """Only a judge that compares two ratings must be consistent; a model may well not be."""
+    """Fail only a judge that compares two ratings: the order may change a model's preference."""
     what = "a swapped pair has the same winner"
     verdicts = {answer.item_id: answer.verdict for answer in answers}
     swapped = {FIRST: SECOND, SECOND: FIRST, TIE: TIE}
@@ -243,10 +244,6 @@ def _swap_names_the_same_response(
     if rates_both and inconsistent:
         return CheckResult(what, False, f"{detail}; first at fault {inconsistent[0]!r}")
     return CheckResult(what, True, detail)
-
-
-def _ability(item: AnyItem) -> str:
-    return "rate" if isinstance(item, Item) else "prefer"
 
 
 @dataclass(frozen=True)

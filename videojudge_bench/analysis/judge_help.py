@@ -1,4 +1,4 @@
-"""Help of a judge and its options, read off its class and that of its engine."""
+"""Help of a judge and its options, out of its class and that of its engine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ class OptionHelp:
     """One option of a judge.
 
     Attributes:
-        name: of the option.
         default: as it is written on a command line; `required` when there is none.
-        meaning: from the class's docstring; empty where it says nothing.
-        advanced: whether few need it: it is none of the judge's own, and not among `COMMON`.
+        meaning: from the class's docstring; empty where it has none.
+        advanced: whether it is neither the judge's own nor among `COMMON`.
     """
 
     name: str
@@ -47,10 +46,13 @@ class JudgeHelp:
 
 
 def help_of(name: str) -> JudgeHelp:
-    """Return what there is to know of a judge; raises as `registry.judge_class`."""
+    """Return the help of a judge; raises as `registry.judge_class`."""
     cls = registry.judge_class(name)
+    documented = list(cls.__mro__[:-1])
+    if engine := registry.engine_name(cls):
+        documented.append(registry.engine_class(engine))
     meanings: dict[str, str] = {}
-    for owner in _documented(cls):
+    for owner in documented:
         for option, text in _arguments(owner):
             meanings.setdefault(option, text)
     parameters = registry.options_of(cls)
@@ -85,26 +87,15 @@ def written(parameter: inspect.Parameter) -> str:
     return str(default).lower() if isinstance(default, bool) or default is None else str(default)
 
 
-def _documented(cls: type) -> Iterator[type]:
-    yield from cls.__mro__[:-1]
-    if engine := registry.engine_name(cls):
-        yield registry.engine_class(engine)
-
-
 def _arguments(cls: type) -> Iterator[tuple[str, str]]:
     """Yield name and text of each entry under `Args:` in a docstring of Google's style."""
     _, _, rest = inspect.cleandoc(vars(cls).get("__doc__") or "").partition("\nArgs:\n")
     entry: list[str] = []
     for line in [*rest.split("\n"), "end"]:
         if not line.startswith("     "):  # a new entry, or the end of the section
-            yield from _entry(" ".join(entry))
+            if match := _ENTRY.match(" ".join(entry)):
+                yield from ((name, match["text"]) for name in match["names"].split(", "))
             entry = []
         if not line.startswith("    "):
             return
         entry.append(line.strip())
-
-
-def _entry(text: str) -> Iterator[tuple[str, str]]:
-    if match := _ENTRY.match(text):
-        for name in match["names"].split(", "):
-            yield name, match["text"]

@@ -1,7 +1,7 @@
-"""Parity of two judges: one model in process and behind a server, say.
+"""Parity of two judges, such as one model in process and behind a server.
 
-Both are asked about the same items, without a journal, and what reached their models is compared
-with what came back.
+Both are asked about the same items, without a journal; their prompts, replies and verdicts are
+compared.
 """
 
 from __future__ import annotations
@@ -33,12 +33,9 @@ _PART = re.compile(r"(?:#(?:first|second))?(?:~\d+)?$")
 
 @dataclass(frozen=True)
 class ItemParity:
-    """One item, judged by two judges.
+    """One item with the judgements of two judges.
 
     Attributes:
-        id: of the item.
-        a: the first judge's judgement.
-        b: the second judge's.
         prompts: that both judges sent about it; none for judges that ask no model.
         difference: of the two scores or preferences; None where a judge has none.
         is_same: the two verdicts count as the same one.
@@ -85,11 +82,11 @@ class Parity:
 
     @property
     def differences(self) -> dict[str, float]:
-        """By item id: how far apart the two scores are; without items that lack one."""
+        """Absolute difference of the two scores by item id, where both exist."""
         return {item.id: item.difference for item in self.items if item.difference is not None}
 
     def settings(self) -> dict[str, tuple[Scalar, Scalar]]:
-        """Return what the signatures of the two judges say differently."""
+        """Return the entries in which the signatures of the two judges differ."""
         one, other = self.a.signature, self.b.signature
         names = dict.fromkeys([*one, *other])
         both = {name: (one.get(name), other.get(name)) for name in names}
@@ -110,7 +107,7 @@ class Parity:
         reasons = []
         if failed:
             reasons.append(
-                f"{len(failed)} of {count} items could not be judged: {_reason(failed[0])}"
+                f"{len(failed)} of {count} items could not be judged: {_failure(failed[0])}"
             )
         if parted:
             unknown = sum(prompt.margin is None for prompt in parted)
@@ -135,7 +132,10 @@ class Parity:
             "same_verdicts": self.is_same,
             "problems": list(self.problems()),
             "first_difference": self.first_difference(),
-            "judges": [_side_json(side) for side in (self.a, self.b)],
+            "judges": [
+                {"name": s.name, "signature": dict(s.signature), "references": s.references}
+                for s in (self.a, self.b)
+            ],
             "settings": {name: list(pair) for name, pair in self.settings().items()},
             "items": [_item_json(item) for item in self.items],
         }
@@ -149,14 +149,14 @@ def compare_judges(
     limit: int | None = None,
     options: RunOptions | None = None,
 ) -> Parity:
-    """Ask two judges about the same items, and return what they make of them.
+    """Ask two judges about the same items, and return the comparison.
 
     Args:
         a: `NAME,option=value,…`, with or without `judge=` before it.
-        b: the other judge, likewise.
+        b: the other judge.
         gold_set: name of the set whose items are judged.
         limit: the first so many of them; None: all.
-        options: what the judges are shown; a journal is not kept.
+        options: what the judges are shown; no journal is kept.
 
     Raises:
         UnknownNameError: no such judge or gold set.
@@ -230,10 +230,12 @@ def _prompts(a: Side, b: Side) -> dict[str, list[PromptParity]]:
 def _item(item_id: str, a: Side, b: Side, prompts: tuple[PromptParity, ...]) -> ItemParity:
     one, other = a.judgements[item_id], b.judgements[item_id]
     apart = _apart(one, other)
-    allowed = SCORE_TOLERANCE if a.is_on_scale and b.is_on_scale else _EXACT * _size(one)
-    is_same = _both_unparsed(one, other) if apart is None else apart <= allowed
+    size = max(1.0, abs(one.verdict.value)) if isinstance(one.verdict, Rating) else 1.0
+    allowed = SCORE_TOLERANCE if a.is_on_scale and b.is_on_scale else _EXACT * size
+    both_unparsed = all(isinstance(judgement.verdict, Unparsed) for judgement in (one, other))
+    is_same = both_unparsed if apart is None else apart <= allowed
     if not (one.probabilities and other.probabilities):
-        # The verdicts that two equally likely texts state may be far apart.
+        # Two equally likely replies may state verdicts that are far apart.
         parted = [prompt for prompt in prompts if not prompt.replies_equal]
         is_same = is_same or bool(parted and all(prompt.is_near_tie for prompt in parted))
     is_same = is_same and not (one.failed or other.failed)
@@ -249,26 +251,9 @@ def _apart(a: Judgement, b: Judgement) -> float | None:
     return None
 
 
-def _size(judgement: Judgement) -> float:
-    verdict = judgement.verdict
-    return max(1.0, abs(verdict.value)) if isinstance(verdict, Rating) else 1.0
-
-
-def _both_unparsed(a: Judgement, b: Judgement) -> bool:
-    return isinstance(a.verdict, Unparsed) and isinstance(b.verdict, Unparsed)
-
-
-def _reason(item: ItemParity) -> str:
+def _failure(item: ItemParity) -> str:
     verdict = (item.a if item.a.failed else item.b).verdict
     return verdict.reason if isinstance(verdict, Unparsed) else ""
-
-
-def _side_json(side: Side) -> dict[str, Json]:
-    return {
-        "name": side.name,
-        "signature": dict(side.signature),
-        "references": side.references,
-    }
 
 
 def _item_json(item: ItemParity) -> dict[str, Json]:
@@ -279,7 +264,7 @@ def _item_json(item: ItemParity) -> dict[str, Json]:
             "prompts_compared": prompt.is_known,
             "difference": prompt.difference,
             "replies_equal": prompt.replies_equal,
-            "margin": _finite(prompt.margin),
+            "margin": prompt.margin if math.isfinite(prompt.margin or 0.0) else None,
         }
         for prompt in item.prompts
     ]
@@ -290,7 +275,3 @@ def _item_json(item: ItemParity) -> dict[str, Json]:
         "judgements": [item.a.to_json(), item.b.to_json()],
         "prompts": prompts,
     }
-
-
-def _finite(margin: float | None) -> float | None:
-    return margin if margin is not None and math.isfinite(margin) else None

@@ -39,25 +39,19 @@ _UNKNOWN = "not known"
 
 
 def facts(parity: Parity) -> list[Row]:
-    """Return what is known of each judge, a line each: name, of A, of B."""
-    sides = (parity.a, parity.b)
-    tokens = ([p.tokens[n] for p in parity.prompts if p.tokens[n]] for n in (0, 1))
-    rows: list[Row] = [
-        ("tokens a prompt", *map(_tokens, tokens)),
-        ("items with a verdict", *map(_parsed, sides)),
-        ("mean score", *map(_mean_score, sides)),
-        ("seconds an item", *map(_seconds, sides)),
-        ("references shown", *(str(side.references) for side in sides)),
-    ]
-    rows = [row for row in rows if set(row[1:]) != {_UNKNOWN}]
-    settings = parity.settings().items()
-    return rows + [
-        (f"setting {name}", *("" if v is None else str(v) for v in pair)) for name, pair in settings
-    ]
+    """Return rows of a name and its values for A and for B."""
+    a, b = (
+        _facts_of(side, [p.tokens[n] for p in parity.prompts if p.tokens[n]])
+        for n, side in enumerate((parity.a, parity.b))
+    )
+    rows: list[Row] = [(name, a[name], b[name]) for name in a if {a[name], b[name]} != {_UNKNOWN}]
+    for name, pair in parity.settings().items():
+        rows.append((f"setting {name}", *("" if value is None else str(value) for value in pair)))
+    return rows
 
 
 def findings(parity: Parity) -> list[Row]:
-    """Return what the comparison found, a line each: about what, and the finding."""
+    """Return the findings of the comparison as rows of a subject and a text."""
     rows: list[Row] = [("items", str(len(parity.items)))]
     if parity.prompts:
         rows += [("prompts", _prompts(parity)), ("replies", _replies(parity))]
@@ -93,33 +87,23 @@ def item_rows(parity: Parity) -> list[Row]:
     return rows
 
 
-def _tokens(counts: Sequence[int]) -> str:
-    if not counts:
-        return _UNKNOWN
-    return f"{mean(counts):.0f} ({min(counts)} to {max(counts)})"
-
-
-def _parsed(side: Side) -> str:
-    verdicts = [judgement.verdict for judgement in side.judgements.values()]
-    return f"{sum(not isinstance(v, Unparsed) for v in verdicts)} of {len(verdicts)}"
-
-
-def _mean_score(side: Side) -> str:
-    values = list(_values(side))
-    return f"{mean(values):.3f}" if values else _UNKNOWN
-
-
-def _values(side: Side) -> Iterator[float]:
-    for judgement in side.judgements.values():
-        if isinstance(judgement.verdict, Rating):
-            yield judgement.verdict.value
-        elif isinstance(judgement.verdict, Preference):
-            yield judgement.verdict.p_first
-
-
-def _seconds(side: Side) -> str:
-    seconds = [judgement.usage.seconds for judgement in side.judgements.values()]
-    return f"{mean(seconds):.2f}" if any(seconds) else _UNKNOWN
+def _facts_of(side: Side, tokens: Sequence[int]) -> dict[str, str]:
+    judgements = side.judgements.values()
+    values = [
+        verdict.value if isinstance(verdict, Rating) else verdict.p_first
+        for verdict in (judgement.verdict for judgement in judgements)
+        if not isinstance(verdict, Unparsed)
+    ]
+    seconds = [judgement.usage.seconds for judgement in judgements]
+    return {
+        "tokens a prompt": f"{mean(tokens):.0f} ({min(tokens)} to {max(tokens)})"
+        if tokens
+        else _UNKNOWN,
+        "items with a verdict": f"{len(values)} of {len(judgements)}",
+        "mean score": f"{mean(values):.3f}" if values else _UNKNOWN,
+        "seconds an item": f"{mean(seconds):.2f}" if any(seconds) else _UNKNOWN,
+        "references shown": str(side.references),
+    }
 
 
 def _prompts(parity: Parity) -> str:

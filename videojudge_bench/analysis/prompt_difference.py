@@ -16,7 +16,7 @@ NEAR_TIE = 0.01
 _CONTEXT_TOKENS, _CONTEXT_CHARACTERS = 6, 40
 # Byte-level vocabularies write a space and a line feed so.
 _VISIBLE = str.maketrans({"Ġ": " ", "Ċ": "\n", "▁": " "})
-_BROKEN = "\ufffd"  # a token that holds a part of a character
+_BROKEN = "\ufffd"  # in a token that holds a part of a character
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class PromptParity:
     """One prompt and its reply from two judges.
 
     Attributes:
-        id: of the prompt: the item's, with `#first` or `#second` where the sides of a pair are
-            rated, and `~n` for further samples.
-        tokens: of both prompts; 0 where an engine does not count.
-        is_known: both engines show their prompts token by token.
+        id: of the item, with `#first` or `#second` where the sides of a pair are rated, and `~n`
+            for further samples.
+        tokens: of both prompts; 0 where an engine does not count them.
+        is_known: both engines return their prompts token by token.
         difference: the first place where the prompts differ; empty where none is known.
-        replies_equal: both wrote the same.
-        margin: in log-probability, between the best two tokens where the replies part; None where
-            they do not, or where neither engine tells.
+        replies_equal: the two replies are the same.
+        margin: in log-probability, between the best two tokens where the replies diverge; None
+            where they do not, or where neither engine returns log-probabilities.
     """
 
     id: str
@@ -130,9 +130,7 @@ def _position_difference(a: Explanation, b: Explanation) -> str:
     if not a.positions or not b.positions:
         return ""
     one, other = (list(zip(*side.positions, strict=True)) for side in (a, b))
-    place = next(
-        (n for n, pair in enumerate(zip(one, other, strict=True)) if len(set(pair)) > 1), None
-    )
+    place = _first_difference(one, other)
     if place is None:
         return ""
     return (

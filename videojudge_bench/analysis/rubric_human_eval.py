@@ -1,4 +1,4 @@
-"""Two sets of rubrics before people who do not know which is whose: the sheet, and its answers."""
+"""Blinded comparison of two sets of rubrics by annotators: the sheet, and its answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from videojudge_bench._util.hashing import unit_interval
-from videojudge_bench.analysis.annotation_sheet import csv_text, filled_rows, texts_hash
+from videojudge_bench._util.tabular import csv_text
+from videojudge_bench.analysis.annotation_sheet import filled_rows, texts_hash
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.metrics.bootstrap import wilson_interval
@@ -37,13 +38,10 @@ class _Side(BaseModel):
 
 
 class SheetKey(BaseModel):
-    """Origin of each rubric of a sheet: the contents of `key.json`.
+    """Origin of each rubric of a sheet, the content of `key.json`.
 
-    Attributes:
-        a: the first file of rubrics, by name and the first 12 digits of its hash.
-        b: the second.
-        seed: of the draw.
-        rows: by id, on which side the rubric of `a` stands, and a hash of the row's texts.
+    Files are named by their names and the first 12 digits of their hashes; a row by its id, with
+    the side of the rubric of `a` and a hash of its texts.
     """
 
     model_config = STRICT
@@ -56,12 +54,11 @@ class SheetKey(BaseModel):
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet for people, with the key that they are not shown.
+    """A sheet for annotators, with the key that they must not see.
 
     Attributes:
         rows: the cells of each row, in the order of `COLUMNS`.
-        key: which side is whose.
-        n_both: instructions of which both files have a rubric.
+        n_both: instructions for which both files have a rubric.
         n_identical: of those, the ones with two identical rubrics, left out.
     """
 
@@ -71,22 +68,18 @@ class Sheet:
     n_identical: int
 
     def csv_text(self) -> str:
-        """Return the sheet as CSV; see `people_sheets.csv_text`."""
-        return csv_text(COLUMNS, self.rows)
+        """Return the sheet as CSV; cells that a spreadsheet would compute begin with `'`."""
+        return csv_text(COLUMNS, self.rows, line_end="\r\n")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Annotators' verdicts on two sets of rubrics.
+    """Annotators' verdicts on two sets of rubrics; the rubric of A wins or loses.
 
     Attributes:
-        wins: rows in which the rubric of A is better.
-        ties: rows without a better one.
-        losses: rows in which the rubric of B is better.
         n_empty: rows without an answer, or taken out of the sheet.
         share: share of the answers that prefer A, ties half, 0..1.
-        low: lower end of its 95 % Wilson interval, rows taken as independent.
-        high: upper end.
+        low: lower end of its 95 % Wilson interval, rows taken as independent; `high` the upper.
         p_value: of the exact two-sided sign test, ties left out; None when all are ties.
     """
 
@@ -126,7 +119,7 @@ def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:
     if limit < 1:
         raise ConfigError(f"limit={limit}: a sheet has at least 1 row")
     both = sorted(set(a.groups) & set(b.groups))
-    pairs = {group: (_of(a, group), _of(b, group)) for group in both}
+    pairs = {group: (_rubric(a, group), _rubric(b, group)) for group in both}
     differing = [group for group, (one, two) in pairs.items() if one != two]
     if not differing:
         raise ConfigError(
@@ -148,15 +141,7 @@ def make_sheet(a: RubricBook, b: RubricBook, *, limit: int, seed: int) -> Sheet:
 
 
 def read_answers(sheet: Path, key_file: Path) -> tuple[Answers, SheetKey]:
-    """Return what a filled sheet says, and its key.
-
-    Rows may be sorted, left empty or taken out, and columns added.
-
-    Raises:
-        DataError: with file, line and field: a column is missing, an id is unknown or stands there
-            twice, a text is not the one that was exported under its id, an answer is neither 1,
-            2 nor tie, or no row has an answer.
-    """
+    """Return the counts of a filled sheet, and its key; raises DataError as `filled_rows`."""
     key = read_object(key_file, SheetKey)
     texts_of = {row_id: row.texts for row_id, row in key.rows.items()}
     rows = list(filled_rows(sheet, COLUMNS, _TEXTS, texts_of))
@@ -173,10 +158,10 @@ def read_answers(sheet: Path, key_file: Path) -> tuple[Answers, SheetKey]:
     if not outcomes:
         problem = f"none of the {len(rows)} rows has an answer; write 1, 2 or tie"
         raise DataError(problem, path=sheet, field="better")
-    return _counted(outcomes, len(key.rows) - len(outcomes)), key
+    return _counts(outcomes, len(key.rows) - len(outcomes)), key
 
 
-def _counted(outcomes: Sequence[float], n_empty: int) -> Answers:
+def _counts(outcomes: Sequence[float], n_empty: int) -> Answers:
     from scipy.stats import binomtest
 
     wins, ties, losses = (outcomes.count(value) for value in (1.0, 0.5, 0.0))
@@ -187,5 +172,5 @@ def _counted(outcomes: Sequence[float], n_empty: int) -> Answers:
     return Answers(wins, ties, losses, n_empty, share, low, high, p_value)
 
 
-def _of(book: RubricBook, group: Group) -> str:
+def _rubric(book: RubricBook, group: Group) -> str:
     return (book.rubric(group) or "").strip()

@@ -1,4 +1,4 @@
-"""Rubrics out of the replies of a judge, and whether they are about their own instruction."""
+"""Rubrics extracted from a judge's replies, and how specific they are to their instruction."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from videojudge_bench.items import Example, OptionGold, Pair, PreferenceGold, Ra
 from videojudge_bench.leaderboard.importing import FoundRun
 from videojudge_bench.metrics import Metric
 from videojudge_bench.metrics.asked import asked
-from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes, means
-from videojudge_bench.metrics.card import SHARES, measure
+from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling
+from videojudge_bench.metrics.card import SHARES, measure_means
 from videojudge_bench.prompts.rubric_book import Group, RubricBook, RubricRow
 
 Against = Literal["responses", "instruction"]
@@ -31,7 +31,7 @@ _DECIMALS = 12  # similarities that differ beyond it differ by rounding errors
 
 @dataclass(frozen=True)
 class Extracted:
-    """The rubrics that a judge wrote."""
+    """The rubrics that a judge wrote, and how many instructions have none."""
 
     rows: tuple[RubricRow, ...]
     n_without: int
@@ -45,8 +45,7 @@ class Specificity:
         accuracy: share that ranks its own instance first; n candidates that tie share the credit.
         mrr: mean reciprocal rank, over all orders of candidates that tie.
         among: candidates of each rubric: its own instance and those of `among - 1` other videos.
-        n: rubrics.
-        n_videos: videos that they are about.
+        n: rubrics, about `n_videos` videos.
         n_tied: rubrics that are as similar to another candidate as to their own.
         n_unknown: rubrics about instructions that the set does not have, left out.
     """
@@ -81,7 +80,7 @@ class Specificity:
 
     @property
     def chance_accuracy(self) -> float:
-        """Chance level of a rubric that says nothing of its instance: 1/n."""
+        """Accuracy of a rubric that is not about its instance: 1/n."""
         return 1 / self.among
 
     @property
@@ -93,8 +92,7 @@ class Specificity:
 def extract(run: FoundRun) -> Extracted:
     """Return the rubric of each instruction: that of its first response, by id, that has one.
 
-    Raises:
-        ConfigError: no reply has one, or the judgements are of another set.
+    Raises ConfigError where no reply has one.
     """
     gold_set = goldsets.load(run.gold_set, run.data)
     written: dict[Group, str] = {}
@@ -134,19 +132,18 @@ def specificity(
     among: int,
     resampling: Resampling,
 ) -> Specificity:
-    """Return how well each rubric finds its own instance among those of other videos.
+    """Return how well each rubric retrieves its own instance among those of other videos.
 
-    An instance is a video with an instruction, and is represented by a text. The candidates that
-    are most similar to the rubric come first; similarity is the cosine of TF-IDF vectors whose
-    words and weights are those of the set's instances. The other videos are drawn for each rubric
-    by a hash of its instance, and of each of them one instance.
+    An instance is a video with an instruction, represented by a text. Candidates are ranked by
+    their similarity to the rubric, the cosine of TF-IDF vectors fitted on the set's instances. The
+    other videos are drawn for each rubric by a hash of its instance, and of each one instance.
 
     Args:
         book: the rubrics.
-        gold_set: its instances.
+        gold_set: the set of the instances.
         against: what represents an instance: `responses`, its references or, without any, the best
-            responses by gold; `instruction`, the instruction alone, which whoever writes a rubric
-            has before their eyes.
+            responses by gold; `instruction`, the instruction alone, which the writer of a rubric
+            has seen.
         among: candidates; the number of videos where the set has fewer.
         resampling: the seed is also that of the draw.
 
@@ -155,7 +152,7 @@ def specificity(
             rubric about an instruction of this set.
     """
     texts = _instances(gold_set, against)
-    known = [group for group in book.groups if group in texts]
+    known = {group: cast(str, book.rubric(group)) for group in book.groups if group in texts}
     if not known:
         raise ConfigError(
             f"none of the {len(book.groups)} rubrics of {book.path} is about an instruction of "
@@ -166,7 +163,7 @@ def specificity(
     if resampling.seed < 0:
         raise ConfigError(f"seed={resampling.seed}: a seed is a number from 0 up")
     draw = _Draw.of(list(texts), among, resampling.seed)
-    similar = _similarities(texts, [cast(str, book.rubric(group)) for group in known])
+    similar = _similarities(texts, list(known.values()))
     ranks = []
     for group, row in zip(known, similar, strict=True):
         own, *others = row[draw.candidates(group)]
@@ -175,22 +172,16 @@ def specificity(
         "accuracy": np.array([float(rank == 1) / tied for rank, tied in ranks]),
         "mrr": np.array([_mean_reciprocal(rank, tied) for rank, tied in ranks]),
     }
-    videos = codes(np.array([video_id for video_id, _ in known]))
-    n_videos = int(videos.max()) + 1
+    videos = np.array([video_id for video_id, _ in known])
     # A mean reciprocal rank of 1 is an accuracy of 1, so its interval is that of the share.
-    measured = measure(
-        [means(values, videos, n_videos)],
-        n_videos,
-        lambda _: "",
-        resampling,
-        shares=SHARES | {"mrr"},
-    )
+    shares = SHARES | {"mrr"}
+    measured = measure_means(values, videos, lambda _: "", resampling, shares=shares)
     return Specificity(
         accuracy=measured["accuracy"],
         mrr=measured["mrr"],
         among=draw.n,
         n=len(known),
-        n_videos=n_videos,
+        n_videos=np.unique(videos).size,
         n_tied=sum(tied > 1 for _, tied in ranks),
         n_unknown=len(book.groups) - len(known),
     )
@@ -221,7 +212,7 @@ def _known_answers(examples: Sequence[Example]) -> list[str]:
 
 
 def _valued(example: Example) -> Iterator[tuple[str, float]]:
-    """The responses of an example with what gold says of them, higher is better."""
+    """Yield the responses of an example with their gold value; higher is better."""
     item, gold = example.item, example.gold
     if isinstance(item, Pair):
         p_first = cast(PreferenceGold, gold).p_first
@@ -250,14 +241,7 @@ def _similarities(texts: Mapping[Group, str], rubrics: Sequence[str]) -> Iterato
 
 @dataclass(frozen=True)
 class _Draw:
-    """Draws the instances among which a rubric is to find its own.
-
-    Attributes:
-        place: of each instance among all.
-        by_video: the places of each video's instances.
-        n: candidates to draw.
-        seed: of the draws.
-    """
+    """Draws the instances among which a rubric is ranked; `place` is that among all instances."""
 
     place: Mapping[Group, int]
     by_video: Mapping[str, Sequence[int]]

@@ -18,14 +18,14 @@ from videojudge_bench.metrics.asked import asked
 from videojudge_bench.metrics.bootstrap import Ints, Resampling, Statistic, codes, means
 from videojudge_bench.metrics.card import SHARES, measure
 from videojudge_bench.metrics.rank import rank_agreement
-from videojudge_bench.verdicts import FIRST, SECOND, TIE, Preference, Rating, Unparsed, Verdict
+from videojudge_bench.metrics.units import FIRST_SHARE
+from videojudge_bench.verdicts import Preference, Rating, Unparsed, Verdict
 
 CHANGED = "changed by 1 or more"
 FLIPPED = "flipped"
 
 _SWAP = "swap_rubrics"
 _DECIMALS = 12  # 4.1 - 3.1 is a little less than 1
-_FIRST_SHARE = {FIRST: 1.0, TIE: 0.5, SECOND: 0.0}
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,8 @@ class SwapEffect:
     Attributes:
         changes: by name; changes are verdict under the swapped rubric minus verdict under its own.
         statistic: the name of the set's primary statistic.
-        own: that of the first run on the items of `n`.
-        swapped: that of the second.
-        n: items that both runs judged and parsed.
-        n_judged: items that both runs judged.
-        n_videos: videos of the items of `n`.
+        own: its value in the first run, on the `n` of `n_judged` items that both runs parsed.
+        swapped: its value in the second run.
     """
 
     changes: Mapping[str, Metric]
@@ -70,14 +67,9 @@ def swap_effect(run: FoundRun, swapped: FoundRun, resampling: Resampling) -> Swa
     `spearman` between the two runs. Of pairs, by the probability of the first: the same, with
     `flipped` (share that names the other response; to a tie or from one counts half) as the third.
 
-    Args:
-        run: a judge with rubrics from a file.
-        swapped: the same with `swap_rubrics=true`.
-        resampling: how videos are resampled.
-
     Raises:
-        ConfigError: the runs differ in more than `swap_rubrics`, or there is no item that both
-            judged and parsed.
+        ConfigError: the runs differ in more than `swap_rubrics`, which is true for the second
+            alone, or there is no item that both judged and parsed.
     """
     _check_same(run, swapped)
     gold_set = goldsets.load(run.gold_set, run.data)
@@ -128,13 +120,8 @@ def _check_same(run: FoundRun, swapped: FoundRun) -> None:
 
 
 def _identity(run: FoundRun) -> dict[str, Scalar]:
-    measured: dict[str, Scalar] = {
-        "set": run.gold_set,
-        "data": run.data,
-        "references": run.references,
-        "part": run.part,
-    }
-    return {**measured, **run.judge}
+    facts = {"set": run.gold_set, "data": run.data, "references": run.references, "part": run.part}
+    return {**facts, **run.judge}
 
 
 def _changes(
@@ -143,7 +130,10 @@ def _changes(
     before, after = (np.array([_number(v) for v in some]) for some in (own, other))
     change = after - before
     if isinstance(own[0], Preference):
-        was, became = (np.array([_first_share(v) for v in some]) for some in (own, other))
+        was, became = (
+            np.array([FIRST_SHARE[cast(Preference, v).choice] for v in some])
+            for some in (own, other)
+        )
         third = {FLIPPED: np.abs(became - was)}
     else:
         third = {CHANGED: (np.round(np.abs(change), _DECIMALS) >= 1).astype(np.float64)}
@@ -155,10 +145,6 @@ def _changes(
 
 def _number(verdict: Verdict) -> float:
     return verdict.value if isinstance(verdict, Rating) else cast(Preference, verdict).p_first
-
-
-def _first_share(verdict: Verdict) -> float:
-    return _FIRST_SHARE[cast(Preference, verdict).choice]
 
 
 def _primary(

@@ -1,7 +1,7 @@
-"""One judge under a grid of settings: a run each, one table of what the settings change.
+"""One judge under a grid of settings: a run for each, and one table of their results.
 
-Every run keeps a journal of its own, so a sweep that was stopped goes on where it was, and a
-setting that was measured before costs nothing.
+Every run keeps a journal of its own: a stopped sweep resumes, and a setting that was measured
+before costs nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 
-from videojudge_bench import goldsets, registry
+from videojudge_bench import goldsets, metrics, registry
 from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar, scalar, without_secrets
-from videojudge_bench._util.tabular import write_rows
 from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.view import checked_references
@@ -34,12 +32,10 @@ class SweepPlan:
     """Options of a sweep.
 
     Attributes:
-        judge: a name or `module:Class`.
-        sets: names of gold sets.
         vary: the values of each setting that varies: options of the judge, and `references`.
         options: of the judge, the same in every run.
-        run: what every run shows and where it keeps its journal; `references` may vary instead.
-        limit: the first so many items of every set, as lmms-eval's `--limit` takes them.
+        run: options of every run; `references` may vary instead.
+        limit: the first so many items of every set.
     """
 
     judge: str
@@ -68,12 +64,9 @@ class SweepRow:
     """Result of one run.
 
     Attributes:
-        cell: the run.
-        numbers: as the leaderboard has them (`ScoreCard.flat`, six decimals); empty when there are
-            none.
-        usage: what all its judgements cost, those from the journal too.
-        problem: why there are no numbers.
-        failed: whether the problem is a failure, and not that the judge does not suit the set.
+        numbers: `ScoreCard.flat` with six decimals; empty with a `problem`.
+        usage: of all its judgements, those from the journal too.
+        failed: whether the problem is a failure, rather than a judge that does not suit the set.
     """
 
     cell: Cell
@@ -110,8 +103,7 @@ class SweepRow:
 def read_vary(words: Sequence[str]) -> dict[str, list[Scalar]]:
     """Return the values of each setting in words such as `max_frames=30,60`.
 
-    Raises:
-        ConfigError: a word has another form, or a setting or a value comes twice.
+    Raises ConfigError for a word of another form, and a setting or value that comes twice.
     """
     vary: dict[str, list[Scalar]] = {}
     for word in words:
@@ -128,7 +120,7 @@ def read_vary(words: Sequence[str]) -> dict[str, list[Scalar]]:
 
 
 def prepare(plan: SweepPlan) -> list[Cell]:
-    """Return all runs of a sweep, so that what is wrong with any is said before the first.
+    """Return all runs of a sweep, checked before the first one starts.
 
     Raises:
         UnknownNameError: no such judge or gold set.
@@ -157,7 +149,7 @@ def run_sweep(
 ) -> list[SweepRow]:
     """Judge, and return a row for each run, in the order of `cells`.
 
-    A run that fails becomes a row that says why; the others go on.
+    A run that fails becomes a row with its problem; the others continue.
     """
     judges = {id(cell.run.built): cell.run.built for cell in cells}
     rows: dict[int, SweepRow] = {}
@@ -172,9 +164,49 @@ def run_sweep(
     return [rows[place] for place in sorted(rows)]
 
 
-def write(rows: Sequence[SweepRow], path: Path) -> None:
-    """Write rows with all their numbers: a CSV line or a JSON object for each run."""
-    write_rows([row.to_json() for row in rows], path)
+def title_of(plan: SweepPlan) -> str:
+    """Return the title of both tables."""
+    title = f"{plan.judge} on {', '.join(f'videojudge_{name}' for name in plan.sets)}"
+    return title if plan.limit is None else f"{title}, the first {plan.limit} items of each set"
+
+
+def plan_rows(cells: Sequence[Cell]) -> tuple[list[dict[str, str]], int]:
+    """Return a row for each run, and how many times a judge will be called."""
+    rows, total = list[dict[str, str]](), 0
+    for cell in cells:
+        calls = cell.waiting()
+        total += calls
+        rows.append(
+            {
+                "set": cell.run.gold_set.info.name,
+                **_settings(cell),
+                "items": str(len(cell.item_ids)),
+                "judge calls": str(calls),
+                "": f"not applicable: {cell.run.refusal}" if cell.run.refusal else "",
+            }
+        )
+    return rows, total
+
+
+def result_rows(rows: Sequence[SweepRow]) -> list[dict[str, str]]:
+    """Return a row of text for each run; costs that no run has are left out."""
+    costs = [_costs(row) for row in rows]
+    known = [name for name in costs[0] if any(cost[name] for cost in costs)]
+    return [
+        {
+            "set": row.info.name,
+            **_settings(row.cell),
+            **_results(row),
+            **{name: cost[name] for name in known},
+        }
+        for row, cost in zip(rows, costs, strict=True)
+    ]
+
+
+def problem_of(row: SweepRow) -> str:
+    """Return why a run has no numbers, with its settings."""
+    settings = ",".join(f"{name}={value}" for name, value in _settings(row.cell).items())
+    return f"{row.info.task}, {settings}: {row.problem}"
 
 
 def _check(plan: SweepPlan) -> None:
@@ -217,3 +249,40 @@ def _row(cell: Cell, resamples: int) -> SweepRow:
         return SweepRow(cell, problem=str(error), failed=True)
     used = sum((judgement.usage for judgement in judgements.values()), Usage())
     return SweepRow(cell, card.numbers(), used)
+
+
+def _settings(cell: Cell) -> dict[str, str]:
+    return {name: str(value) for name, value in without_secrets(cell.settings).items()}
+
+
+def _results(row: SweepRow) -> dict[str, str]:
+    key = metrics.primary_key(row.info)
+    if row.problem:
+        what = "failed" if row.failed else "not applicable"
+        text = f"{what}: {row.problem.removeprefix('not applicable: ')}"
+        return {"statistic": key, "value": text, "coverage": "", "n": ""}
+    value, low, high, coverage = (
+        row.numbers[name] for name in (key, f"{key}_low", f"{key}_high", "coverage")
+    )
+    text = _three_places(value)
+    if isinstance(low, float) and isinstance(high, float):
+        text += f" [{low:.3f}, {high:.3f}]"
+    elif isinstance(value, float):
+        text += f" (interval {low})"
+    numbers = {"coverage": _three_places(coverage), "n": str(row.numbers["n"])}
+    return {"statistic": key, "value": text, **numbers}
+
+
+def _costs(row: SweepRow) -> dict[str, str]:
+    """Return the cost of a run as text; empty where it is not known."""
+    used = row.usage
+    return {
+        "tokens in": str(used.input_tokens or ""),
+        "tokens out": str(used.output_tokens or ""),
+        "seconds": f"{used.seconds:.1f}" if used.seconds else "",
+        "cost": f"{used.cost:.4f}" if used.cost else "",
+    }
+
+
+def _three_places(value: float | int | str | None) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

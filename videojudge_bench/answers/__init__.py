@@ -27,7 +27,7 @@ def judge_answers(
 ) -> Judged:
     """Return the verdicts of a judge on answers: `print` them, or take `to_df()` and `plot()`.
 
-    The same call resumes where one was stopped: judged answers are in a journal.
+    Judged answers are in a journal: the same call resumes one that was stopped.
 
     Args:
         answers: a JSON Lines file, a list of such objects or a DataFrame: `video_id` (or `video`),

@@ -1,4 +1,4 @@
-"""Human ratings of some of the answers: read, and matched to the answers that they are about."""
+"""Human ratings of some of the answers: read, and matched to their answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RULE = "an answer has one line with the ratings of all its raters; remove one"
 class HumanRow(BaseModel):
     """Human ratings of one answer, named by its id or by all of its content.
 
-    What else a row of answers has may stay in it: it is not looked at.
+    Other fields of a row of answers are ignored.
     """
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
@@ -72,9 +72,8 @@ def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRa
 
     Raises:
         ConfigError: no such file, or the units are pairs.
-        DataError: with file, line and field, when a row is not what it should be, when a rating is
-            off the scale, when an answer is rated in two rows, or when no row is about any of the
-            answers.
+        DataError: with file, line and field: a malformed row, a rating off the scale, an answer
+            that is rated in two rows, or no row about any of the answers.
     """
     if not path.is_file():
         raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of human ratings")
@@ -89,7 +88,7 @@ def read_human(path: Path, units: Sequence[Unit], scale: RatingScale) -> HumanRa
     for line, row in jsonl.numbered_rows(
         path, HumanRow, unique=("name",), rule=_RULE, most_bytes=MOST_LINE_BYTES
     ):
-        if problem := _off_scale(row, scale):
+        if problem := schema.off_scale(row.ratings, scale, "people used (--gold-scale LOW-HIGH)"):
             raise DataError(problem, path=path, line=line, field="ratings")
         unit_ids = named.get(row.name, [])
         unmatched += not unit_ids
@@ -115,13 +114,3 @@ def _by_name(units: Sequence[Unit]) -> dict[tuple[str | None, ...], list[str]]:
         for name in ((unit.id,), (*content, unit.systems[0]), (*content, None)):
             named.setdefault(name, []).append(unit.id)
     return named
-
-
-def _off_scale(row: HumanRow, scale: RatingScale) -> str:
-    off = [f"{rating:g}" for rating in row.ratings if rating not in scale]
-    if not off:
-        return ""
-    return (
-        f"found {', '.join(off)}, outside the scale {scale}; correct the rating, or give the scale "
-        "that people used (--gold-scale LOW-HIGH)"
-    )

@@ -1,4 +1,4 @@
-"""Answers and a judge in, verdicts out: thin over the runner, whose journal is the resume."""
+"""Verdicts of a judge on answers, made by the runner and kept in its journal."""
 
 from __future__ import annotations
 
@@ -58,10 +58,7 @@ class JudgingOptions:
 
 @dataclass(frozen=True, repr=False)
 class Judged:
-    """Answers with what was decided of them.
-
-    `print` it for the tables.
-    """
+    """Answers with their verdicts; `print` it for the tables."""
 
     judge: str
     answers: str
@@ -78,7 +75,7 @@ class Judged:
 
     @property
     def usage(self) -> Usage:
-        """Usage of all judgements, those from the journal too."""
+        """Usage of all judgements, including those from the journal."""
         return sum((judgement.usage for judgement in self.judgements.values()), Usage())
 
     @property
@@ -94,15 +91,15 @@ class Judged:
         verdicts = (verdict_of(unit, self.judgements) for unit in self.units)
         return sum(v is not None and not isinstance(v, Unparsed) for v in verdicts)
 
-    def summary(self, *, resamples: int = 10_000) -> Summary | PairSummary:
+    def summary(self) -> Summary | PairSummary:
         """Return the numbers of each system, or of each two against each other."""
         if len(self.units[0].systems) == 2:
-            return summarise_pairs(self.units, self.judgements, resamples=resamples)
+            return summarise_pairs(self.units, self.judgements)
         means = None if self.human is None else self.human.means
-        return summarise(self.units, self.judgements, means, resamples=resamples)
+        return summarise(self.units, self.judgements, means)
 
     def sheets(self) -> list[Sheet]:
-        """Return the tables that say what came of it."""
+        """Return the tables of the results."""
         return sheets_of(self.summary(), judge=self.judge, answers=self.answers, scale=self.scale)
 
     def to_df(self) -> pd.DataFrame:
@@ -152,7 +149,7 @@ class Judging:
     Raises:
         UnknownNameError: no such judge, or no such system.
         ConfigError: options that cannot work, or a judge that does not suit the answers.
-        DataError: with file, line and field, when a row is not what it should be.
+        DataError: with file, line and field: a row is invalid.
     """
 
     def __init__(
@@ -194,20 +191,16 @@ class Judging:
         return [video_id for video_id in known if video_id not in self.run.view.videos]
 
     def check_videos(self) -> None:
-        """Check that a judge that looks at videos has at least one to look at.
-
-        Raises:
-            ConfigError: it has none.
-        """
+        """Raise ConfigError where a judge that requires video has the file of no video."""
         missing = self.videos_missing
         videos = {unit.item.video_id for unit in self.units}
         if "video" not in self.run.built.judge.requires or len(missing) < len(videos):
             return
         where = f"in {self.run.options.videos}" if self.run.options.videos else "(no --videos DIR)"
         raise ConfigError(
-            f"judge {self.run.built.name} looks at videos, and no file of any of the {len(videos)} "
+            f"judge {self.run.built.name} requires video, and no file of any of the {len(videos)} "
             f"videos was found {where}; the first would be called {missing[0]}.mp4, or another "
-            "extension. Give --videos DIR, or say in `video` what the files are called"
+            "extension. Give --videos DIR, or name the files in the field `video`"
         )
 
     def judge(self) -> Judged:
@@ -223,7 +216,7 @@ class Judging:
         return self._judged(self.run.judge(ids) if ids else {})
 
     def so_far(self) -> Judged:
-        """Return what the journal has: all that there is of a run that was stopped."""
+        """Return the judgements that the journal has of a run that was stopped."""
         return self._judged(self.run.so_far(self.item_ids))
 
     def close(self) -> None:
@@ -237,11 +230,6 @@ class Judging:
 
 
 def build(judge: str) -> BuiltJudge:
-    """Return the judge that a text such as `openai,base_url=…,model=…` names.
-
-    Raises:
-        UnknownNameError: there is no such judge.
-        ConfigError: as `registry.build`.
-    """
+    """Return the judge of a text such as `openai,model=…`; raises as `registry.build`."""
     name, options = parse_judge(judge)
     return registry.build(name, options)

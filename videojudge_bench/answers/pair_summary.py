@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from videojudge_bench.answers.reading import Unit
-from videojudge_bench.answers.summary import paired_test
+from videojudge_bench.answers.summary import paired_test, with_holm
 from videojudge_bench.answers.verdict_lines import verdict_of
 from videojudge_bench.metrics.asked import is_missing_video
-from videojudge_bench.metrics.bootstrap import Floats, Resampling, codes, means
-from videojudge_bench.metrics.card import Metric, coverage, measure
-from videojudge_bench.metrics.compare import holm
+from videojudge_bench.metrics.bootstrap import Floats, Resampling
+from videojudge_bench.metrics.card import Metric, coverage, measure_means
 from videojudge_bench.metrics.units import pair_scores
 from videojudge_bench.verdicts import Judgement, Preference, Verdict
 
@@ -23,18 +22,13 @@ WIN, CONSISTENT, FIRST_RATE = "accuracy", "order_consistency", "first_position_r
 
 @dataclass(frozen=True)
 class Duel:
-    """Two systems against each other.
+    """Two systems against each other; wins, losses and win rate are those of `a`.
 
     Attributes:
-        a: a system.
-        b: another.
-        n: pairs asked about.
-        n_videos: they are about.
+        n: pairs asked about, on `n_videos` videos.
         coverage: share with a verdict, of those whose video is there; None where that is 0 / 0.
-        wins: of a.
-        ties: both answers are as good, the two orders contradict each other, or the same text.
-        losses: of a.
-        win_rate: of a, 0..1, a tie counts half.
+        ties: equal answers, orders that contradict each other, or identical texts.
+        win_rate: 0..1, a tie counts half.
         order_consistency: share of pairs with the same winner in both orders, or twice a tie.
         first_position_rate: share of verdicts for the answer shown first.
         p_value: that a and b win alike, two-sided, by permutation; None where there is none.
@@ -67,12 +61,10 @@ class PairSummary:
 def summarise_pairs(
     units: Sequence[Unit], judgements: Mapping[str, Judgement], *, resamples: int = 10_000
 ) -> PairSummary:
-    """Return who wins against whom, with 95 % intervals by video as `summarise` has them.
+    """Return the win rates of all pairs of systems, with 95 % intervals by video as `summarise`.
 
-    Args:
-        units: pairs; the two systems of a duel may stand in either order.
-        judgements: by item id, both orders of each pair; a unit without them is left out.
-        resamples: of videos.
+    The two systems of a duel may stand in either order in `units`. A unit without the judgements of
+    both its orders is left out.
     """
     met: dict[tuple[str, str], list[_Judged]] = {}
     for unit in units:
@@ -84,15 +76,13 @@ def summarise_pairs(
         judged = _judged(unit, verdict, judgements, turned=turned)
         met.setdefault((b, a) if turned else (a, b), []).append(judged)
     resampling = Resampling(resamples)
-    duels = [_duel(a, b, judged, resampling) for (a, b), judged in met.items()]
-    corrected = iter(holm([d.p_value for d in duels if d.p_value is not None]))
-    duels = [replace(d, p_holm=None if d.p_value is None else next(corrected)) for d in duels]
+    duels = with_holm([_duel(a, b, judged, resampling) for (a, b), judged in met.items()])
     return PairSummary(tuple(duels), _overall(met, resampling) if len(met) > 1 else {})
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """A pair with what its verdicts amount to; empty without a verdict."""
+    """A pair with its scores; these are empty without a verdict."""
 
     video_id: str
     verdict: Verdict
@@ -114,12 +104,13 @@ def _judged(
 def _duel(a: str, b: str, judged: Sequence[_Judged], resampling: Resampling) -> Duel:
     parsed = [j for j in judged if j.scores]
     missing = sum(is_missing_video(j.verdict) for j in judged)
-    won = [j.scores[WIN] for j in parsed]
-    metrics = _measured(
-        {key: [j.scores[key] for j in parsed] for key in (WIN, CONSISTENT, FIRST_RATE)},
-        [j.video_id for j in parsed],
-        resampling,
-    )
+    won, videos = [j.scores[WIN] for j in parsed], [j.video_id for j in parsed]
+    columns = {key: [j.scores[key] for j in parsed] for key in (WIN, CONSISTENT, FIRST_RATE)}
+    metrics = _measured(columns, videos, resampling)
+    p_value = None
+    if len(set(videos)) > 1:
+        wins = np.array(won, dtype=np.float64)
+        p_value = paired_test(wins, 1 - wins, videos)[1]
     return Duel(
         a,
         b,
@@ -132,22 +123,14 @@ def _duel(a: str, b: str, judged: Sequence[_Judged], resampling: Resampling) -> 
         win_rate=metrics[WIN],
         order_consistency=metrics[CONSISTENT],
         first_position_rate=metrics[FIRST_RATE],
-        p_value=_p_value(parsed),
+        p_value=p_value,
     )
-
-
-def _p_value(parsed: Sequence[_Judged]) -> float | None:
-    videos = [j.video_id for j in parsed]
-    if len(set(videos)) < 2:
-        return None
-    won = np.array([j.scores[WIN] for j in parsed], dtype=np.float64)
-    return paired_test(won, 1 - won, videos)[1]
 
 
 def _overall(
     met: Mapping[tuple[str, str], Sequence[_Judged]], resampling: Resampling
 ) -> dict[str, Metric]:
-    """Every pair counts for both of its systems."""
+    """Return the win rate of each system over all its pairs, the best first."""
     systems = list(dict.fromkeys(system for couple in met for system in couple))
     columns: dict[str, list[float]] = {system: [] for system in systems}
     videos: list[str] = []
@@ -168,10 +151,6 @@ def _measured(
 ) -> dict[str, Metric]:
     if not videos:
         return dict.fromkeys(columns, Metric(None, undefined="no verdict"))
-    clusters = codes(np.array(videos))
-    n_videos = int(clusters.max()) + 1
     values: dict[str, Floats] = {k: np.array(v, dtype=np.float64) for k, v in columns.items()}
-    statistic = means(values, clusters, n_videos)
-    return measure(
-        [statistic], n_videos, lambda _: "no pair of different texts", resampling, shares=values
-    )
+    why = "no pair of different texts"
+    return measure_means(values, np.array(videos), lambda _: why, resampling, shares=values)

@@ -1,4 +1,4 @@
-"""Prediction-powered inference: what a few human ratings make of many judge scores.
+"""Prediction-powered inference: many judge scores, corrected by a few human ratings.
 
 A judge errs, and it may err more for one system than for another. Where people have rated some of
 a system's answers, chosen at random, the mean human rating of all of them is estimated by
@@ -33,7 +33,7 @@ class Rated:
     Attributes:
         judge: the judge's scores, shape (answers,), no NaN. Any function of an answer will do, so
             one without a verdict may have the mean of the others.
-        human: the mean ratings of people, shape (answers,), NaN where nobody has rated.
+        human: the mean human ratings, shape (answers,), NaN for answers without one.
         clusters: the video of each answer, 0..n_clusters-1, shape (answers,).
     """
 
@@ -47,7 +47,7 @@ class Rated:
         return ~np.isnan(self.human)
 
     def sums(self, n_clusters: int) -> Floats:
-        """Return the sums that `_corrected` is made of, per cluster: (n_clusters, 7)."""
+        """Return the sums that `_corrected` needs, per cluster: (n_clusters, 7)."""
         rated = self.is_rated.astype(np.float64)
         human = np.where(self.is_rated, self.human, 0.0)
         judge = self.judge
@@ -61,11 +61,9 @@ class Rated:
 def corrected_means(systems: Mapping[str, Rated], n_clusters: int) -> Statistic:
     """Return the corrected mean of each system, and the difference of each two.
 
-    Undefined (NaN) for a system without a rated answer. `n_clusters` of a key counts the videos
-    with a rated answer: what its interval hangs on.
-
-    Returns:
-        The statistic; its keys are the systems' names and `difference_key` of every two, in order.
+    The keys are the systems' names and `difference_key` of every two, in order. Undefined (NaN) for
+    a system without a rated answer. `n_clusters` of a key counts the videos with a rated answer, on
+    which its interval depends.
     """
     sums = {name: rated.sums(n_clusters) for name, rated in systems.items()}
     counts = {

@@ -1,4 +1,4 @@
-"""Answers to judge: a file (or list) of them becomes units, one judgement each.
+"""Answers to judge, of a file, list or DataFrame, as units of one verdict each.
 
 A row is one answer (`response`) or two against each other (`response_a`, `response_b`), in the
 schema of ratings and pairs without their gold: see `videojudge_bench.goldsets.schema`.
@@ -49,9 +49,8 @@ class AnswerRow(schema.BaseRow):
     system_b: schema.Text | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> AnswerRow:
-        problem = _problem_of(self)
-        if problem:
+    def _is_complete(self) -> AnswerRow:
+        if problem := _problem_of(self):
             raise ValueError(problem)
         # A row that names a file needs no other name for its video.
         return self if self.video_id else self.model_copy(update={"video_id": self.video})
@@ -84,22 +83,11 @@ class AnswerRow(schema.BaseRow):
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers to be judged.
-
-    Attributes:
-        name: of the file.
-        rows: in the order given, all of one kind.
-        path: the file; None for a list.
-    """
+    """Answers to be judged: rows of one kind, in the order given; `path` is None for a list."""
 
     name: str
     rows: tuple[AnswerRow, ...]
     path: Path | None
-
-    @property
-    def are_pairs(self) -> bool:
-        """True if every row holds two answers."""
-        return self.rows[0].is_pair
 
     @property
     def systems(self) -> list[str]:
@@ -119,10 +107,10 @@ class Unit:
     """One line of the output: an answer, or two answers against each other.
 
     Attributes:
-        id: the user's, or made from the content.
+        id: the user's, or a hash of the content.
         examples: the answer; of a pair both orders, `/ab` first.
-        systems: who answered; "" where that is not said.
-        answers: the ids of the two answers that were paired, when they were answers of a file.
+        systems: that answered; "" where they are not named.
+        answers: ids of the two answers that were paired, where they were single ones in the file.
         refused: why the judge is not asked; "" when it is.
         identical: the two answers are the same text: a tie, and the judge is not asked.
     """
@@ -155,15 +143,23 @@ def read_answers(source: Source, *, repeats: bool = False) -> Answers:
 
     Raises:
         ConfigError: there is no such file, or a DataFrame lacks columns.
-        DataError: with file, line and field, when a row is not what it should be, repeats an
-            earlier one or is of another kind than the first, when only some rows name a system,
-            or when two name different files of one video.
+        DataError: with file, line and field, when a row is malformed, repeats an earlier one or is
+            of another kind than the first, when only some rows name a system, or when two name
+            different files of one video.
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
         if not path.is_file():
             raise ConfigError(f"no file {str(path)!r}; give a JSON Lines file of answers")
-        name, numbered = path.name, _rows_of_file(path, repeats=repeats)
+        name = path.name
+        numbered = jsonl.numbered_rows(
+            path,
+            AnswerRow,
+            unique=() if repeats else ("identity",),
+            field="id",
+            rule=_RULE,
+            most_bytes=MOST_LINE_BYTES,
+        )
     else:
         rows = _rows_of_frame(source) if hasattr(source, "to_json") else source
         path, name, numbered = None, "answers", _rows_of_list(rows, repeats=repeats)
@@ -193,7 +189,7 @@ def units_of(answers: Answers, versus: str | None) -> tuple[Unit, ...]:
         UnknownNameError: there is no such system.
     """
     cache: schema.Subtitles = {}
-    if answers.are_pairs:
+    if answers.rows[0].is_pair:
         if versus is not None:
             raise ConfigError(
                 f"--versus {versus}: the rows of {answers.name} are pairs already; leave it out"
@@ -221,21 +217,10 @@ def gold_set_of(answers: Answers, units: Sequence[Unit]) -> GoldSet:
     return GoldSet(info, examples, video_files=files)
 
 
-def _rows_of_file(path: Path, *, repeats: bool) -> Iterator[tuple[int, AnswerRow]]:
-    return jsonl.numbered_rows(
-        path,
-        AnswerRow,
-        unique=() if repeats else ("identity",),
-        field="id",
-        rule=_RULE,
-        most_bytes=MOST_LINE_BYTES,
-    )
-
-
 def _rows_of_list(
     source: Sequence[Mapping[str, object]], *, repeats: bool
 ) -> Iterator[tuple[int, AnswerRow]]:
-    """As a file's: lines are counted from 1."""
+    """Yield the rows of a list, checked as those of a file, with their numbers from 1."""
     path, seen = Path("answers"), dict[str, int]()
     for number, given in enumerate(source, start=1):
         try:
@@ -295,7 +280,7 @@ def _problem_of(row: AnswerRow) -> str:
 
 
 def _problem_among(row: AnswerRow, first: AnswerRow) -> tuple[str, str] | None:
-    """The field and what is wrong with a row beside the first one, or None."""
+    """Return the field and the problem of a row that does not match the first one, or None."""
     if row.is_pair != first.is_pair:
         kinds = ("a single answer", "a pair (response_a, response_b)")
         problem = (

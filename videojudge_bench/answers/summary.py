@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from videojudge_bench.metrics.card import Metric, coverage, measure
 from videojudge_bench.metrics.compare import holm
 from videojudge_bench.metrics.permutation import permutation_test, sums_mix
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed, Verdict
+
+if TYPE_CHECKING:
+    from videojudge_bench.answers.pair_summary import Duel
 
 PERMUTATIONS = 10_000
 
@@ -52,12 +56,9 @@ class SystemScore:
 
     Attributes:
         system: its name; "" where the answers name none.
-        n: answers asked about.
-        n_videos: they are about.
+        n: answers asked about, on `n_videos` videos.
         coverage: share with a verdict, of those whose video is there; None where that is 0 / 0.
-        score: the judge's mean score.
-        n_human: answers that people have rated too.
-        human: mean human rating of those; None without human ratings.
+        human: mean rating of the `n_human` answers that annotators rated; None without ratings.
         corrected: prediction-powered mean human rating of all answers; None without, undefined
             below `FEWEST_RATED` rated answers.
     """
@@ -77,14 +78,11 @@ class SystemDifference:
     """Two systems on what both answered, the judge's scores paired.
 
     Attributes:
-        a: a system.
-        b: another.
         difference: mean score of a minus that of b; None where they cannot be compared.
         n: questions (a video and an instruction) that both have a score for.
-        n_videos: they are about: what the test swaps.
+        n_videos: videos that they are about, which the test swaps.
         p_value: two-sided, by permutation, not corrected; None where there is none.
         p_holm: corrected by Holm for the number of comparisons.
-        problem: why there is no comparison.
         corrected: difference of the prediction-powered means; None without human ratings.
     """
 
@@ -152,12 +150,8 @@ def summarise(
 def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, float]:
     """Return mean(a) - mean(b) and the two-sided p-value of swapping the two per video.
 
-    p is at least 2^(1-m), m the videos on which they differ: so few ways there are to swap.
-
-    Args:
-        a: one value per question, (questions,).
-        b: the same of the other.
-        videos: of the questions; at least two distinct ones.
+    p is at least 2^(1-m) with m videos on which they differ: there are not more ways to swap. `a`
+    and `b` have the shape (questions,), like `videos`, which names at least two distinct videos.
     """
     order = np.argsort(np.array(videos), kind="stable")
     clusters = codes(np.array(videos))[order]
@@ -168,10 +162,13 @@ def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, flo
     return first - second, max(p_value, 2.0 ** (1 - max(1, differing)))
 
 
-def with_holm(differences: Sequence[SystemDifference]) -> list[SystemDifference]:
-    """Return the differences with their p-values corrected for how many there are."""
-    corrected = iter(holm([d.p_value for d in differences if d.p_value is not None]))
-    return [replace(d, p_holm=None if d.p_value is None else next(corrected)) for d in differences]
+TestT = TypeVar("TestT", bound="SystemDifference | Duel")
+
+
+def with_holm(tests: Sequence[TestT]) -> list[TestT]:
+    """Return tests with their p-values corrected for the number of tests that have one."""
+    corrected = iter(holm([t.p_value for t in tests if t.p_value is not None]))
+    return [replace(t, p_holm=None if t.p_value is None else next(corrected)) for t in tests]
 
 
 @dataclass(frozen=True)
@@ -219,10 +216,8 @@ class _Table:
 
     def _why(self, key: str) -> str:
         parsed = ~np.isnan(self.scores)
-        names = key.split("\x1f")
-        if all(bool(parsed[self.of_system(name)].any()) for name in names):
-            return NO_HUMAN
-        return "no verdict"
+        has_scores = all(parsed[self.of_system(name)].any() for name in key.split("\x1f"))
+        return NO_HUMAN if has_scores else "no verdict"
 
     def corrected(self, resampling: Resampling) -> dict[str, Metric]:
         rated = {}

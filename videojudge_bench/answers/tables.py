@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videojudge_bench.answers.pair_summary import Duel, PairSummary
-from videojudge_bench.answers.summary import (
-    FEWEST_RATED,
-    Summary,
-    SystemDifference,
-    SystemScore,
-)
+from videojudge_bench.answers.summary import FEWEST_RATED, Summary, SystemDifference, SystemScore
 from videojudge_bench.metrics.card import FEWEST_VIDEOS, Metric
 
 NOT_HUMAN = "judge score, not human score"
@@ -101,10 +96,7 @@ def _differences(differences: Sequence[SystemDifference], *, corrected: bool) ->
         ("A", "B", "questions", "videos", "A - B", "p", "p (Holm)", *more),
         tuple(
             (
-                row.a,
-                row.b,
-                str(row.n),
-                str(row.n_videos),
+                *map(str, (row.a, row.b, row.n, row.n_videos)),
                 row.problem if row.difference is None else f"{row.difference:+.3f}",
                 _p(row.p_value),
                 _p(row.p_holm),
@@ -117,7 +109,7 @@ def _differences(differences: Sequence[SystemDifference], *, corrected: bool) ->
 
 
 def is_turned(row: SystemDifference) -> bool:
-    """Return whether the correction puts the other system first than the judge's own scores."""
+    """Return whether the corrected scores rank the two systems the other way around."""
     corrected = None if row.corrected is None else row.corrected.value
     return (row.difference or 0.0) * (corrected or 0.0) < 0
 
@@ -137,7 +129,7 @@ def _pair_sheets(summary: PairSummary, title: str) -> list[Sheet]:
     )  # fmt: skip
     sheets = [Sheet(title, head, tuple(map(_duel, summary.duels)), (INTERVALS, _DUELS))]
     if summary.overall:
-        rows = tuple((system, _metric(metric)) for system, metric in summary.overall.items())
+        rows = tuple((system, str(metric)) for system, metric in summary.overall.items())
         sheets.append(Sheet("Win rate over all pairs", ("system", "win rate"), rows))
     return sheets
 
@@ -149,16 +141,12 @@ _DUELS = (
 
 
 def _duel(row: Duel) -> tuple[str, ...]:
+    counts = (row.wins, row.ties, row.losses)
+    metrics = (row.win_rate, row.order_consistency, row.first_position_rate)
     return (
-        row.a,
-        row.b,
-        str(row.n),
-        str(row.n_videos),
+        *map(str, (row.a, row.b, row.n, row.n_videos)),
         _share(row.coverage),
-        *map(str, (row.wins, row.ties, row.losses)),
-        _metric(row.win_rate),
-        _metric(row.order_consistency),
-        _metric(row.first_position_rate),
+        *map(str, (*counts, *metrics)),
         _p(row.p_value),
         _p(row.p_holm),
     )

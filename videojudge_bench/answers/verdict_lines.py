@@ -25,7 +25,7 @@ IDENTICAL = "the two answers are the same text"
 
 
 def verdict_of(unit: Unit, judgements: Mapping[str, Judgement]) -> Verdict | None:
-    """Return what was decided of a unit; None when not all of it has been judged yet.
+    """Return the verdict on a unit; None when not all of it has been judged yet.
 
     A pair is judged in both orders: p(a) = (P(first | a, b) + P(second | b, a)) / 2. One order
     without a verdict leaves the pair without one.
@@ -43,8 +43,7 @@ def verdict_of(unit: Unit, judgements: Mapping[str, Judgement]) -> Verdict | Non
     if len(verdicts) == 1:
         return verdicts[0]
     there, back = (v.p_first for v in verdicts if isinstance(v, Preference))
-    # Written so that two that are equal make a tie: (there + 1 - back) / 2 rounds to a win now and
-    # then.
+    # Not (there + 1 - back) / 2, which rounding can turn from a tie into a win.
     return Preference(0.5 + (there - back) / 2)
 
 
@@ -64,22 +63,14 @@ def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] 
 
 
 def check_output(output: Path, answers: Path | None) -> None:
-    """Check that a file of verdicts can be written, before hours of work.
-
-    Raises:
-        ConfigError: it cannot, or it is the file of answers.
-    """
+    """Raise ConfigError if verdicts cannot be written, or would replace the answers."""
     files.check_output(output)
     if answers is not None and output.resolve() == answers.resolve():
         raise ConfigError(f"--output {output}: expected a new file, got the file of answers")
 
 
 def write_lines(lines: Iterable[Mapping[str, Json]], output: Path) -> None:
-    """Write a file, all of it or nothing; an older one is replaced.
-
-    Raises:
-        RunStoppedError: it cannot be written.
-    """
+    """Write a file atomically, replacing an older one; raises RunStoppedError if it cannot."""
     try:
         files.write_whole(output, b"".join(map(_encoded, lines)))
     except OSError as error:
@@ -100,17 +91,13 @@ def _pair_fields(unit: Unit, verdict: Verdict, judged: list[Judgement]) -> dict[
     fields |= _reason(verdict)
     if unit.identical:
         fields["note"] = IDENTICAL
-    orders: list[Json] = [
-        {"first": first, **_verdict_fields(judgement), **_reply_fields(judgement)}
-        for first, judgement in zip("ab", judged, strict=False)
-    ]
+    orders: list[Json] = []
+    for first, judgement in zip("ab", judged, strict=False):
+        order = judgement.verdict
+        p_first = order.p_first if isinstance(order, Preference) else None
+        order_fields = {"p_first": p_first, **_reason(order), **_reply_fields(judgement)}
+        orders.append({"first": first, **order_fields})
     return {**fields, "orders": orders} if orders else fields
-
-
-def _verdict_fields(judgement: Judgement) -> dict[str, Json]:
-    verdict = judgement.verdict
-    p_first = verdict.p_first if isinstance(verdict, Preference) else None
-    return {"p_first": p_first, **_reason(verdict)}
 
 
 def _reason(verdict: Verdict) -> dict[str, Json]:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from videojudge_bench.run.runner import RunOptions
 
-EXIT_FAILED = 1
-
 SCORE, MEASURE, INSPECT, TRAIN, SET_UP = (
     Group(name, sort_key=place)
     for place, name in enumerate(("Score", "Measure", "Inspect", "Train", "Set up"))
@@ -32,9 +30,7 @@ JUDGE = "NAME[,option=value…]; a judge of your own is module:Class or ./file.p
 def completed(values: Callable[[str], Iterable[str]], text: str | None = None) -> Parameter:
     """Return a parameter whose values a shell completes, where cyclopts can (from 5.0).
 
-    Args:
-        values: the words that may stand there, by what is typed so far.
-        text: the help of the parameter.
+    `values` returns the words for the text typed so far; `text` is the help of the parameter.
     """
 
     def words(context: CompletionContext) -> list[str]:
@@ -94,11 +90,7 @@ class RunArguments:
     journal: Path | None = None
 
     def options(self) -> RunOptions:
-        """Return the options that were given.
-
-        Raises:
-            ConfigError: --references is neither a number nor `all`.
-        """
+        """Return the options that were given; raises ConfigError for an invalid --references."""
         from videojudge_bench.run.runner import RunOptions
 
         return RunOptions(

@@ -1,4 +1,4 @@
-"""The verbs `videojudge calibrate`, `videojudge sweep` and `videojudge parity`."""
+"""The verbs `videojudge calibrate`, `sweep`, `parity` and `attack`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_output
 from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import note, say, say_json, show, table, warn
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, show, table, warn
 from videojudge_bench.cli._options import (
-    EXIT_FAILED,
     GoldSetName,
     Json,
     JudgeText,
@@ -21,6 +20,7 @@ from videojudge_bench.cli._options import (
 )
 
 if TYPE_CHECKING:
+    from videojudge_bench.analysis.attack_results import Attacked
     from videojudge_bench.analysis.calibration import Calibration
     from videojudge_bench.analysis.sweep import SweepRow
     from videojudge_bench.metrics import Metric
@@ -94,7 +94,6 @@ def sweep(
     """
     from videojudge_bench._util import tabular
     from videojudge_bench.analysis import sweep as sweeping
-    from videojudge_bench.analysis import sweep_tables
 
     name, options = parse_judge(judge)
     sets = [part.strip() for part in gold_set.split(",")]
@@ -102,9 +101,9 @@ def sweep(
     with opened_output(output, *tabular.OUTPUTS) as target:
         plan = sweeping.SweepPlan(name, sets, values, options, run.options(), limit)
         cells = sweeping.prepare(plan)
-        title = sweep_tables.title_of(plan)
+        title = sweeping.title_of(plan)
         if dry_run:
-            planned, calls = sweep_tables.plan_rows(cells)
+            planned, calls = sweeping.plan_rows(cells)
             show(planned, as_json=json, title=title)
             if not json:
                 say([f"{len(cells)} runs, {calls} judge calls, without those in the journals."])
@@ -113,12 +112,12 @@ def sweep(
         if json:
             say_json([row.to_json() for row in rows])
         else:
-            show(sweep_tables.result_rows(rows), as_json=False, title=title)
+            show(sweeping.result_rows(rows), as_json=False, title=title)
             note(
                 "Brackets hold 95 % intervals from resamples of videos.", "All numbers: -o FILE.csv"
             )
         if target is not None:
-            sweeping.write(rows, target)
+            tabular.write_rows([row.to_json() for row in rows], target)
             note(f"wrote {output}")
     return EXIT_FAILED if any(row.failed for row in rows) else 0
 
@@ -180,6 +179,96 @@ def parity(
     return 0 if both.is_same else EXIT_FAILED
 
 
+def attack(
+    judge: Annotated[str, Parameter(help="NAME[,option=value…]")],
+    /,
+    *,
+    gold_set: GoldSetName,
+    run: RunArguments = RunArguments(),
+    limit: int | None = None,
+    pairwise: Flag = False,
+    max_rise: float | None = None,
+    seed: int = 0,
+    output: Output | None = None,
+    json: Json = False,
+) -> int:
+    r"""Measure what an answer gains by changes that make it no better.
+
+    Before a model is trained against a judge, or ranked by it. Ten kinds of change: instructions to
+    the judge, planted verdicts, padding, hedging, the question copied, praise, an answer about
+    another video, none at all, key words without grammar, a reference's words in a wrong order.
+    Shows the mean rise in score, the share of answers that rise, and the share that reach the top,
+    with 95 % intervals by video. The same command resumes.
+
+      videojudge attack compact --gold-set vatex --limit 600
+      videojudge attack videojudge,pretrained=DIR --gold-set llava --max-rise 0.2 \
+        -o attack.html
+
+    Exit status: 0 done, 1 a kind exceeds --max-rise or nothing could be measured, 2 used wrongly.
+
+    Args:
+        gold_set: the set whose answers are changed
+        limit: the first N answers
+        pairwise: ask which is better, the changed or the original answer
+        max_rise: in points of the judge's scale; the upper end of no interval may exceed it
+        seed: of all draws
+        output: a page, .html, or all numbers, .json; - for JSON on standard output
+    """
+    from videojudge_bench.analysis import attack_summary
+    from videojudge_bench.analysis.attack import attack_judge
+
+    with opened_output(output, ".json", ".html") as target:
+        attacked = attack_judge(
+            judge, gold_set, limit=limit, pairwise=pairwise, seed=seed, options=run.options()
+        )
+        if json:
+            say_json(attacked.to_json())
+        else:
+            title = f"{attacked.judge} on videojudge_{gold_set}"
+            table(attack_summary.head(attacked), attack_summary.rows(attacked), title=title)
+            say(f"{name}: {text}" for name, text in attack_summary.facts(attacked))
+            note(*attack_summary.notes(attacked))
+        if target is not None:
+            _write_attack(attacked, target)
+            note(f"wrote {output}")
+    if not attacked.is_measured:
+        warn("no answer has a verdict both before and after; nothing was measured")
+        return EXIT_FAILED
+    if max_rise is None:
+        return 0
+    above = attacked.above(max_rise)
+    (warn if above else note)(attack_summary.verdict(above, max_rise))
+    return EXIT_FAILED if above else 0
+
+
+def _write_attack(attacked: Attacked, target: Path) -> None:
+    """Write an attack as a page or as JSON, by the suffix."""
+    from json import dumps
+
+    from videojudge_bench._util.files import write_whole
+    from videojudge_bench.analysis import attack_summary
+    from videojudge_bench.report import making, page
+
+    if target.suffix == ".json":
+        write_whole(target, dumps(attacked.to_json(), indent=1, ensure_ascii=False) + "\n")
+        return
+    tables = [
+        page.Table("Kinds of attack", attack_summary.head(attacked), attack_summary.rows(attacked)),
+        page.Table(
+            "Templates", attack_summary.TEMPLATE_HEAD, attack_summary.template_rows(attacked)
+        ),
+    ]
+    content = making.attack_page(
+        attacked.judge,
+        attacked.gold_set,
+        attack_summary.facts(attacked),
+        tables,
+        attack_summary.chart(attacked),
+        notes=attack_summary.notes(attacked),
+    )
+    page.write(content, target)
+
+
 def _print_calibration(fitted: Calibration) -> None:
     run = fitted.run
     count = f"{run.references} reference{'' if run.references == 1 else 's'}"
@@ -206,7 +295,7 @@ def _metric(metric: Metric) -> str:
 
 def _warn_of(row: SweepRow) -> None:
     """Warn at once of a run without numbers: the table comes at the end of hours."""
-    from videojudge_bench.analysis.sweep_tables import problem_of
+    from videojudge_bench.analysis.sweep import problem_of
 
     if row.problem:
         warn(problem_of(row))

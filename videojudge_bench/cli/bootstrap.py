@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from videojudge_bench._util.command import Flag
-from videojudge_bench._util.terminal import note, say, show, warn
-from videojudge_bench.cli._options import EXIT_FAILED, RECIPE, Json, Output, Override, completed
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, show, warn
+from videojudge_bench.cli._options import RECIPE, Json, Output, Override, completed
 from videojudge_bench.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, new_app, opened_input
-from videojudge_bench._util.terminal import say, say_json, show
-from videojudge_bench.cli._options import EXIT_FAILED, GoldSetName, Json, Overwrite
+from videojudge_bench._util.terminal import EXIT_FAILED, say, say_json, show
+from videojudge_bench.cli._options import GoldSetName, Json, Overwrite
 from videojudge_bench.errors import ConfigError
 
 app = new_app("data", "List, verify, prepare and add gold sets.")

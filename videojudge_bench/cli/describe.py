@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.options import parse_named
-from videojudge_bench._util.terminal import note, warn
-from videojudge_bench.cli._options import EXIT_FAILED, GoldSetName, Output
+from videojudge_bench._util.terminal import EXIT_FAILED, note, warn
+from videojudge_bench.cli._options import GoldSetName, Output
 
 
 def describe(

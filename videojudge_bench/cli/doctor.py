@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import say, say_json, show
-from videojudge_bench.cli._options import EXIT_FAILED, JUDGE, Json, completed, judge_words
+from videojudge_bench._util.terminal import EXIT_FAILED, say, say_json, show
+from videojudge_bench.cli._options import JUDGE, Json, completed, judge_words
 
 if TYPE_CHECKING:
     from videojudge_bench.doctor.findings import Section

@@ -116,12 +116,14 @@ def export(
         output: the sheet
         key: the key; keep it from those who fill in
     """
-    from videojudge_bench.analysis.annotation_sheet import csv_text, write_sheet
+    from videojudge_bench._util.tabular import csv_text
+    from videojudge_bench.analysis.annotation_sheet import write_sheet
     from videojudge_bench.training.experiments.order import COLUMNS, drawn, key_of, rows_for
 
     blinds = drawn(data, limit, seed)
     text = f"{key_of(blinds).model_dump_json(indent=1)}\n"
-    write_sheet(output, csv_text(COLUMNS, rows_for(blinds)), key, text, overwrite=overwrite)
+    cells = csv_text(COLUMNS, rows_for(blinds), line_end="\r\n")
+    write_sheet(output, cells, key, text, overwrite=overwrite)
     note(
         f"{output}: {len(blinds)} rows to fill; {key} holds the labels",
         "order: the letters from the best to the worst, = between equal ones (CA=EBD)",

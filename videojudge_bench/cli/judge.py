@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from videojudge_bench._util.command import Flag, opened_input, opened_output
-from videojudge_bench._util.terminal import note, say, say_json, table, warn
-from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, Output, RunArguments
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, table, warn
+from videojudge_bench.cli._options import Json, JudgeText, Output, RunArguments
 from videojudge_bench.run.failures import MAX_FAILURES
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ def judge(
 
 def print_plan(judging: Judging, *, json: bool) -> None:
     """Print the calls, tokens and money that judging takes; raises as `check_videos`."""
-    from videojudge_bench.answers.planning import Plan
+    from videojudge_bench.answers.planning import plan_of
 
-    plan = Plan.of(judging)
+    facts, notes = plan_of(judging)
     if json:
-        say_json(plan.facts)
+        say_json(facts)
     else:
-        table(("", ""), [*plan.facts.items()], title=judging.answers.name)
-        say(plan.notes)
+        table(("", ""), [*facts.items()], title=judging.answers.name)
+        say(notes)
     judging.check_videos()
 
 

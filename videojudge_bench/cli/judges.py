@@ -7,8 +7,8 @@ from typing import Annotated
 from videojudge_bench import registry
 from videojudge_bench._util.command import Flag, new_app
 from videojudge_bench._util.options import parse_judge
-from videojudge_bench._util.terminal import note, say, say_json, show
-from videojudge_bench.cli._options import EXIT_FAILED, Json, JudgeText, completed, judge_words
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say, say_json, show
+from videojudge_bench.cli._options import Json, JudgeText, completed, judge_words
 from videojudge_bench.errors import ConfigError
 
 app = new_app(

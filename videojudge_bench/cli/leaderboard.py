@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +28,7 @@ RESULTS = Path("results")
 def build(*, results: Results = RESULTS, json: Json = False) -> None:
     """Build leaderboard.md, .csv, .json and index.html from the stored runs."""
     from videojudge_bench.leaderboard import tables
-    from videojudge_bench.report.building import build_pages
+    from videojudge_bench.report.making import build_pages
 
     built = build_pages(results)
     for warning in built.warnings:
@@ -74,12 +74,9 @@ def add(
         kept = importing.to_stored(each, name=title)
         note(f"wrote {stored.write_run(kept, results / 'runs')}")
         if len(kept.served) > 1:
-            changes = ", then ".join(map(_statement, kept.served))
+            statements = (" ".join(f"{k}={v}" for k, v in facts.items()) for facts in kept.served)
+            changes = ", then ".join(text or "no statement" for text in statements)
             warn(f"the server behind {title} changed during the run: {changes}")
-
-
-def _statement(facts: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in facts.items()) or "no statement"
 
 
 @app.command

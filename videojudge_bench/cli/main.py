@@ -62,7 +62,7 @@ def tasks_path() -> None:
 
 _VERBS: Mapping[Group, Sequence[Callable[..., object]]] = {
     SCORE: (judge.judge, select.select, describe.describe, serve.serve),
-    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, report.compare),
+    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, analysis.attack, report.compare),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
     SET_UP: (doctor.doctor,),

@@ -134,8 +134,8 @@ def export(
 ) -> None:
     """Write a blinded sheet for people to compare two files of rubrics.
 
-    A CSV file with two rubrics a row, in an order drawn for each row; only the key tells which is
-    whose. People write 1, 2 or tie into the column `better`. Cells that a spreadsheet would take
+    A CSV file with two rubrics a row, in an order drawn for each row and stored in the key alone.
+    People write 1, 2 or tie into the column `better`. Cells that a spreadsheet would take
     for a formula begin with an apostrophe.
 
       videojudge rubrics export ours.jsonl theirs.jsonl -o sheet.csv --key key.json

@@ -1,4 +1,4 @@
-"""Section `decoders`: each of them decodes videos that travel with the package."""
+"""Section `decoders`: each one decodes videos of the package."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from videojudge_bench.video import load_frames
 from videojudge_bench.video.decoders import decoder_named
 from videojudge_bench.video.policy import DECODERS, DecoderName, FramePolicy
 
-SAMPLES = ("nasa_13013.mp4", "mdn_frog.webm")
-"""H.264 and VP8."""
-
-FRAMES = 4
-"""Of each sample: enough to see that seeking works."""
+SAMPLES = ("nasa_13013.mp4", "mdn_frog.webm")  # H.264 and VP8
+FRAMES = 4  # of each sample: enough to see that seeking works
 
 
 def decoders() -> Section:
-    """Return which decoders work; without `pyav` nothing does, the others are a user's choice."""
+    """Return which decoders work; only `pyav` is needed, the others are a user's choice."""
     return Section("decoders", "Decoders", [_decoder(name) for name in DECODERS])
 
 

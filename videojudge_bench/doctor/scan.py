@@ -1,4 +1,4 @@
-"""Decodes every video of a folder as a judge would, in parallel, and lists what is broken."""
+"""Decoding of every video of a folder as by a judge, in parallel, and a list of the problems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from videojudge_bench.video.container import GET_ANOTHER
 from videojudge_bench.video.pool import look_into
 
 POLICY = FramePolicy(min_pixels=0, max_pixels=16 * 28 * 28)
-"""The frames of a judge's default, but small: it is about whether they come at all."""
+"""The frames of a judge's default, but small: only decoding is tested."""
 
 State = Literal["sound", "damaged", "broken"]
 """`damaged`: some of the frames that a judge asks for are missing."""
@@ -84,7 +84,7 @@ class Scan:
 
 
 def check_scan(folder: Path | None, jobs: int | None) -> None:
-    """Check what a scan is asked for, before anything that takes long; no folder, no scan.
+    """Check folder and `jobs` before anything that takes long.
 
     Raises:
         ConfigError: there is no such folder, it cannot be read, or `jobs` is below 1.

@@ -1,4 +1,4 @@
-"""Section `servers`: those that the user names are asked a few short questions."""
+"""Section `servers`: a few short requests to the servers that the user names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODELS_SHOWN = 5
 
 
 def servers(addresses: Sequence[str], model: str | None) -> Section:
-    """Return what the servers can do, and whether there is a key for them (never which)."""
+    """Return the abilities of the servers, and whether a key is set (never the key)."""
     key = "set; it goes with every request" if os.environ.get(KEY_VARIABLE) else "not set"
     findings = [_server(address, model) for address in addresses]
     return Section("servers", "Servers", [Finding(KEY_VARIABLE, "ok", key), *findings])

@@ -30,7 +30,7 @@ _BUILT_IN = {
 }
 
 
-# All that a module with a mistake in it raises; only the interpreter's own exits pass.
+# All that importing a faulty module can raise, but for the interpreter's own exits.
 _BROKEN = (
     ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError,
     ArithmeticError, OSError, RuntimeError, AssertionError,
@@ -43,12 +43,7 @@ class GoldSetSource(Protocol):
     INFO: GoldSetInfo
 
     def load(self) -> GoldSet:
-        """Return the set.
-
-        Raises:
-            NoDataError: when its data are not on this machine.
-            DataError: when they are not what they should be.
-        """
+        """Return the set; raises NoDataError without its data, DataError where they are invalid."""
 
 
 def names() -> list[str]:
@@ -62,15 +57,12 @@ def extra_names() -> list[str]:
 
 
 def info(name: str) -> GoldSetInfo:
-    """Return what is known of a gold set without loading it.
+    """Return the facts about a gold set without loading it.
 
-    Of a set that has a sample it is what holds for the full data; `load(name).info` tells which
-    of the two is on this machine.
+    Of a set that has a sample they are those of the full data; `load(name).info` tells which of the
+    two is on this machine.
 
-    Raises:
-        UnknownNameError: when there is no such set.
-        ConfigError: when the package that offers it cannot be imported.
-        DataError: when a set that a user added is damaged.
+    Raises UnknownNameError, ConfigError and DataError as `load`.
     """
     source = _source(name)
     return store.read(name).info if source is None else source.INFO
@@ -80,16 +72,14 @@ def info(name: str) -> GoldSetInfo:
 def load(name: str, data: str | None = None) -> GoldSet:
     """Return a gold set, read once per process.
 
-    Args:
-        name: of the set.
-        data: `full`, `sample-105`, …: which of its forms is wanted; by default the one that the
-            task serves.
+    `data` chooses one of its forms (`full`, `sample-105`, …); by default the one that the task
+    serves.
 
     Raises:
-        UnknownNameError: when there is no such set.
-        ConfigError: when the package that offers it cannot be imported.
-        NoDataError: when its data, or this form of them, are not on this machine.
-        DataError: when they are not what they should be.
+        UnknownNameError: there is no such set.
+        ConfigError: the package that offers it cannot be imported.
+        NoDataError: its data, or this form of them, are not on this machine.
+        DataError: they are invalid.
     """
     source = _source(name)
     if data is None:
@@ -108,11 +98,7 @@ def released_names() -> list[str]:
 
 
 def released_set(name: str) -> ReleasedSet:
-    """Return a set of this package that is prepared from its release.
-
-    Raises:
-        UnknownNameError: when there is no such set.
-    """
+    """Return a set of this package that is prepared from its release, or raise UnknownNameError."""
     source = _source(name) if name in _BUILT_IN else None
     if not isinstance(source, ReleasedSet):
         raise UnknownNameError("set with a release", name, released_names())
@@ -154,7 +140,7 @@ def _imported(name: str, entry: EntryPoint) -> GoldSetSource:
 
 @cache
 def _of_packages() -> dict[str, EntryPoint]:
-    """Entry points by name; one that cannot be a task is left out, and said so."""
+    """Return entry points by name; one that cannot be a task is left out with a warning."""
     entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
         if entry.name in _BUILT_IN or entry.name in entries:

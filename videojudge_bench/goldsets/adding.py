@@ -1,4 +1,4 @@
-"""Bring your own: a file of ratings, options or pairs becomes a gold set, and goes away again."""
+"""Gold sets out of a user's file of ratings, options or pairs: added and removed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ class Request:
     Attributes:
         file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
         name: of the set; its task is `videojudge_<name>`.
-        videos: the folder of the videos.
-        scale: of the ratings.
-        kind: where the gold comes from; by default people, and `options` for options.
-        title: one line for tables; by default the name of the file.
-        licence: of the data.
-        overwrite: whether a set of that name may be replaced.
+        kind: where the gold comes from; by default annotators, and `options` for options.
     """
 
     file: Path
@@ -52,7 +47,7 @@ class Added:
     folder: Path
 
     def lines(self) -> list[str]:
-        """Return what a user should know now."""
+        """Return a summary of the set, where it is kept, and the next command."""
         info = self.info
         what = f"{_count(self.rows, 'row')} of {info.shape}"
         if info.shape == "ratings":
@@ -75,8 +70,8 @@ def add(request: Request) -> Added:
     """Check a file and keep it as a gold set.
 
     Raises:
-        ConfigError: when the name cannot be taken, or the folder of videos does not exist.
-        DataError: with file, line and field, when a row is not what it should be.
+        ConfigError: the name is invalid or taken, or the folder of videos does not exist.
+        DataError: with file, line and field: a row is invalid.
     """
     _check_name(request.name, overwrite=request.overwrite)
     if not request.file.is_file():
@@ -107,10 +102,9 @@ def add(request: Request) -> Added:
 
 
 def remove(name: str) -> str:
-    """Remove a set that was added or prepared, its videos stay; return a line that says so.
+    """Remove a set that was added or prepared, but not its videos; return a line for the user.
 
-    Raises:
-        UnknownNameError: when no such set was added or prepared.
+    Raises UnknownNameError where there is none.
     """
     if not store.remove(name):
         raise UnknownNameError(
@@ -123,11 +117,7 @@ def remove(name: str) -> str:
 
 
 def read_scale(text: str) -> RatingScale:
-    """Return the scale in a text such as `1-5`, `0-100` or `-2-2`.
-
-    Raises:
-        ConfigError: when it is no scale.
-    """
+    """Return the scale of a text such as `1-5`, `0-100` or `-2-2`, or raise ConfigError."""
     match = _SCALE.fullmatch(text)
     if match is None or int(match[1]) >= int(match[2]):
         raise ConfigError(

@@ -37,15 +37,11 @@ class GoldSetInfo:
 
     Attributes:
         name: short name; the lmms-eval task is `videojudge_<name>`.
-        title: one line for tables.
-        kind: where the gold comes from. `human`: people rated; `constructed`: made to deserve a
-            rating; `options`: one option is correct; `model`: a model labelled it; `none`: there is
-            no gold, the set is a file of answers to judge, and is never stored.
+        kind: where the gold comes from. `human`: annotators; `constructed`: written to target a
+            rating; `options`: one option is correct; `model`: labels of a model; `none`: no gold,
+            the set is a file of answers to judge, and is never stored.
         shape: `ratings` of single responses, `options` of a question, or `pairs`.
-        licence: of the data.
-        source: where the data come from.
         how_to_get: one sentence for a user who lacks the data.
-        scale: of the gold ratings.
         recipe: `emscore` for the per-rater correlations of VATEX-EVAL.
         data: `full`, or what part of the set it is (`sample-140`, `part-8`); samples have no dev
             part.
@@ -82,7 +78,6 @@ class GoldSet:
     """A named, versioned, content-hashed set of examples.
 
     Attributes:
-        info: what is known of it.
         examples: in the order of the documents; the two orders of a pair are neighbours.
         videos: the folder of its videos, where it has one; a run may name another beside it.
         video_files: by video id the path in that folder of a file that is not simply
@@ -116,10 +111,7 @@ class GoldSet:
 
     @cached_property
     def made_by(self) -> frozenset[str]:
-        """The models that made the responses and their gold, as examples say in `made_by` labels.
-
-        Empty where nothing is known.
-        """
+        """The models that made the responses and their gold, by the `made_by` labels."""
         makers = {example.labels.get(MADE_BY, "") for example in self.examples}
         return model_names("+".join(makers))
 
@@ -130,9 +122,9 @@ class GoldSet:
 
 
 def model_names(text: str) -> frozenset[str]:
-    """Return the models that a text with `+` between them names, without organisation and revision.
+    """Return the models of a text that joins them by `+`, without organisation and revision.
 
-    So that a model has one name on the hub, in a folder and behind a server.
+    So a model has one name on the hub, in a folder and behind a server.
     """
     names = (name.partition("@")[0].rpartition("/")[2].lower() for name in text.split("+"))
     return frozenset(name for name in names if name)

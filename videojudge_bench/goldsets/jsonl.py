@@ -1,4 +1,4 @@
-"""Reader of JSON Lines: validated line by line, with the place of every problem."""
+"""Reader of JSON Lines, validated line by line; errors name file, line and field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from videojudge_bench.errors import ConfigError, DataError, NoDataError
 from videojudge_bench.goldsets.base import GoldSetInfo
 
 VIDEO_EXTENSIONS = ("mp4", "webm", "mkv", "avi", "mov", "m4v", "flv")
-"""Kinds of video file, the preferred one first where a video is there in several."""
+"""Kinds of video file, in order of preference where a video has several files."""
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is refused: a row has a few kilobytes, so such a file is no JSON lines."""
@@ -33,11 +33,7 @@ ContentT = TypeVar("ContentT")
 
 
 def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
-    """Return the path of a data file that travels with the package.
-
-    Raises:
-        NoDataError: when it is not there.
-    """
+    """Return the path of a data file of the package; raises NoDataError if it is missing."""
     path = packaged("tasks.data") / file_name
     if not path.is_file():
         raise NoDataError(info.name, info.how_to_get)
@@ -45,13 +41,7 @@ def packaged_file(info: GoldSetInfo, file_name: str) -> Path:
 
 
 def read_rows(path: Path, row_type: type[RowT], *, unique: Sequence[str]) -> Iterator[RowT]:
-    """Yield the rows of a JSON lines file (`.gz`: compressed), each checked, in the file's order.
-
-    As `numbered_rows`, without the numbers.
-
-    Raises:
-        DataError: as `numbered_rows`.
-    """
+    """Yield rows as `numbered_rows`, without the numbers."""
     return (row for _, row in numbered_rows(path, row_type, unique=unique))
 
 
@@ -64,18 +54,16 @@ def numbered_rows(
     rule: str | None = None,
     most_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[tuple[int, RowT]]:
-    """Yield line number (from 1) and row of a JSON lines file, each row checked.
+    """Yield line number (from 1) and row of a JSON Lines file (`.gz`: compressed), in its order.
 
-    The file is read as a stream; one line is in memory at a time, and of every earlier one a
-    number that tells whether it is repeated.
+    The file is read as a stream: one line is in memory at a time, and a hash of every earlier one.
 
     Args:
         path: the file.
-        row_type: what a row is; its configuration is `STRICT`.
-        unique: the attributes that together name a row; no two rows may agree in all of them.
-            None: rows may be repeated.
+        row_type: of the rows; its configuration is `STRICT`.
+        unique: attributes in all of which no two rows may agree; empty: rows may be repeated.
         field: the field that the error of a repeated row names; by default the last of `unique`.
-        rule: what that error asks for; by default that the fields `unique` differ.
+        rule: the requirement in that error; by default that the fields `unique` differ.
         most_bytes: of a line.
 
     Raises:
@@ -83,7 +71,7 @@ def numbered_rows(
             off, not UTF-8 or begins with a byte order mark, or when a row is not JSON, lacks a
             field, has an unknown one, has a value that is not allowed, or repeats an earlier row.
     """
-    # Numbers, not the keys themselves: a file may have millions of rows.
+    # Hashes, not the keys themselves: a file may have millions of rows.
     seen: set[int] = set()
     for number, line in _lines(path, most_bytes):
         row = _parse(line, row_type, path, number)
@@ -117,7 +105,7 @@ def _line_of(
     unique: Sequence[str],
     most_bytes: int,
 ) -> int:
-    """The first line with this key; two keys may share their number, so it is looked for."""
+    """Return the first line with this key; two keys may share their hash, so it is searched."""
     return next(
         number
         for number, line in _lines(path, most_bytes)
@@ -125,13 +113,9 @@ def _line_of(
     )
 
 
-def first_line(path: Path, most_bytes: int = MAX_LINE_BYTES) -> str:
-    """Return the first line of a JSON lines file (`.gz`: compressed), of up to so many bytes.
-
-    Raises:
-        DataError: as `numbered_rows`.
-    """
-    return next(_lines(path, most_bytes))[1]
+def first_line(path: Path) -> str:
+    """Return the first line of a JSON Lines file; raises DataError as `numbered_rows`."""
+    return next(_lines(path, MAX_LINE_BYTES))[1]
 
 
 def read_object(path: Path, object_type: type[RowT]) -> RowT:
@@ -140,11 +124,7 @@ def read_object(path: Path, object_type: type[RowT]) -> RowT:
 
 
 def read_json(path: Path, content: TypeAdapter[ContentT]) -> ContentT:
-    """Return what a JSON file holds, checked.
-
-    Raises:
-        DataError: with file and field, when the file cannot be read or holds anything else.
-    """
+    """Return the content of a JSON file, checked; raises DataError with file and field."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -157,28 +137,19 @@ def read_json(path: Path, content: TypeAdapter[ContentT]) -> ContentT:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a gzip file that depends on `lines` alone (no name, no time), all of it or nothing."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with (
-            part.open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
-        ):
-            for line in lines:
-                file.write(f"{line}\n".encode())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a gzip file whose bytes depend on `lines` alone (no name, no time)."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
+    ):
+        file.writelines(f"{line}\n".encode() for line in lines)
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """Return the videos that lie directly in a folder as `<video id>.<ext>`, by video id.
+    """Return the videos directly in a folder as `<video id>.<ext>`, by video id; links count.
 
-    A link counts when it leads to a file. Of several files of one video the first in the order of
-    `VIDEO_EXTENSIONS` is taken.
-
-    Raises:
-        ConfigError: when there is no such folder.
+    Of several files of one video the first in the order of `VIDEO_EXTENSIONS` is taken. Raises
+    ConfigError where there is no such folder.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -239,18 +210,18 @@ def data_error(
     within: str = "",
     known: Iterable[str] = (),
 ) -> DataError:
-    """Return what pydantic found as an error with file, line and field.
+    """Return an error of pydantic as an error with file, line and field.
 
     Args:
-        error: what pydantic raised.
+        error: of pydantic.
         path: the file.
         line: of the row, from 1.
-        names: the file's names of fields that are called otherwise in our types.
-        known: the fields of a row, to find what a misspelt one stands for.
-        within: put before the field: where the row stands, in a file whose lines do not tell.
+        names: the file's names for fields that have other names in our types.
+        known: the fields of a row, to suggest one for a misspelt field.
+        within: the place of the row in a file that is not read by lines; put before the field.
     """
     errors = error.errors(include_url=False)
-    # A misspelt field is both unknown and missing; only as an unknown one is it found in the file.
+    # A misspelt field is both unknown and missing; the unknown one names what is in the file.
     near = {place: name for place, e in enumerate(errors) if (name := _nearest(e, [*known]))}
     if len({*near.values()}) < len(near):
         near = {}  # two for one: the row is of another kind
@@ -259,10 +230,9 @@ def data_error(
     problem = _problem(first) + (f". Did you mean {near[place]!r}?" if near else "")
     if more:
         problem += f" (and {more} more in this {'line' if line is not None else 'file'})"
-    field = _field(first)
-    field = names.get(field or "", field)
-    if within:
-        field = f"{within}.{field}" if field else within
+    place_in_row = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+    name = place_in_row.removeprefix(".")
+    field = ".".join(filter(None, (within, names.get(name, name)))) or None
     return DataError(problem, path=path, line=line, field=field)
 
 
@@ -276,7 +246,7 @@ def _parse(line: str, row_type: type[RowT], path: Path, number: int | None) -> R
 
 
 def _nearest(error: ErrorDetails, known: Sequence[str]) -> str:
-    """Return the field that an unknown one of a row stands for; empty where there is none."""
+    """Return the field that an unknown one is a misspelling of; empty where there is none."""
     if error["type"] != "extra_forbidden" or len(error["loc"]) != 1:
         return ""
     return next(iter(get_close_matches(str(error["loc"][0]), known, n=1, cutoff=0.7)), "")
@@ -292,8 +262,3 @@ def _problem(error: ErrorDetails) -> str:
     got = repr(error["input"])
     got = got if len(got) <= 60 else f"{got[:57]}..."
     return f"{error['msg'].removeprefix('Value error, ')}; found {got}"
-
-
-def _field(error: ErrorDetails) -> str | None:
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
-    return name.removeprefix(".") or None

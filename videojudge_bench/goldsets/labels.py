@@ -1,4 +1,4 @@
-"""The properties by which the examples of a gold set can be grouped: their labels, and a few more.
+"""Labels by which the examples of a gold set can be grouped.
 
 Any label that an example carries can be named. Beside these there are `system`, `source`, `topic`,
 `duration` and `temporal`, which mean the same on every set; a label of that very name comes first.
@@ -17,7 +17,7 @@ NO_LABEL = "(none)"
 """The group of examples that lack the label."""
 
 MOST_GROUPS = 100
-"""More values than this name single items, and no groups."""
+"""A label with more values names single items rather than groups."""
 
 ORDER, OTHER = "order", "other"
 

@@ -42,7 +42,6 @@ INFO = GoldSetInfo(
 ORDER_CATEGORIES = frozenset({"E3E", "O3O", "SSS", "SOS", "SAA", "T3E", "T3O", "TOS", "TAA"})
 """The question categories of level L2-Relation: what happens before, after, or in which order."""
 
-_Text = Annotated[str, Field(min_length=1)]
 _Seconds = NonNegativeFloat
 _Clock = Annotated[str, Field(pattern=r"^[0-9]{1,4}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]{1,9})?$")]
 
@@ -52,18 +51,18 @@ class LvbQuestion(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
-    question: _Text
+    video_id: schema.Text
+    question: schema.Text
     question_wo_referring_query: str
-    candidates: Annotated[tuple[_Text, ...], Field(min_length=2, max_length=5)]
+    candidates: Annotated[tuple[schema.Text, ...], Field(min_length=2, max_length=5)]
     correct_choice: Annotated[int, Field(ge=0)]
     position: tuple[int, ...]
-    topic_category: _Text
-    question_category: _Text
-    level: _Text
-    id: _Text
-    video_path: _Text
-    subtitle_path: _Text
+    topic_category: schema.Text
+    question_category: schema.Text
+    level: schema.Text
+    id: schema.Text
+    video_path: schema.Text
+    subtitle_path: schema.Text
     duration_group: Literal[15, 60, 600, 3600]
     starting_timestamp_for_subtitles: FiniteFloat
     duration: _Seconds
@@ -77,7 +76,7 @@ class LvbQuestion(BaseModel):
 
 
 class _Timed(BaseModel):
-    """A subtitle of the first schema; the end is missing where it is that of the video."""
+    """A subtitle of the first schema; without an end it lasts as long as the video."""
 
     model_config = jsonl.STRICT
 
@@ -97,27 +96,16 @@ class _Clocked(BaseModel):
 
     start: _Clock
     end: _Clock
-    line: str
+    text: str = Field(alias="line")
 
-    @property
-    def text(self) -> str:
-        return self.line
-
-    def span(self, video_ends: float) -> tuple[float, float]:
-        """Return start and end in seconds of the subtitles' own clock."""
-        del video_ends
+    def span(self, _video_ends: float) -> tuple[float, float]:
         return _seconds(self.start), _seconds(self.end)
 
 
 def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-    """Yield one row per question.
+    """Yield one row per question of `lvb_val.json`, with subtitles if their folder is given.
 
-    Args:
-        release: `lvb_val.json`.
-        subtitles: the folder of the subtitle files; None leaves subtitles out.
-
-    Raises:
-        DataError: with file and field, when a file is missing or is not what it should be.
+    Raises DataError with file and field where a file is missing or invalid.
     """
     seen: dict[str, int] = {}
     questions = jsonl.read_json(release, _QUESTIONS)
@@ -135,7 +123,7 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
 
 _QUESTIONS = TypeAdapter(Annotated[tuple[LvbQuestion, ...], Field(min_length=1)])
 _FIELDS = {"correct": "correct_choice", "video": "video_path", "options": "candidates"}
-"""Their names of our fields."""
+"""Names in the release of fields of our schema."""
 
 
 def _row(question: LvbQuestion, subtitles: Path | None) -> schema.OptionRow:
@@ -180,7 +168,7 @@ def _subtitles(question: LvbQuestion, folder: Path) -> tuple[schema.SubtitleRow,
 def _subtitle_file(path: Path) -> tuple[_Timed, ...] | tuple[_Clocked, ...]:
     try:
         raw = path.read_bytes()
-        # One schema a file: an error is then that of the schema that was meant.
+        # One schema a file, so that an error is about the schema that the file has.
         return (_TIMED if b'"timestamp"' in raw else _CLOCKED).validate_json(raw)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from error
@@ -193,10 +181,4 @@ def _seconds(clock: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-SET = ReleasedSet(
-    INFO,
-    read,
-    sample_file="longvideobench.json",
-    units=1_337,
-    has_subtitles=True,
-)
+SET = ReleasedSet(INFO, read, sample_file="longvideobench.json", units=1_337)

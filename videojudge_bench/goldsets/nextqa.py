@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.schema import Text
 from videojudge_bench.items import Example, Item, OptionGold, opaque_id
 
 INFO = GoldSetInfo(
@@ -33,12 +34,10 @@ INFO = GoldSetInfo(
     ),
 )
 
-OPTIONS = 5
-"""Options per question."""
+OPTIONS = 5  # per question
 
 _FILE = "nextqa_val.jsonl.gz"
 
-_Text = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -51,16 +50,16 @@ class NextQaRow(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
+    video_id: Text
     frame_count: _Count
     width: _Count
     height: _Count
-    qid: _Text
+    qid: Text
     type: Literal["CW", "CH", "TN", "TC", "TP", "DO", "DL", "DC"]
-    question: _Text
-    choices: Annotated[tuple[_Text, ...], Field(min_length=OPTIONS, max_length=OPTIONS)]
+    question: Text
+    choices: Annotated[tuple[Text, ...], Field(min_length=OPTIONS, max_length=OPTIONS)]
     answer_index: Annotated[int, Field(ge=0, lt=OPTIONS)]
-    gold_answer: _Text
+    gold_answer: Text
 
     @property
     def instruction(self) -> str:
@@ -79,21 +78,14 @@ class NextQaRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return the gold half of a file, by default of the one in the package.
 
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
+    Raises NoDataError where the package's file is missing, DataError where the file is invalid.
     """
     gold_rows = (row for row in rows(path) if is_gold(row.video_id))
     return GoldSet(INFO, tuple(example for row in gold_rows for example in _examples(row)))
 
 
 def seed_rows() -> list[NextQaRow]:
-    """Return the questions of the other half, in the file's order; no video of theirs is gold.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
-    """
+    """Return the questions of the other half, in the file's order; raises as `load`."""
     return [row for row in rows() if not is_gold(row.video_id)]
 
 
@@ -103,12 +95,7 @@ def is_gold(video_id: str) -> bool:
 
 
 def rows(path: Path | None = None) -> Iterator[NextQaRow]:
-    """Yield one checked row per question, of both halves; by default of the packaged file.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be, with line and field.
-    """
+    """Yield the questions of both halves, by default of the packaged file; raises as `load`."""
     path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
     return jsonl.read_rows(path, NextQaRow, unique=("video_id", "qid"))
 

@@ -29,26 +29,23 @@ class ReleasedSet:
     """A set that is prepared from its release, with a sample in the package or without one.
 
     Attributes:
-        INFO: what is known of the full set.
         read: reads the release, and the sample, which has the same form; by default rows of our
             own schema (`videojudge_bench.goldsets.schema`).
         sample_file: name of the sample in `tasks/sample/`, if there is one.
         units: how many questions or pairs the release has, where that is known.
-        has_subtitles: whether the release comes with files of subtitles.
     """
 
     INFO: GoldSetInfo
     read: ReadRelease | None = None
     sample_file: str | None = None
     units: int | None = None
-    has_subtitles: bool = False
 
     def load(self) -> GoldSet:
         """Return the full set if it was prepared on this machine, else the sample.
 
         Raises:
-            NoDataError: when there is neither.
-            DataError: when the data are not what they should be.
+            NoDataError: there is neither.
+            DataError: the data are invalid.
         """
         if not store.contains(self.INFO.name):
             return self.sample
@@ -57,11 +54,7 @@ class ReleasedSet:
 
     @cached_property
     def sample(self) -> GoldSet:
-        """The sample; its gold is a model's, whatever that of the full set is.
-
-        Raises:
-            NoDataError: when there is none.
-        """
+        """The sample, whose gold is a model's; raises NoDataError where there is none."""
         folder = packaged("tasks.sample")
         if self.sample_file is None or not (folder / self.sample_file).is_file():
             raise NoDataError(self.INFO.name, self.INFO.how_to_get)
@@ -79,8 +72,8 @@ class ReleasedSet:
         """Put the release into the store and return the set.
 
         Raises:
-            ConfigError: when the folder of videos does not exist.
-            DataError: when the release is not what it should be.
+            ConfigError: the folder of videos does not exist.
+            DataError: the release is invalid.
         """
         rows = self._rows(release, subtitles)
         data = "full" if self.units in (None, len(rows)) else f"part-{len(rows)}"

@@ -1,7 +1,7 @@
-"""The documented JSON Lines schema of ratings, options and pairs: one row, one thing with gold.
+"""The JSON Lines schema of ratings, options and pairs with gold.
 
-It is what `videojudge data add` and `videojudge data prepare` read, what the samples are written
-in, and what prepared sets are kept in. A file holds rows of one kind, told apart by their fields.
+`videojudge data add` and `videojudge data prepare` read it; samples and prepared sets are kept in
+it. A file holds rows of one kind, told apart by their fields.
 
 All rows: `video_id`, `instruction`; optional: `id`, `video` (the file's path inside the folder of
 videos; `<video_id>.<extension>` by default), `references` (list), `description`, `subtitles` (list
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal, TypedDict, Union
 
@@ -46,7 +46,7 @@ _UNIQUE = (
 )
 
 _MAX_NAME_BYTES = 255
-"""What file systems take; a longer name is an error of its own when the file is looked for."""
+"""The limit of file systems."""
 
 OUR_LABELS = frozenset({"row", "option"})
 """Labels that rows get here: their own id, and the index of an option."""
@@ -81,9 +81,8 @@ class BaseRow(BaseModel, ABC):
     @field_validator("labels")
     @classmethod
     def _not_our_names(cls, labels: dict[str, str]) -> dict[str, str]:
-        taken = sorted(OUR_LABELS & labels.keys())
-        if taken:
-            raise ValueError(f"the label {taken[0]!r} is one of ours; give it another name")
+        if taken := OUR_LABELS & labels.keys():
+            raise ValueError(f"the label {min(taken)!r} is one of ours; give it another name")
         return labels
 
     @field_validator("video")
@@ -98,11 +97,11 @@ class BaseRow(BaseModel, ABC):
 
     @abstractmethod
     def _judged(self) -> list[str]:
-        """The answers, whatever their order, and who gave them; never gold."""
+        """Return the answers in a canonical order, and their systems; never gold."""
 
 
 class RatingRow(BaseRow):
-    """One response with what its raters said."""
+    """One response with its ratings."""
 
     response: str
     ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
@@ -136,11 +135,10 @@ class OptionRow(BaseRow):
     @field_validator("correct")
     @classmethod
     def _is_one_option(cls, correct: int, info: ValidationInfo) -> int:
-        options: tuple[str, ...] = info.data.get("options", ())  # none: that is the first error
+        options: tuple[str, ...] = info.data.get("options", ())  # none where they are invalid
         if options and correct >= len(options):
-            raise ValueError(
-                f"there are {len(options)} options: 0 to {len(options) - 1} are allowed"
-            )
+            allowed = f"0 to {len(options) - 1} are allowed"
+            raise ValueError(f"there are {len(options)} options: {allowed}")
         if options and options.count(options[correct]) > 1:
             raise ValueError("the correct option stands there twice; only one may be correct")
         return correct
@@ -191,10 +189,8 @@ class PairRow(BaseRow):
         if first != self.response_a:
             p_first = 1 - p_first
         name = opaque_id(self.video_id, self.instruction, first, second, self.identity)
-        for order, one, two, gold in (
-            ("ab", first, second, p_first),
-            ("ba", second, first, 1 - p_first),
-        ):
+        orders = (("ab", first, second, p_first), ("ba", second, first, 1 - p_first))
+        for order, one, two, gold in orders:
             item = Pair(id=f"{name}/{order}", first=one, second=two, **shared_parts(self, cache))
             yield Example(item, PreferenceGold(gold), unit=name, labels=_labels(self))
 
@@ -203,11 +199,7 @@ Row = Union[RatingRow, OptionRow, PairRow]
 Subtitles = dict[tuple[SubtitleRow, ...], tuple[Subtitle, ...]]
 """Subtitles by their rows: the questions of one video share them in memory."""
 
-ROW_TYPES: dict[Shape, type[Row]] = {
-    "ratings": RatingRow,
-    "options": OptionRow,
-    "pairs": PairRow,
-}
+ROW_TYPES: dict[Shape, type[Row]] = {"ratings": RatingRow, "options": OptionRow, "pairs": PairRow}
 _FIELD_OF_SHAPE = {"ratings": "response", "options": "options", "pairs": "response_a"}
 _NEEDED = {
     "ratings": "video_id, instruction, response and ratings",
@@ -217,7 +209,7 @@ _NEEDED = {
 
 
 class Shared(TypedDict):
-    """Return the fields that an item or a pair takes over from its row unchanged."""
+    """Fields that an item or a pair takes from its row unchanged."""
 
     video_id: str
     instruction: str
@@ -227,11 +219,7 @@ class Shared(TypedDict):
 
 
 def shape_of(path: Path) -> Shape:
-    """Return what the rows of a file are, by the fields of its first one.
-
-    Raises:
-        DataError: when the first line is no JSON object, or tells nothing.
-    """
+    """Return the kind of the rows of a file by the fields of the first; raises DataError."""
     line = jsonl.first_line(path)
     try:
         first = json.loads(line)
@@ -253,9 +241,9 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
     """Yield the rows of a file (`.gz`: compressed), one in memory at a time.
 
     Raises:
-        DataError: with file, line and field, when a row is not what it should be, repeats an
-            earlier one, has a rating off the scale, or another number of raters than the first,
-            when only some rows name a system, or when two name different files of one video.
+        DataError: with file, line and field, when a row is malformed, repeats an earlier one, has a
+            rating off the scale or another number of raters than the first, when only some rows
+            name a system, or when two name different files of one video.
     """
     first: Row | None = None
     files: dict[str, str] = {}
@@ -271,11 +259,7 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
 
 
 def gold_set(rows: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> GoldSet:
-    """Return the gold set that rows make.
-
-    Raises:
-        DataError: when two rows name different files of one video, and as `GoldSet`.
-    """
+    """Return the gold set of rows; raises DataError as `GoldSet` and `other_file`."""
     cache: Subtitles = {}
     examples: list[Example] = []
     files: dict[str, str] = {}
@@ -287,11 +271,7 @@ def gold_set(rows: Iterable[Row], info: GoldSetInfo, videos: Path | None) -> Gol
 
 
 def inside_its_folder(path: str) -> str:
-    """Return a relative path that, joined to a folder, names a file inside of it.
-
-    Raises:
-        ValueError: when it could name one outside of it, or none at all.
-    """
+    """Return a path that, joined to a folder, names a file in it; else raise ValueError."""
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
     leaves = posix.is_absolute() or windows.drive or windows.root or ".." in posix.parts
     if leaves or "\\" in path or "\0" in path:
@@ -304,7 +284,7 @@ def inside_its_folder(path: str) -> str:
 
 
 def other_file(row: BaseRow, files: dict[str, str]) -> tuple[str, str] | None:
-    """Return the field `video` and what is wrong when it differs from that of an earlier row."""
+    """Return the field `video` and the problem where it differs from that of an earlier row."""
     if row.video is None or files.setdefault(row.video_id, row.video) == row.video:
         return None
     return "video", (
@@ -313,16 +293,19 @@ def other_file(row: BaseRow, files: dict[str, str]) -> tuple[str, str] | None:
     )
 
 
+def off_scale(ratings: Sequence[float], scale: RatingScale, used: str) -> str:
+    """Return the problem of ratings off a scale; `used` says which scale to give. Empty: none."""
+    off = ", ".join(f"{rating:g}" for rating in ratings if rating not in scale)
+    fix = f"correct the rating, or give the scale that {used}"
+    return f"found {off}, outside the scale {scale}; {fix}" if off else ""
+
+
 def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
-    """The field that does not fit and why, or None."""
+    """Return the field that does not match and the problem, or None."""
     if not (isinstance(row, RatingRow) and isinstance(first, RatingRow)):
         return None
-    off = [f"{rating:g}" for rating in row.ratings if rating not in scale]
-    if off:
-        return "ratings", (
-            f"found {', '.join(off)}, outside the scale {scale}; correct the rating, or give the "
-            "scale that the raters used"
-        )
+    if problem := off_scale(row.ratings, scale, "the raters used"):
+        return "ratings", problem
     if len(row.ratings) != len(first.ratings):
         return "ratings", (
             f"found {len(row.ratings)} ratings, and the first row has {len(first.ratings)}; every "
@@ -334,7 +317,7 @@ def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None
 
 
 def shared_parts(row: BaseRow, cache: Subtitles) -> Shared:
-    """Return what an item or a pair takes over from its row as it is."""
+    """Return the fields that an item or a pair takes from its row unchanged."""
     if row.subtitles not in cache:
         cache[row.subtitles] = tuple(
             Subtitle(s.start_seconds, s.end_seconds, s.text) for s in row.subtitles

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import AfterValidator, BaseModel
@@ -27,7 +27,7 @@ from videojudge_bench.scale import RatingScale
 INFO_FILE, ROWS_FILE = "set.json", "rows.jsonl.gz"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-"""What a set may be called: it becomes the name of a task, a folder and a file."""
+"""Form of a set's name, which becomes the name of a task, a folder and a file."""
 
 
 def _whole_scale(ends: tuple[int, int]) -> tuple[int, int]:
@@ -71,7 +71,7 @@ def root() -> Path:
 
 
 def names() -> list[str]:
-    """Return the names of all sets in the store, sorted; what is no set is passed over."""
+    """Return the names of all sets in the store, sorted; other folders are ignored."""
     paths = root().glob(f"*/{INFO_FILE}")
     return sorted(path.parent.name for path in paths if NAME.fullmatch(path.parent.name))
 
@@ -82,49 +82,34 @@ def contains(name: str) -> bool:
 
 
 def read(name: str) -> StoredSet:
-    """Return what is known of a set without reading its rows.
-
-    Raises:
-        DataError: when `set.json` is missing or is not what `write` writes.
-    """
+    """Return the facts about a set; raises DataError where `set.json` is missing or invalid."""
     path = root() / name / INFO_FILE
     kept = jsonl.read_object(path, _InfoFile)
     if kept.name != name:
         problem = f"the set is called {kept.name!r}, and its folder {name!r}; add it again"
         raise DataError(problem, path=path, field="name")
     info = GoldSetInfo(
-        name=name,
-        title=kept.title,
-        kind=kept.kind,
-        shape=kept.shape,
-        licence=kept.licence,
-        source=kept.source,
+        **kept.model_dump(exclude={"format", "scale", "videos"}),
         how_to_get=f"add it again: videojudge data add FILE.jsonl --name {name} --overwrite",
         scale=RatingScale(*kept.scale),
-        data=kept.data,
-        systems=kept.systems,
     )
     return StoredSet(info, Path(kept.videos) if kept.videos else None)
 
 
 def load(name: str) -> GoldSet:
-    """Return a set.
-
-    Raises:
-        DataError: when a file of it is missing or is not what `write` writes.
-    """
+    """Return a set; raises DataError where a file of it is missing or invalid."""
     kept = read(name)
     rows = schema.checked_rows(root() / name / ROWS_FILE, kept.info.shape, kept.info.scale)
     return schema.gold_set(rows, kept.info, kept.videos)
 
 
 def write(info: GoldSetInfo, rows: Iterable[schema.Row], videos: Path | None) -> Path:
-    """Write a set, all of it or nothing, in the place of one of the same name; return its folder.
+    """Write a set atomically, replacing one of the same name, and return its folder.
 
     Raises:
-        ConfigError: when the folder of videos does not exist.
-        DataError: when a row is too long to be read again.
-        JournalBusyError: when another process writes the set.
+        ConfigError: the folder of videos does not exist.
+        DataError: a row is too long to be read again.
+        JournalBusyError: another process writes the set.
     """
     if videos is not None and not videos.is_dir():
         raise ConfigError(f"the folder of videos {str(videos)!r} does not exist or is no folder")
@@ -141,25 +126,22 @@ def write(info: GoldSetInfo, rows: Iterable[schema.Row], videos: Path | None) ->
 
 def remove(name: str) -> bool:
     """Remove a set from the store, the videos stay; return whether there was one."""
-    there = contains(name)
-    if there:
+    if is_there := contains(name):
         with _work_folder(name) as work:
             _move_away(root() / name, work)
-    return there
+    return is_there
 
 
 @contextmanager
 def _work_folder(name: str) -> Iterator[Path]:
-    """Yield an empty folder beside a set, for one process at a time.
+    """Yield an empty folder beside a set, for one process at a time, or raise JournalBusyError.
 
-    What a process that was killed has left there is removed.
-
-    Raises:
-        JournalBusyError: another process adds, prepares or removes the set.
+    The remains of a killed process are removed.
     """
     root().mkdir(parents=True, exist_ok=True)
     work = root() / f".{name}"
-    lock = FileLock(_lock_file(name))
+    # Beside the store, which holds nothing but sets; a lock outlives its set.
+    lock = FileLock(root().with_name(f".{root().name}.{name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -176,13 +158,8 @@ def _work_folder(name: str) -> Iterator[Path]:
         lock.release()
 
 
-def _lock_file(name: str) -> Path:
-    """Beside the store, in which nothing but sets lie: a lock outlives the set that it was for."""
-    return root().with_name(f".{root().name}.{name}.lock")
-
-
 def _move_away(folder: Path, work: Path) -> None:
-    """Move what is there, if anything is, to where it is deleted: nobody sees half a set."""
+    """Move an earlier set to the folder that is deleted, so that no reader sees half of it."""
     if folder.exists() or folder.is_symlink():
         folder.rename(work / "old")
 
@@ -199,17 +176,7 @@ def _line(row: schema.Row) -> str:
 
 
 def _info_file(info: GoldSetInfo, videos: Path | None) -> str:
-    kept = _InfoFile(
-        format=1,
-        name=info.name,
-        title=info.title,
-        kind=cast("GoldKind", info.kind),  # pydantic refuses a set without gold
-        shape=info.shape,
-        licence=info.licence,
-        source=info.source,
-        scale=(info.scale.low, info.scale.high),
-        data=info.data,
-        systems=info.systems,
-        videos=None if videos is None else str(videos.resolve()),
-    )
+    facts = {name: getattr(info, name) for name in _InfoFile.model_fields if hasattr(info, name)}
+    facts |= {"format": 1, "scale": (info.scale.low, info.scale.high)}
+    kept = _InfoFile(**facts, videos=None if videos is None else str(videos.resolve()))
     return kept.model_dump_json(indent=1) + "\n"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from videojudge_bench.goldsets import jsonl
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
+from videojudge_bench.goldsets.schema import Text
 from videojudge_bench.items import Example, Item, RatingGold, opaque_id
 
 INFO = GoldSetInfo(
@@ -35,15 +36,10 @@ INFO = GoldSetInfo(
 INSTRUCTION = "Describe in one sentence what happens in the video."
 """The same for all: VATEX-EVAL has no instruction of its own, its candidates are captions."""
 
-CANDIDATES = 6
-"""Candidates per video."""
-
-REFERENCES = 9
-"""Reference captions per video."""
+CANDIDATES, REFERENCES = 6, 9  # per video
 
 _FILE = "vatex_eval.jsonl.gz"
 
-_Text = Annotated[str, Field(min_length=1)]
 _Seconds = Annotated[int, Field(ge=0, le=999_999)]
 _Rating = Annotated[int, Field(ge=INFO.scale.low, le=INFO.scale.high)]
 
@@ -54,7 +50,7 @@ class Candidate(BaseModel):
     model_config = jsonl.STRICT
 
     candidate_index: int
-    text: _Text
+    text: Text
     ratings: Annotated[tuple[_Rating, ...], Field(min_length=3, max_length=3)]
 
 
@@ -63,11 +59,11 @@ class VatexRow(BaseModel):
 
     model_config = jsonl.STRICT
 
-    video_id: _Text
-    youtube_id: _Text
+    video_id: Text
+    youtube_id: Text
     start_s: _Seconds
     end_s: _Seconds
-    references: Annotated[tuple[_Text, ...], Field(min_length=REFERENCES, max_length=REFERENCES)]
+    references: Annotated[tuple[Text, ...], Field(min_length=REFERENCES, max_length=REFERENCES)]
     candidates: Annotated[
         tuple[Candidate, ...], Field(min_length=CANDIDATES, max_length=CANDIDATES)
     ]
@@ -90,20 +86,13 @@ class VatexRow(BaseModel):
 def load(path: Path | None = None) -> GoldSet:
     """Return VATEX-EVAL from a file, by default from the one in the package: 18,000 examples.
 
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be.
+    Raises NoDataError where the package's file is missing, DataError where the file is invalid.
     """
     return GoldSet(INFO, tuple(example for row in rows(path) for example in _examples(row)))
 
 
 def rows(path: Path | None = None) -> Iterator[VatexRow]:
-    """Yield one checked row per video; by default those that travel with the package.
-
-    Raises:
-        NoDataError: when the package's data file is missing.
-        DataError: when the file is not what it should be, with line and field.
-    """
+    """Yield the rows of a file, one per video, by default the packaged one; raises as `load`."""
     path = path if path is not None else jsonl.packaged_file(INFO, _FILE)
     return jsonl.read_rows(path, VatexRow, unique=("video_id",))
 

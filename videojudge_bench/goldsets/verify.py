@@ -35,21 +35,15 @@ def list_sets() -> list[dict[str, str]]:
 
 
 def verify(name: str) -> list[str]:
-    """Return lines that say what a gold set holds and that it is what its authors released.
+    """Return lines with the content of a gold set, compared with its release.
 
-    Raises:
-        UnknownNameError: when there is no such set.
-        NoDataError: when its data are not on this machine.
-        DataError: when they are damaged, or differ from the release; all differences are named.
+    Raises as `goldsets.load` and `verify_set`.
     """
     return verify_set(goldsets.load(name))
 
 
 def verify_all() -> tuple[list[str], bool]:
-    """Return the lines of all sets, and whether one of them is broken.
-
-    A set without data is no fault: its line says how to get them.
-    """
+    """Return the lines of all sets, and whether one is broken; missing data are no fault."""
     lines: list[str] = []
     broken = False
     for name in goldsets.names():
@@ -64,12 +58,9 @@ def verify_all() -> tuple[list[str], bool]:
 
 
 def verify_set(gold_set: GoldSet) -> list[str]:
-    """Return one line per count and per hash of the content, compared with what is expected.
+    """Return a line per count and hash of a set, compared with the expected ones if known.
 
-    A set whose figures are not known beforehand is counted and compared with nothing.
-
-    Raises:
-        DataError: when a figure differs from what is expected; all of them are named.
+    Raises DataError with all figures that differ from the expected ones.
     """
     name = gold_set.info.name
     facts, expected = _facts(gold_set), _expected(gold_set)
@@ -95,13 +86,13 @@ def verify_set(gold_set: GoldSet) -> list[str]:
 
 @cache
 def _known() -> dict[str, dict[str, dict[str, int | str]]]:
-    """The content of this package's sets, samples and full ones, by name."""
+    """Return the figures of this package's sets, samples and full ones, by name."""
     content = TypeAdapter(dict[str, dict[str, dict[str, Union[int, str]]]])
     return read_json(packaged("tasks.data") / "expected.json", content)
 
 
 def _expected(gold_set: GoldSet) -> Facts:
-    """Return what is known of a set in the form that is here; nothing of a user's own."""
+    """Return the known figures of a set in the form that is here; none of a user's own."""
     info = gold_set.info
     known = _known()["full" if info.has_dev else "samples"]
     if info.name in known or not info.has_dev:
@@ -114,15 +105,10 @@ def _expected(gold_set: GoldSet) -> Facts:
 def ids(name: str) -> Iterator[str]:
     """Yield CSV lines, a header first: item id, video id and the public keys of every example.
 
-    With these a table of scores of one's own is joined to our items: `candidate` is VATEX-EVAL's
-    candidate index, `qid` and `option` are NExT-QA's question and option index. Both count from 0.
-    Where labels do not tell the rows of a video apart, the answering system stands there too, and
-    where that does not, instruction and response.
-
-    Raises:
-        UnknownNameError: when there is no such set.
-        NoDataError: when its data are not on this machine.
-        DataError: when they are not what they should be.
+    They join a table of one's own scores to our items: `candidate` is VATEX-EVAL's candidate index,
+    `qid` and `option` are NExT-QA's question and option index, from 0. Where labels do not tell the
+    rows of a video apart, there is the answering system too, and if need be instruction and
+    response. Raises as `goldsets.load`.
     """
     examples = goldsets.load(name).examples
     keys = sorted({key for example in examples for key in example.labels})
@@ -131,8 +117,10 @@ def ids(name: str) -> Iterator[str]:
         known = {(e.item.video_id, *row.values()) for e, row in zip(examples, rows, strict=True)}
         if len(known) < len(examples):
             rows = [{**row, **add(e)} for e, row in zip(examples, rows, strict=True)]
-    ids = [(example.item.id, example.item.video_id) for example in examples]
-    cells = [(*names, *row.values()) for names, row in zip(ids, rows, strict=True)]
+    cells = [
+        (example.item.id, example.item.video_id, *row.values())
+        for example, row in zip(examples, rows, strict=True)
+    ]
     yield from csv_text(["id", "video_id", *rows[0]], cells).removesuffix("\n").split("\n")
 
 
@@ -150,69 +138,47 @@ def _texts(example: Example) -> dict[str, str]:
 def prepare_released(
     name: str, release: Path, videos: Path | None, subtitles: Path | None
 ) -> list[str]:
-    """Put a release into the user's data folder, and return lines that say what is there now.
+    """Put a release into the user's data folder, and return lines about the prepared set.
 
     Raises:
-        ConfigError: when a file or folder does not exist.
-        DataError: with file, line and field, when the release is not what it should be.
+        ConfigError: a file or folder does not exist.
+        DataError: with file, line and field: the release is invalid.
     """
     if not release.is_file():
         raise ConfigError(f"no file {str(release)!r}: {goldsets.info(name).how_to_get}")
     if subtitles is not None and not subtitles.is_dir():
         raise ConfigError(f"the folder of subtitles {str(subtitles)!r} does not exist")
-    gold_set = goldsets.released_set(name).prepare(release, videos, subtitles)
+    released = goldsets.released_set(name)
+    gold_set = released.prepare(release, videos, subtitles)
     goldsets.load.cache_clear()
-    here = view_of(gold_set, 0, None).videos
-    units = {"ratings": "rated responses", "options": "questions", "pairs": "pairs"}
-    what = (
-        f"{_count_units(gold_set)} {units[gold_set.info.shape]} of {_count_videos(gold_set)} videos"
-    )
-    lines = [f"{gold_set.info.task}: {what}, files of {len(here)} of them found"]
-    if gold_set.info.data != "full":
-        whole = goldsets.released_set(name).units
-        lines.append(f"the release has {whole}: rows of runs on it are marked {gold_set.info.data}")
+    info, here = gold_set.info, view_of(gold_set, 0, None).videos
+    is_rated = info.shape == "ratings"
+    n = len(gold_set.examples) if is_rated else len({e.unit for e in gold_set.examples})
+    units = {"ratings": "rated responses", "options": "questions", "pairs": "pairs"}[info.shape]
+    videos_here = f"{_count_videos(gold_set)} videos, files of {len(here)} of them found"
+    lines = [f"{info.task}: {n} {units} of {videos_here}"]
+    if info.data != "full":
+        lines.append(f"the release has {released.units}: rows of runs on it are marked {info.data}")
     return lines
 
 
 def _list_row(name: str) -> dict[str, str]:
-    examples = videos = "-"
+    columns = ("name", "data here", "kind", "shape", "examples", "videos", "task")
+    row = dict.fromkeys((*columns, "licence", "how to get"), "-")
+    row |= {"name": name, "task": f"videojudge_{name}"}
     try:
         info = goldsets.info(name)
         gold_set = goldsets.load(name)
     except NoDataError:
-        here = "no"
+        row["data here"] = "no"
     except (ConfigError, DataError):
-        return _broken_row(name)
+        return {**row, "data here": f"broken: see videojudge data verify {name}"}
     else:
-        info, here = gold_set.info, gold_set.info.data
-        examples, videos = str(len(gold_set.examples)), str(_count_videos(gold_set))
-    return {
-        "name": name,
-        "data here": here,
-        "kind": info.kind,
-        "shape": info.shape,
-        "examples": examples,
-        "videos": videos,
-        "task": info.task,
-        "licence": info.licence,
-        "how to get": info.how_to_get,
-    }
-
-
-def _broken_row(name: str) -> dict[str, str]:
-    return {
-        "name": name,
-        "data here": f"broken: see videojudge data verify {name}",
-        **dict.fromkeys(("kind", "shape", "examples", "videos"), "-"),
-        "task": f"videojudge_{name}",
-        **dict.fromkeys(("licence", "how to get"), "-"),
-    }
-
-
-def _count_units(gold_set: GoldSet) -> int:
-    if gold_set.info.shape == "ratings":
-        return len(gold_set.examples)
-    return len({example.unit for example in gold_set.examples})
+        info = gold_set.info
+        row |= {"data here": info.data, "examples": str(len(gold_set.examples))}
+        row["videos"] = str(_count_videos(gold_set))
+    row |= {"kind": info.kind, "shape": info.shape, "licence": info.licence}
+    return {**row, "how to get": info.how_to_get}
 
 
 def _count_videos(gold_set: GoldSet) -> int:

@@ -47,13 +47,8 @@ class _Question(BaseModel):
     rejected: str = Field(validation_alias=AliasChoices("rejected answer", "rejected_answer"))
 
 
-def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
-    """Yield one pair per question.
-
-    Raises:
-        DataError: with file, place and field, when the release is not what it should be.
-    """
-    del subtitles  # the release has none
+def read(release: Path, _subtitles: Path | None = None) -> Iterator[schema.Row]:
+    """Yield one pair per question; raises DataError with file, place and field."""
     for line, qid, question in _questions(release):
         within = "" if line else qid
         if question.selected == question.rejected:
@@ -66,7 +61,7 @@ def read(release: Path, subtitles: Path | None = None) -> Iterator[schema.Row]:
 
 
 _FIELDS = {"id": "qid", "instruction": "question"}
-"""Their names of our fields."""
+"""Names in the release of fields of our schema."""
 
 
 def _row(qid: str, question: _Question) -> schema.PairRow:

@@ -1,4 +1,4 @@
-"""Items as a run shows them: references cut to the first n, the video file found."""
+"""Items as a run shows them: with the first n references, the video file and a description."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ class DescriptionRow(BaseModel):
 
 
 def read_rows_of(path: Path) -> Iterator[DescriptionRow]:
-    """Yield the rows of a JSON Lines file of `{"video_id", "description", "made_by"}`.
+    """Yield the rows `{"video_id", "description", "made_by"}` of a JSON Lines file.
 
-    Raises:
-        DataError: the file is missing, empty or malformed, or describes a video twice.
+    Raises DataError for a missing or invalid file, or one that describes a video twice.
     """
     return read_rows(path, DescriptionRow, unique=("video_id",))
 
@@ -77,18 +76,16 @@ def view_of(
         gold_set: the set.
         references: a number from 0 up, or `all`; more than there are means all.
         videos: folder with the video files, named as the set names them or else
-            `<video id>.<extension>`; what is not there is looked for in the set's own folder, where
-            it has one.
-        descriptions: a file that `videojudge describe` wrote; a video that it does not have keeps
-            the set's own description, and one that the set does not have is left out.
+            `<video id>.<extension>`; files that it lacks are taken from the set's own folder.
+        descriptions: a file of `videojudge describe`; a video that it lacks keeps the set's own
+            description, and one that the set lacks is left out.
 
     Raises:
         ConfigError: `references` is neither, or the folder does not exist.
         DataError: the file of descriptions is missing or malformed.
     """
-    asked = checked_references(references)
-    there = gold_set.max_references
-    n_references = there if asked == "all" else min(asked, there)
+    asked, most = checked_references(references), gold_set.max_references
+    n_references = most if asked == "all" else min(asked, most)
     files = _videos_of(gold_set, warn=videos is None)
     if videos is not None:
         files |= find_videos(videos) | _named_files(gold_set, videos)
@@ -119,11 +116,7 @@ def _named_files(gold_set: GoldSet, folder: Path) -> dict[str, Path]:
 
 
 def checked_references(asked: Scalar) -> References:
-    """Return `asked` if it is a number from 0 up or `all`.
-
-    Raises:
-        ConfigError: it is neither.
-    """
+    """Return `asked` if it is a whole number from 0 up or `all`; else raise ConfigError."""
     if asked == "all":
         return "all"
     if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0:

@@ -1,16 +1,15 @@
-"""The documents of a task, as lmms-eval sees them: light, and the same for model and scoring."""
+"""The documents of a task for lmms-eval: light, and the same object for model and scoring."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Union, overload
 
 from videojudge_bench._util.options import scalar
-from videojudge_bench.goldsets.view import ItemView, References, checked_references, view_of
+from videojudge_bench.goldsets.view import ItemView, checked_references, view_of
 
 if TYPE_CHECKING:
     from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
@@ -25,13 +24,10 @@ VIDEOS_VARIABLE = "VIDEOJUDGE_VIDEOS"
 class Documents(Sequence[Document]):
     """One document per item: its index and id. Gold and text stay in the gold set.
 
-    lmms-eval hands the same object to the model (`task_dict`) and to scoring, so the run that a
-    model of ours made is found here by scoring.
+    lmms-eval passes the same object to the model (`task_dict`) and to scoring, so it carries the
+    run of our model to scoring.
 
-    Args:
-        info: what is known of the gold set.
-        gold_set: the set, or None when its data are not here: then there is one placeholder.
-        problem: why there are no data.
+    Without the data of the gold set, because of `problem`, there is one placeholder.
 
     Attributes:
         run: the run of our model, once it has begun; None under a stock model.
@@ -60,24 +56,15 @@ class Documents(Sequence[Document]):
         return (self[i] for i in range(len(self)))
 
 
-@dataclass(frozen=True)
-class StockSettings:
-    """Content of the prompts for stock lmms-eval models.
+def stock_view(gold_set: GoldSet) -> ItemView:
+    """Return the items as the prompts of stock lmms-eval models show them.
 
-    A stock model has no options of ours, so these come from the environment:
-    `VIDEOJUDGE_REFERENCES` (0, 1, … or all; default 0) and `VIDEOJUDGE_VIDEOS` (a folder).
+    A stock model has no options of ours, so they come from the environment: `VIDEOJUDGE_REFERENCES`
+    (0, 1, … or all; default 0) and `VIDEOJUDGE_VIDEOS` (a folder).
+
+    Raises:
+        ConfigError: the value of a variable is not allowed.
     """
-
-    references: References = 0
-    videos: Path | None = None
-
-    @classmethod
-    def from_environment(cls) -> StockSettings:
-        """Return the settings; raises ConfigError for a value that is not allowed."""
-        text = os.environ.get(REFERENCES_VARIABLE) or "0"
-        folder = os.environ.get(VIDEOS_VARIABLE)
-        return cls(checked_references(scalar(text)), Path(folder) if folder else None)
-
-    def view(self, gold_set: GoldSet) -> ItemView:
-        """Return the items as a stock model's prompts show them."""
-        return view_of(gold_set, self.references, self.videos)
+    references = checked_references(scalar(os.environ.get(REFERENCES_VARIABLE) or "0"))
+    folder = os.environ.get(VIDEOS_VARIABLE)
+    return view_of(gold_set, references, Path(folder) if folder else None)

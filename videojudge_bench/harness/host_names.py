@@ -1,4 +1,4 @@
-"""Names of the host's options and models, read from its source: an import takes many seconds."""
+"""Names of the host's options and models, read from its source, as an import takes seconds."""
 
 from __future__ import annotations
 
@@ -20,17 +20,10 @@ _TABLES = ("AVAILABLE_SIMPLE_MODELS", "AVAILABLE_CHAT_TEMPLATE_MODELS", "MODEL_A
 
 
 def check_names(arguments: Sequence[str], model: str | None) -> None:
-    """Check the names of options, and of the model, of an evaluation.
+    """Raise UnknownNameError for an unknown option, or model, of an evaluation's command line.
 
     Nothing is checked where the host's source is not as expected, and no model where other plug-ins
     may add one.
-
-    Args:
-        arguments: of the command line.
-        model: the value of `--model`.
-
-    Raises:
-        UnknownNameError: one does not exist.
     """
     if not arguments or not (arguments[0].startswith("-") or arguments[0] == "eval"):
         return  # another command of the host

@@ -1,11 +1,11 @@
 """The command `lmms_eval`: lmms-eval's own command line, with five differences.
 
-- It checks our tasks and our judges' names before anything heavy is loaded, and says what was
-  meant; a mistake of the user prints no traceback.
+- It checks the names of our tasks and judges before anything heavy is loaded, and suggests the
+  nearest; a mistake of the user prints no traceback.
 - When all requested tasks are ours it does not index the host's 1,900 task files.
-- It exits non-zero when the evaluation failed, or the judge on too many items; lmms-eval exits 0
-  whatever happens.
-- Ctrl-C ends it quietly; the journal has what was done.
+- It exits non-zero when the evaluation failed, or the judge failed on too many items; lmms-eval
+  always exits 0.
+- Ctrl-C ends it without a traceback; the journal has the judgements so far.
 - lmms-eval prints and stores the model arguments: keys and passwords among those of model
   `videojudge` are taken out first, and reach the model through `secrets`.
 """
@@ -26,7 +26,7 @@ from types import ModuleType
 from videojudge_bench import goldsets, registry
 from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
 from videojudge_bench._util.streams import is_open, prepare_streams, use_current_folder
-from videojudge_bench._util.terminal import warn
+from videojudge_bench._util.terminal import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.goldsets.jsonl import find_videos
 from videojudge_bench.harness import plugin
@@ -38,7 +38,7 @@ OWN_MODEL_ARGUMENTS = frozenset(
 )
 
 secrets: dict[str, Scalar] = {}
-"""Model arguments of the evaluation that runs, which nobody may write down."""
+"""Model arguments of the current evaluation that must not be logged or stored."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,7 @@ class ItemFailures:
 
 
 item_failures: list[ItemFailures] = []
-"""Of the evaluation that runs, by task; said again at its end."""
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+"""Of the current evaluation, by task; repeated at its end."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,10 +82,9 @@ def check(asked: argparse.Namespace) -> None:
 
     Raises:
         UnknownNameError: a task `videojudge…` or a judge that does not exist.
-        NoDataError: no task is asked for but such as have no data on this machine.
-        DataError: a gold set that is asked for by its name is damaged.
-        ConfigError: model arguments that the judge does not have, or a folder of videos that is
-            not there.
+        NoDataError: no requested task has data on this machine.
+        DataError: a gold set that is requested by name is damaged.
+        ConfigError: model arguments that the judge does not have, or a missing folder of videos.
     """
     if asked.model and not (asked.tasks or asked.config):
         raise ConfigError("--tasks is missing: give for example --tasks 'videojudge_*'")
@@ -121,25 +116,20 @@ def _patterns(asked: argparse.Namespace) -> list[str]:
 
 
 def _refuse_nothing_but_missing_data(patterns: Sequence[str]) -> None:
-    """Raise when every task is asked for by its name, and has no data.
+    """Raise NoDataError when every task is requested by its name and none has data.
 
-    Asked for by a wildcard or among others, such a task is `undefined (no data …)`. A set that is
-    damaged is found here as well.
+    By a wildcard or among others, such a task is `undefined (no data …)`. Damaged sets raise too.
     """
-    missing: NoDataError | None = None
-    something = False
+    missing: list[NoDataError] = []
     for pattern in patterns:
         name = pattern.removeprefix(f"{plugin.PREFIX}_")
-        if name == pattern or name not in goldsets.names():
-            something = True
-            continue
-        try:
-            goldsets.load(name)  # kept: the task needs it in a moment
-            something = True
-        except NoDataError as error:
-            missing = missing or error
-    if missing is not None and not something:
-        raise missing
+        if name != pattern and name in goldsets.names():
+            try:
+                goldsets.load(name)  # cached for the task
+            except NoDataError as error:
+                missing.append(error)
+    if missing and len(missing) == len(patterns):
+        raise missing[0]
 
 
 def _check_model_arguments(text: str) -> None:
@@ -162,8 +152,8 @@ def _check_model_arguments(text: str) -> None:
 def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
     failures: list[str] = []
     sys.argv = ["lmms_eval", *arguments]
-    # What is imported stays for good: the garbage collector need not walk its million objects
-    # again and again, now or later (about a second of a short run).
+    # Imported objects stay to the end: without the garbage collector's walks over a million of them
+    # a short run takes a second less.
     gc.disable()
     # Importing this much of the host loads its models, and with them our entry point's hook.
     import lmms_eval.__main__ as host
@@ -180,8 +170,7 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
         and asked.config is None
     )
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)
-    _keep_secrets(host)
-    _watch(host, failures)
+    _hook(host, failures)
     item_failures.clear()
     host_main()
     too_many = _say_item_failures()
@@ -189,7 +178,7 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
 
 
 def _say_item_failures() -> bool:
-    """Say once more on how many items the judge failed; return whether on too many."""
+    """Repeat on how many items the judge failed; return whether on too many."""
     for failures in item_failures:
         warn(f"{failures.task}: {failures.message}", program="lmms_eval")
     too_many = [failures.task for failures in item_failures if failures.too_many]
@@ -202,34 +191,10 @@ def _say_item_failures() -> bool:
     return bool(too_many)
 
 
-def _keep_secrets(host: ModuleType) -> None:
-    """Have secrets taken out of model arguments before the host does anything with them.
-
-    The command line's are parsed early, and go into names of runs; a configuration file's come
-    with each evaluation.
-    """
-    parse: Callable[[], tuple[object, argparse.Namespace]] = host.parse_eval_args
-    evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
-    given: dict[str, Scalar] = {}
-
-    def parsed() -> tuple[object, argparse.Namespace]:
-        parser, arguments = parse()
-        given.update(take_secrets(arguments))
-        return parser, arguments
-
-    def evaluated(arguments: argparse.Namespace) -> object:
-        secrets.clear()
-        secrets.update({**given, **take_secrets(arguments)})
-        return evaluate(arguments)
-
-    host.parse_eval_args = parsed  # type: ignore[attr-defined]
-    host.cli_evaluate_single = evaluated  # type: ignore[attr-defined]
-
-
 def take_secrets(arguments: argparse.Namespace) -> dict[str, Scalar]:
-    """Remove from the model arguments of model `videojudge` what is secret, and return it.
+    """Remove secrets from the arguments of model `videojudge`, and return them.
 
-    Addresses with a user or password in them are taken out whole.
+    Addresses with a user or password are removed whole.
     """
     if arguments.model != MODEL or not isinstance(arguments.model_args, str):
         return {}
@@ -241,17 +206,28 @@ def take_secrets(arguments: argparse.Namespace) -> dict[str, Scalar]:
     return {name: scalar(options[name]) for name in names}
 
 
-def _watch(host: ModuleType, failures: list[str]) -> None:
-    """Note every evaluation that does not come to its end; the host swallows the exception.
+def _hook(host: ModuleType, failures: list[str]) -> None:
+    """Take secrets out of model arguments before the host uses them, and record failures.
 
-    An error of ours ends the process at once, so that the host prints no traceback for it.
+    The command line's arguments are parsed early, and go into names of runs; a configuration file's
+    come with each evaluation. The host swallows the exception of an evaluation that fails; an error
+    of ours ends the process at once, so that the host prints no traceback for it.
     """
+    parse: Callable[[], tuple[object, argparse.Namespace]] = host.parse_eval_args
     evaluate: Callable[[argparse.Namespace], object] = host.cli_evaluate_single
+    given: dict[str, Scalar] = {}
+
+    def parsed() -> tuple[object, argparse.Namespace]:
+        parser, arguments = parse()
+        given.update(take_secrets(arguments))
+        return parser, arguments
 
     def watched(arguments: argparse.Namespace) -> object:
         failures.append(str(arguments.tasks))
         started = time.time()
+        secrets.clear()
         try:
+            secrets.update({**given, **take_secrets(arguments)})
             result = evaluate(arguments)
             _check_written(arguments, result, started)
         except VideoJudgeError as error:
@@ -260,11 +236,12 @@ def _watch(host: ModuleType, failures: list[str]) -> None:
         failures.pop()
         return result
 
+    host.parse_eval_args = parsed  # type: ignore[attr-defined]
     host.cli_evaluate_single = watched  # type: ignore[attr-defined]
 
 
 def _check_written(arguments: argparse.Namespace, result: object, started: float) -> None:
-    """Raise if the results are not where the user wanted them; the host logs that and goes on."""
+    """Raise if the results are not in the requested folder; the host only logs that."""
     on_main_rank = isinstance(result, tuple) and result[0] is not None
     if not (on_main_rank and arguments.output_path):
         return

@@ -1,8 +1,8 @@
-"""Our judges in lmms-eval's registry of LLM judges: a task's `get_server("videojudge")`.
+"""Our judges as LLM judges of lmms-eval: a task's `get_server("videojudge")`.
 
-lmms-eval's tasks ask a paid API through `lmms_eval.llm_judge`. With `API_TYPE=videojudge` those
-that hand over question, answer and prediction are judged by one of our judges in its place. Which
-one says the variable `VIDEOJUDGE_JUDGE`, or the model's name in the task's `ServerConfig`.
+lmms-eval's tasks ask a paid API through `lmms_eval.llm_judge`. With `API_TYPE=videojudge` one of
+our judges replaces it in tasks that pass question, answer and prediction. The variable
+`VIDEOJUDGE_JUDGE`, or the model's name in the task's `ServerConfig`, names the judge.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from videojudge_bench.items import Item
 from videojudge_bench.judge import Need
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.runner import answers_of
-from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 NAME = "videojudge"
@@ -69,16 +68,16 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
         self._shared = _judge_of(self._name)
 
     def is_available(self) -> bool:
-        """Return True: what cannot work was refused when the provider was made."""
+        """Return True: the constructor has refused what cannot work."""
         return True
 
     def evaluate(self, request: Request) -> Response:
         """Return the score of a prediction, as `{"score": 4.0}` and as `parsed_result`.
 
-        The request must say what is judged: `question`, `prediction`, and where the judge wants
-        them `answer` (a reference), `context` (a description) and the path of a video among
-        `images`. `messages` are not looked at: a judge has prompts of its own. With `score_range`
-        in its configuration, scores are moved from the judge's scale to that range.
+        The request needs `question` and `prediction`, and where the judge requires them `answer` (a
+        reference), `context` (a description) and the path of a video among `images`. `messages` are
+        ignored: a judge has prompts of its own. Scores are mapped linearly from the judge's scale
+        to the configuration's `score_range`, if it has one.
         """
         item, problem = _item_of(request)
         if item is None:
@@ -104,7 +103,7 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
 
         Without a verdict the result is 0 (or False), as lmms-eval has it, and `success` is False.
         """
-        # Of the judge's own scale, whatever range the task wants its scores in.
+        # On the judge's own scale, whatever range the task asks for.
         config = replace(self.config, score_range=None)
         response = self.evaluate(
             Request(
@@ -158,9 +157,9 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
     def _score(
         self, item: Item, score_range: tuple[float, float] | None
     ) -> tuple[float | None, str]:
-        """The score, or None and why there is none."""
+        """Return the score, or None and why there is none."""
         judge = self._shared.built.judge
-        lacks = [need for need in sorted(judge.requires) if not _has(item, need)]
+        lacks = [need for need in sorted(judge.requires) if not getattr(item, need)]
         if lacks:
             return None, f"judge {self._name} requires {_WHERE[lacks[0]]}"
         if score_range is not None and judge.scale is None:
@@ -168,7 +167,11 @@ class VideoJudgeProvider(ServerInterface):  # type: ignore[misc]
         verdict = self._shared.judge(item).verdict
         if not isinstance(verdict, Rating):
             return None, verdict.reason if isinstance(verdict, Unparsed) else str(verdict)
-        return _moved(verdict.value, judge.scale, score_range), ""
+        if score_range is None or judge.scale is None:
+            return verdict.value, ""
+        low, high = score_range
+        share = (verdict.value - judge.scale.low) / (judge.scale.high - judge.scale.low)
+        return low + share * (high - low), ""
 
     def _failed(self, problem: str) -> Response:
         logger.warning("llm_judge provider videojudge: {}", problem)
@@ -213,14 +216,8 @@ _WHERE: dict[Need, str] = {
 }
 
 
-def _has(item: Item, need: Need) -> bool:
-    return bool(
-        {"video": item.video, "references": item.references, "description": item.description}[need]
-    )
-
-
 def _item_of(request: Request) -> tuple[Item | None, str]:
-    """The item that a request is about, or None and why there is none."""
+    """Return the item that a request is about, or None and why there is none."""
     if request.question is None or request.prediction is None:
         return None, (
             "the task sent a prompt of its own and no question and prediction; a judge has its own "
@@ -250,20 +247,7 @@ def _video_of(images: Sequence[object]) -> Path | None:
     return None
 
 
-def _moved(
-    value: float, scale: RatingScale | None, score_range: tuple[float, float] | None
-) -> float:
-    if score_range is None or scale is None:
-        return value
-    low, high = score_range
-    return low + (value - scale.low) / (scale.high - scale.low) * (high - low)
-
-
 def _common_fields(response: Response) -> dict[str, object]:
-    """Fields of every answer of lmms-eval's interface beside its result."""
-    return {
-        "raw_response": response.content,
-        "model": response.model_used,
-        "prompt": "",
-        "success": response.success,
-    }
+    """Return the fields of every answer of lmms-eval's interface beside its result."""
+    fields = {"raw_response": response.content, "model": response.model_used, "prompt": ""}
+    return {**fields, "success": response.success}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,7 +37,7 @@ Replies = dict[int, str]
 
 
 class VideoJudge(lmms):  # type: ignore[misc]
-    """Runs a judge on the tasks `videojudge_*`.
+    """lmms-eval model that runs a judge on the tasks `videojudge_*`.
 
     Args:
         judge: name of a judge, or `module:Class`; `videojudge judges list` lists them.
@@ -46,9 +46,8 @@ class VideoJudge(lmms):  # type: ignore[misc]
         videos: folder with the video files, `<video id>.<extension>`.
         journal: folder for the journals; by default under the user's cache folder.
         descriptions: a file of descriptions of the videos, as `videojudge describe` writes it.
-        batch_size: goes to the judge if it has such an option and the user set it.
-        max_batch_size: accepted because lmms-eval passes it; not used.
-        device: goes to the judge if it has such an option.
+        batch_size: for the judge, if it has such an option and the user set it; so is `device`.
+        max_batch_size: not used; lmms-eval passes it.
         options: the options of the judge; and `max_failures`, the share of items on which the judge
             may fail before the command ends with exit status 1, by default 0.05.
 
@@ -73,7 +72,12 @@ class VideoJudge(lmms):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.device = torch.device("cpu")  # where the host's own collectives run
-        self._warn_of_secrets(options)
+        if (names := secret_names(options)) and self.rank == 0:
+            logger.warning(
+                f"lmms-eval prints and stores its model arguments, {', '.join(names)} among them; "
+                "run the command lmms_eval, which keeps them out, or set the variable "
+                "OPENAI_API_KEY in place of api_key"
+            )
         options = {**launcher.secrets, **options}
         self._max_failures = checked_limit(options.pop("max_failures", MAX_FAILURES))
         taken = registry.options_of(registry.judge_class(judge), options.get("engine"))
@@ -87,14 +91,6 @@ class VideoJudge(lmms):  # type: ignore[misc]
         self._videos = Path(str(videos)) if videos else None
         self._journal = Path(str(journal)) if journal else None
         self._descriptions = Path(str(descriptions)) if descriptions else None
-
-    def _warn_of_secrets(self, options: Mapping[str, Scalar]) -> None:
-        if (names := secret_names(options)) and self.rank == 0:
-            logger.warning(
-                f"lmms-eval prints and stores its model arguments, {', '.join(names)} among them; "
-                "run the command lmms_eval, which keeps them out, or set the variable "
-                "OPENAI_API_KEY in place of api_key"
-            )
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Return one reply per request: the judgement of its document, as JSON."""
@@ -112,11 +108,11 @@ class VideoJudge(lmms):  # type: ignore[misc]
         return [replies[r.args[4], r.args[5]][r.args[3]] for r in requests]
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
-        """Judges answer in one round."""
+        """Raise ConfigError: judges answer in one round."""
         raise ConfigError("model videojudge answers in one round; its tasks are videojudge_*")
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
-        """Judges give no likelihoods of texts."""
+        """Raise ConfigError: judges give no likelihoods of texts."""
         raise ConfigError("model videojudge gives no likelihoods; its tasks are videojudge_*")
 
     def _replies(self, key: tuple[str, str], doc_ids: set[int]) -> Replies:
@@ -142,13 +138,15 @@ class VideoJudge(lmms):  # type: ignore[misc]
     def _judged(self, run: Run, documents: Documents, doc_ids: set[int]) -> Replies:
         """Judge on all ranks, every group on one of them, and return this rank's replies.
 
-        The host deals documents round-robin, which would tear groups apart and pay for their
-        shared prompt on every rank.
+        The host deals documents round-robin, which would split groups and compute their shared
+        prompt on every rank.
         """
         everything = sorted({doc_id for ids in self._gather(doc_ids) for doc_id in ids})
         ids = {doc_id: str(documents[doc_id]["id"]) for doc_id in everything}
-        mine = [item_id for item_id in ids.values() if self._is_mine(run, item_id)]
-        # A rank that fails must still meet the others, or they would wait for it for hours.
+        videos = {i: run.gold_set.by_id[i].item.video_id for i in ids.values()}
+        ranks = {i: int(unit_interval("rank", v) * self.world_size) for i, v in videos.items()}
+        mine = [item_id for item_id, rank in ranks.items() if rank == int(self.rank)]
+        # A rank that fails must still take part in the collectives, or the others would hang.
         outcome: dict[str, str] | str
         failures = Failures()
         try:
@@ -174,10 +172,6 @@ class VideoJudge(lmms):  # type: ignore[misc]
                 )
             )
         return {doc_id: replies[ids[doc_id]] for doc_id in doc_ids}
-
-    def _is_mine(self, run: Run, item_id: str) -> bool:
-        video_id = run.gold_set.by_id[item_id].item.video_id
-        return int(unit_interval("rank", video_id) * self.world_size) == int(self.rank)
 
     def _gather(self, value: T) -> list[T]:
         """Return the values of all ranks."""

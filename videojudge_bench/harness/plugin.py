@@ -1,9 +1,9 @@
-"""Entry point of lmms-eval: the model manifest, and the hooks for all else that we add.
+"""Entry point of lmms-eval: the model manifest, and hooks for our tasks and judges of answers.
 
-lmms-eval finds models by entry point but has none for tasks and none for its judges of answers
-(`lmms_eval.llm_judge`), so the same entry point arranges that its `TaskManager` indexes our folder
-of YAML files, and that its registry of judges has ours. This module imports nothing heavy and
-`manifests` never raises: an entry point that raises would take every other plug-in down with it.
+lmms-eval has entry points for models, but none for tasks and for its judges of answers
+(`lmms_eval.llm_judge`), so this one also makes its `TaskManager` index our folder of YAML files and
+its registry of judges hold ours. The module imports nothing heavy and `manifests` never raises: an
+exception would disable every other plug-in too.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def manifests() -> list[ModelManifest]:
     """Return the model that we add to lmms-eval, and install the hook for our tasks."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
+    judges_hook = functools.partial(when_loaded, HOST_JUDGES, add_our_judges)
     for install, without in (
         (install_task_hook, 'tasks; --include_path "$(videojudge tasks-path)" still works'),
-        (install_judges_hook, "provider to lmms_eval.llm_judge"),
+        (judges_hook, "provider to lmms_eval.llm_judge"),
     ):
         try:
             install()
@@ -64,7 +65,7 @@ def task_folders() -> list[Path]:
 
 
 def our_task_names() -> list[str]:
-    """Return the names of our tasks and groups, of those that others added too."""
+    """Return the names of our tasks and groups, and of the tasks of added gold sets."""
     import yaml
 
     from videojudge_bench import goldsets
@@ -84,8 +85,8 @@ def our_task_names() -> list[str]:
 def write_extra_tasks(folder: Path) -> list[Path]:
     """Write a task file for every gold set that is not of this package; return the files.
 
-    Sets that a user added and sets of other packages come without a task file: what lmms-eval is
-    given to load, functions named in it included, is written here and nowhere else.
+    Such sets come without a task file, so that no file of others can name a function for lmms-eval
+    to load.
     """
     from videojudge_bench import goldsets
 
@@ -105,9 +106,9 @@ def _extra_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def install_task_hook() -> None:
-    """Have `lmms_eval.tasks.TaskManager` index our folder too, now or when it is imported.
+    """Make `lmms_eval.tasks.TaskManager` index our folder too, now or when it is imported.
 
-    Setting the environment variable `VIDEOJUDGE_NO_TASK_HOOK` switches this off.
+    The environment variable `VIDEOJUDGE_NO_TASK_HOOK` switches this off.
 
     Raises:
         HostChangedError: lmms-eval is loaded and has no `TaskManager.initialize_tasks`.
@@ -117,25 +118,14 @@ def install_task_hook() -> None:
     when_loaded(HOST_TASKS, add_our_tasks)
 
 
-def install_judges_hook() -> None:
-    """Have lmms-eval's registry of judges hold ours, now or when it is imported.
-
-    Raises:
-        HostChangedError: it is loaded and takes no providers of others.
-    """
-    when_loaded(HOST_JUDGES, add_our_judges)
-
-
 def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
     """Run a hook on a module of the host, now or right after it is imported.
 
-    Raises:
-        HostChangedError: the module is loaded, and the hook raises it; of one that is loaded later,
-            it is logged.
+    A HostChangedError of the hook is raised now, and logged later.
     """
     module = sys.modules.get(name)
     if module is not None and getattr(module.__spec__, "_initializing", False):
-        # It is being imported, and what it imports has led here.
+        # It is being imported, and one of its own imports has led here.
         _hook_when_bound(name, hook)
     elif module is not None:
         hook(module)
@@ -144,11 +134,7 @@ def when_loaded(name: str, hook: Callable[[ModuleType], None]) -> None:
 
 
 def add_our_judges(host_judges: ModuleType) -> None:
-    """Put our judges into lmms-eval's registry of judges, as the provider `videojudge`.
-
-    Raises:
-        HostChangedError: the registry is gone, or takes no providers of others.
-    """
+    """Register our judges in lmms-eval as the provider `videojudge`, or raise HostChangedError."""
     factory = getattr(host_judges, "ProviderFactory", None)
     if not hasattr(factory, "register_provider"):
         raise HostChangedError(
@@ -242,11 +228,11 @@ def _hook_after_loading(loader: importlib.abc.Loader, hook: Callable[[ModuleType
 
 
 def _hook_when_bound(name: str, hook: Callable[[ModuleType], None]) -> None:
-    """Run a hook once a module that is being imported is bound in its package: it is whole then."""
+    """Run a hook once a module that is being imported is bound in its package, and so complete."""
     package, _, child = name.rpartition(".")
 
     class Watching(ModuleType):
-        """A package that runs the hook, and is as it was before from then on."""
+        """A package that runs the hook once and then has its former class again."""
 
         def __setattr__(self, attribute: str, value: object) -> None:
             super().__setattr__(attribute, value)

@@ -1,8 +1,8 @@
-"""From the replies that lmms-eval collected to the numbers of a task.
+"""Numbers of a task from the replies that lmms-eval collected.
 
-A judgement travels through lmms-eval as the text of a reply: our model answers with it as a JSON
-object; scoring reads that, or parses the raw text when a stock model answered. `<` is escaped,
-because lmms-eval cuts `<think>` blocks out of replies.
+A judgement passes through lmms-eval as the text of a reply: our model answers with a JSON object,
+which scoring reads; the reply of a stock model is parsed. `<` is escaped, because lmms-eval cuts
+`<think>` blocks out of replies.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ COUNT_KEY = "n"
 
 
 class Record(TypedDict, total=False):
-    """Return what is logged per sample: the judgement's JSON form beside its gold.
+    """Log record of a sample: the judgement as JSON, and its gold.
 
-    It has no key `score`: lmms-eval would average it and print the result as a standard error.
+    There is no key `score`: lmms-eval would average it and print the result as a standard error.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Record(TypedDict, total=False):
 
 
 def read_result(documents: Documents, item_id: str, reply: str, references: int) -> Record:
-    """Return the record of one sample: never raises, because the host gives up a run for that."""
+    """Return the record of one sample; never raises, because that would end the host's run."""
     try:
         return _read_result(documents, item_id, reply, references)
     except Exception as error:  # noqa: BLE001 - the scoring boundary: it becomes a recorded failure
@@ -65,7 +65,7 @@ def card_of(documents: Documents, records: Sequence[Record]) -> metrics.ScoreCar
 
 
 def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
-    """Return what a user should know of a task beside its numbers."""
+    """Return the log lines of a task: headline, missing videos, folder of the journal."""
     task, run = documents.info.task, documents.run
     if documents.gold_set is None:
         return [f"{task}: no data: {documents.problem}"]
@@ -80,7 +80,7 @@ def report_lines(documents: Documents, card: metrics.ScoreCard) -> list[str]:
 
 
 def _headline(info: GoldSetInfo, card: metrics.ScoreCard) -> str:
-    """The primary statistic with its interval; the host's table is long and sorted by name."""
+    """Return the primary statistic with its interval; the host's table is sorted by name."""
     key, covered = metrics.primary_key(info), card.flat()["coverage"]
     share = f"{covered:.3f}" if isinstance(covered, float) else covered
     return f"{key} {card.metrics[key]}, coverage {share}, n {card.n}"

@@ -1,9 +1,9 @@
-"""The lmms-eval task behind every YAML of `tasks/`: one class, told which gold set to serve.
+"""The lmms-eval task behind every YAML of `tasks/`, which names the gold set to serve.
 
-The host fixes much of its shape (see CONTRIBUTING): documents are a sequence with `features`; each
+The host fixes much of its form (see CONTRIBUTING): documents are a sequence with `features`; each
 metric is an item list and an aggregation; `process_results` runs in threads and must not raise.
-All numbers of a task are worked out once, from the judgements that the first metric collects, so
-the other metrics carry no payload and appear on the first document alone.
+All numbers of a task are computed once, from the judgements that the first metric collects, so the
+other metrics carry no payload and appear on the first document alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from videojudge_bench import goldsets, metrics
 from videojudge_bench.errors import NoDataError
 from videojudge_bench.goldsets.view import ItemView
 from videojudge_bench.harness import scoring
-from videojudge_bench.harness.documents import Document, Documents, StockSettings
+from videojudge_bench.harness.documents import Document, Documents, stock_view
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, RenderedPrompt, load_prompt
 
@@ -89,7 +89,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
 
     @cached_property
     def _serves_simple_model(self) -> bool:
-        # A task made from a class is not told which kind of model it serves; the command line is.
+        # A task made from a class is not given the kind of its model; the command line has it.
         arguments = getattr(self, "args", None)
         if arguments is None or not isinstance(arguments.model, str):
             return False
@@ -99,13 +99,9 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
         return bool(host_model.model_type == "simple")
 
     @cached_property
-    def _stock(self) -> StockSettings:
-        return StockSettings.from_environment()
-
-    @cached_property
     def _stock_view(self) -> ItemView:
         assert self.documents.gold_set is not None
-        return self._stock.view(self.documents.gold_set)
+        return stock_view(self.documents.gold_set)
 
     @property
     def _n_references(self) -> int:
@@ -134,14 +130,12 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
 
     def _messages(self, doc: Document) -> list[Message]:
         if self.documents.gold_set is None:
-            return [_message("user", [{"type": "text", "text": self._text(doc)}])]
+            return [{"role": "user", "content": [{"type": "text", "text": self._text(doc)}]}]
         prompt, video = self._prompt(doc), self._video(doc)
         content: list[Content] = [{"type": "video", "url": str(video)}] if video else []
         content.append({"type": "text", "text": prompt.shared + prompt.response})
-        return [
-            _message("system", [{"type": "text", "text": prompt.system}]),
-            _message("user", content),
-        ]
+        system: Message = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
+        return [system, {"role": "user", "content": content}]
 
     def _video(self, doc: Document) -> Path | None:
         if self.documents.gold_set is None:
@@ -158,7 +152,7 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
         return payload
 
     def _collect(self, records: Sequence[scoring.Record]) -> int:
-        """Work out all numbers of the task; return how many judgements there are."""
+        """Compute all numbers of the task; return the number of judgements."""
         self._card = scoring.card_of(self.documents, records)
         for line in scoring.report_lines(self.documents, self._card):
             logger.info(line)
@@ -179,7 +173,3 @@ def _plain(method: Callable[..., object]) -> Callable[..., object]:
         return method(*arguments)
 
     return function
-
-
-def _message(role: str, content: list[Content]) -> Message:
-    return {"role": role, "content": content}

@@ -28,11 +28,9 @@ from videojudge_bench.verdicts import Unparsed
 
 @dataclass(frozen=True)
 class Compared:
-    """Two runs, compared.
+    """Comparison of two runs.
 
     Attributes:
-        a: the first run.
-        b: the second run.
         test: the paired permutation test.
         interval: of the difference a - b, 95 %; None with fewer than 20 videos.
         flips: the items on which one judge is nearer to gold than the other, most first.
@@ -68,7 +66,7 @@ class Compared:
         return len(self.flips) - nearer_b, nearer_b, self.n_both - len(self.flips)
 
     def flip_rows(self, most: int) -> list[dict[str, str]]:
-        """Return the so many items that flipped most as rows of text."""
+        """Return the items that flipped most, at most so many, as rows of text."""
         rows = list[dict[str, str]]()
         for flip in self.flips[: max(0, most)]:
             example = self.a.gold_set.by_id[flip.item_id]
@@ -79,7 +77,7 @@ class Compared:
         return rows
 
     def to_json(self, items: int) -> dict[str, Json]:
-        """Return the comparison, with the so many items that flipped most."""
+        """Return the comparison, with the items that flipped most, at most so many."""
         low, high = self.interval or (None, None)
         return {
             "task": self.a.info.task,
@@ -105,12 +103,7 @@ def compare_runs(
 ) -> Compared:
     """Return the comparison of two runs on what both judged and parsed.
 
-    Args:
-        a: the first run.
-        b: the second run.
-        statistic: as `metrics.compare.compare` takes it; None is the one that ranks judges.
-        permutations: of the test.
-        resamples: of videos, for the interval.
+    Statistics are those of `metrics.compare.compare`; by default the one that ranks judges.
 
     Raises:
         ConfigError: the runs were measured differently; else as `metrics.compare.compare`.
@@ -118,21 +111,10 @@ def compare_runs(
     check_same_measurement(a, b)
     gold_set, part = a.gold_set, a.record.part
     statistic = statistic or metrics.primary_key(gold_set.info)
-    test = compare(
-        gold_set,
-        a.judgements,
-        b.judgements,
-        statistic=statistic,
-        permutations=permutations,
-        part=part,
-    )
+    judged = (gold_set, a.judgements, b.judgements)
+    test = compare(*judged, statistic=statistic, permutations=permutations, part=part)
     interval = difference_interval(
-        gold_set,
-        a.judgements,
-        b.judgements,
-        statistic=statistic,
-        part=part,
-        resampling=Resampling(resamples),
+        *judged, statistic=statistic, part=part, resampling=Resampling(resamples)
     )
     far_a, far_b = both_disagreements(a, b)
     flipped = tuple(flips(far_a, far_b))
@@ -147,11 +129,7 @@ def both_disagreements(a: OpenRun, b: OpenRun) -> tuple[dict[str, float], dict[s
 
 
 def check_same_measurement(a: OpenRun, b: OpenRun) -> None:
-    """Check that two runs can be compared.
-
-    Raises:
-        ConfigError: naming each part of the measurement in which they differ.
-    """
+    """Raise ConfigError with the parts of the measurement in which two runs differ, if any."""
     one, other = a.signature.measurement, b.signature.measurement
     problems = [
         f"{key}: {one.get(key)} against {other.get(key)}"
@@ -179,7 +157,7 @@ TestKey = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
 class PairedTest:
     """A paired permutation test between two runs, with Holm's correction over its gold set.
 
-    It holds all that its p-values depend on, so that it is made again when any of that changes.
+    It holds everything that its p-values depend on, and is repeated when any of it changes.
 
     Attributes:
         p_value: on the items that both judged and parsed.
@@ -188,8 +166,6 @@ class PairedTest:
             part, version of the metrics.
         verdicts: hashes of both runs' verdicts.
         on_scale: whether the ratings of each are on the set's scale.
-        permutations: how many were drawn.
-        seed: of the draw.
         p_value_all: with every Unparsed counted against its judge; equal to `p_value` when both
             judges parsed everything.
     """
@@ -212,7 +188,7 @@ class PairedTest:
 
     @property
     def made_from(self) -> TestKey:
-        """All that the p-values depend on."""
+        """Everything that the p-values depend on."""
         return (
             self.verdicts, self.statistic, self.measurement, self.on_scale, self.permutations,
             self.seed,
@@ -224,13 +200,8 @@ class PairedTest:
 
 
 def read_tests(path: Path) -> list[PairedTest]:
-    """Return the tests that were written with the tables; none when there is no such file.
-
-    Raises:
-        DataError: the file is not what was written; without it the tests are made again.
-    """
-    tests = read_json(path, TypeAdapter(tuple[PairedTest, ...])) if path.exists() else ()
-    return list(tests)
+    """Return the tests stored with the tables, none without that file; raises as `read_json`."""
+    return list(read_json(path, TypeAdapter(tuple[PairedTest, ...])) if path.exists() else ())
 
 
 def paired_tests(
@@ -238,11 +209,7 @@ def paired_tests(
 ) -> list[PairedTest]:
     """Return the tests of all pairs that can be compared, one family for Holm's correction.
 
-    Args:
-        gold_set: of the runs.
-        runs: those that are ranked.
-        known: tests made before; one that was made from the same is used again.
-        permutations: of each test.
+    A test in `known` of the same verdicts and settings is reused.
     """
     cached = {test.made_from: test for test in known}
     pairs = [

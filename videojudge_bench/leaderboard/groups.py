@@ -11,7 +11,7 @@ from videojudge_bench.errors import UnknownNameError
 from videojudge_bench.goldsets.labels import groups_of, label_names
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.leaderboard.tables import columns_of, title_of
-from videojudge_bench.metrics import Metric, ScoreCard, SystemMeans
+from videojudge_bench.metrics import Metric, ScoreCard
 from videojudge_bench.metrics.card import TOO_FEW_VIDEOS
 
 SYSTEM = "system"
@@ -51,11 +51,7 @@ class GroupRow:
 
 
 def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
-    """Return the runs on sets that have a label.
-
-    Raises:
-        UnknownNameError: no set has it.
-    """
+    """Return the runs on sets that have a label; raises UnknownNameError if no set has it."""
     names = {id(run.gold_set): label_names(run.gold_set) for run in runs}
     kept = [run for run in runs if label in names[id(run.gold_set)]]
     if not kept:
@@ -68,9 +64,7 @@ def with_label(runs: Sequence[OpenRun], label: str) -> list[OpenRun]:
 def group_rows(runs: Iterable[OpenRun], label: str, *, resamples: int = 10_000) -> list[GroupRow]:
     """Return a row for each run and group, in the order of the groups, then of the runs.
 
-    Raises:
-        UnknownNameError: the set has no such label.
-        ConfigError: the label names items, and no groups.
+    Raises as `goldsets.labels.groups_of`.
     """
     rows: list[GroupRow] = []
     order: dict[str, int] = {}
@@ -102,7 +96,16 @@ def text_tables(
     if label != SYSTEM or not info.systems:
         return
     lines = [
-        system_cells(means, run)
+        [
+            run.name,
+            str(run.record.references),
+            means.system,
+            str(means.n),
+            cell_of(means.gold),
+            cell_of(means.judge),
+            str(means.gold_rank),
+            str(means.judge_rank),
+        ]
         for run in runs
         for means in metrics.by_system(
             run.gold_set, run.judgements, part=run.record.part, resamples=resamples
@@ -112,28 +115,11 @@ def text_tables(
     yield "The answering systems, best gold first", head, lines
 
 
-def system_cells(means: SystemMeans, run: OpenRun) -> list[str]:
-    """Return one answering system as text: judge, references, system, n, means, ranks."""
-    return [
-        run.name,
-        str(run.record.references),
-        means.system,
-        str(means.n),
-        cell_of(means.gold),
-        cell_of(means.judge),
-        str(means.gold_rank),
-        str(means.judge_rank),
-    ]
-
-
 def cell_of(metric: Metric) -> str:
-    """Return a metric as text: three places and its interval, or why it has none."""
+    """Return a metric as text, three places and its interval, with `*` for too few videos."""
     if metric.value is None:
         return "undefined"
-    if metric.low is None or metric.high is None:
-        few = metric.no_interval == TOO_FEW_VIDEOS
-        return f"{metric.value:.3f}{' *' if few else ''}"
-    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric} *" if metric.no_interval == TOO_FEW_VIDEOS else str(metric)
 
 
 FEW = f"* {TOO_FEW_VIDEOS}: no interval"

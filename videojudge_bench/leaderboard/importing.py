@@ -1,4 +1,4 @@
-"""From a run that was made to a run that the leaderboard keeps, every number worked out anew.
+"""Import of runs into the leaderboard, with all numbers computed from their verdicts.
 
 A run is a journal of ours, or the folder that `lmms_eval --log_samples --output_path` wrote for a
 stock model.
@@ -7,7 +7,7 @@ stock model.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -43,10 +43,10 @@ ROUNDING = 2e-6
 
 @dataclass(frozen=True)
 class FoundRun:
-    """Judgements found in a folder, with what is known of how they were made.
+    """Judgements in a folder, with the judge and the measurement that they belong to.
 
-    `data` is the form of the gold set that they are about: `full`, `sample-105`, …; `served` what
-    servers said of themselves, in the order heard.
+    `data` is the form of the gold set: `full`, `sample-105`, …; `served` the statements of servers
+    about themselves, in their order.
     """
 
     name: str
@@ -87,9 +87,9 @@ def find_runs(folder: Path) -> list[FoundRun]:
     """Return the runs in a folder: a journal, a folder of journals, or lmms-eval's output.
 
     Raises:
-        ConfigError: there is none, or one is about a set that is not known here.
+        ConfigError: there is none, or one is about an unknown set.
         NoDataError: one is about a set whose data are not on this machine.
-        DataError: a file is not what it should be.
+        DataError: a file is invalid.
     """
     if not folder.is_dir():
         raise ConfigError(f"no folder {folder}; give a journal or the --output_path of a run")
@@ -105,15 +105,9 @@ def find_runs(folder: Path) -> list[FoundRun]:
 
 
 def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
-    """Check that no run which was made in another way is stored under a name.
+    """Raise ConfigError if a folder of stored runs has another run under the name of this one.
 
-    Args:
-        folder: of the stored runs.
-        run: the run that is to be stored.
-        name: of its judge in the tables.
-
-    Raises:
-        ConfigError: one is, or one with more verdicts.
+    That is one with another signature or with more verdicts.
     """
     there = folder / run.gold_set / run.folder_name(name)
     if not (there / RUN_FILE).exists():
@@ -132,7 +126,7 @@ def check_no_other(folder: Path, run: FoundRun, name: str) -> None:
 
 
 def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000) -> StoredRun:
-    """Return a found run with all its numbers, worked out from its verdicts.
+    """Return a run with all its numbers, computed from its verdicts.
 
     Raises:
         DataError: a verdict is about an item that the gold set does not have.
@@ -162,14 +156,13 @@ def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000
 
 
 def check_numbers(run: StoredRun) -> bool:
-    """Check that a stored run's numbers follow from its verdicts, intervals left out.
+    """Check that a stored run's numbers, but for intervals, follow from its verdicts.
 
     Returns:
         False when the run's set, or that form of it, is not on this machine: nothing was checked.
 
     Raises:
-        DataError: naming the first number that does not, or what was measured on another set than
-            the one here.
+        DataError: a number does not, or the run was measured on another version of the set.
     """
     gold_set = gold_set_of(run.info)
     if gold_set is None:
@@ -194,11 +187,7 @@ def check_numbers(run: StoredRun) -> bool:
 
 
 def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
-    """Return a stored run with its numbers worked out anew from its verdicts.
-
-    Raises:
-        NoDataError: its set, or that form of it, is not on this machine.
-    """
+    """Return a stored run with its numbers computed again from its verdicts."""
     gold_set = goldsets.load(run.gold_set, run.info.data)
     card = measurement_of(run, gold_set).card(run.judgements, resamples=resamples)
     return replace(run, numbers=card.numbers(), confusion=card.confusion)
@@ -256,7 +245,7 @@ def _with_hash(name: str, made_with: str, folder: Path) -> GoldSet:
 
 
 def _forms(name: str) -> Iterator[GoldSet]:
-    """The forms of a set on this machine: what its task serves, then its sample if it has one."""
+    """Yield the forms of a set on this machine: that of its task, then its sample if it has one."""
     yield goldsets.load(name)
     try:
         yield goldsets.released_set(name).sample
@@ -265,10 +254,9 @@ def _forms(name: str) -> Iterator[GoldSet]:
 
 
 def _check_set(run: StoredRun, gold_set: GoldSet) -> None:
-    """Check that a run was measured on the set that is here, and tells the truth about it.
+    """Check that a run was measured on the set that is here, with the same facts about it.
 
-    The title may differ, it only heads a table; so may the version of the metrics, because the
-    numbers are worked out again.
+    Its title and the version of the metrics may differ: the numbers are computed again.
     """
     half = measurement_of(run, gold_set).signature(run.verdicts)
     expected = {f"measurement.{key}": value for key, value in half.items() if key != "metrics"}
@@ -300,7 +288,7 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
             path=results,
         ) from error
     if config.get("model") == "videojudge":
-        return  # its journal has the whole signature, and is found by itself
+        return  # its journal is another run here, with the whole signature
     rows = numbered_rows(samples, _SampleLine, unique=(), most_bytes=_MOST_SAMPLE_BYTES)
     records = [row.judgement for _, row in rows]
     if all(record.keys() == {"id"} for record in records):
@@ -309,7 +297,10 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
     if len(references) != 1:
         raise DataError("samples with different numbers of references", path=samples)
     judgements = {j.item_id: j for record in records if (j := _judgement(record, samples))}
-    info = _form_with(task.removeprefix("videojudge_"), judgements).info
+    forms = list(_forms(task.removeprefix("videojudge_")))
+    # The first form that has all these items, else that of the task.
+    info = next((f for f in forms if f.by_id.keys() >= judgements.keys()), forms[0]).info
+    options = without_secrets({**parse_options(str(config.get("model_args", "")))})
     yield FoundRun(
         name=str(config.get("model")),
         gold_set=info.name,
@@ -319,19 +310,13 @@ def _stock(samples: Path) -> Iterator[FoundRun]:
         on_scale=True,
         judge={
             "judge": str(config.get("model")),
-            "model_args": _hidden(str(config.get("model_args", ""))),
+            "model_args": ",".join(f"{name}={value}" for name, value in options.items()),
             "host": f"lmms-eval {installed_version('lmms-eval') or ''}",
             "frames": "chosen by the model",
             "gen_kwargs": str(config.get("gen_kwargs")),
         },
         judgements=judgements,
     )
-
-
-def _form_with(name: str, judged: Collection[str]) -> GoldSet:
-    """The first form of a set that has all these items, else what its task serves."""
-    forms = list(_forms(name))
-    return next((form for form in forms if form.by_id.keys() >= set(judged)), forms[0])
 
 
 def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
@@ -344,8 +329,3 @@ def _judgement(record: Mapping[str, object], samples: Path) -> Judgement | None:
         raise DataError(
             f"item {record.get('id')!r}: {error}", path=samples, field="verdict"
         ) from error
-
-
-def _hidden(arguments: str) -> str:
-    kept = without_secrets({**parse_options(arguments)})
-    return ",".join(f"{name}={value}" for name, value in kept.items())

@@ -1,4 +1,4 @@
-"""A run to look at, wherever it lies: in a journal, or in a folder that the leaderboard keeps."""
+"""Runs opened from a journal or from the leaderboard's folder of stored runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from videojudge_bench import goldsets
-from videojudge_bench.errors import (
-    ConfigError,
-    DataError,
-    NoDataError,
-    UnknownNameError,
-    VideoJudgeError,
-)
+from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.leaderboard.importing import (
-    FoundRun,
-    check_known,
-    find_runs,
-    measurement_of,
-)
+from videojudge_bench.leaderboard.importing import FoundRun, check_known, find_runs, measurement_of
 from videojudge_bench.leaderboard.stored import VERDICTS_FILE, StoredRun, read_run
 from videojudge_bench.metrics import Measurement
 from videojudge_bench.signature import Signature
@@ -30,8 +19,8 @@ from videojudge_bench.verdicts import Judgement
 
 logger = logging.getLogger(__name__)
 
-MOST_TOLD = 3
-"""Settings that a name says, of those in which runs of one name differ."""
+MOST_SETTINGS = 3
+"""Settings in a name, of those in which runs of one name differ."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,6 @@ class OpenRun:
 
     Attributes:
         record: the run; its judgements have replies where it is a journal.
-        gold_set: what was judged.
         kept: as the leaderboard keeps it; None for a journal.
     """
 
@@ -85,22 +73,19 @@ class OpenRun:
 def open_runs(folder: Path) -> list[OpenRun]:
     """Return the runs in a folder, sorted by set and judge.
 
-    Of several runs, one that cannot be opened is left out, and the log says why.
-
-    Args:
-        folder: a journal or a folder of journals, what `lmms_eval --log_samples` wrote, a folder of
-            `results/runs/`, or a whole folder of results.
+    That is a journal or a folder of journals, an output of `lmms_eval --log_samples`, a folder of
+    `results/runs/`, or a whole folder of results. Of several runs, those that cannot be opened are
+    left out with a warning.
 
     Raises:
         ConfigError: there is no run in it.
         NoDataError: the set of every run, or that form of it, is not on this machine.
-        DataError: a file is not what it should be; or of every run: it has no judgement yet, or
-            its judgements are about another version of the set.
+        DataError: a file is invalid; or every run is empty or about another version of its set.
     """
     stored = [path.parent for path in sorted(folder.rglob(VERDICTS_FILE))]
     candidates: list[tuple[FoundRun, StoredRun | None]] = [_kept(path) for path in stored]
     candidates = candidates or [(run, None) for run in find_runs(folder)]
-    runs, problems = list[OpenRun](), list[VideoJudgeError]()
+    runs, problems = list[OpenRun](), list[NoDataError | UnknownNameError | DataError]()
     for run, kept in candidates:
         try:
             runs.append(_opened(run, kept, folder))
@@ -116,24 +101,21 @@ def open_runs(folder: Path) -> list[OpenRun]:
 
 
 def open_run(folder: Path) -> OpenRun:
-    """Return the one run in a folder; raises as `open_runs`.
-
-    Raises:
-        ConfigError: there is none, or more than one.
-    """
+    """Return the one run in a folder; raises as `open_runs`, and ConfigError for several."""
     runs = open_runs(folder)
     if len(runs) > 1:
+        titles = "; ".join([*(run.title for run in runs[:8]), *(["…"] if len(runs) > 8 else [])])
         raise ConfigError(
-            f"{folder}: expected one run, got {len(runs)}: {listed(runs)}. Give the folder of one"
+            f"{folder}: expected one run, got {len(runs)}: {titles}. Give the folder of one"
         )
     return runs[0]
 
 
 def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
-    """Return the runs, those of one name on one measurement told apart by what differs in them.
+    """Return the runs with names that are distinct on one measurement.
 
-    `random` twice becomes `random, seed=0` and `random, seed=1`; runs that say the same of
-    themselves are numbered.
+    `random` twice becomes `random, seed=0` and `random, seed=1`; runs with equal signatures are
+    numbered.
     """
     alike: dict[tuple[str, str, int, str], list[int]] = {}
     for place, run in enumerate(runs):
@@ -143,16 +125,16 @@ def with_distinct_names(runs: Sequence[OpenRun]) -> list[OpenRun]:
     for places in alike.values():
         if len(places) < 2:
             continue
-        names = _told_apart([runs[place] for place in places])
+        names = _distinct_names([runs[place] for place in places])
         for place, name in zip(places, names, strict=True):
             named[place] = replace(runs[place], record=replace(runs[place].record, name=name))
     return named
 
 
-def _told_apart(runs: Sequence[OpenRun]) -> list[str]:
+def _distinct_names(runs: Sequence[OpenRun]) -> list[str]:
     halves = [run.record.judge for run in runs]
     keys = dict.fromkeys(key for half in halves for key in half)
-    differing = [k for k in keys if len({str(half.get(k)) for half in halves}) > 1][:MOST_TOLD]
+    differing = [k for k in keys if len({str(half.get(k)) for half in halves}) > 1][:MOST_SETTINGS]
     names = [
         ", ".join([run.name, *(f"{key}={half.get(key)}" for key in differing)])
         for run, half in zip(runs, halves, strict=True)
@@ -160,12 +142,6 @@ def _told_apart(runs: Sequence[OpenRun]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-
-
-def listed(runs: Sequence[OpenRun], *, most: int = 8) -> str:
-    """Return the titles of some runs for a message."""
-    titles = [run.title for run in runs[:most]]
-    return "; ".join([*titles, *(["…"] if len(runs) > most else [])])
 
 
 def _kept(folder: Path) -> tuple[FoundRun, StoredRun]:
@@ -188,7 +164,7 @@ def _opened(run: FoundRun, kept: StoredRun | None, folder: Path) -> OpenRun:
     if not run.judgements:
         raise DataError(
             f"the run of {run.name} on {gold_set.info.task} has no judgement yet; it has just "
-            "begun, or it failed. The command that made it goes on with it",
+            "begun, or it failed. The command that made it resumes it",
             path=folder,
         )
     check_known(run, gold_set, folder)

@@ -1,4 +1,4 @@
-"""From stored runs to the rows of the leaderboard: human rows, ranks, published figures."""
+"""Rows of the leaderboard: stored runs with their ranks, human agreement, published figures."""
 
 from __future__ import annotations
 
@@ -40,20 +40,16 @@ class Row:
     """One leaderboard line.
 
     Attributes:
-        judge: name.
         role: a `judge` that was run, the agreement of `human` raters, or a `published` figure.
-        info: what is known of the gold set, as `kept_info` gives it.
-        part: part of the set that the numbers are about.
-        references: how many references were shown.
+        part: of the set, which the numbers are about.
+        references: number of references shown.
         signature: measurement half and judge half, joined by `||`; empty for published figures.
-        numbers: by key, as `ScoreCard.flat` gives them.
         rank: among the rows with the same measurement half, or None.
         unranked: why there is no rank.
         overlap: gold sets that the judge was trained on.
         same_recipe: whether a model that made the judge's training data made the gold set, too.
-        source: where a published figure stands.
-        self_reported: whether the numbers are those that came with the run: its set, or that form
-            of it, is not on this machine, so they were not worked out again.
+        self_reported: whether the numbers came with the run and were not computed again, because
+            its set, or that form of it, is not on this machine.
     """
 
     judge: str
@@ -77,7 +73,7 @@ class Row:
 
     @property
     def is_sample(self) -> bool:
-        """True if the row is about a sample: it stands apart from the others."""
+        """True if the row is about a sample, which stands apart from the full sets."""
         return self.table[0]
 
     @property
@@ -116,7 +112,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that the tables show."""
+    """Rows and paired tests of the leaderboard."""
 
     rows: tuple[Row, ...]
     tests: tuple[PairedTest, ...] = field(default=())
@@ -132,13 +128,7 @@ def build(
     """Return the board of all runs.
 
     A run whose set, or that form of it, is not on this machine keeps its numbers and has no rank.
-
-    Args:
-        runs: the stored runs; `importing.check_numbers` tells whether their numbers are right.
-        published: figures from elsewhere, to stand beside.
-        known_tests: tests made before; one is used again when both runs' verdicts are the same, and
-            it was made from as many permutations.
-        permutations: of each test.
+    `known_tests` are reused as by `paired_tests`; numbers are checked by `importing.check_numbers`.
     """
     rows: list[Row] = []
     tests: list[PairedTest] = []
@@ -170,22 +160,25 @@ _PUBLISHED = TypeAdapter(tuple[_Published, ...])
 
 
 def read_published(path: Path) -> list[Row]:
-    """Return figures from elsewhere, in a JSON list of objects; none when there is no such file.
-
-    Raises:
-        DataError: the file is not that.
-    """
-    entries = read_json(path, _PUBLISHED) if path.exists() else ()
-    return [_published_row(entry) for entry in entries]
+    """Return published figures in a JSON list of objects; none without the file."""
+    return [
+        Row(
+            judge=entry.judge,
+            role="published",
+            info=kept_info(goldsets.info(entry.gold_set)),
+            part="all",
+            references=entry.references,
+            signature="",
+            numbers=dict(entry.metrics),
+            unranked="published elsewhere",
+            source=entry.source,
+        )
+        for entry in (read_json(path, _PUBLISHED) if path.exists() else ())
+    ]
 
 
 def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
-    """Return the row of one run, not ranked yet.
-
-    Args:
-        run: the run.
-        gold_set: its set; None when it is not on this machine: then the run cannot be ranked.
-    """
+    """Return the row of one run, not ranked yet; without its gold set it cannot be ranked."""
     gold_makers = frozenset() if gold_set is None else gold_set.made_by
     same_recipe = bool(gold_makers & makers_of(run.signature.judge))
     return Row(
@@ -204,7 +197,7 @@ def row_of(run: StoredRun, gold_set: GoldSet | None) -> Row:
 
 
 def _table_of(info: GoldSetInfo) -> Table:
-    """Not the title: it may change where the set does not."""
+    """Return the key of a set's table, without the title, which may change."""
     facts = (info.name, info.data, info.version, info.kind, info.shape, info.recipe or "")
     return (info.data.startswith("sample"), *facts)
 
@@ -242,7 +235,7 @@ def _ranked(gold_set: GoldSet, runs: Sequence[StoredRun], tests: Iterable[Paired
 
 
 def _human_rows(gold_set: GoldSet) -> list[Row]:
-    """Return the agreement among human annotators, where it can be computed."""
+    """Return the agreement among annotators, where it can be computed."""
     if gold_set.info.kind != "human":
         return []
     key = metrics.primary_key(gold_set.info)
@@ -262,46 +255,25 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
     ]
 
 
-def _published_row(entry: _Published) -> Row:
-    return Row(
-        judge=entry.judge,
-        role="published",
-        info=kept_info(goldsets.info(entry.gold_set)),
-        part="all",
-        references=entry.references,
-        signature="",
-        numbers=dict(entry.metrics),
-        unranked="published elsewhere",
-        source=entry.source,
-    )
-
-
 def _worst_last(row: Row) -> tuple[float, str]:
     value = number_of(row.numbers, metrics.primary_key(row.info))
     return (float("inf") if value is None else -value, row.judge)
 
 
 def _order(row: Row) -> tuple[Table, int, int, bool, float, str]:
-    """Sets by name, samples last; judges before people before papers; best first.
-
-    A judge without a rank stands below those with one, however good its number looks.
-    """
-    roles = ("judge", "human", "published")
-    return (
-        row.table,
-        roles.index(row.role),
-        row.references,
-        bool(row.unranked),
-        *_worst_last(row),
-    )
+    """Sort by set, samples last; judges before annotators before papers; ranked and best first."""
+    role = ("judge", "human", "published").index(row.role)
+    return (row.table, role, row.references, bool(row.unranked), *_worst_last(row))
 
 
 def _nested(numbers: Mapping[str, Number]) -> dict[str, Json]:
-    """`{key: value, key_low: …}` as `{key: {value, low, high}}`."""
-    nested: dict[str, Json] = {}
-    for key, value in numbers.items():
-        if key.endswith(("_low", "_high")):
-            continue
-        low, high = numbers.get(f"{key}_low"), numbers.get(f"{key}_high")
-        nested[key] = {"value": value, "low": low, "high": high}
-    return nested
+    """Return `{key: value, key_low: …}` as `{key: {value, low, high}}`."""
+    return {
+        key: {
+            "value": value,
+            "low": numbers.get(f"{key}_low"),
+            "high": numbers.get(f"{key}_high"),
+        }
+        for key, value in numbers.items()
+        if not key.endswith(("_low", "_high"))
+    }

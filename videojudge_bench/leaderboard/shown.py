@@ -26,11 +26,12 @@ def verdict_text(verdict: Verdict) -> str:
     return preference_text(verdict.p_first)
 
 
-def response_text(item: Item | Pair, most: int = RESPONSE_CHARACTERS) -> str:
-    """Return the response, or both of a pair, in one line of about so many characters."""
+def response_text(item: Item | Pair) -> str:
+    """Return the response, or both of a pair, in one line of about 70 characters."""
     if isinstance(item, Item):
-        return one_line(item.response, most)
-    return f"{one_line(item.first, most // 2)} ⟷ {one_line(item.second, most // 2)}"
+        return one_line(item.response, RESPONSE_CHARACTERS)
+    most = RESPONSE_CHARACTERS // 2
+    return f"{one_line(item.first, most)} ⟷ {one_line(item.second, most)}"
 
 
 def number_text(value: float) -> str:
@@ -46,7 +47,7 @@ def preference_text(p_first: float) -> str:
 
 def one_line(text: str, most: int) -> str:
     """Return the text on one line, cut with an ellipsis after so many characters."""
-    # What will not be shown is not worked through: a text may have millions of characters.
+    # Only the beginning is processed: a text may have millions of characters.
     line = " ".join(text[: 4 * most + 100].split())
     is_cut = len(line) > most or len(text) > 4 * most + 100
     return line[: most - 1].rstrip() + "…" if is_cut else line

@@ -1,4 +1,4 @@
-"""A run as the leaderboard keeps it: `run.json` and the gzipped ids and verdicts, no texts."""
+"""Stored runs of the leaderboard: `run.json` and gzipped ids and verdicts, without texts."""
 
 from __future__ import annotations
 
@@ -38,21 +38,15 @@ class StoredRun:
     """One judge on one gold set.
 
     Attributes:
-        name: of the judge, as the table shows it.
-        info: what is known of its gold set, as `kept_info` gives it, so that the run can be shown
-            where the set is not.
+        info: facts about its gold set, as `kept_info`, for machines without the set.
         examples: how many the set has.
-        references: how many references were shown.
-        part: the part that the numbers are about.
-        on_scale: whether the ratings are on the set's scale.
-        signature: both halves.
         verdicts: by item id.
-        numbers: what `ScoreCard.flat` gave when the run was added.
+        numbers: `ScoreCard.flat` at the time when the run was added.
         confusion: gold level by rounded prediction, or None.
         versions: of the software that made the run.
         overlap: gold sets whose videos or texts the judge was trained on.
-        served: what servers said of themselves while they were asked, in the order heard: model,
-            fingerprint, version. More than one is a change in the middle of the run.
+        served: statements of servers about themselves (model, fingerprint, version), in their
+            order. More than one is a change in the middle of the run.
     """
 
     name: str
@@ -127,7 +121,7 @@ _AS_THEY_ARE = (
     "name", "gold_set", "references", "part", "on_scale", "versions", "overlap", "confusion",
     "numbers", "served",
 )  # fmt: skip
-"""What a run and its file have under one name."""
+"""Fields that a run and its file share."""
 
 
 def number_of(numbers: Mapping[str, Number], key: str) -> float | None:
@@ -143,16 +137,12 @@ def interval_of(numbers: Mapping[str, Number], key: str) -> tuple[float, float] 
 
 
 def kept_info(info: GoldSetInfo) -> GoldSetInfo:
-    """Return what a run keeps of its gold set: not the licence, nor where the data come from."""
+    """Return the facts that a run keeps of its gold set: no licence, source or way to get it."""
     return replace(info, licence="", source="", how_to_get="")
 
 
 def gold_set_of(info: GoldSetInfo) -> GoldSet | None:
-    """Return a gold set in the form that `info.data` names, None if that is not on this machine.
-
-    Raises:
-        DataError: when it is there and is not what it should be.
-    """
+    """Return a gold set in the form `info.data`, None if that is not on this machine."""
     try:
         return goldsets.load(info.name, info.data)
     except (NoDataError, UnknownNameError):
@@ -167,8 +157,7 @@ def folder_name(name: str, references: int, data: str = "full") -> str:
 def write_run(run: StoredRun, runs_folder: Path) -> Path:
     """Write a run to `<runs_folder>/<gold set>/<judge>` and return that folder.
 
-    Raises:
-        DataError: the verdicts take more than a megabyte.
+    Raises DataError where the verdicts take more than a megabyte.
     """
     folder = runs_folder / run.gold_set / run.folder_name
     lines = "".join(
@@ -198,11 +187,7 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Return the run in a folder.
-
-    Raises:
-        DataError: with file and field, when a file is missing or is not what `write_run` writes.
-    """
+    """Return the run in a folder; raises DataError, with file and field, for invalid files."""
     facts = read_object(folder / RUN_FILE, _RunFile)
     info = _info_of(facts, folder / RUN_FILE)
     path = folder / VERDICTS_FILE
@@ -227,12 +212,12 @@ def read_all(runs_folder: Path) -> list[StoredRun]:
 
 
 def overlap_of(judge: Mapping[str, Scalar]) -> tuple[str, ...]:
-    """Return the gold sets that a judge says it was trained on (its setting `overlap`)."""
+    """Return the gold sets that a judge was trained on, by its setting `overlap`."""
     return tuple(str(judge["overlap"]).split("+")) if judge.get("overlap") else ()
 
 
 def makers_of(judge: Mapping[str, Scalar]) -> frozenset[str]:
-    """Return the models that made a judge's training data, as it says (its setting `made_by`)."""
+    """Return the models that made a judge's training data, by its setting `made_by`."""
     return model_names(str(judge.get("made_by") or ""))
 
 

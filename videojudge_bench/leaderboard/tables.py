@@ -20,12 +20,8 @@ from videojudge_bench.leaderboard.stored import interval_of, number_of
 if TYPE_CHECKING:
     import pandas
 
-MARKDOWN, CSV, JSON, TESTS = (
-    "leaderboard.md",
-    "leaderboard.csv",
-    "leaderboard.json",
-    "comparisons.json",
-)
+MARKDOWN, CSV, JSON = "leaderboard.md", "leaderboard.csv", "leaderboard.json"
+TESTS = "comparisons.json"
 
 _COLUMNS = {
     "ratings": ("spearman", "kendall_tau_b", "tau_b_within", "acc_eq", "rmse", "coverage"),

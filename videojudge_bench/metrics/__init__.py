@@ -9,7 +9,7 @@ from videojudge_bench.metrics.card import Metric, ScoreCard, undefined_card
 from videojudge_bench.metrics.grouping import SystemMeans, by_label, by_system
 from videojudge_bench.metrics.humans import agreement, human_cards
 from videojudge_bench.metrics.keys import all_keys, higher_is_better, metric_keys, primary_key
-from videojudge_bench.metrics.scoring import METRIC_VERSION, Measurement, score
+from videojudge_bench.metrics.scoring import METRIC_VERSION, Measurement
 
 __all__ = [
     "METRIC_VERSION",
@@ -25,6 +25,5 @@ __all__ = [
     "human_cards",
     "metric_keys",
     "primary_key",
-    "score",
     "undefined_card",
 ]

@@ -1,16 +1,16 @@
-"""The examples that a judge was asked about, with its verdicts; and the worst case for a judge.
+"""Examples with the verdicts of a judge, and the worst case of its missing verdicts.
 
 `count_against` is adversarial imputation for the `_all` figures, not a bound on any statistic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from videojudge_bench.errors import ConfigError
-from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.errors import ConfigError, UnknownNameError
+from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, OptionGold, PreferenceGold, RatingGold, part_of
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import (
@@ -25,9 +25,19 @@ from videojudge_bench.verdicts import (
 PARTS = ("all", "test")
 
 
+def check_part(info: GoldSetInfo, part: str) -> None:
+    """Raise ConfigError for an unknown part, or one that the gold set does not have."""
+    if part not in PARTS:
+        raise UnknownNameError("part", part, PARTS)
+    if part != "all" and not info.has_dev:
+        raise ConfigError(
+            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
+        )
+
+
 @dataclass(frozen=True)
 class Asked:
-    """Examples with their verdicts, by video and then by id, so that no result hangs on order."""
+    """Examples with their verdicts, by video and then by id: no result depends on their order."""
 
     answers: tuple[tuple[Example, Verdict], ...]
 
@@ -44,7 +54,7 @@ class Asked:
 
     @property
     def n_missing_video(self) -> int:
-        """Number of examples that had no video to look at."""
+        """Number of examples whose video is missing."""
         return sum(is_missing_video(verdict) for _, verdict in self.answers)
 
     def why_nothing(self) -> str:
@@ -83,23 +93,34 @@ def asked(gold_set: GoldSet, judgements: Mapping[str, Judgement]) -> Asked:
 
 
 def is_missing_video(verdict: Verdict) -> bool:
-    """Return whether there is no verdict because there was no video to look at."""
+    """Return whether there is no verdict because the video is missing."""
     return isinstance(verdict, Unparsed) and verdict.reason.startswith(MISSING_VIDEO)
 
 
-Ends = tuple[float, float]
+def score_ends(
+    scores: Collection[float], scale: RatingScale, *, on_scale: bool
+) -> tuple[float, float] | None:
+    """Return the ends of the scale, or the lowest and highest of ordinal scores, None without."""
+    if on_scale:
+        return float(scale.low), float(scale.high)
+    return (min(scores), max(scores)) if scores else None
 
 
-def worst_rating(gold_mean: float, scale: RatingScale, ends: Ends) -> float:
-    """Return the end that is farthest from gold.
+def worst_ratings(
+    answers: Asked, scale: RatingScale, ends: tuple[float, float] | None
+) -> dict[str, Verdict]:
+    """Return by item id, for every Unparsed, the rating of the end that is farthest from gold.
 
-    Args:
-        gold_mean: mean gold rating.
-        scale: of the gold.
-        ends: lowest and highest number that the judge gives: the scale's ends, or what it was seen
-            to give when its numbers only rank.
+    Empty without ends; items whose video is missing are left out.
     """
-    return ends[0] if scale.farthest_from(gold_mean) == scale.low else ends[1]
+    if ends is None:
+        return {}
+    low, high = ends
+    return {
+        example.item.id: Rating(low if scale.farthest_from(gold.mean) == scale.low else high)
+        for example, verdict in answers.answers
+        if _unread(verdict) and isinstance(gold := example.gold, RatingGold)
+    }
 
 
 def count_against(
@@ -108,24 +129,14 @@ def count_against(
     """Return the judgements with every Unparsed replaced: the end of the scale farthest from gold,
     a question or a pair that is lost. Items without a video stay as they are.
     """  # noqa: D205
-    answers = asked(gold_set, judgements)
+    answers, scale = asked(gold_set, judgements), gold_set.info.scale
     if gold_set.info.shape == "ratings":
-        worst = _worst_ratings(answers, gold_set.info.scale, on_scale=on_scale)
+        scores = [verdict.value for _, verdict in answers.answers if isinstance(verdict, Rating)]
+        ends = score_ends(scores, scale, on_scale=on_scale) if scores else None
+        worst = worst_ratings(answers, scale, ends)
     else:
         worst = _lost_units(answers)
     return {i: Judgement(i, worst.get(i, j.verdict)) for i, j in judgements.items()}
-
-
-def _worst_ratings(answers: Asked, scale: RatingScale, *, on_scale: bool) -> dict[str, Verdict]:
-    seen = [verdict.value for _, verdict in answers.answers if isinstance(verdict, Rating)]
-    if not seen:
-        return {}
-    ends = (float(scale.low), float(scale.high)) if on_scale else (min(seen), max(seen))
-    return {
-        example.item.id: Rating(worst_rating(cast("RatingGold", example.gold).mean, scale, ends))
-        for example, verdict in answers.answers
-        if _unread(verdict)
-    }
 
 
 def _lost_units(answers: Asked) -> dict[str, Verdict]:
@@ -141,7 +152,7 @@ def _is_lost(verdicts: Sequence[Verdict]) -> bool:
 
 
 def _lost(example: Example) -> Verdict:
-    """The verdict of a judge that takes every distractor, or the other response."""
+    """Return the verdict of a judge that prefers every distractor, or the other response."""
     if isinstance(example.gold, OptionGold):
         return Rating(0.0 if example.gold.correct else 1.0)
     return Preference(1.0 - cast("PreferenceGold", example.gold).p_first)

@@ -51,12 +51,9 @@ def estimate(statistics: Sequence[Statistic], n_clusters: int) -> dict[str, floa
 def bootstrap(
     statistics: Sequence[Statistic], n_clusters: int, resampling: Resampling
 ) -> dict[str, Floats]:
-    """Return each key's value in every resample of the clusters.
+    """Return each key's value in every resample of the clusters: float64 (resamples,).
 
-    All keys see the same resamples, and the same seed gives the same resamples.
-
-    Returns:
-        For each key float64 of shape (resamples,), NaN in resamples in which it is undefined.
+    NaN where a key is undefined. All keys see the same resamples, which the seed determines.
     """
     blocks: dict[str, list[Floats]] = {}
     for weights in resampled_weights(n_clusters, resampling):
@@ -69,9 +66,8 @@ def bootstrap(
 def resampled_weights(n_clusters: int, resampling: Resampling) -> Iterator[Floats]:
     """Yield blocks of weights: how often each cluster is drawn, with replacement, per resample.
 
-    Returns:
-        Blocks of float64 whole numbers, shape (up to 500, n_clusters); every row sums to
-        `n_clusters`. Index draws and a count are six times faster than numpy's multinomial.
+    Blocks are float64 whole numbers, shape (up to 500, n_clusters); every row sums to `n_clusters`.
+    Index draws and a count are six times faster than numpy's multinomial.
     """
     rng = np.random.default_rng(resampling.seed)
     for start in range(0, resampling.resamples, _BLOCK):
@@ -85,8 +81,7 @@ def resampled_weights(n_clusters: int, resampling: Resampling) -> Iterator[Float
 def percentile_interval(values: Floats) -> tuple[float, float] | None:
     """Return the 2.5th and 97.5th percentile, or None when no value is left.
 
-    NaN are dropped: a resample in which the statistic is undefined (all scores equal) says nothing
-    of its spread. The interval is then conditional on the statistic being defined.
+    NaN are dropped: the interval is conditional on the statistic being defined.
     """
     defined = values[~np.isnan(values)]
     if defined.size == 0:

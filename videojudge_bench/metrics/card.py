@@ -6,13 +6,18 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from videojudge_bench.goldsets.base import GoldSetInfo
 from videojudge_bench.metrics.bootstrap import (
     Floats,
     Resampling,
     Statistic,
     bootstrap,
+    codes,
     estimate,
+    means,
     percentile_interval,
     wilson_interval,
 )
@@ -25,13 +30,10 @@ SHARES = frozenset(name for name, key in KEYS.items() if key.share)
 
 @dataclass(frozen=True)
 class Metric:
-    """A number with its 95 % interval, or why it is undefined.
+    """A number with the ends of its 95 % interval, or the reason why it is undefined.
 
     Attributes:
         value: None exactly where `undefined` gives a reason; never NaN.
-        low: lower end of the interval; None where there is none.
-        high: upper end.
-        undefined: why there is no value.
         no_interval: why there is a value and no interval.
     """
 
@@ -42,7 +44,7 @@ class Metric:
     no_interval: str = ""
 
     def cells(self) -> dict[str, str | float]:
-        """Return the value and the interval as the cells of a table, with why there is none."""
+        """Return value and interval as the cells of a table, or why one of them is missing."""
         if self.value is None:
             return {"value": f"undefined ({self.undefined})", "95 % interval": ""}
         interval = f"none ({self.no_interval})"
@@ -66,7 +68,7 @@ class ScoreCard:
 
     Attributes:
         metrics: all value keys of the gold set in display order, with their `_all` twins.
-        n: items asked, of the part.
+        n: items asked, of the part (`all` or `test`).
         n_parsed: items with a verdict.
         n_missing_video: items that could not be judged because their video is not there.
         n_left_out: questions without their correct option, without distractors or with an unparsed
@@ -74,7 +76,6 @@ class ScoreCard:
         coverage: n_parsed / (n - n_missing_video), 0..1; None where that is 0 / 0.
         confusion: gold level x predicted level, both rounded half up, worst level first; None off
             the rating scale and for other shapes.
-        part: `all` or `test`.
     """
 
     metrics: Mapping[str, Metric]
@@ -131,11 +132,8 @@ def assemble(
 ) -> dict[str, Metric]:
     """Return all metrics of a gold set in display order.
 
-    Args:
-        info: the gold set.
-        values: metrics by key.
-        imputed: metrics by key with Unparsed imputed; they become the `_all` twins.
-        why: gives the reason for a key that is in neither.
+    `imputed`, with Unparsed imputed, become the `_all` twins of `values`; `why` returns the reason
+    for a key that is missing.
     """
     metrics: dict[str, Metric] = {}
     for key in keys_of(info):
@@ -162,9 +160,9 @@ def measure(
     the items of one video are not independent.
 
     Args:
-        statistics: what to measure.
+        statistics: functions of weights of shape (resamples, n_videos).
         n_videos: number of videos.
-        why: gives the reason for a key that is undefined.
+        why: returns the reason for a key that is undefined.
         resampling: None for no intervals.
         shares: the keys that are shares, 0..1.
     """
@@ -183,6 +181,20 @@ def measure(
         k: _with_interval(m, n_clusters[k], resampled[k], is_share=k in shares)
         for k, m in metrics.items()
     }
+
+
+def measure_means(
+    columns: Mapping[str, Floats],
+    videos: NDArray[np.generic],
+    why: Callable[[str], str],
+    resampling: Resampling | None,
+    *,
+    shares: Collection[str] = SHARES,
+) -> dict[str, Metric]:
+    """Return the means over items, each in one of `videos` (items,); see `means` and `measure`."""
+    clusters = codes(videos)
+    n_videos = int(clusters.max()) + 1
+    return measure([means(columns, clusters, n_videos)], n_videos, why, resampling, shares=shares)
 
 
 def _with_interval(metric: Metric, n_videos: int, resampled: Floats, *, is_share: bool) -> Metric:

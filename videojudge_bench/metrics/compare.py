@@ -1,6 +1,6 @@
 """Tests of differences between judges: paired permutations, Holm's correction, rank clusters.
 
-This module turns judgements into what each statistic is made of; `permutation` does the numerics.
+This module prepares the values that each statistic needs; `permutation` has the numerics.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 
 from videojudge_bench.errors import ConfigError, UnknownNameError
-from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
+from videojudge_bench.goldsets.base import GoldSet, Shape
 from videojudge_bench.items import Example, OptionGold, PreferenceGold
-from videojudge_bench.metrics.asked import PARTS, asked
+from videojudge_bench.metrics.asked import asked, check_part
 from videojudge_bench.metrics.bootstrap import Floats, Ints, is_constant, ratio
 from videojudge_bench.metrics.permutation import (
     RHO,
@@ -35,15 +35,12 @@ class Comparison:
     """Difference of two judges on one gold set, with its permutation test.
 
     Attributes:
-        statistic: what was compared.
-        a: the statistic of the first judge on what both judged and parsed.
-        b: the same of the second.
+        a: the statistic of the first judge on what both judged and parsed; `b` of the second.
         difference: `a - b`; for `mae` and `rmse` the better judge is the lower one.
         p_value: two-sided, between 1 / (1 + `permutations`) and 1; not corrected for other
             comparisons, see `holm`.
-        n: ratings, questions or pairs that both judged and parsed.
-        n_videos: the videos they are about: what was swapped.
-        permutations: how many were drawn.
+        n: ratings, questions or pairs that both judged and parsed, on `n_videos` videos, which are
+            swapped.
     """
 
     statistic: str
@@ -71,14 +68,14 @@ def compare(
     p = (1 + #{|permuted difference| >= |observed difference|}) / (1 + permutations), Phipson and
     Smyth (2010). A permutation in which a mixed judge is constant has no correlation and counts as
     extreme, which can only raise p. p is never below 2^(1-m), m the videos on which the judges
-    differ. Rank correlations mix the judges' midranks, Pearson their
-    z-scores, so that judges on different scales can be mixed at all; the other statistics mix the
-    scores themselves. `mae` and `rmse` mean something for judges on the rating scale only.
+    differ. Rank correlations mix the judges' midranks, Pearson their z-scores, so that judges on
+    different scales can be mixed; the other statistics mix the scores themselves. `mae` and `rmse`
+    are for judges on the rating scale only.
 
     Args:
         gold_set: what was judged.
-        a: the first judge's judgements by item id.
-        b: the second judge's.
+        a: judgements of the first judge by item id.
+        b: of the second judge.
         statistic: sets of ratings: emscore_tau_b, emscore_rho (scores rounded to 4 decimals,
             against each rater, averaged), spearman, kendall_tau_b, pearson, mae, rmse (against the
             mean of the raters). Options: psup, psup_strict, top1. Pairs: accuracy.
@@ -92,7 +89,11 @@ def compare(
             correlation of constants.
     """
     shape = gold_set.info.shape
-    _check(gold_set.info, statistic, part, permutations)
+    if statistic not in _STATISTICS[shape]:
+        raise UnknownNameError(f"statistic of a set of {shape}", statistic, _STATISTICS[shape])
+    check_part(gold_set.info, part)
+    if permutations < 1:
+        raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
     units, starts = joint_units(gold_set, a, b, part)
     mix = _STATISTICS[shape][statistic](units, starts)
     first, second, p_value = permutation_test(
@@ -111,21 +112,10 @@ def compare(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number by Holm (1979), in the order given, up to 1.
-
-    No p-value gives an empty list. Source: statsmodels.stats.multitest.multipletests.
-
-    Raises:
-        ConfigError: when a p-value lies outside 0..1.
-    """
+    """Return p-values, each in 0..1, corrected for their number by Holm (1979), in their order."""
     from statsmodels.stats.multitest import multipletests
 
-    wrong = [p for p in p_values if not 0 <= p <= 1]
-    if wrong:
-        raise ConfigError(f"p-values must lie in 0..1, got {wrong}")
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
 def rank_clusters(
@@ -147,11 +137,11 @@ def rank_clusters(
 
 
 def _least_p_value(units: Sequence[JointUnit]) -> float:
-    """The smallest p-value that the videos on which the judges differ can give.
+    """Return the smallest p-value that the videos on which the judges differ can give.
 
-    With m of them there are 2^(m-1) ways to swap that differ by more than the sign. Ranks need this
-    said: one other score moves the ranks of all items a little, also where the judges agree, and
-    every swap of those would then look less extreme than what was observed.
+    With m of them there are 2^(m-1) ways to swap that differ by more than the sign. Rank statistics
+    need this bound: one different score moves the ranks of all items a little, also where the
+    judges agree, and every swap of those would then look less extreme than the observed difference.
     """
     differing = {unit.video_id for unit in units if unit.a != unit.b}
     return float(2.0 ** (1 - max(1, len(differing))))
@@ -175,27 +165,12 @@ _Builder = Callable[[Sequence[JointUnit], Ints], Mix]
 """From units sorted by video, and the index of each video's first, to a `Mix`."""
 
 
-def _check(info: GoldSetInfo, statistic: str, part: str, permutations: int) -> None:
-    if statistic not in _STATISTICS[info.shape]:
-        known = _STATISTICS[info.shape]
-        raise UnknownNameError(f"statistic of a set of {info.shape}", statistic, known)
-    if part not in PARTS:
-        raise UnknownNameError("part", part, PARTS)
-    if part != "all" and not info.has_dev:
-        raise ConfigError(
-            f"{info.task}: part {part!r} was asked, but {info.data} has no parts; use part 'all'"
-        )
-    if permutations < 1:
-        raise ConfigError(f"permutations must be at least 1, got {permutations}; 10000 is usual")
-
-
 def joint_units(
     gold_set: GoldSet, a: Mapping[str, Judgement], b: Mapping[str, Judgement], part: str
 ) -> tuple[list[JointUnit], Ints]:
-    """Return what both judged and parsed, sorted by video, and where each video starts.
+    """Return the units that both judged and parsed, sorted by video, and where each video starts.
 
-    Raises:
-        ConfigError: as `compare`.
+    Raises ConfigError as `compare`.
     """
     of_a, of_b = (asked(gold_set, judgements).only(part).answers for judgements in (a, b))
     verdicts_b = {example.item.id: verdict for example, verdict in of_b}

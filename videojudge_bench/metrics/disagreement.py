@@ -40,7 +40,7 @@ def disagreements(
 
 @dataclass(frozen=True)
 class Flip:
-    """An item on which two judges are not equally far from gold."""
+    """An item on which the distances `a` and `b` of two judges from gold differ."""
 
     item_id: str
     a: float

@@ -13,8 +13,8 @@ from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.labels import groups_of
 from videojudge_bench.items import Example, RatingGold
 from videojudge_bench.metrics.asked import asked
-from videojudge_bench.metrics.bootstrap import Resampling, codes, means
-from videojudge_bench.metrics.card import Metric, ScoreCard, measure
+from videojudge_bench.metrics.bootstrap import Resampling
+from videojudge_bench.metrics.card import Metric, ScoreCard, measure_means
 from videojudge_bench.metrics.scoring import Measurement
 from videojudge_bench.verdicts import Judgement, Rating
 
@@ -27,27 +27,17 @@ def by_label(
     label: str,
     *,
     resamples: int = 10_000,
-    seed: int = 0,
 ) -> dict[str, ScoreCard]:
     """Return a score card for each value of a label, made as that of the whole set is.
 
     `by_label(measurement, judgements, "kind")["order"].metrics["spearman"].value` is a number, `.n`
-    how many items it is about. Every group is scored as if nothing else had been asked; a group of
-    fewer than 20 videos has values and no intervals (`no_interval` says so). A question of an
-    option set is left out (`n_left_out`) where the label tells its options apart.
+    its number of items. Every group is scored as if nothing else had been asked; a group of fewer
+    than 20 videos has values and no intervals, and one without judgements has no card. A question
+    of an option set is left out (`n_left_out`) where the label tells its options apart.
 
-    Args:
-        measurement: the examples, and how they are measured.
-        judgements: by item id, of the items that were asked; a group without any has no card.
-        label: a label of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
-            (`goldsets.labels`). Examples without it are the group `(none)`.
-        resamples: how many resamples of videos.
-        seed: of the resamples.
-
-    Raises:
-        UnknownNameError: no example has that label.
-        ConfigError: the label has more than 100 values; else as `score`.
-        DataError: as `score`.
+    The label is one of the examples, or `system`, `source`, `topic`, `duration`, `temporal`
+    (`goldsets.labels`); examples without it are the group `(none)`. Raises as
+    `goldsets.labels.groups_of` and `Measurement.card`.
     """
     gold_set = measurement.gold_set
     asked(gold_set, judgements)  # a judgement of another set would be in no group, unseen
@@ -55,21 +45,16 @@ def by_label(
     for value, item_ids in groups_of(gold_set, label).items():
         group = {i: judgement for i, judgement in judgements.items() if i in item_ids}
         if group:
-            cards[value] = measurement.card(group, resamples=resamples, seed=seed)
+            cards[value] = measurement.card(group, resamples=resamples)
     return cards
 
 
 @dataclass(frozen=True)
 class SystemMeans:
-    """Ratings of one answering system by annotators and by a judge.
+    """Mean ratings of one answering system by annotators and by a judge.
 
-    Attributes:
-        system: its name.
-        n: responses of it with a verdict.
-        gold: mean gold rating of these.
-        judge: mean of the judge's ratings of the same responses.
-        gold_rank: 1 + the number of systems with a higher mean gold.
-        judge_rank: 1 + the number of systems with a higher mean of the judge.
+    Both are about its `n` responses with a verdict. A rank is 1 + the number of systems with a
+    higher mean.
     """
 
     system: str
@@ -86,7 +71,6 @@ def by_system(
     *,
     part: str = "all",
     resamples: int = 10_000,
-    seed: int = 0,
 ) -> list[SystemMeans]:
     """Return the means and ranks of the answering systems, best gold first.
 
@@ -96,7 +80,7 @@ def by_system(
 
     Raises:
         ConfigError: the set does not name the systems, or no response has a verdict; else as
-            `score`.
+            `Measurement.card`.
     """
     if not gold_set.info.systems:
         raise ConfigError(
@@ -110,7 +94,7 @@ def by_system(
     ]
     if not rated:
         raise ConfigError(f"{gold_set.info.task}: no response has a verdict, so no system is rated")
-    systems = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples, seed))
+    systems = _means([e for e, _ in rated], [v for _, v in rated], Resampling(resamples))
     return sorted(systems, key=lambda means: (means.gold_rank, means.system))
 
 
@@ -119,16 +103,17 @@ def _means(
 ) -> list[SystemMeans]:
     systems = np.array([e.system or "" for e in examples])
     names = np.unique(systems)
-    videos = codes(np.array([e.item.video_id for e in examples]))
+    videos = np.array([e.item.video_id for e in examples])
     gold = np.array([cast(RatingGold, e.gold).mean for e in examples])
     columns = {
         f"{who}{number}": np.where(systems == name, values, np.nan)
         for number, name in enumerate(names)
         for who, values in (("gold", gold), ("judge", np.array(scores)))
     }
-    n_videos = int(videos.max()) + 1
-    metrics = measure([means(columns, videos, n_videos)], n_videos, str, resampling, shares=())
-    ranks = {who: _ranks([metrics[f"{who}{k}"] for k in range(len(names))]) for who in _WHO}
+    metrics = measure_means(columns, videos, str, resampling, shares=())
+    ranks = {
+        who: _ranks([metrics[f"{who}{k}"] for k in range(len(names))]) for who in ("gold", "judge")
+    }
     return [
         SystemMeans(
             system=str(name),
@@ -140,9 +125,6 @@ def _means(
         )
         for k, name in enumerate(names)
     ]
-
-
-_WHO = ("gold", "judge")
 
 
 def _ranks(metrics: Sequence[Metric]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Human agreement: the rows that a judge's row is read against."""
+"""Human agreement: the rows with which a judge's row is compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from videojudge_bench.items import RatingGold
 from videojudge_bench.metrics import rating_statistics as stats
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic
 from videojudge_bench.metrics.card import ScoreCard, assemble, measure
-from videojudge_bench.metrics.rank import rank_agreement
 from videojudge_bench.metrics.rating_statistics import Rated
 
 _SAME_TARGET = "the raters are the gold"
@@ -83,18 +82,8 @@ def _per_rater(info: GoldSetInfo, rated: Rated) -> list[Statistic]:
     kappa = stats.quadratic_kappa(scores, raters, rated.videos, rated.n_videos)
     if info.recipe == "emscore":
         return [*stats.emscore(rated), kappa]
-    return [_correlations(rated), kappa]
-
-
-def _correlations(rated: Rated) -> Statistic:
-    """The rank correlations with each rater column, averaged."""
-    correlation = rank_agreement(rated.scores, rated.raters, rated.videos, rated.n_videos)
     names = ("kendall_tau_b", "spearman")
-
-    def evaluate(weights: Floats) -> dict[str, Floats]:
-        return {n: v.mean(axis=1) for n, v in zip(names, correlation(weights), strict=True)}
-
-    return Statistic(evaluate, dict.fromkeys(names, rated.n_videos))
+    return [stats.rater_correlations(rated, rated.scores, names, rated.n_videos), kappa]
 
 
 def _average(same: Sequence[Statistic], n_columns: Sequence[int]) -> Statistic:

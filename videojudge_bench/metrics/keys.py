@@ -1,4 +1,4 @@
-"""The names of the numbers: which a gold set has, in which order, and what each means."""
+"""Names of the metrics of a gold set, their order, and their properties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class Key:
     """One number of a score card.
 
     Attributes:
-        name: the key.
         better: in which direction it is better; None where it has no better direction.
         on_scale: it needs predictions on the gold set's rating scale.
         fitted: it is fitted on dev, and so always reported on the test part.
@@ -108,12 +107,9 @@ def primary_key(info: GoldSetInfo) -> str:
 
 
 def higher_is_better(key: str) -> bool:
-    """Return whether more is better; false also of keys that have no better direction.
+    """Return whether a higher value is better, for any name of `all_keys` (`rmse_low` as `rmse`).
 
-    Takes every name of `all_keys`: `rmse_low` is judged as `rmse`.
-
-    Raises:
-        UnknownNameError: when there is no such key.
+    False where no direction is better; raises UnknownNameError for other names.
     """
     if key in COUNTS:
         return key in _BETTER_COUNTS
@@ -123,7 +119,7 @@ def higher_is_better(key: str) -> bool:
 
 
 def label_of(key: str, info: GoldSetInfo) -> str:
-    """Return a key for people: of what is fitted on dev it says that it is on the test half."""
+    """Return a key as a label, which marks metrics fitted on dev as those of the test half."""
     fitted = _base(key) in KEYS and KEYS[_base(key)].fitted
     return f"{key} (test half)" if fitted and info.has_dev else key
 

@@ -32,14 +32,11 @@ def difference_interval(
     part: str = "all",
     resampling: Resampling,
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of the statistic of `a` less that of `b`, by resampling videos.
+    """Return the 95 % interval of the statistic of `a` minus that of `b`, by resampling videos.
 
-    Both judges see the same resamples of the videos on which both have verdicts, so that what is
-    hard for both does not widen the interval. Resamples in which either is undefined are dropped.
-    None with fewer than 20 such videos, or where no resample is left.
-
-    Raises:
-        ConfigError: judgements of another set, or fewer than 2 videos that both judged.
+    Both judges get the same resamples of the videos on which both have verdicts, so that items that
+    are hard for both do not widen the interval. Resamples in which either is undefined are dropped.
+    None with fewer than 20 such videos, or where no resample is left. Raises as `joint_units`.
     """
     units, starts = joint_units(gold_set, a, b, part)
     n_videos = len(starts)
@@ -51,7 +48,7 @@ def difference_interval(
         videos = codes(np.array([unit.video_id for unit in units]))
         gain = means({"gain": np.array(gains)}, videos, n_videos)
         return percentile_interval(bootstrap([gain], n_videos, resampling)["gain"])
-    # One seed, one number of videos: both see the same resamples.
+    # One seed and one number of videos give both the same resamples.
     of_a, of_b = (
         bootstrap(_of_ratings(rated, statistic, gold_set.info.scale), n_videos, resampling)
         for rated in rated_by_both(units)
@@ -61,7 +58,7 @@ def difference_interval(
 
 
 def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
-    """Smallest set of statistics that holds the wanted one."""
+    """Return the smallest set of statistics that has the requested one."""
     if statistic.startswith("emscore_"):
         return stats.emscore(rated)[:1]
     if statistic in ("mae", "rmse"):

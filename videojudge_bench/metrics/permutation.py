@@ -1,7 +1,7 @@
 """The permutation test of a paired difference: pure numerics, exact, many permutations at once.
 
 Under the hypothesis that two judges are exchangeable, swapping their scores on any video changes
-nothing. So the observed difference of a statistic is held against its differences under random
+nothing. So the observed difference of a statistic is compared with its differences under random
 swaps, one coin a video: the items of a video share its difficulty and are swapped together.
 
 A swap is a sign per video: +1 leaves it, -1 swaps it. Sums over items are then linear in the signs,
@@ -21,7 +21,7 @@ Mix = Callable[[Floats], tuple[Floats, Floats]]
 """From signs (videos, m) to the statistic (m,) of each judge after m swaps; NaN where undefined."""
 
 TAU, RHO = 2, 3
-"""Which rank correlation: the exponent that tells their formulas apart, see `rank_mix`."""
+"""The rank correlations by the exponent in which their formulas differ, see `rank_mix`."""
 
 TOLERANCE = 1e-12
 """Differences closer than this are equal: what float64 rounding leaves of two equal statistics."""
@@ -57,13 +57,10 @@ def permuted_differences(mix: Mix, swaps: Bools) -> Floats:
 
 
 def sums_mix(a: Floats, b: Floats, starts: Ints, finish: Callable[[Floats], Floats]) -> Mix:
-    """Return the mix of a statistic `finish(means)` of means over units.
+    """Return the mix of a statistic `finish(means)`, from means (m, terms) to statistics (m,).
 
-    Args:
-        a: what the first judge's means are over, (units, terms), units sorted by video.
-        b: the same of the second judge.
-        starts: the index of each video's first unit.
-        finish: from means (m, terms) to statistics (m,).
+    The means are over the terms of each judge, `a` and `b` (units, terms), with units sorted by
+    video; `starts` are the indices of each video's first unit.
     """
     middle = (a + b).sum(axis=0) / 2
     half_gap = np.add.reduceat(a - b, starts, axis=0) / 2

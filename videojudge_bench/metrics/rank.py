@@ -27,27 +27,20 @@ def rank_agreement(
 ) -> RankAgreement:
     """Return the rank agreement of values with each column, as a function of cluster weights.
 
-    A resample counts an item as often as its cluster is drawn; copies of an item are tied with
-    each other, as they are when the copies are written out.
+    A resample counts an item as often as its cluster is drawn; copies of an item are tied. NaN
+    where values or a column are constant in a resample, or no item counts.
 
     Args:
         values: shape (items,).
-        columns: shape (items, columns), such as one column a rater.
+        columns: shape (items, columns), such as one column per rater.
         clusters: shape (items,), the cluster of each item.
         n_clusters: number of clusters.
-
-    Returns:
-        The function; NaN where values or column are constant in a resample, or no item counts.
     """
     x = codes(values)
     ys = [codes(column) for column in columns.T]
-    if all(_cells(x, y) <= MOST_CELLS for y in ys):
+    if all((x.max(initial=0) + 1) * (y.max(initial=0) + 1) <= MOST_CELLS for y in ys):
         return TableAgreement(x, ys, clusters, n_clusters)
     return SortedAgreement(x, ys, clusters)
-
-
-def _cells(x: Ints, y: Ints) -> int:
-    return int((x.max(initial=0) + 1) * (y.max(initial=0) + 1))
 
 
 def _tau_b(score: Floats, total: Floats, squares_x: Floats, squares_y: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The statistics of rated items, as functions of how often each video counts."""
+"""Statistics of rated items as functions of the weights of videos."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class Rated:
     """Items with a score and gold, as arrays with one entry an item.
 
     Attributes:
-        scores: the judge's.
         raters: shape (items, raters).
         gold: mean over the raters.
         videos: codes 0..n_videos-1.
@@ -104,15 +103,21 @@ def emscore(rated: Rated) -> list[Statistic]:
     scores or any rater's column are constant.
     """
     return [
-        _emscore(rated, "", rated.n_videos),
-        _emscore(rated.without_0(), "_without_0", rated.n_videos),
+        rater_correlations(
+            part,
+            np.round(part.scores, EMSCORE_DECIMALS),
+            (f"emscore_tau_b{suffix}", f"emscore_rho{suffix}"),
+            rated.n_videos,
+        )
+        for part, suffix in ((rated, ""), (rated.without_0(), "_without_0"))
     ]
 
 
-def _emscore(rated: Rated, suffix: str, n_videos: int) -> Statistic:
-    rounded = np.round(rated.scores, EMSCORE_DECIMALS)
-    agreement = rank_agreement(rounded, rated.raters, rated.videos, n_videos)
-    names = (f"emscore_tau_b{suffix}", f"emscore_rho{suffix}")
+def rater_correlations(
+    rated: Rated, scores: Floats, names: tuple[str, str], n_videos: int
+) -> Statistic:
+    """Return tau-b and Spearman's rho of scores with each rater column, averaged over raters."""
+    agreement = rank_agreement(scores, rated.raters, rated.videos, n_videos)
 
     def evaluate(weights: Floats) -> dict[str, Floats]:
         return {n: v.mean(axis=1) for n, v in zip(names, agreement(weights), strict=True)}
@@ -204,13 +209,8 @@ def quadratic_kappa(scores: Floats, raters: Floats, videos: Ints, n_videos: int)
 
     kappa = 1 - n sum (a - b)^2 / sum_ij (a_i - b_j)^2, which needs moments only (whole numbers,
     exact). Undefined where the scores or any rater's ratings are constant: it is then 0 whatever
-    the constant, or 0 / 0.
-
-    Args:
-        scores: whole numbers, shape (items,).
-        raters: whole numbers, shape (items, raters).
-        videos: codes, shape (items,).
-        n_videos: number of videos.
+    the constant, or 0 / 0. Whole numbers: `scores` (items,), `raters` (items, raters), and `videos`
+    (items,), codes.
     """
     n_raters = raters.shape[1]
     columns = [np.ones(len(scores)), scores, scores**2]
@@ -279,8 +279,7 @@ def system_accuracy(rated: Rated) -> Statistic:
 def _system_sums(rated: Rated) -> Floats:
     """Return items, scores, gold and squared scores of each system, summed per video.
 
-    Returns:
-        Shape (videos, 4 * systems), with standardised scores, whose scale is that of the noise.
+    Shape (videos, 4 * systems), with standardised scores, whose scale is that of the noise.
     """
     x = _standardised(rated.scores)
     is_of = [rated.systems == system for system in range(rated.n_systems)]

@@ -1,4 +1,4 @@
-"""The score card of a rated set."""
+"""Score card of a rated set."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import cast
 import numpy as np
 
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
-from videojudge_bench.items import Example, RatingGold, part_of
+from videojudge_bench.items import RatingGold, part_of
 from videojudge_bench.metrics import rating_statistics as stats
-from videojudge_bench.metrics.asked import Asked, asked, is_missing_video, worst_rating
+from videojudge_bench.metrics.asked import Asked, asked, score_ends, worst_ratings
 from videojudge_bench.metrics.bootstrap import Floats, Resampling, Statistic, is_constant
 from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
 from videojudge_bench.metrics.keys import SYSTEM_ACCURACY, UNDEFINED_GROUPS, Key
 from videojudge_bench.metrics.rating_statistics import Rated
+from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating
 
 NOT_ON_SCALE = "not on the rating scale"
@@ -31,7 +32,7 @@ def rated_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of a rated set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of a rated set; see `Measurement.card`."""
     info = gold_set.info
     everything = asked(gold_set, judgements)
     reported = everything.only(part)
@@ -40,8 +41,8 @@ def rated_card(
     n, n_parsed, n_missing = len(reported.answers), reported.n_parsed, reported.n_missing_video
     values = imputed = run.metrics(_parsed, reported, resampling)
     if n_parsed < n:
-        ends = run.scale_ends(main.scores)
-        imputed = run.metrics(lambda some: _imputed(some, info, ends), reported, None)
+        ends = score_ends(main.scores.tolist(), info.scale, on_scale=on_scale)
+        imputed = run.metrics(lambda some: _imputed(some, info.scale, ends), reported, None)
     return ScoreCard(
         assemble(info, values, imputed, lambda key: run.why_absent(key, reported)),
         n=n,
@@ -55,12 +56,10 @@ def rated_card(
 
 @dataclass(frozen=True)
 class _Run:
-    """One judge on one rated set, with what was fitted on dev.
+    """One judge on one rated set, with the values fitted on dev.
 
     Attributes:
-        info: the gold set.
-        test: what was asked of the test part.
-        on_scale: whether the judge's numbers are on the rating scale.
+        test: the answers on the test part.
         constant: mean gold of the whole dev part, asked or not; None without a dev part.
         epsilon: the largest difference of scores that counts as a tie, fitted on the parsed dev
             items; None when they hold no pair.
@@ -122,12 +121,6 @@ class _Run:
             statistics.append(stats.calibrated_accuracy(rated, self.epsilon))
         return statistics
 
-    def scale_ends(self, scores: Floats) -> tuple[float, float] | None:
-        """Return the ends of the scale; off it those of the judge's scores, None if it has none."""
-        if self.on_scale:
-            return float(self.info.scale.low), float(self.info.scale.high)
-        return (float(scores.min()), float(scores.max())) if scores.size else None
-
     def why_absent(self, key: Key, reported: Asked) -> str:
         if key.on_scale and not self.on_scale:
             return NOT_ON_SCALE
@@ -142,7 +135,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Why:
-    """Says why a statistic of rated items is undefined."""
+    """Reasons why a statistic of rated items is undefined."""
 
     rated: Rated
     info: GoldSetInfo
@@ -186,20 +179,6 @@ def _parsed(some: Asked) -> Rated:
     return Rated.of([e for e, _ in parsed], [value for _, value in parsed])
 
 
-def _imputed(some: Asked, info: GoldSetInfo, ends: tuple[float, float] | None) -> Rated:
-    """Return the items, those without a verdict at the end farthest from their gold.
-
-    Items whose video is missing are left out. Without ends only items with a verdict are left.
-    """
-    examples: list[Example] = []
-    scores: list[float] = []
-    for example, verdict in some.answers:
-        if isinstance(verdict, Rating):
-            score = verdict.value
-        elif ends is None or is_missing_video(verdict):
-            continue
-        else:
-            score = worst_rating(cast(RatingGold, example.gold).mean, info.scale, ends)
-        examples.append(example)
-        scores.append(score)
-    return Rated.of(examples, scores)
+def _imputed(some: Asked, scale: RatingScale, ends: tuple[float, float] | None) -> Rated:
+    worst = worst_ratings(some, scale, ends)
+    return _parsed(Asked(tuple((e, worst.get(e.item.id, v)) for e, v in some.answers)))

@@ -1,6 +1,6 @@
-"""The score cards of option and pair sets: means over questions or pairs.
+"""Score cards of option and pair sets: means over questions or pairs.
 
-The correct option is held against the distractors of its question; every pair is shown in both
+The correct option is compared with the distractors of its question; every pair is shown in both
 orders.
 """
 
@@ -17,8 +17,8 @@ from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.items import Example, OptionGold, PreferenceGold
 from videojudge_bench.metrics.asked import Asked, asked, is_missing_video
-from videojudge_bench.metrics.bootstrap import Resampling, codes, means
-from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure
+from videojudge_bench.metrics.bootstrap import Resampling
+from videojudge_bench.metrics.card import Metric, ScoreCard, assemble, coverage, measure_means
 from videojudge_bench.metrics.keys import Key, keys_of
 from videojudge_bench.metrics.ratings import NOT_ON_SCALE
 from videojudge_bench.verdicts import (
@@ -62,9 +62,7 @@ def _means(
     if not rows:
         return {}
     values = {key: np.array([row[key] for row in rows], dtype=np.float64) for key in rows[0]}
-    clusters = codes(np.array(videos))
-    n_videos = int(clusters.max()) + 1
-    return measure([means(values, clusters, n_videos)], n_videos, lambda _: "", resampling)
+    return measure_means(values, np.array(videos), lambda _: "", resampling)
 
 
 def option_card(
@@ -75,7 +73,7 @@ def option_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of an option set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of an option set; see `Measurement.card`."""
     info = gold_set.info
     reported = asked(gold_set, judgements).only(part)
     whole = Counter(example.unit for example in gold_set.examples)
@@ -102,7 +100,7 @@ def option_card(
 
 
 def _questions(reported: Asked, whole: Mapping[str, int], *, task: str) -> Units:
-    """The questions, scored where all of their options were asked for; `whole` counts these."""
+    """Return the questions, scored where all of their options, counted in `whole`, were asked."""
     questions: dict[str, list[tuple[Example, Verdict]]] = {}
     for example, verdict in reported.answers:
         questions.setdefault(example.unit, []).append((example, verdict))
@@ -145,7 +143,7 @@ def question_scores(correct: float, distractors: Sequence[float]) -> dict[str, f
 
 
 _ORDERS = ("ab", "ba")
-_FIRST_SHARE = {FIRST: 1.0, TIE: 0.5, SECOND: 0.0}
+FIRST_SHARE = {FIRST: 1.0, TIE: 0.5, SECOND: 0.0}
 _SWAPPED = {FIRST: SECOND, TIE: TIE, SECOND: FIRST}
 
 
@@ -156,7 +154,7 @@ def pair_card(
     part: str,
     resampling: Resampling,
 ) -> ScoreCard:
-    """Return the score card of a pair set; see `videojudge_bench.metrics.score`."""
+    """Return the score card of a pair set; see `Measurement.card`."""
     info = gold_set.info
     reported = asked(gold_set, judgements).only(part)
     units, n_missing = _units(_both_orders(reported, task=info.task).values())
@@ -196,7 +194,7 @@ def _both_orders(reported: Asked, *, task: str) -> dict[str, dict[str, tuple[Exa
 
 
 def _units(pairs: Collection[dict[str, tuple[Example, Verdict]]]) -> tuple[Units, int]:
-    """Return the pairs by what becomes of them, and how many had no video to look at."""
+    """Return the pairs as units, and how many lack their video."""
     scored: list[tuple[str, dict[str, float]]] = []
     lost: list[str] = []
     n_missing = n_left_out = 0
@@ -210,14 +208,11 @@ def _units(pairs: Collection[dict[str, tuple[Example, Verdict]]]) -> tuple[Units
         elif any(isinstance(verdict, Unparsed) for verdict in verdicts):
             lost.append(example.item.video_id)
         else:
-            scored.append((example.item.video_id, _scores_of(orders)))
+            ab, ba = (cast(Preference, orders[order][1]) for order in _ORDERS)
+            a_is_better = cast(PreferenceGold, orders["ab"][0].gold).p_first > 0.5
+            scores = pair_scores(ab, ba, a_is_better=a_is_better)
+            scored.append((example.item.video_id, scores))
     return Units(scored, lost, n_left_out), n_missing
-
-
-def _scores_of(orders: Mapping[str, tuple[Example, Verdict]]) -> dict[str, float]:
-    a_is_better = cast(PreferenceGold, orders["ab"][0].gold).p_first > 0.5
-    ab, ba = (cast(Preference, orders[order][1]) for order in _ORDERS)
-    return pair_scores(ab, ba, a_is_better=a_is_better)
 
 
 def pair_scores(ab: Preference, ba: Preference, *, a_is_better: bool) -> dict[str, float]:
@@ -230,11 +225,11 @@ def pair_scores(ab: Preference, ba: Preference, *, a_is_better: bool) -> dict[st
     """
     better = FIRST if a_is_better else SECOND
     named_in_ba = _SWAPPED[ba.choice]
-    # p > 1/2 exactly when P(first | A, B) > P(first | B, A); compared so, nothing is rounded
+    # p > 1/2 exactly when P(first | A, B) > P(first | B, A), which needs no rounding
     says_a, is_tie = ab.p_first > ba.p_first, ab.p_first == ba.p_first
     return {
         "accuracy": 0.5 if is_tie else float(says_a == a_is_better),
         "both_orders_correct": float(ab.choice == better == named_in_ba),
         "order_consistency": float(ab.choice == named_in_ba),
-        "first_position_rate": (_FIRST_SHARE[ab.choice] + _FIRST_SHARE[ba.choice]) / 2,
+        "first_position_rate": (FIRST_SHARE[ab.choice] + FIRST_SHARE[ba.choice]) / 2,
     }

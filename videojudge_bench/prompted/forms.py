@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from videojudge_bench.items import Item
-
-if TYPE_CHECKING:
-    from videojudge_bench._util.hashing import Json
-    from videojudge_bench.engine import ReplyForm
-    from videojudge_bench.items import Pair
-    from videojudge_bench.prompts import PromptOptions
+from videojudge_bench._util.hashing import Json
+from videojudge_bench.engine import ReplyForm
+from videojudge_bench.items import Item, Pair
+from videojudge_bench.prompts import PromptOptions
 
 STRUCTURED = (FREE, REGEX, JSON) = ("none", "regex", "json")
 
@@ -39,7 +35,7 @@ def form_of(
 
 
 def note_of(structured: str, part: Item | Pair, options: PromptOptions) -> str:
-    """Return what a prompt says of the form, at its end; empty where its own words are right."""
+    """Return what to add to a prompt about the form; empty where the prompt asks for it already."""
     if structured != JSON:
         return ""
     *texts, key = [*_texts(options), _key(part)]

@@ -22,7 +22,7 @@ from videojudge_bench.prompted.config import (
 from videojudge_bench.prompted.templates import AnyItem
 
 if TYPE_CHECKING:
-    from videojudge_bench.prompts.rubric_book import RubricBook
+    from videojudge_bench.prompts import rubric_book
 
 ALL = "all"
 """The video and the description, as far as they are known and the engine takes them."""
@@ -31,10 +31,7 @@ ALL = "all"
 class InputPolicy:
     """Policy of what a model is shown of an item, beside instruction, references and response.
 
-    Args:
-        config: the judge's options.
-        requires: of the judge's class. A judge that requires video is shown frames by default,
-            any other all that is known.
+    A judge whose class requires video is shown frames by default, any other all that is known.
 
     Attributes:
         video: what is shown of the video: `all`, or as the option of that name.
@@ -49,7 +46,7 @@ class InputPolicy:
         self.requires = requires
         if config.video is not None:  # the user's choice replaces what the class requires
             self.requires = requires - {"video", "description"} | VIDEO_NEEDS[config.video]
-        self._book: RubricBook | None = None
+        self._book: rubric_book.RubricBook | None = None
         if config.rubric_file is not None:
             from videojudge_bench.prompts.rubric_book import RubricBook
 

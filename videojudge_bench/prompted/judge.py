@@ -40,7 +40,7 @@ from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 MAX_VALUES = 20
-"""Of a scale, for an expected score: a server gives the probabilities of so many tokens."""
+"""Maximum size of a scale for an expected score: servers give that many probabilities."""
 
 _TAGS: Mapping[Ability, str] = {"rate": "<score>", "prefer": "<answer>"}
 
@@ -48,9 +48,9 @@ _TAGS: Mapping[Ability, str] = {"rate": "<score>", "prefer": "<answer>"}
 class PromptedJudge(Judge):
     """Asks a language model and reads its reply.
 
-    A subclass names its prompts; files are looked for beside the class's module and in a folder
-    `prompts` there, then among the prompts of this package. Any of the two may be left out. One
-    that sets `runs_on` has chosen its engine, whose options are then its own.
+    A subclass names its prompts, of which one may be left out; files are looked for beside its
+    module, in a folder `prompts` there, then in this package. A subclass that sets `runs_on` has
+    the options of that engine.
 
     Args:
         engine: where the model runs: `transformers` in this process, `openai` behind a server,
@@ -61,11 +61,10 @@ class PromptedJudge(Judge):
             "w/ FB"); False asks for the verdict at once.
         rubric: `none`; `write`: the model first writes one for the instruction; or a JSON Lines
             file of `{"video_id", "instruction", "rubric"}` to judge by.
-        swap_rubrics: every instruction gets the rubric of another: does the judge heed them?
+        swap_rubrics: every instruction gets the rubric of another, to measure their influence.
         video: what is known of the video: its `frames`; its `description`, a text; `none`; or
-            `shuffled`, the frames of another video. All with the same prompt and model, so that
-            they tell what seeing is worth. None: frames for a judge that requires video, else all
-            that is known.
+            `shuffled`, the frames of another video, as input ablations. None: frames for a judge
+            that requires video, else all that is known.
         samples: replies per item, whose mean counts; needs a temperature.
         temperature: 0 is greedy.
         max_tokens: a reply is cut after as many tokens.
@@ -74,11 +73,10 @@ class PromptedJudge(Judge):
         pair_prompt: a file to compare with, in place of the class's own.
         pairs: `prefer` asks which response of a pair is better; `rate` asks about each alone, and
             the higher rating wins: for models that were trained to rate and never to compare.
-        lost_mass: with `score=expected`, more probability than this beside the verdicts is no
-            verdict; 1 reads a model that was never taught to give one.
-        structured: the form that an engine holds replies to while they are decoded, where its
-            server can: `regex`, the tags that the prompt asks for (vLLM, SGLang); `json`, an object
-            (OpenAI's `response_format`, vLLM, SGLang); or `none`.
+        lost_mass: with `score=expected`, the most probability mass outside the scale; a reply
+            with more has no verdict. 1 accepts any.
+        structured: guided decoding: `regex`, the tags that the prompt asks for (vLLM, SGLang);
+            `json`, an object (OpenAI's `response_format`, vLLM, SGLang); or `none`.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 

@@ -32,7 +32,7 @@ class JudgeTemplates:
         }
 
     def problems(self) -> list[str]:
-        """Return which options would have no effect, as the templates do not heed them."""
+        """Return which options would have no effect, as the templates do not use them."""
         config, problems = self._config, list[str]()
         if config.pairs == RATE and not self._can_rate:
             problems.append("pairs=rate needs a judge with a rating prompt; give pairs=prefer")

@@ -53,12 +53,9 @@ class PromptOptions:
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A prompt file.
+    """A prompt file; `uses` are the names of the values that it shows or depends on.
 
-    Attributes:
-        name: file name.
-        sha: first 12 hex digits of the SHA-256 of its source: part of the signature.
-        uses: the names of the values that it shows or depends on.
+    `sha`, the first 12 hex digits of the SHA-256 of its source, is part of the signature.
     """
 
     name: str
@@ -114,7 +111,7 @@ def _template(path: Path, source: str) -> PromptTemplate:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        # A prompt is a text, also one that came from somebody else: it reaches no Python.
+        # Prompts of other people must not execute Python.
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         template = environment.from_string(source)
         uses = frozenset(meta.find_undeclared_variables(environment.parse(source)))

@@ -1,1 +1,1 @@
-"""Runs as one HTML page to look at: no network, no framework, nothing in an answer is executed."""
+"""Reports of runs as one HTML page that needs no network and executes nothing of an answer."""

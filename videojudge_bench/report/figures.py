@@ -1,4 +1,4 @@
-"""The plots of a run, or of two beside each other: scores, calibration, confusion, biases."""
+"""Plots of a run, or of two side by side: scores, calibration, confusion, biases."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from videojudge_bench._util.charts import KINDS, Axis, Mark
 from videojudge_bench.items import Example, Item, OptionGold, Pair, PreferenceGold
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.metrics.asked import asked
-from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes, means
-from videojudge_bench.metrics.card import measure
+from videojudge_bench.metrics.bootstrap import Floats, Ints, Resampling, codes
+from videojudge_bench.metrics.card import measure_means
 from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.rating_statistics import Rated, confusion, rounded_to
 from videojudge_bench.metrics.units import question_scores
@@ -30,7 +30,7 @@ LEVELS = 30
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with what it shows."""
+    """A plot with its title and caption, and the run where it is about one of two."""
 
     title: str
     caption: str
@@ -41,15 +41,11 @@ class Figure:
 def mean_marks(places: Floats, values: Floats, videos: Ints) -> list[Mark]:
     """Return the mean of the values at each place, with 95 % intervals by resampling videos.
 
-    Args:
-        places: of each item, on the horizontal axis; shape (items,).
-        values: shape (items,).
-        videos: codes; shape (items,).
+    All arguments have the shape (items,); `places` are on the horizontal axis.
     """
-    n_videos = int(videos.max()) + 1
     at = np.unique(places)
     columns = {str(k): np.where(places == place, values, np.nan) for k, place in enumerate(at)}
-    metrics = measure([means(columns, videos, n_videos)], n_videos, str, RESAMPLING, shares=())
+    metrics = measure_means(columns, videos, str, RESAMPLING, shares=())
     return [
         Mark(float(place), metric.value, int(np.sum(places == place)), metric.low, metric.high)
         for place, metric in zip(at, metrics.values(), strict=True)
@@ -70,8 +66,7 @@ class _Scores:
 
     @classmethod
     def of(cls, run: OpenRun) -> _Scores:
-        answers = asked(run.gold_set, run.judgements).only(run.record.part).answers
-        parsed = [(e, v.value) for e, v in answers if isinstance(v, Rating)]
+        parsed = [(e, v.value) for e, v in _answers(run) if isinstance(v, Rating)]
         words = [float(len(cast(Item, e.item).response.split())) for e, _ in parsed]
         rated = Rated.of([e for e, _ in parsed], [value for _, value in parsed])
         return cls(run, rated, np.array(words))
@@ -122,12 +117,16 @@ def _calibration(scores: Sequence[_Scores]) -> Figure:
     if all(one.on_scale for one in scores):
         x = Axis.whole("rating, rounded", scale.low, scale.high)
         series = [
-            _marks(one, rounded_to(scale, one.rated.scores), one.rated.gold) for one in scores
+            mean_marks(rounded_to(scale, rated.scores), rated.gold, rated.videos)
+            for rated in (one.rated for one in scores)
         ]
         caption = "On the dashed line a rating means what people mean by it. Bars: 95 %, by video."
         return Figure("Calibration", caption, charts.curves(series, x, y, diagonal=True))
     x = Axis.over("share of items with a lower score", [0.0, 1.0], room=0.04)
-    series = [_marks(one, tenths(share_below(one.rated.scores)), one.rated.gold) for one in scores]
+    series = [
+        mean_marks(tenths(share_below(rated.scores)), rated.gold, rated.videos)
+        for rated in (one.rated for one in scores)
+    ]
     caption = "Mean gold of each tenth of the scores; a judge that ranks well rises. Bars: 95 %."
     return Figure("Gold by score", caption, charts.curves(series, x, y))
 
@@ -143,12 +142,14 @@ def _confusion(one: _Scores, kind: str) -> Figure:
 def _length(scores: Sequence[_Scores]) -> Figure:
     on_scale = all(one.on_scale for one in scores)
     what = "rating − gold" if on_scale else "place of score − place of gold"
-    series = [_marks(one, _by_length(one.words), _error(one, on_scale)) for one in scores]
+    series = [
+        mean_marks(_by_length(one.words), _error(one, on_scale), one.rated.videos) for one in scores
+    ]
     ends = [v for marks in series for m in marks for v in (m.y, m.low, m.high) if v is not None]
     y = Axis.over(what, [*ends, -0.05, 0.05], room=0.08)
     x = Axis.over("words in the response", [m.x for marks in series for m in marks], room=0.06)
     caption = (
-        "Fifths of the responses by length. Level at 0: the judge has no taste for long or short "
+        "Fifths of the responses by length. Level at 0: the judge prefers neither long nor short "
         "answers. Bars: 95 %, by video."
     )
     return Figure("Bias by length", caption, charts.curves(series, x, y, zero=True))
@@ -161,15 +162,11 @@ def _error(one: _Scores, on_scale: bool) -> Floats:
 
 
 def _by_length(words: Floats) -> Floats:
-    """For each response the median length of its fifth; fifths of equal length are one."""
+    """Return for each response the median length of its fifth; equal fifths are merged."""
     edges = np.unique(np.quantile(words, np.linspace(0, 1, PARTS + 1)))
     part = np.clip(np.searchsorted(edges, words, side="right") - 1, 0, max(0, len(edges) - 2))
     middles = {int(p): float(np.median(words[part == p])) for p in np.unique(part)}
     return np.array([middles[int(p)] for p in part])
-
-
-def _marks(one: _Scores, places: Floats, values: Floats) -> list[Mark]:
-    return mean_marks(places, values, one.rated.videos)
 
 
 SHARES = Axis.over("share of verdicts that are right", [0.0, 1.0], room=0.04)
@@ -184,29 +181,24 @@ _Case = tuple[float, float, str]
 
 def choice_figures(runs: Sequence[OpenRun]) -> list[Figure]:
     """Return the plots of one run or two on options or pairs."""
+    drawings = [_preference_calibration, _by_position, _pairs_by_length]
     if runs[0].info.shape == "options":
-        return _filled([_options_by_score(runs), _options_by_length(runs)])
-    return _filled([_preference_calibration(runs), _by_position(runs), _pairs_by_length(runs)])
-
-
-def _filled(figures: Sequence[Figure | None]) -> list[Figure]:
-    return [figure for figure in figures if figure is not None]
+        drawings = [_options_by_score, _options_by_length]
+    return [figure for draw in drawings if (figure := draw(runs)) is not None]
 
 
 def _drawn(
     title: str, caption: str, cases: Sequence[Sequence[_Case]], axes: tuple[Axis, Axis]
 ) -> Figure | None:
-    """A plot of each run's means, the diagonal with a calibration; None without a case."""
-    series = [_case_marks(run_cases) for run_cases in cases if run_cases]
+    """Return a plot of each run's means, a calibration with its diagonal; None without cases."""
+    series = []
+    for run_cases in filter(None, cases):
+        places, values, videos = (np.array(column) for column in zip(*run_cases, strict=True))
+        series.append(mean_marks(places, values, codes(videos)))
     if not series:
         return None
     svg = charts.curves(series, *axes, diagonal=title == CALIBRATION)
     return Figure(title, f"{caption} Bars: 95 %, by video.", svg)
-
-
-def _case_marks(cases: Sequence[_Case]) -> list[Mark]:
-    places, values, videos = zip(*cases, strict=True)
-    return mean_marks(np.array(places), np.array(values), codes(np.array(videos)))
 
 
 def _answers(run: OpenRun) -> list[tuple[Example, Verdict]]:
@@ -235,8 +227,8 @@ def _options_by_score(runs: Sequence[OpenRun]) -> Figure | None:
 def _options_by_length(runs: Sequence[OpenRun]) -> Figure | None:
     x = Axis.named("the correct option, beside the mean of the others", _COMPARED)
     caption = (
-        "Share of wrong options below the correct one, ties half. Equal heights: the judge has no "
-        "taste for long or short answers."
+        "Share of wrong options below the correct one, ties half. Equal heights: the judge prefers "
+        "neither long nor short answers."
     )
     return _drawn("Bias by length", caption, [_option_cases(run) for run in runs], (x, SHARES))
 
@@ -289,14 +281,14 @@ def _by_position(runs: Sequence[OpenRun]) -> Figure | None:
         ]
         for run in runs
     ]
-    caption = "Every pair is shown in both orders; unequal heights are a taste for a place."
+    caption = "Every pair is shown in both orders; unequal heights are a position bias."
     return _drawn("Bias by position", caption, cases, (x, SHARES))
 
 
 def _pairs_by_length(runs: Sequence[OpenRun]) -> Figure | None:
     x = Axis.named("the better response is", _COMPARED)
     cases = [[_pair_case(example, verdict) for example, verdict in _decided(run)] for run in runs]
-    caption = "Equal heights: the judge has no taste for long or short answers."
+    caption = "Equal heights: the judge prefers neither long nor short answers."
     return _drawn("Bias by length", caption, cases, (x, SHARES))
 
 

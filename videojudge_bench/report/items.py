@@ -1,4 +1,4 @@
-"""The items of one run, or of two, as compact JSON: worst disagreements first."""
+"""Items of one run, or of two, as compact JSON, worst disagreements first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videojudge_bench.verdicts import Judgement, Unparsed
 MOST_CHARACTERS = 4_000
 LEAST_CHARACTERS = 400
 ALL_CHARACTERS = 20_000_000
-"""Of all replies and responses of a page together; a page of this size still opens at once."""
+"""Of all replies and responses of a page together, so that it opens at once."""
 
 Far = Mapping[str, float]
 
@@ -46,12 +46,11 @@ def cut(text: str, most: int) -> str:
 
 
 def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -> dict[str, Json]:
-    """Return what the page shows of the items.
+    """Return the data of the items on the page.
 
-    Returns:
-        `groups`: [video id, instruction, references, description] of each group; `items`: [id,
-        group, response or both of a pair, gold, labels, unit, then per run null or
-        [verdict, disagreement or null, reply, reason or "", probabilities]].
+    `groups`: [video id, instruction, references, description] of each group; `items`: [id, group,
+    response or both of a pair, gold, labels, unit, then per run null or [verdict, disagreement or
+    null, reply, reason or "", probabilities]].
     """
     by_id = runs[0].gold_set.by_id
     most = _most_characters(runs, order)
@@ -64,19 +63,20 @@ def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -
         if example.item.group not in groups:
             groups[example.item.group] = len(groups)
             group_cells.append(_group(example, runs[0].record.references, most))
-        cells: list[Json] = [
-            _cell(run.judgements.get(item_id), distances.get(item_id), most)
-            for run, distances in zip(runs, far, strict=True)
-        ]
+        system = {"system": example.system} if example.system else {}
+        labels = [*system.items(), *example.labels.items()]
         items.append(
             [
                 item_id,
                 groups[example.item.group],
                 [cut(text, most) for text in _responses(example)],
                 gold_text(example.gold),
-                ", ".join(f"{name}: {value}" for name, value in _labels(example)),
+                ", ".join(f"{name}: {value}" for name, value in labels),
                 units.setdefault(example.unit, len(units)),
-                *cells,
+                *(
+                    _cell(run.judgements.get(item_id), distances.get(item_id), most)
+                    for run, distances in zip(runs, far, strict=True)
+                ),
             ]
         )
     return {"groups": group_cells, "items": items}
@@ -85,11 +85,6 @@ def payload(runs: Sequence[OpenRun], far: Sequence[Far], order: Sequence[str]) -
 def _responses(example: Example) -> list[str]:
     item = example.item
     return [item.response] if isinstance(item, Item) else [item.first, item.second]
-
-
-def _labels(example: Example) -> list[tuple[str, str]]:
-    system = [("system", example.system)] if example.system else []
-    return [*system, *example.labels.items()]
 
 
 def _group(example: Example, references: int, most: int) -> Json:
@@ -113,7 +108,7 @@ def _cell(judgement: Judgement | None, far: float | None, most: int) -> Json:
 
 
 def _most_characters(runs: Sequence[OpenRun], order: Sequence[str]) -> int:
-    """Return the characters shown of a text, so that many long ones keep the page fast."""
+    """Return the length at which texts are cut, which many long texts lower."""
     by_id = runs[0].gold_set.by_id
     total = sum(
         min(len(text), MOST_CHARACTERS)

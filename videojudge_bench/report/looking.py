@@ -1,4 +1,4 @@
-"""Frames and prompts of the worst disagreements."""
+"""Frames and prompts of the items with the worst disagreements."""
 
 from __future__ import annotations
 
@@ -37,20 +37,13 @@ PROMPT_CHARACTERS = 20_000
 
 
 def thumbnails(run: OpenRun, item_ids: Sequence[str], videos: Path | None) -> dict[str, Json]:
-    """Return by video id what there is to see of the videos of some items.
-
-    Returns:
-        By video id [data URIs, seconds of each frame, what is wrong or ""].
-
-    Raises:
-        ConfigError: the folder does not exist.
-    """
+    """Return by video id [data URIs of frames, seconds of each, problem or ""]."""
     files = view_of(run.gold_set, run.record.references, videos).videos
     ids = dict.fromkeys(run.gold_set.by_id[item_id].item.video_id for item_id in item_ids)
-    return {video_id: _seen(files.get(video_id)) for video_id in ids}
+    return {video_id: _frames(files.get(video_id)) for video_id in ids}
 
 
-def _seen(path: Path | None) -> Json:
+def _frames(path: Path | None) -> Json:
     if path is None:
         return [[], [], "the video is not on this machine; give its folder with --videos DIR"]
     try:
@@ -70,10 +63,10 @@ def _uri(frame: Pixels) -> str:
 
 
 class Prompts:
-    """Renders a run's prompts again, from its signature and the templates that are here.
+    """The prompts of a run, rendered again from its signature and the installed templates.
 
     Attributes:
-        problem: why there is none to show; empty where there is.
+        problem: why they cannot be rendered; empty where they can.
         is_asked: whether the judge asks a model at all.
     """
 
@@ -136,7 +129,7 @@ class Prompts:
         return template.render(part, self._run.info.scale, parts)
 
     def _visible_item(self, item_id: str) -> Item | Pair:
-        """The item as the judge saw it, by the setting `video`."""
+        """Return the item as the judge's prompt showed it, by the setting `video`."""
         item = self._run.gold_set.by_id[item_id].item
         setting = self._settings.get("video")
         looks = setting in ("frames", "shuffled")

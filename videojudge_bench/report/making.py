@@ -1,23 +1,25 @@
-"""From runs to a page: one run, two beside each other, or the leaderboard of many."""
+"""Pages of one run, of two side by side, or of a leaderboard."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from markupsafe import Markup
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.leaderboard import rows
-from videojudge_bench.leaderboard.comparing import Compared, compare_runs
+from videojudge_bench.leaderboard import rows, tables
+from videojudge_bench.leaderboard.comparing import Compared, compare_runs, read_tests
 from videojudge_bench.leaderboard.importing import check_numbers, to_stored
 from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
-from videojudge_bench.leaderboard.stored import StoredRun, interval_of
+from videojudge_bench.leaderboard.stored import StoredRun, interval_of, read_all
 from videojudge_bench.metrics.keys import label_of
-from videojudge_bench.report.figures import figures_of
+from videojudge_bench.report.figures import Figure, figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
-from videojudge_bench.report.page import Fact, Page, Table
+from videojudge_bench.report.page import Fact, Page, Table, write
 from videojudge_bench.report.standings import standings_of
 from videojudge_bench.verdicts import Unparsed
 from videojudge_bench.version import __version__
@@ -46,22 +48,18 @@ def board_page(board: rows.Board) -> Page:
 
 
 def many_page(runs: Sequence[OpenRun]) -> Page:
-    """Return the leaderboard of the runs in a folder.
-
-    Raises:
-        DataError: numbers that the leaderboard keeps do not follow from their verdicts.
-    """
+    """Return the leaderboard of runs; raises DataError as `runs_page`."""
     return board_page(rows.build([_numbered(run) for run in with_distinct_names(runs)]))
 
 
 def runs_page(
     runs: Sequence[OpenRun], *, worst: int, videos: Path | None = None, resamples: int = 10_000
 ) -> Page:
-    """Return the page of one run, or of two beside each other.
+    """Return the page of one run, or of two side by side.
 
     Raises:
         ConfigError: two runs that were measured differently, or no folder of videos.
-        DataError: numbers that the leaderboard keeps do not follow from their verdicts.
+        DataError: stored numbers do not follow from their verdicts.
     """
     runs = with_distinct_names(runs)
     compared = compare_runs(*runs, resamples=resamples) if len(runs) == 2 else None
@@ -85,7 +83,7 @@ def runs_page(
 
 
 def _numbered(run: OpenRun, resamples: int = 10_000) -> StoredRun:
-    """The run with its numbers: those that the leaderboard keeps, checked, or worked out."""
+    """Return the run with its numbers, stored and checked or computed."""
     if run.kept is None:
         return to_stored(run.record, resamples=resamples)
     check_numbers(run.kept)
@@ -93,12 +91,11 @@ def _numbered(run: OpenRun, resamples: int = 10_000) -> StoredRun:
 
 
 def _facts(runs: Sequence[OpenRun]) -> list[Fact]:
-    facts = {
-        "items judged": [_progress(run) for run in runs],
-        "replies read": [_read(run) for run in runs],
-        "references shown": [str(run.record.references) for run in runs],
-    }
-    return [Fact(name, values) for name, values in facts.items()]
+    return [
+        Fact("items judged", [_progress(run) for run in runs]),
+        Fact("replies read", [_read(run) for run in runs]),
+        Fact("references shown", [str(run.record.references) for run in runs]),
+    ]
 
 
 def _progress(run: OpenRun) -> str:
@@ -116,8 +113,7 @@ def _difference(compared: Compared) -> list[Fact]:
     test, interval = compared.test, "no interval: fewer than 20 videos"
     if compared.interval is not None:
         interval = "95 %: {:+.3f} to {:+.3f}".format(*compared.interval)
-    nearer = [sum(flip.gain < 0 for flip in compared.flips)]
-    nearer.append(len(compared.flips) - nearer[0])
+    *nearer, _ = compared.nearer()
     return [
         Fact(test.statistic, [f"{test.a:.3f}", f"{test.b:.3f}"]),
         Fact(
@@ -147,21 +143,17 @@ def _items(runs: Sequence[OpenRun], worst: int, videos: Path | None) -> dict[str
     far = disagreements_of(runs)
     order = worst_first(runs, far)
     chosen = order[:worst]
+    unit = "0 to 1"  # of a disagreement
+    if runs[0].info.shape == "ratings":
+        unit = "points" if all(run.record.on_scale for run in runs) else "places, 0 to 1"
     return {
         "runs": [run.name for run in runs],
         "shape": runs[0].info.shape,
-        "unit": _unit(runs),
+        "unit": unit,
         **payload(runs, far, order),
         "videos": thumbnails(runs[0], chosen, videos),
         "prompts": dict(prompts_of(runs, chosen)),
     }
-
-
-def _unit(runs: Sequence[OpenRun]) -> str:
-    """Return the unit of a disagreement."""
-    if runs[0].info.shape == "ratings":
-        return "points" if all(run.record.on_scale for run in runs) else "places, 0 to 1"
-    return "0 to 1"
 
 
 Rows = Sequence[tuple[str, ...]]
@@ -178,7 +170,6 @@ def parity_page(
 ) -> Page:
     """Return the page of a parity; the last of `findings` is its result."""
     *rows_of_both, (_, result) = findings
-    head, rows = items
     return Page(
         title=f"{judges[0]} and {judges[1]} on videojudge_{gold_set}",
         lead=f"{result[:1].upper()}{result[1:]}.",
@@ -186,7 +177,62 @@ def parity_page(
         facts=[Fact(name, values) for name, *values in facts],
         tables=[
             Table("The comparison", ("of both", "finding"), rows_of_both),
-            Table("Items, those that differ first", head, rows),
+            Table("Items, those that differ first", *items),
         ],
         notes=[*notes, f"Made by videojudge-bench {__version__}."],
     )
+
+
+def attack_page(
+    judge: str,
+    gold_set: str,
+    facts: Rows,
+    tables: Sequence[Table],
+    chart: Markup,
+    *,
+    notes: Sequence[str],
+) -> Page:
+    """Return the page of an attack on a judge."""
+    caption = "Mean rise in score, with 95 % intervals by resampling videos."
+    return Page(
+        title=f"Attacks on {judge}, videojudge_{gold_set}",
+        lead="How much answers gain by changes that make them no better.",
+        runs=[judge],
+        facts=[Fact(name, values) for name, *values in facts],
+        figures=[Figure("Mean rise by kind of attack", caption, chart)] if chart else (),
+        tables=tables,
+        notes=[*notes, f"Made by videojudge-bench {__version__}."],
+    )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A leaderboard, its `written` files, and warnings of runs whose numbers were not checked."""
+
+    board: rows.Board
+    written: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def build_pages(results: Path) -> Built:
+    """Write the tables and the page of a folder of results; raises ConfigError without runs."""
+    runs = read_all(results / "runs")
+    if not runs:
+        raise ConfigError(
+            f"{results / 'runs'} has no runs; add one: videojudge leaderboard add RUN"
+        )
+    warnings = tuple(
+        f"{run.gold_set}/{run.folder_name} is self-reported: the set {run.gold_set} (data: "
+        f"{run.info.data}) is not on this machine, so its numbers were not worked out again and it "
+        "has no rank"
+        for run in runs
+        if not check_numbers(run)
+    )
+    board = rows.build(
+        runs,
+        published=rows.read_published(results / "published" / "figures.json"),
+        known_tests=read_tests(results / tables.TESTS),
+    )
+    written = (*tables.write_tables(board, results), results / INDEX)
+    write(board_page(board), written[-1])
+    return Built(board, written, warnings)

@@ -1,4 +1,4 @@
-"""The page: its parts as HTML, with the one style sheet, the one script and a policy for both."""
+"""HTML pages with their style sheet, script and content security policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Fact:
-    """One line about the page's runs: a name, and what is said of it by run."""
+    """One line about the page's runs: a name, and its value for each run."""
 
     name: str
     values: Sequence[str]
@@ -42,16 +42,11 @@ class Page:
     """Content of a page; empty parts are left out.
 
     Attributes:
-        title: of the page.
-        lead: one paragraph below it.
-        runs: names of the runs that the items were judged by.
-        facts: of these runs.
-        standings: the leaderboard, a table for each form of a set.
-        figures: plots of the runs.
+        lead: one paragraph below the title.
+        runs: names of the runs that judged the items.
         tables: rows that are neither runs nor items.
-        numbers: all metrics of the runs: name, then the text of each run.
-        items: as `items.payload` gives it, with `videos` and `prompts`.
-        notes: what a reader should know of how numbers are made.
+        items: as `items.payload` returns it, with `videos` and `prompts`.
+        notes: on the computation of the numbers.
     """
 
     title: str
@@ -67,7 +62,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML that needs nothing else and runs nothing but its own script."""
+    """Return the page as HTML that loads no other file and runs only its own script."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -82,7 +77,10 @@ def render(page: Page) -> str:
     style = colours + layout
     text = environment.get_template("page.html").render(
         page=page,
-        policy=_policy(style, script),
+        policy=(  # its own style and script, and inline pictures
+            f"default-src 'none'; script-src '{_sha(script)}'; style-src '{_sha(style)}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
+        ),
         # Our own files, which hold no `</`.
         style=Markup(style),
         script=Markup(script),
@@ -92,7 +90,7 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, path: Path) -> None:
-    """Write a page to a file; what is no text (half a surrogate pair) becomes `?`."""
+    """Write a page to a file; characters that UTF-8 lacks (half a surrogate pair) become `?`."""
     write_whole(path, render(page).encode("utf-8", "replace"))
 
 
@@ -102,20 +100,6 @@ def embedded(value: Json) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _policy(style: str, script: str) -> str:
-    """Content security policy of the page: its own style and script, and inline pictures."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src '{_sha(script)}'",
-            f"style-src '{_sha(style)}'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
 
 
 def _sha(text: str) -> str:

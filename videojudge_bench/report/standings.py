@@ -1,4 +1,4 @@
-"""The leaderboard as a page shows it: a table and a plot for each form of a gold set."""
+"""The leaderboard of a page: a table and a plot for each form of a gold set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videojudge_bench.leaderboard.tables import by_table, columns_of, title_of
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as a table shows it: its text, its interval, what it is sorted by, why it lacks."""
+    """A number in a table: its text, its interval, its sort key, and why it is missing."""
 
     text: str
     interval: str
@@ -31,13 +31,8 @@ class Line:
     Attributes:
         rank: the rank cluster, or empty.
         opens: whether it is the first of its cluster.
-        begins: whether the rows above are of another role, or were shown other references.
-        judge: name.
+        begins: whether the row above has another role or another number of references.
         role: `judge`, `human` or `published`.
-        note: why it has no rank.
-        references: how many were shown, or empty.
-        cells: the metrics.
-        signature: how the numbers were made.
     """
 
     rank: str

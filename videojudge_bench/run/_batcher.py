@@ -1,4 +1,4 @@
-"""Asks for many groups at once, and hands answers over as they come."""
+"""Concurrent requests for many groups, with answers in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class AsyncBatcher(Generic[Part, Answer]):
             self._out.put(None)
 
     async def _run(self) -> None:
-        running: set[asyncio.Task[None]] = set()
+        running: set[asyncio.Future[None]] = set()
         try:
             for part in self._parts:
-                running.add(asyncio.create_task(self._ask_one(part)))
+                running.add(asyncio.ensure_future(self._ask(part, self._hand_over)))
                 while len(running) >= self._limit and not self._stop.is_set():
                     running = await _settle(running)
                 if self._stop.is_set():
@@ -71,9 +71,6 @@ class AsyncBatcher(Generic[Part, Answer]):
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-
-    async def _ask_one(self, part: Part) -> None:
-        await self._ask(part, self._hand_over)
 
     async def _hand_over(self, answer: Answer) -> None:
         loop, kept = asyncio.get_running_loop(), asyncio.Event()
@@ -86,7 +83,7 @@ class AsyncBatcher(Generic[Part, Answer]):
         await kept.wait()
 
 
-async def _settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+async def _settle(running: set[asyncio.Future[None]]) -> set[asyncio.Future[None]]:
     """Wait for some tasks to end; return the others. Looks up at least five times a second."""
     done, waiting = await asyncio.wait(running, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
     for task in done:

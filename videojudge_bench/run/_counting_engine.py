@@ -9,7 +9,7 @@ from videojudge_bench.engine import Capability, Deliver, PromptGroup, Reply
 from videojudge_bench.verdicts import Usage
 
 CHARACTERS_PER_TOKEN = 4.0
-"""Of English text, with the tokenizers in use; within a fifth or so."""
+"""Estimate for English text and current tokenizers, right to about 20 %."""
 
 
 class CountingEngine:

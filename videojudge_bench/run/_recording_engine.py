@@ -1,4 +1,4 @@
-"""An engine that keeps what its judge asked and what came back, for the comparison of engines."""
+"""An engine that records prompts and replies, for the comparison of engines."""
 
 from __future__ import annotations
 

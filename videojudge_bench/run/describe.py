@@ -1,4 +1,4 @@
-"""Dense descriptions of videos, by any engine that sees: once per video, each kept as it comes."""
+"""Dense descriptions of videos by any engine with video input, saved one by one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from videojudge_bench.signature import render
 Video = tuple[str, Path]
 
 AT_ONCE = 16
-"""Videos that are asked about at once; an engine may bound its requests further."""
+"""Number of concurrent videos; an engine may bound its requests further."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def videos_to_describe(
 
 
 class Describer:
-    """Writes descriptions into a file, and goes on where an earlier run stopped.
+    """Writes descriptions into a file; resumes a run that was stopped.
 
     Raises:
         ConfigError: unknown engine or option, an engine that takes no video, a prompt that cannot

@@ -20,11 +20,8 @@ _NOT_ASKED = (MISSING_VIDEO, "description missing")
 class Failures:
     """Items on which a judge raised an exception, or its engine gave an error.
 
-    Replies that could not be read are none, nor are items without their video or description.
-
-    Attributes:
-        asked: items that the judge was asked about.
-        first: the reason of the first one.
+    Replies that could not be read are none, nor are items without their video or description: the
+    judge was not `asked` about those. `first` is the reason of the first failure.
     """
 
     n: int = 0

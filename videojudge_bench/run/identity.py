@@ -33,7 +33,7 @@ from videojudge_bench.video import default_frame_folder
 from videojudge_bench.video.content import content_hashes
 
 FIRST_READER = 1
-"""Of replies; its version is not named, as before there was another."""
+"""First version of the reader of replies, which signatures do not name."""
 
 UNREADABLE = "unreadable"
 

@@ -53,13 +53,9 @@ class Record:
 class Journal:
     """Appends judgements under a key and gives back those that are already there.
 
-    Use it as a context manager: entering takes the lock and repairs a last line that was cut by a
-    crash; leaving writes everything to disk.
-
-    Args:
-        folder: made when missing.
-        rank: of this process; names its file.
-        reader: version of what reads the replies.
+    Use it as a context manager: entering takes the lock and repairs a last line that a crash cut;
+    leaving writes everything to disk. `rank`, of this process, names its file; `reader` is the
+    version of what reads the replies.
 
     Attributes:
         records: what is in it, by key.
@@ -68,6 +64,8 @@ class Journal:
         JournalBusyError: on entering, when another process writes the same file.
         RunStoppedError: on entering, when the folder may not be written to.
     """
+
+    records: Mapping[str, Record]
 
     def __init__(self, folder: Path, *, rank: int = 0, reader: int = 0) -> None:
         self.folder, self._reader = folder, reader
@@ -92,8 +90,7 @@ class Journal:
             undo.callback(self._lock.release)
             try:
                 cut_torn_line(self._path)
-                self.records = read_records(self.folder)
-                self._last = _last_keys(self.records)
+                self._read()
                 self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             except OSError as error:
                 raise cannot_write(self._path, error) from error
@@ -122,7 +119,7 @@ class Journal:
         """Record one judgement under its key.
 
         Raises:
-            RunStoppedError: the disk is full. Half a line is cut off by whoever enters next.
+            RunStoppedError: the disk is full. The next run cuts off the incomplete line.
         """
         record = Record(judgement, self._reader, self._replaces(key, judgement.item_id))
         numbers = {"reader": record.reader, "at": record.at}
@@ -133,8 +130,17 @@ class Journal:
             self._sync_now_and_then()
         except OSError as error:
             raise cannot_write(self._path, error) from error
-        _add(self.records, key, record)
-        self._last[judgement.item_id] = key
+        self._note(key, record)
+
+    def _read(self) -> None:
+        """Take over what the journal holds."""
+        self.records = self._by_key = read_records(self.folder)
+        self._last = _last_keys(self.records)
+
+    def _note(self, key: str, record: Record) -> None:
+        """Take over what was just written."""
+        _add(self._by_key, key, record)
+        self._last[record.judgement.item_id] = key
 
     def _replaces(self, key: str, item_id: str) -> int:
         """Return the time of a replacement, later than that of what is replaced; 0 for none."""
@@ -175,7 +181,7 @@ def read_records(folder: Path) -> dict[str, Record]:
     """
     records: dict[str, Record] = {}
     for path in sorted(folder.glob("judgements-*.jsonl")):
-        for key, record in _lines(path):
+        for _, key, record in lines_of(path):
             _add(records, key, record)
     return records
 
@@ -216,20 +222,26 @@ def _add(records: dict[str, Record], key: str, record: Record) -> None:
         records[key] = record
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Record]]:
+def lines_of(path: Path) -> Iterator[tuple[int, str, Record]]:
+    """Yield the byte at which each line begins that can be read, its key and its record."""
+    start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                data = json.loads(line)
-                key = data.pop("key")
-                if not isinstance(key, str):
-                    raise TypeError(f"expected a string as key, got {key!r}")
-                reader, at = int(data.get("reader", 0)), int(data.get("at", 0))
-                record = Record(Judgement.from_json(data), reader, at)
+                yield start, *record_of(line)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 logger.warning("%s, line %d left out: %s", path, number, error)
-                continue
-            yield key, record
+            start += len(line)
+
+
+def record_of(line: bytes) -> tuple[str, Record]:
+    """Return the key and the record of a line."""
+    data = json.loads(line)
+    key = data.pop("key")
+    if not isinstance(key, str):
+        raise TypeError(f"expected a string as key, got {key!r}")
+    reader, at = int(data.get("reader", 0)), int(data.get("at", 0))
+    return key, Record(Judgement.from_json(data), reader, at)
 
 
 def cut_torn_line(path: Path) -> None:

@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
+from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.journal import Journal
 from videojudge_bench.run.plan import AnyItem, RunOptions
 from videojudge_bench.run.runner import Run
+from videojudge_bench.run.served_journal import ServedJournal
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement
 
@@ -29,24 +31,27 @@ class LiveRun(Run):
         JournalBusyError: on entering, when another process writes the same journal.
     """
 
-    def __init__(self, built: BuiltJudge, journal: Path | None = None) -> None:
+    def __init__(self, built: BuiltJudge, journal: Path | None = None, *, rank: int = 0) -> None:
         info = GoldSetInfo(
             name="served", title="served rows", kind="none", shape="ratings", licence="not stated",
             source="", how_to_get="", scale=built.judge.scale or RatingScale(),
         )  # fmt: skip
-        options = RunOptions(references="all", journal=journal, scope="served")
+        options = RunOptions(references="all", journal=journal, scope="served", rank=rank)
         super().__init__(built, _OpenSet(info, ()), options)
         if self.refusal is not None:
             raise ConfigError(self.refusal)
         self.tell_scale()
         self._stack = ExitStack()
         self._journal: Journal = _NoJournal()
+        self._served: list[Mapping[str, str]] = []
 
     def __enter__(self) -> LiveRun:
         if self.options.journal is not None:
-            journal = Journal(self.folder, reader=self.built.judge.reader_version)
+            rank, reader = self.options.rank, self.built.judge.reader_version
+            journal = ServedJournal(self.folder, rank=rank, reader=reader)
             self._journal = self._stack.enter_context(journal)
-            self._journal.write_run(self.facts())
+            self._served = journal.servers()
+            self._write_facts(journal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,3 +109,6 @@ class _NoJournal(Journal):
 
     def append(self, key: str, judgement: Judgement) -> None:
         """Leave out what would be added."""
+
+    def write_run(self, facts: Mapping[str, Json]) -> None:
+        """Leave out what would be written."""

@@ -1,4 +1,4 @@
-"""The plan of a run: the items as the judge sees them, their keys, and what is judged already."""
+"""The plan of a run: the items as the judge sees them, their keys, and recorded judgements."""
 
 from __future__ import annotations
 

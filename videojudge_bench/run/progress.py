@@ -1,4 +1,4 @@
-"""A live line in the terminal: how many are done and could be read, how fast, for how much."""
+"""Progress in the terminal: count, coverage, speed and cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples and a judge in, judgements out: the only caller of a judge.
+"""Judgements of a gold set by a judge: the only caller of a judge.
 
 What is asked is planned in `run.plan`. Here it is asked, the items of a group together; whatever a
 judge does wrong with one item becomes a recorded failure of that item, and every judgement is in
@@ -29,7 +29,7 @@ NO_VERDICT = f"{FAILED}: the judge gave no verdict"
 REPLACED = "its video was replaced again and again while it was judged"
 
 MAX_PASSES = 3
-"""Over the items, while their videos are being replaced."""
+"""Maximum number of passes over the items while their videos are being replaced."""
 
 
 class Run(Plan):
@@ -46,10 +46,17 @@ class Run(Plan):
             JournalBusyError: another process writes the same journal.
             RunStoppedError: a video was replaced, and the judge had learned from all of them.
         """
+        return self.judge_shown(self.items(item_ids))
+
+    def judge_shown(self, items: Mapping[str, AnyItem]) -> dict[str, Judgement]:
+        """Return a judgement for each item, which need not be in the gold set; as `judge`.
+
+        Args:
+            items: by id, as the judge sees them.
+        """
         if self.refusal is not None:
             raise ConfigError(f"not applicable: {self.refusal}")
         self.tell_scale()
-        items = self.items(item_ids)
         unsuited = self.unsuited(items)
         reader = self.built.judge.reader_version
         with Journal(self.folder, rank=self.options.rank, reader=reader) as journal:
@@ -63,12 +70,10 @@ class Run(Plan):
     def judge_items(
         self, journal: Journal, items: Mapping[str, AnyItem], unsuited: Mapping[str, Judgement]
     ) -> dict[str, Judgement]:
-        """Return a judgement for each item, in their order, with a journal that is open.
+        """Return a judgement for each item, in their order, with an open journal.
 
-        Args:
-            journal: it has what is not judged again, and takes what is.
-            items: by id, as the judge sees them.
-            unsuited: judgements of those that the judge is not asked about.
+        The items, by id, are as the judge sees them; it is not asked about those with an `unsuited`
+        judgement.
         """
         keys, answers = self._keys(items), dict[str, Judgement]()
         for item_id, judgement in unsuited.items():
@@ -140,10 +145,7 @@ class Run(Plan):
         return item.video is None or self.key(item) == key
 
     def _stale(
-        self,
-        items: Mapping[str, AnyItem],
-        keys: Mapping[str, str],
-        answers: dict[str, Judgement],
+        self, items: Mapping[str, AnyItem], keys: Mapping[str, str], answers: dict[str, Judgement]
     ) -> dict[str, AnyItem]:
         """Remove and return the items whose video was replaced while others were judged."""
         stale = {
@@ -165,7 +167,7 @@ class Run(Plan):
 
     def _fit(self) -> None:
         judge = self.built.judge
-        if type(judge).fit is not Judge.fit:  # do not build 18,000 items for nobody
+        if type(judge).fit is not Judge.fit:  # most judges learn nothing: do not build 18,000 items
             judge.fit([self.item(item_id) for item_id in self.gold_set.by_id])
         if judge.fits_on_dev:
             judge.fit_dev(self._dev())
@@ -262,7 +264,7 @@ def _stream(
             if waiting.pop(judgement.item_id, None) is not None:
                 yield judgement
     except ConfigError:
-        raise  # the same for every item: no use in going on
+        raise  # every other item would fail in the same way
     except Exception as error:  # the item boundary: it becomes a recorded failure
         logger.debug("judge %s raised", built.name, exc_info=True)
         return error

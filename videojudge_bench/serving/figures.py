@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import (
@@ -59,9 +60,8 @@ class Figures:
 
     def count_lines(self, lines: Sequence[Mapping[str, Json]]) -> None:
         """Count rows by what became of them."""
-        for line in lines:
-            outcome = "unparsed" if "unparsed" in line else "verdict"
-            self._rows.labels("failed" if line.get("failed") else outcome).inc()
+        for outcome, n in Counts(map(_outcome, lines)).items():
+            self._rows.labels(outcome).inc(n)
 
     def count_batch(self, batch: Batch) -> None:
         """Count what was judged together."""
@@ -73,3 +73,9 @@ class Figures:
         """Return the figures, with the number of rows that wait now."""
         self._waiting.set(waiting)
         return bytes(generate_latest(self._registry))
+
+
+def _outcome(line: Mapping[str, Json]) -> str:
+    if line.get("failed"):
+        return "failed"
+    return "unparsed" if "unparsed" in line else "verdict"

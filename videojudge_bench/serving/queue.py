@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from videojudge_bench.errors import VideoJudgeError
@@ -19,7 +21,7 @@ _Key = tuple[object, ...]
 LONGEST_WAIT_SECONDS = 60
 LONGEST_LINGER = 10
 PAUSE_SHARE = 0.05
-"""Of a batch's time, in which those that it answered may ask again before the next begins."""
+"""Share of a batch's time that its clients have to send again before the next batch begins."""
 STOPPED = "the judge has stopped"
 
 
@@ -65,23 +67,38 @@ class _Row:
     judgement: Judgement | None = None
 
 
-class JudgeQueue:
-    """Rows of many callers, judged by one thread.
-
-    A batch begins with the group that waits longest, and is filled with whole groups (rows about
-    one video and instruction) in the order of their arrival. Use it as a context manager: leaving
-    ends the batch that is judged, and gives up what waits.
-
-    Args:
-        judge_batch: gives a judgement for each item by its id.
-        room: rows that may wait.
-        batch_rows: in a batch; only a single larger group is torn.
-        linger_seconds: a batch begins when so long no further row has come, or after
-            `LONGEST_LINGER` times as long.
-        on_batch: called after each batch.
+class RowQueue(AbstractContextManager["RowQueue"]):
+    """Takes rows, and has them judged in its own time. Use it as a context manager.
 
     Attributes:
         waiting: rows that wait.
+    """
+
+    waiting = 0
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """True if rows are still judged."""
+
+    @abstractmethod
+    def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:
+        """Return the judgements of items, in their order; cancel it, and what waits is left out.
+
+        Raises:
+            QueueFullError: there is no room for all of them.
+            StoppedError: nothing is judged any more.
+        """
+
+
+class JudgeQueue(RowQueue):
+    """Rows of many callers, judged by one thread.
+
+    A batch of up to `batch_rows` begins with the group that waits longest, and is filled with whole
+    groups (rows about one video and instruction) in the order of their arrival; only a single
+    larger group is torn. It begins when no further row has come for `linger_seconds`, or after
+    `LONGEST_LINGER` times as long. Leaving the context ends the batch that is judged, and gives up
+    what waits; `room` is the most rows that may wait.
     """
 
     def __init__(
@@ -96,7 +113,6 @@ class JudgeQueue:
         self._judge_batch, self._on_batch = judge_batch, on_batch
         self._room, self._batch_rows, self._linger = room, batch_rows, linger_seconds
         self._groups: dict[_Key, list[_Row]] = {}
-        self.waiting = 0
         self._rate = 0.0
         self._arrived = self._ended = self._seconds = 0.0
         self._stopped = False
@@ -120,12 +136,7 @@ class JudgeQueue:
         return self._thread.is_alive() and not self._stopped
 
     def submit(self, items: Sequence[AnyItem]) -> Future[list[Judgement]]:
-        """Return the judgements of items, in their order; cancel it, and what waits is left out.
-
-        Raises:
-            QueueFullError: there is no room for all of them.
-            StoppedError: nothing is judged any more.
-        """
+        """Return the judgements of items, as that of any queue of rows."""
         request = _Request(Future(), len(items))
         request.rows = [_Row(item, request) for item in items]
         if not items:
@@ -144,7 +155,10 @@ class JudgeQueue:
                 self._groups.setdefault(_group(row.item), []).append(row)
             self.waiting += len(items)
             self._arrived = request.arrived
-            self._changed.notify()
+            # A thread that lingers looks at `_arrived` itself: woken by each request, it would
+            # only take the interpreter from those that bring the next.
+            if self.waiting == len(items) or self.waiting >= self._batch_rows:
+                self._changed.notify()
         return request.future
 
     def _work(self) -> None:
@@ -152,7 +166,7 @@ class JudgeQueue:
         try:
             while batch := self._next():
                 self._judge(batch)
-        finally:  # also of a defect, after which nobody may wait for ever
+        finally:  # also after a defect, so that no caller waits for ever
             with self._changed:
                 self._stopped = True
                 left = [*batch, *(row for rows in self._groups.values() for row in rows)]
@@ -168,8 +182,8 @@ class JudgeQueue:
                 if oldest is None:
                     self._changed.wait()
                     continue
-                # Who was just answered asks again: begun too early, batches would be large and
-                # tiny in turn.
+                # Clients that were just answered send again: if the next batch began too early,
+                # large and tiny batches would alternate.
                 first = max(oldest[0].request.arrived, self._ended)
                 last = max(self._arrived, self._ended)
                 until = min(last + self._linger, first + LONGEST_LINGER * self._linger)
@@ -208,8 +222,8 @@ class JudgeQueue:
             row.judgement = judged[row.item.id]
             row.request.left -= 1
             if not row.request.left and row.request.future.set_running_or_notify_cancel():
-                judgements = [r.judgement for r in row.request.rows if r.judgement is not None]
-                row.request.future.set_result(judgements)
+                rows, row.request.rows = row.request.rows, []  # no ring, which would be kept long
+                row.request.future.set_result([r.judgement for r in rows if r.judgement])
         self._ended = time.monotonic()
         self._seconds = seconds = max(self._ended - started, 1e-6)
         rate = len(batch) / seconds

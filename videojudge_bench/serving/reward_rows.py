@@ -31,15 +31,10 @@ def reward_row(
     *,
     truncated: bool = False,
 ) -> Row:
-    """Return the row of one completion.
+    """Return the row of the completion at `index` of the dataset's columns.
 
-    Args:
-        dataset: columns of the dataset by name, each a list.
-        columns: names of columns by our fields, where they differ.
-        index: of the completion in the lists.
-        prompt: text, or messages; the instruction where no column holds it.
-        completion: text, or messages.
-        truncated: the completion was cut off.
+    `columns` maps our fields to the names of columns, where they differ. Prompt and completion are
+    text or messages; the prompt is the instruction where no column holds it.
 
     Raises:
         ConfigError: there is no instruction.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,8 @@ from videojudge_bench.analysis.calibration import ScoreMap, read_map
 from videojudge_bench.answers.reading import AnswerRow
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.run.live import LiveRun
+from videojudge_bench.serving.chat_scale import ChatScale, chat_scale, misfit
 from videojudge_bench.serving.service import Answering, JudgeService, Line
-from videojudge_bench.signature import render
 
 Against = Literal["group", "reference"]
 
@@ -27,9 +27,6 @@ Asked = tuple[Answering, Callable[[Sequence[Line]], list[Score]]]
 
 NO_OTHER = "no other whole completion in its group"
 NO_REFERENCE = "no reference to compare with"
-
-_MAY_DIFFER = ("dtype", "transformers")
-"""Parts of a signature that move a score by less than a map can tell."""
 
 
 def ask(service: JudgeService, answers: Sequence[AnswerRow], against: Against | None) -> Asked:
@@ -103,20 +100,27 @@ def share_of(
 
     Args:
         run: of the judge.
-        low: the score that becomes 0; by default the low end of the scale.
+        low: the score that becomes 0; by default the low end of the judge's scale, or of the
+            packaged map of a judge without one.
         high: the score that becomes 1; beyond both, the map is level.
         calibration: file of `videojudge calibrate`, which brings scores to a rating scale first.
 
     Raises:
         ConfigError: there is no scale, or the file is no map for this judge.
     """
-    scale, name = run.scale, run.built.name
-    ends = None if scale is None else (scale.low, scale.high)
+    name, scale = run.built.name, run.scale
     rating: Callable[[float], float] = float
+    ends = None if scale is None else (scale.low, scale.high)
     if calibration is not None:
         saved = read_map(Path(calibration))
-        _check_judge(saved.signature.partition("||")[2], run, calibration)
+        if problem := misfit(saved, run):
+            raise ConfigError(
+                f"calibration={calibration}: expected a map for this judge, got one with {problem}; "
+                "fit one on a run of this judge by `videojudge calibrate RUN -o FILE`"
+            )
         rating, ends = _rating(saved.score_map), saved.scale
+    elif low is None and high is None and isinstance(own := chat_scale(run, None), ChatScale):
+        rating, ends = own.rating, (own.scale.low, own.scale.high)
     if ends is not None:
         low, high = (ends[0] if low is None else low), (ends[1] if high is None else high)
     if low is None or high is None:
@@ -132,18 +136,3 @@ def share_of(
 
 def _rating(score_map: ScoreMap) -> Callable[[float], float]:
     return lambda score: float(score_map(np.array(score)))
-
-
-def _check_judge(fitted: str, run: LiveRun, path: str) -> None:
-    here, there = _parts(render(run.identity.signature)), _parts(fitted)
-    for key in sorted({*here, *there} - {*_MAY_DIFFER}):
-        if here.get(key) != there.get(key):
-            raise ConfigError(
-                f"calibration={path}: expected a map for this judge, got one with "
-                f"{key}={there.get(key, 'none')} in the place of {here.get(key, 'none')}; fit one "
-                "on a run of this judge by `videojudge calibrate RUN -o FILE`"
-            )
-
-
-def _parts(half: str) -> Mapping[str, str]:
-    return {key: value for key, _, value in (part.partition(":") for part in half.split("|"))}

@@ -16,7 +16,7 @@ from videojudge_bench.serving.address import TOKEN_VARIABLE, is_loopback
 from videojudge_bench.serving.service import JudgeService, Limits
 
 GRACE_SECONDS = 30
-"""So long requests that were taken are still answered after the signal to stop."""
+"""Time after the signal to stop in which accepted requests are still answered."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class ServeOptions:
     Attributes:
         port: 0 takes a free one.
         journal: folder for journals; a row that is there is not judged again. None keeps none.
+        calibration: a map of `videojudge calibrate`, for judging prompts of other programs.
     """
 
     videos: Path | None = None
@@ -33,12 +34,14 @@ class ServeOptions:
     port: int = 8080
     journal: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    calibration: Path | None = None
 
 
-def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> None:
+def serve(judge: str, options: ServeOptions, started: Callable[[str, str], None]) -> None:
     """Serve a judge until SIGINT or SIGTERM; requests that were taken are answered first.
 
-    `started` is called with the address as soon as connections are accepted.
+    `started` is called with the address as soon as connections are accepted, and with how judging
+    prompts are scored.
 
     Raises:
         ConfigError: a judge or options that cannot work, or no token for a host that others reach.
@@ -46,16 +49,12 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
         MissingPackageError: the extra `serve` is not installed.
         OSError: the address cannot be listened on.
     """
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token and not is_loopback(options.host):
-        raise ConfigError(
-            f"--host {options.host}: expected a token, because other machines reach this address; "
-            f"set the environment variable {TOKEN_VARIABLE} here and for the clients"
-        )
+    token = token_for(options.host)
     try:
         import uvicorn
 
         from videojudge_bench.serving.app import application
+        from videojudge_bench.serving.chat import ChatJudge
         from videojudge_bench.serving.figures import Figures
     except ImportError as error:
         install = 'pip install "videojudge-bench[serve]"'
@@ -70,16 +69,34 @@ def serve(judge: str, options: ServeOptions, started: Callable[[str], None]) -> 
             limits=options.limits,
             on_batch=figures.count_batch,
         )
+        chat = ChatJudge(service, options.calibration)
         with service:
             config = uvicorn.Config(
-                application(service, figures, token),
+                application(service, figures, token, chat),
                 log_level="warning",
+                access_log=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             host = f"[{options.host}]" if ":" in options.host else options.host
-            started(f"http://{host}:{listening.getsockname()[1]}")
+            started(f"http://{host}:{listening.getsockname()[1]}", chat.state)
             with _returning_on_signals():
                 uvicorn.Server(config).run(sockets=[listening])
+
+
+def token_for(host: str) -> str:
+    """Return the token of the environment that clients must give; "" asks for none.
+
+    Raises:
+        ConfigError: there is none, and other machines reach the host.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token and not is_loopback(host):
+        raise ConfigError(
+            f"--host {host}: expected a token, because other machines reach this address; "
+            f"set the environment variable {TOKEN_VARIABLE} here and for the clients"
+        )
+    return token
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows in, lines of verdicts out: what the server and the reward functions have in common."""
+"""Verdicts for rows, shared by the server and the reward functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videojudge_bench.items import Item
 from videojudge_bench.judge import Ability
 from videojudge_bench.registry import BuiltJudge
 from videojudge_bench.run.live import LiveRun
-from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue
+from videojudge_bench.serving.queue import AnyItem, Batch, JudgeQueue, RowQueue
 from videojudge_bench.serving.videos import VideoFolder
 from videojudge_bench.verdicts import Judgement, Unparsed
 from videojudge_bench.version import __version__
@@ -74,10 +74,12 @@ class JudgeService:
         journal: Path | None = None,
         limits: Limits | None = None,
         on_batch: Callable[[Batch], None] = lambda _: None,
+        rank: int = 0,
+        queue: RowQueue | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.run = LiveRun(built, journal)
-        self.queue = JudgeQueue(
+        self.run = LiveRun(built, journal, rank=rank)
+        self.queue = queue or JudgeQueue(
             self.run.judge_batch,
             room=self.limits.waiting_rows,
             batch_rows=self.limits.batch_rows,
@@ -98,18 +100,13 @@ class JudgeService:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def identity(self) -> str:
-        """The hash of everything of the judge that can change a verdict."""
-        return self.run.identity.hash
-
     def about(self) -> Line:
         """Return what a client needs to know of the judge and of the limits."""
         judge, identity = self.run.built.judge, self.run.identity
         scale = self.run.scale
         return {
             "judge": self.run.built.name,
-            "identity": self.identity,
+            "identity": identity.hash,
             "settings": dict(identity.settings),
             "source": identity.source,
             "files": [list(file) for file in identity.files],
@@ -187,13 +184,7 @@ class JudgeService:
 
 @dataclass(frozen=True)
 class Answering:
-    """Rows that are being judged.
-
-    Attributes:
-        units: one per row.
-        future: the judgements of all their items; cancel it when nobody waits any more.
-        for_client: gives a judgement as a client may see it.
-    """
+    """Rows that are being judged; cancel `future` when the client has gone."""
 
     units: Sequence[Unit]
     future: Future[list[Judgement]]

@@ -1,4 +1,4 @@
-"""Video files of a folder that strangers name: nothing outside of it is ever opened."""
+"""Video files named by clients of a server; no file outside the folder is ever opened."""
 
 from __future__ import annotations
 
@@ -27,22 +27,27 @@ class VideoFolder:
 
     def find(self, video_id: str, name: str | None = None) -> Path | None:
         """Return the file of a video, `<video id>.<extension>` or `name`; None if there is none."""
+        if self._root is None:
+            return None
         if name is not None:
-            return self._inside(name)
+            return _inside(self._root, name)
         if "/" in video_id or "\\" in video_id:
             return None
-        paths = (self._inside(f"{video_id}{suffix}") for suffix in _SUFFIXES)
+        root = self._root
+        paths = (_inside(root, f"{video_id}{suffix}") for suffix in _SUFFIXES)
         return next((path for path in paths if path is not None), None)
 
     def without_paths(self, text: str) -> str:
         """Return a text without the path of the folder, which is not a client's concern."""
         return text if self._root is None else text.replace(f"{self._root}/", "")
 
-    def _inside(self, name: str) -> Path | None:
-        if self._root is None:
+
+def _inside(root: Path, name: str) -> Path | None:
+    try:
+        path = root / name
+        if not path.is_file():  # most names, and far cheaper than following all links of the path
             return None
-        try:
-            path = (self._root / name).resolve()
-            return path if path.is_relative_to(self._root) and path.is_file() else None
-        except (OSError, ValueError, RuntimeError):  # too long a name, a null byte, links in a ring
-            return None
+        path = path.resolve()
+        return path if path.is_relative_to(root) else None
+    except (OSError, ValueError, RuntimeError):  # too long a name, a null byte, links in a ring
+        return None

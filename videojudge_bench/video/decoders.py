@@ -33,25 +33,18 @@ class Decoder(Protocol):
 
     def version(self) -> str:
         """Return the versions that the pixels depend on."""
-        ...
 
     def pictures(
         self, path: Path, index: Index, positions: Sequence[int], scaler: Scaler
     ) -> Iterator[tuple[int, Picture]]:
         """Yield position and picture of each wanted frame that can be decoded, in any order.
 
-        A picture, uint8 of shape (height, width, 3), is valid until the next one is asked for.
-
-        Args:
-            path: the file.
-            index: what `read_index` says of the file.
-            positions: positions on the index's clock, ascending, all of them available.
-            scaler: turns the decoder's pictures upright and scales them.
+        A picture, uint8 of shape (height, width, 3), upright and scaled, is valid until the next
+        one is asked for. The positions are on the index's clock, ascending, all of them available.
 
         Raises:
             VideoError: the file cannot be opened, or this decoder gets its frames wrong.
         """
-        ...
 
 
 def decoder_named(name: DecoderName) -> Decoder:

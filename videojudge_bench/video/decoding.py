@@ -1,4 +1,4 @@
-"""From a video file and a policy to a file of pictures, in this process."""
+"""Decoding of the frames of a policy into a file of pictures, in this process."""
 
 from __future__ import annotations
 
@@ -77,10 +77,7 @@ def decoder_version(path: Path, policy: FramePolicy) -> str:
 
 
 def decode(
-    path: Path,
-    policy: FramePolicy,
-    target: Path,
-    on_length: Callable[[int], None] = lambda _: None,
+    path: Path, policy: FramePolicy, target: Path, on_length: Callable[[int], None] = lambda _: None
 ) -> FrameFacts:
     """Decode the frames that a policy asks for into a .npy file, in this process, without a limit.
 

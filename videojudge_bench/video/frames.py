@@ -1,4 +1,4 @@
-"""`load_frames`: a video and a policy in, what a judge sees out."""
+"""`load_frames`: the frames of a video that a policy selects."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from videojudge_bench.video.batch import FrameBatch
 from videojudge_bench.video.policy import FramePolicy
 from videojudge_bench.video.pool import TIMEOUT_SECONDS, decode_to_file
-
-if TYPE_CHECKING:
-    from videojudge_bench.video.store import FrameStore
+from videojudge_bench.video.store import FrameStore
 
 HAS_MEMORY_FILES = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
-"""Whether the system has files in memory that go by no name: Linux has."""
+"""True if the system has anonymous files in memory, as Linux has."""
 
 
 def load_frames(
@@ -32,7 +29,7 @@ def load_frames(
 
     A file that is damaged or cut off gives the frames that are sound, and a `coverage` below 1.
     (A cut cannot be seen where a file does not state its length: fragmented MP4, live WebM. VP9
-    decodes damage without a word.)
+    reports no damage.)
     Pixels are those of the file: interlaced pictures are not combined, oblong pixels not
     stretched, high dynamic range not mapped to the common one.
 

@@ -170,7 +170,7 @@ class Worker:
         """Close this side's files; the process, unless it hangs, ends by itself."""
         for file in (self._process.stdin, self._log):
             if file is not None:
-                with suppress(OSError):  # what was still to be sent has nobody to go to
+                with suppress(OSError):  # the process that would read the rest has ended
                     file.close()
 
     def _send(self, line: bytes) -> None:

@@ -26,7 +26,7 @@ THREADS = 1
 patched up depends on the other threads), and several videos at once use a machine better."""
 
 SEEK_PACKETS = 64
-"""To leave out fewer packets than this, reading on is cheaper than seeking."""
+"""Number of packets up to which reading on is cheaper than seeking."""
 
 
 class PyAVDecoder:

@@ -12,8 +12,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from videojudge_bench.errors import ConfigError
-
 SAME_TIME_SECONDS = 1e-6
 """Less than one tick of any common time base (1/90,000 s): times this close are one time."""
 
@@ -69,16 +67,9 @@ def targets(clock: Clock, *, max_frames: int, fps: float | None) -> list[float]:
 
     With `fps`: 0, 1/fps, 2/fps, … before the end. Where that is more than `max_frames`, or where
     `fps` is None: `max_frames` times at equal distances, the first frame's beginning and the last
-    one's included (of one: the middle).
-
-    Raises:
-        ConfigError: `max_frames` below 1, or `fps` not above 0.
+    one's included (of one: the middle). `FramePolicy` has checked both.
     """
-    if max_frames < 1:
-        raise ConfigError(f"max_frames={max_frames}: expected a number from 1 up")
     if fps is not None:
-        if not 0 < fps < float("inf"):
-            raise ConfigError(f"fps={fps}: expected a number above 0, or none for an even spread")
         # A count first: a wrong duration of years would make a list of that length.
         due = (clock.duration_seconds - SAME_TIME_SECONDS) * fps
         if due <= max_frames:
@@ -118,16 +109,13 @@ class Run:
 def plan(
     shown_ticks: Sequence[int], keyframes: Sequence[int], positions: Sequence[int]
 ) -> tuple[Run, ...]:
-    """Return the fewest packets to decode for the wanted ones.
+    """Return the fewest runs of packets to decode for the wanted packets.
 
-    A new run begins only where a keyframe lets the decoder leave packets out. The keyframe must
-    also be *shown* no later than the wanted frame: a frame that follows a keyframe in the file and
-    is shown before it (open groups of pictures) needs what came before the keyframe.
-
-    Args:
-        shown_ticks: when each packet is shown, in the file's order.
-        keyframes: positions of the keyframes, ascending.
-        positions: positions of the wanted packets, ascending.
+    `shown_ticks` says when each packet is shown, in the file's order; `keyframes` and `positions`
+    are ascending places in it. A new run begins only where a keyframe lets the decoder leave
+    packets out. The keyframe must also be *shown* no later than the wanted frame: a frame that
+    follows a keyframe in the file and is shown before it (open groups of pictures) needs what came
+    before the keyframe.
     """
     runs: list[Run] = []
     entries: list[int] = []

@@ -1,10 +1,10 @@
 """Decoded frames on disk: a video is decoded once per policy, whatever the number of judges.
 
 An entry is two files, `<key>.npy` (the frames, uint8) and `<key>.json` (what is known of them). The
-.json is written last and removed first, both by renaming or unlinking whole files: whoever finds it
-finds an entry, and an array that is mapped stays readable after its file is gone (POSIX). The key
-is made from the video's content, the policy and the decoder's version, so a moved or renamed video
-keeps its entry and a changed one gets another.
+.json is written last and removed first, both by renaming or unlinking whole files: where it exists,
+the entry is complete, and an array that is mapped stays readable after its file is gone (POSIX).
+The key is made from the video's content, the policy and the decoder's version, so a moved or
+renamed video keeps its entry and a changed one gets another.
 """
 
 from __future__ import annotations
@@ -70,11 +70,7 @@ class FrameStore:
         """Bytes that may be added until entries are listed again."""
 
     def load(
-        self,
-        path: Path,
-        policy: FramePolicy,
-        *,
-        timeout_seconds: float | None = TIMEOUT_SECONDS,
+        self, path: Path, policy: FramePolicy, *, timeout_seconds: float | None = TIMEOUT_SECONDS
     ) -> FrameBatch:
         """Return the frames of a video, decoding it when they are not here; memory-mapped.
 
@@ -123,7 +119,7 @@ class FrameStore:
         with self._evict_lock():
             entries = self._by_last_use()
             total = sum(size for _, size, _ in entries)
-            # The newest stays even if it alone is over the limit: somebody has just asked for it.
+            # The newest stays, even if it alone is over the limit: it was just requested.
             for _, size, key in entries[:-1]:
                 if total <= self.max_bytes:
                     break
@@ -165,7 +161,7 @@ class FrameStore:
             with part.open("rb+") as file:  # no name may outlive a power cut without its content
                 os.fsync(file.fileno())
             write_whole(self._parts / f"{key}.json", json.dumps(asdict(facts)))
-            with self._evict_lock():  # nobody may evict it before it is mapped here
+            with self._evict_lock():  # no eviction before it is mapped here
                 part.replace(self._entries / f"{key}.npy")
                 (self._parts / f"{key}.json").replace(self._entries / f"{key}.json")
                 batch = self._read(key)

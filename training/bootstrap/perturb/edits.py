@@ -1,8 +1,8 @@
 """Edits that make an answer wrong, their costs, and the choice of edits for a target rating.
 
-The cost of an edit is how many of the gold answer's content words it makes wrong. With c of W wrong
-an answer deserves the rating 5 - floor(4 c / W + 1/2): the nearest of five equal steps. Two events
-in the wrong order did happen: half of their words count as wrong.
+The cost of an edit is the number of the gold answer's content words that it makes wrong. With c of
+W wrong an answer deserves the rating 5 - floor(4 c / W + 1/2): the nearest of five equal steps. Two
+events in the wrong order did happen: half of their words count as wrong.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ _THEN = frozenset({"then", "before", "after"})
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One thing made wrong.
+    """One change, named after the kind of its slot.
 
-    Attributes:
-        name: the kind of its slot; `omission` when something else is said instead; `order` when
-            two slots change places.
-        slots: what is replaced, or the two that change places.
+    `omission` replaces a place by one with another preposition, and `order` exchanges two slots.
     """
 
     name: str
@@ -45,8 +42,7 @@ class Option:
     edits: tuple[Edit, ...]
 
 
-Unit = tuple[Option, ...]
-"""Ways that exclude one another."""
+Unit = tuple[Option, ...]  # options that exclude one another
 
 
 class Shuffled(Protocol):
@@ -138,10 +134,7 @@ def _pair(first: Phrase, second: Phrase, one: Unit, other: Unit) -> Unit:
 
 
 def applied(text: str, put: Mapping[Slot, str]) -> str:
-    """Return a text with other fillers in its slots.
-
-    A sentence goes on with a capital where it did, and `a` becomes `an` before a vowel.
-    """
+    """Return a text with other fillers in its slots, with capitals and `a` or `an` as needed."""
     edited, last = "", 0
     for slot in sorted(put, key=lambda slot: slot.start):
         filler = put[slot] if slot.pronouns != "f" else turned(put[slot], "m")

@@ -1,9 +1,9 @@
-"""The generator without a model: gold answers made wrong by a known share.
+"""Generator without a model: gold answers made wrong by a known share.
 
-Every phrase that it puts into an answer is a right one of another video's answer, drawn so that
-each is as often wrong as right (`lexicon`): the text alone does not tell how wrong an answer is.
-Grading video captions by the share of replaced content is the idea of VC-Inspector (Dipta et al.,
-2025); here all of five ratings are made of one gold answer.
+Every phrase that it inserts is a right one of another video's answer, drawn so that each is as
+often wrong as right (`lexicon`): the text alone does not tell how wrong an answer is. Grading video
+captions by the share of replaced content is the idea of VC-Inspector (Dipta et al., 2025); here all
+five ratings are made of one gold answer.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TypeVar, Union
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.training.bootstrap.contracts import (
     TARGETS,
     Attempt,
     Draft,
+    DraftReply,
     Seed,
     Unable,
     checked_share,
 )
-from videojudge_bench.training.bootstrap.perturb import words
+from videojudge_bench.training.bootstrap.perturb import slots, words
 from videojudge_bench.training.bootstrap.perturb.edits import (
     ORDER,
     Edit,
@@ -34,22 +36,9 @@ from videojudge_bench.training.bootstrap.perturb.edits import (
     ways_of,
 )
 from videojudge_bench.training.bootstrap.perturb.lexicon import Filler, Lexicon
-from videojudge_bench.training.bootstrap.perturb.slots import (
-    Phrase,
-    Slot,
-    anywhere,
-    content_stems,
-    genders,
-    take_apart,
-)
+from videojudge_bench.training.bootstrap.perturb.slots import Phrase, Slot
 
-if TYPE_CHECKING:
-    from videojudge_bench._util.options import Scalar
-    from videojudge_bench.engine import EngineError
-
-VERSION = 1
-"""Raised whenever equal options would give other drafts."""
-
+VERSION = 1  # raised whenever equal options would give other drafts
 _TRIES = 20
 _PLANS = 1_024
 
@@ -58,8 +47,6 @@ _Thing = TypeVar("_Thing")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Possible edits of a seed's gold answer."""
-
     units: tuple[Unit, ...]
     total: int
     known: frozenset[str]
@@ -88,11 +75,11 @@ class _Draws:
 
 
 class Perturb:
-    """Makes gold answers wrong; the rating that a draft deserves is known by construction.
+    """Makes gold answers wrong by a known amount, and so of a known rating.
 
     Args:
-        corpus: the seeds whose gold answers the wrong phrases are taken from. Of them only the
-            phrases are kept, and at most 4,000 a type.
+        corpus: seeds whose gold answers the wrong phrases are taken from. Only phrases are kept, at
+            most 4,000 a type.
         noise: share of drafts, 0 to 1, that deserve another rating of 1 to 4 than was asked for.
         seed: other seeds give other drafts.
     """
@@ -105,17 +92,14 @@ class Perturb:
         for entry in corpus:
             digest.update(f"{entry.id}\x1f{entry.gold}\x1e".encode("utf-8", "surrogatepass"))
             self._lexicon.know(_known(entry))
-            for slot in _slots(take_apart(entry.gold).phrases):
+            for slot in _slots(slots.take_apart(entry.gold).phrases):
                 self._lexicon.add(slot, entry.video_id)
         self._corpus_hash = digest.hexdigest()
 
-    async def write(
-        self, seed: Seed, target: int, earlier: Sequence[Attempt]
-    ) -> Union[Draft, EngineError]:
-        """Return the gold answer made wrong so much that it deserves `target`, noise apart.
+    async def write(self, seed: Seed, target: int, earlier: Sequence[Attempt]) -> DraftReply:
+        """Return the gold answer made wrong so that it deserves `target`, noise apart.
 
-        `Unable` for a gold answer that has too few phrases to be made wrong in four steps, so that
-        all four targets of a seed can be served or none.
+        `Unable` for a gold answer that has too few phrases for four steps, for all targets alike.
         """
         return self.draft(seed, target, len(earlier))
 
@@ -166,7 +150,7 @@ class Perturb:
         return self._plans[key]
 
     def _plan(self, seed: Seed) -> _Plan:
-        parts = take_apart(seed.gold)
+        parts = slots.take_apart(seed.gold)
         units = units_of(parts.phrases, lambda edit: self._usable(seed, edit))
         total = 2 * parts.content_words
         costs = ways_of(units, list)
@@ -237,18 +221,18 @@ def _slots(phrases: Iterable[Phrase]) -> Iterator[Slot]:
         yield phrase.slot
         yield from phrase.parts
         if phrase.slot.kind == "place":
-            yield anywhere(phrase.slot)
+            yield slots.anywhere(phrase.slot)
 
 
 def _known(seed: Seed) -> frozenset[str]:
-    """Stems of what is right of the video, as far as anything says it."""
-    stems = content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
+    """Stems of everything that is known of the video."""
+    stems = slots.content_stems("\n".join((seed.gold, *seed.references, seed.description or "")))
     return stems.union(*(words.OVERLAPPING.get(stem, ()) for stem in stems))
 
 
 def _one_gender(phrases: Iterable[Phrase]) -> str:
-    """`m` or `f` where the answer speaks of one man or one woman, else nothing."""
-    by_phrase = [genders(phrase.slot.content) for phrase in phrases]
+    """`m` or `f` where the answer has one man or one woman, else nothing."""
+    by_phrase = [slots.genders(phrase.slot.content) for phrase in phrases]
     named = [each for each in by_phrase if each]
     return named[0].pop() if len(named) == 1 and len(named[0]) == 1 else ""
 
@@ -257,6 +241,6 @@ def _turned(put: Mapping[Slot, Filler], gender: str) -> bool:
     """Return whether the one man or woman of an answer became one of the other gender."""
     other = {"f" if gender == "m" else "m"}
     return any(
-        gender in genders(slot.content) and genders(filler.content) == other
+        gender in slots.genders(slot.content) and slots.genders(filler.content) == other
         for slot, filler in put.items()
     )

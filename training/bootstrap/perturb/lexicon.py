@@ -1,16 +1,15 @@
-"""The fillers that a corpus of right answers has for each type of slot, and how to draw from them.
+"""Fillers of a corpus for each type of slot, and random draws from them.
 
-A wrong filler must say nothing by itself: over the whole corpus each filler has to be as often
-wrong as it is right. Drawing by frequency and throwing away what equals the right filler does not
-give this, since frequent fillers are thrown away more often. So the fillers of a type lie on a
-circle, each on an arc as long as its share of the corpus, those of one group side by side. The
-right filler is a point somewhere on its own arc; the wrong one is found by going on by a random
-part of the circle, at least the length of the longest group's arc and at most all but that. No
-group is reached from itself, and as the starting points are spread evenly over the circle, so are
-the ends: each filler is drawn as often as it is right.
+A wrong filler must give nothing away: over the whole corpus each filler must be as often wrong as
+it is right. Drawing by frequency and rejecting the right filler does not give this, since frequent
+fillers are rejected more often. So the fillers of a type lie on a circle, each on an arc as long as
+its share of the corpus, those of one group side by side. The right filler is a random point on its
+own arc; the wrong one lies a random part of the circle further, at least the length of the longest
+group's arc and at most all but that. No group is reached from itself, and as the starting points
+are spread evenly over the circle, so are the ends.
 
-A filler that is right of the very video is refused. What is said of many videos (a man) is refused
-more often than the rest, so its arc is made the longer. This evens it out nearly, not wholly.
+A filler that is right of the same video is refused. Frequent ones (a man) are refused more often
+than the rest, so their arcs are longer, which nearly evens it out.
 """
 
 from __future__ import annotations
@@ -25,23 +24,20 @@ from videojudge_bench._util.hashing import unit_interval
 from videojudge_bench.training.bootstrap.perturb.slots import Slot, wider
 
 MOST_FILLERS = 4_000
-"""Per type: with more, those of the smallest hashes are kept, whatever the order of the corpus."""
+"""Per type: of more, those of the smallest hashes are kept, whatever the order of the corpus."""
 
-FEWEST_SLOTS = 12
-"""A type that the corpus has more rarely is not exchanged."""
-
+FEWEST_SLOTS = 12  # a type with fewer slots in the corpus is not exchanged
 FEWEST_GROUPS = 2
 
-MOST_LIFT = 4.0
-"""The arc of a filler grows at most by this factor, however often it is refused."""
+MOST_LIFT = 4.0  # upper bound of the factor by which the arc of a filler grows
 
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """Candidates for a slot.
+    """Text for a slot.
 
     Attributes:
-        group: fillers of one group say the same.
+        group: fillers of one group mean the same.
         content: stems of its content words.
         video: the one whose answers it comes from, "" when there are several.
     """
@@ -54,11 +50,11 @@ class Filler:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """The fillers of one type.
+    """The fillers of one type, those of one group side by side.
 
     Attributes:
-        ends: where the arc of each filler ends, rising to 1.
-        arcs: where the arc of each group begins and ends.
+        ends: end of the arc of each filler, rising to 1.
+        arcs: begin and end of the arc of each group.
         longest: length of the longest group's arc, at most a half.
         trimmed: the group that more than half of the slots have, "" when there is none.
         share: of that group's slots, those that can be exchanged: at most as many as all others.
@@ -91,9 +87,9 @@ Counts = dict[Filler, tuple[int, str]]
 
 
 class Lexicon:
-    """Fillers by type, with how often the corpus has them; its size is bounded.
+    """Fillers by type, with their counts; its size is bounded.
 
-    Build it with `add` for every slot of the corpus, then ask for circles.
+    Call `add` for every slot of the corpus, then ask for circles.
     """
 
     def __init__(self) -> None:
@@ -110,7 +106,7 @@ class Lexicon:
             self._counts[slot.type] = _thinned(slot.type, counts)
 
     def know(self, stems: Iterable[str]) -> None:
-        """Count the stems of all that is said of a right answer's video, each once."""
+        """Count the stems of all that is known of an answer's video, each once."""
         self._answers += 1
         self._known.update(stems)
 
@@ -122,8 +118,7 @@ class Lexicon:
     def circle(self, type_: str) -> Circle | None:
         """Return the fillers of a type, None when there are too few to draw from.
 
-        Types that are too rare share the circle of the wider type that they belong to, which holds
-        their fillers and no others.
+        Rare types share the circle of a wider type, which holds rare types alone.
         """
         if not self._circles:
             self._make()
@@ -131,7 +126,7 @@ class Lexicon:
         return next((self._circles[name] for name in names if name in self._circles), None)
 
     def _make(self) -> None:
-        """Make circles of the types, then of what is left over of them, in ever wider types."""
+        """Make circles of the types, then of those left over, in ever wider types."""
         left = self._counts
         for level in range(3):
             pools: dict[str, Counts] = {}
@@ -154,7 +149,7 @@ def _count(counts: Counts, filler: Filler, times: int, video: str) -> None:
 
 
 def _thinned(type_: str, counts: Counts) -> Counts:
-    """The fillers of the smallest hashes: what is dropped stays so, and counts are whole."""
+    """The fillers of the smallest hashes: a dropped one stays dropped, so counts are whole."""
     if len(counts) <= MOST_FILLERS:
         return dict(counts)
     kept = sorted(counts, key=lambda filler: unit_interval(type_, filler.text))[:MOST_FILLERS]

@@ -1,9 +1,9 @@
 """Slots of a text that can be made wrong: its phrases and their parts, each with a type.
 
-A phrase of one type fits wherever another of that type stood, so that what is exchanged still
-reads as English: noun phrases of one number, verb phrases that begin with the same form, phrases
-with the same preposition, all of as many content words. The phrases are found by function words
-and by the forms of verbs; a text that is taken apart wrongly is still exchanged like for like.
+Phrases of one type are interchangeable, so that the result still reads as English: noun phrases of
+one number, verb phrases that begin with the same form, phrases with the same preposition, all of as
+many content words. Function words and forms of verbs delimit the phrases; a text that is parsed
+wrongly is still exchanged like for like.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from videojudge_bench.training.bootstrap.perturb.tagging import (
 
 Kind = Literal["who", "object", "action", "place", "attribute", "count", "opposite"]
 
-MOST_CONTENT = 4
-"""Phrases of as many content words or more share a type."""
-
+MOST_CONTENT = 4  # phrases of as many content words or more share a type
 _VERB_SHOWS = {"is": "one", "was": "one", "has": "one", "are": "many", "were": "many"}
 _NOMINAL: frozenset[Tag] = frozenset(("DET", "NUM", "N", "OF", "ADV"))
 _NOMINAL_OR_PRONOUN: frozenset[Tag] = _NOMINAL | {"PRON"}
@@ -37,12 +35,12 @@ class Slot:
     """A part of a text that can be exchanged for another filler of its type.
 
     Attributes:
-        filler: the text of the slot, with the pronouns of a man and without a capital that only
-            begins a sentence.
-        kind: what is wrong when it is exchanged.
-        type: `kind/form/pronouns/content words`; fillers of one type fit in each other's place.
-        group: fillers of one group say the same (`man` and `guy`), so that one is no wrong other.
+        filler: text of the slot, with the pronouns of a man and without a sentence's capital.
+        kind: kind of error when it is exchanged.
+        type: `kind/form/pronouns/content words`; fillers of one type are interchangeable.
+        group: fillers of one group mean the same (`man` and `guy`), so that one is no wrong other.
         pronouns: `f` when its pronouns are those of a woman, `m` when of a man, else nothing.
+        capital: it begins a sentence with a capital.
     """
 
     start: int
@@ -61,7 +59,7 @@ class Phrase:
     """A slot with the parts of it that can be exchanged instead of the whole.
 
     Attributes:
-        parts: colours, numbers, words with an opposite, what a verb is done to.
+        parts: colours, numbers, words with an opposite, objects of a verb.
         between: words between the phrase before and this one (`and then`).
     """
 
@@ -72,11 +70,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """A text taken apart.
-
-    Attributes:
-        outside: content words that are in no phrase and so cannot be made wrong.
-    """
+    """The phrases of a text, and the number of content words outside of them."""
 
     phrases: tuple[Phrase, ...]
     outside: int
@@ -89,8 +83,6 @@ class Anatomy:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Tokens that are a phrase of a kind and a form."""
-
     end: int
     kind: Kind
     form: str
@@ -121,12 +113,12 @@ def content_stems(text: str) -> frozenset[str]:
 
 
 def genders(content: Sequence[str]) -> set[str]:
-    """Return the genders, `m` and `f`, of the people that stems of content words name."""
+    """Return the genders, `m` and `f`, of the people among stems of content words."""
     return {words.GENDER[stem] for stem in content if stem in words.GENDER}
 
 
 def anywhere(slot: Slot) -> Slot:
-    """Return a slot of kind `place` as one that takes phrases with any other preposition."""
+    """Return a slot of kind `place` as one for phrases with any other preposition."""
     kind, form, rest = slot.type.split("/", 2)
     return replace(slot, type=f"{kind}/any/{rest}", group=form)
 
@@ -211,7 +203,7 @@ def _noun_end(tokens: Sequence[Token], at: int, allowed: frozenset[Tag]) -> int:
 
 
 def _number(tokens: Sequence[Token], after: Token | None) -> str:
-    """The number that the verb shows, else the one that the noun has."""
+    """The number of the verb, else of the noun."""
     if after is not None and (after.tag in ("FIN", "BASE") or after.word in _VERB_SHOWS):
         return _VERB_SHOWS.get(after.word, "one" if after.tag == "FIN" else "many")
     until = next((i for i, token in enumerate(tokens) if i and token.tag == "OF"), len(tokens))
@@ -267,7 +259,7 @@ def _parts(text: str, tokens: Sequence[Token], whole: Slot) -> Iterator[Slot]:
 
 
 def _objects(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
-    """Return the start of a verb's object, or of what follows `of`, and its form.
+    """Yield the start of a verb's object, or of what follows `of`, and its form.
 
     An object has objects of the same verb as its fillers.
     """

@@ -1,4 +1,4 @@
-"""Words with tags: which are nouns and adjectives, which begin a verb, which only connect."""
+"""Tagger of words: nouns and adjectives, beginnings of verbs, function words."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Token:
 
 @dataclass(slots=True)
 class _Clause:
-    """State of the clause so far: verb seen, plural verb, verb due (after `did`)."""
+    """State of the clause so far: verb seen, plural verb, base form due (after `did`)."""
 
     finite: bool = False
     plural: bool = False

@@ -1,7 +1,7 @@
-"""The closed lists that the slots are found by: function words, people, verbs, colours, opposites.
+"""Closed word lists for slots: function words, people, verbs, colours, opposites.
 
-They are written by hand, for English as captions and answers have it. What is on no list is a
-content word; nouns need no list, since they are what stands between function words and verbs.
+They are written by hand, for English as in captions and answers. Other words are content words;
+nouns need no list, since they stand between function words and verbs.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ MULTIWORD = tuple(
 FREQUENT_PREPOSITIONS = _set(
     "in on at with by from into onto over through around near behind across against down up for to"
 ) | {"in front of", "on top of", "next to", "out of"}
-"""Those that are a type of their own."""
+"""Those with a type of their own."""
 
 LINKS = _set("and or but then while as when because so where than if though who which that")
-"""Words that a clause or a coordinated part begins with."""
+"""Words that begin a clause or a coordinated part."""
 
 BE = _set("is are was were be been being am")
 AUXILIARIES = BE | _set("has have had does did do can could will would may must should")
@@ -97,10 +97,10 @@ PEOPLE = {
         "child",
     ),
 }
-"""Words that mean the same of a person: a man is no `guy`'s opposite."""
+"""Words for the same kind of person: a man is no `guy`'s opposite."""
 
 OVERLAPPING = {"child": ("boy", "girl"), "boy": ("child",), "girl": ("child",)}
-"""Groups of people that may be one and the same person."""
+"""Groups of people that may be the same person."""
 
 GENDER = {"man": "m", "boy": "m", "woman": "f", "girl": "f"}
 
@@ -179,7 +179,7 @@ def is_ing(word: str) -> bool:
 
 
 def stem(word: str) -> str:
-    """Return what is common to the forms of a word, roughly: enough to see that two are one."""
+    """Return the common part of a word's forms, roughly."""
     if word in PEOPLE:
         return PEOPLE[word]
     if is_ing(word):

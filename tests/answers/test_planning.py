@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from answer_rows import answers_of, write
 
-from videojudge_bench.answers.estimating import estimate
 from videojudge_bench.answers.judging import build
+from videojudge_bench.answers.planning import estimate
 from videojudge_bench.answers.reading import read_answers, units_of
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.prompts import PromptOptions
