@@ -21,7 +21,7 @@ from videojudge_bench.errors import ConfigError, VideoJudgeError
 from videojudge_bench.goldsets.jsonl import read_rows
 from videojudge_bench.goldsets.schema import BaseRow
 from videojudge_bench.serving.videos import VideoFolder
-from videojudge_bench.training.sft.estimate import EFFICIENCY, gpu_named
+from videojudge_bench.training.sft.estimate import EFFICIENCY, GPUS
 
 PIXELS_PER_TOKEN = 28 * 28
 TEXT_TOKENS = 400
@@ -67,7 +67,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--judge-frames", type=int, default=60, help="0: a judge of text")
     parser.add_argument("--judge-pixels", type=int, default=360 * 420)
-    parser.add_argument("--gpu", default="h100", help="that the judge runs on")
+    parser.add_argument("--gpu", default="h100", choices=GPUS, help="that the judge runs on")
 
 
 def plan(prompts: int, options: argparse.Namespace) -> Mapping[str, str]:
@@ -76,7 +76,7 @@ def plan(prompts: int, options: argparse.Namespace) -> Mapping[str, str]:
     GPU time is 2 operations a weight and token (Kaplan et al., 2020), at the share of the stated
     throughput that training was measured to reach. A judge that reasons at length takes longer.
     """
-    gpu = gpu_named(options.gpu)
+    gpu = GPUS[options.gpu]
     n, rounds = options.generations, prompts * options.epochs
     per_rollout = {None: 1, "reference": 2, "group": n - 1}[options.against]
     calls = rounds * n * per_rollout

@@ -115,8 +115,8 @@ def share_of(
         saved = read_map(Path(calibration))
         if problem := misfit(saved, run):
             raise ConfigError(
-                f"calibration={calibration}: expected a map for this judge, got one with {problem}; "
-                "fit one on a run of this judge by `videojudge calibrate RUN -o FILE`"
+                f"calibration={calibration}: expected a map for this judge, got one with "
+                f"{problem}; fit one on a run of it by `videojudge calibrate RUN -o FILE`"
             )
         rating, ends = _rating(saved.score_map), saved.scale
     elif low is None and high is None and isinstance(own := chat_scale(run, None), ChatScale):
