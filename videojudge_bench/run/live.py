@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.run._early_replies import EarlyReplies
 from videojudge_bench.run.journal import Journal
 from videojudge_bench.run.plan import AnyItem, RunOptions
 from videojudge_bench.run.runner import Run
@@ -78,6 +79,13 @@ class LiveRun(Run):
 
     def _fit(self) -> None:
         """There is nothing to learn from; a judge that needs it is refused."""
+
+    def _early_replies(
+        self, journal: Journal, keys: Mapping[str, str]
+    ) -> AbstractContextManager[EarlyReplies | None]:
+        if self.options.journal is None:
+            return nullcontext()
+        return super()._early_replies(journal, keys)
 
     def _ask(self, items: Sequence[AnyItem], *, done: int) -> Iterator[Judgement]:
         return self._checked(items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from videojudge_bench.errors import ConfigError, JudgeFailedError, RunStoppedError
@@ -107,7 +108,7 @@ class Run(Plan):
         if waiting:
             self._fit()
         try:
-            with EarlyReplies(journal.folder, keys, rank=self.options.rank) as early:
+            with self._early_replies(journal, keys) as early:
                 self.built.judge.early_replies = early
                 for judgement in self._ask(_grouped(waiting), done=len(answers)):
                     item_id = judgement.item_id
@@ -123,6 +124,11 @@ class Run(Plan):
             raise
         finally:
             self.built.judge.early_replies = None
+
+    def _early_replies(
+        self, journal: Journal, keys: Mapping[str, str]
+    ) -> AbstractContextManager[EarlyReplies | None]:
+        return EarlyReplies(journal.folder, keys, rank=self.options.rank)
 
     def _note_server(self, journal: Journal) -> None:
         """Record what a server says of itself before the first judgement that it made."""
