@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from videojudge_bench._util.command import EXIT_FAILED, STREAM, Flag, opened_input, opened_output
-from videojudge_bench._util.terminal import note, say_json, table, warn
+from videojudge_bench._util.command import STREAM, Flag, opened_input, opened_output
+from videojudge_bench._util.terminal import EXIT_FAILED, note, say_json, table, warn
 from videojudge_bench.cli._options import (
     JUDGE,
     Json,
