@@ -127,8 +127,9 @@ class Reader(ABC):
         why = why if pattern("VALUES").search(why) or pattern("SAID_SO").search(why) else ""
         if any(map(pattern("DOUBTFUL").search, (note, remark, free, because, why))):
             return True
-        around = () if isinstance(value, Unparsed) else (note, remark, free, why)
-        return any(self.names_another(part, float(value)) for part in around)
+        if isinstance(value, Unparsed):
+            return False
+        return any(self.names_another(part, value) for part in (note, remark, free, why))
 
     def _words(self, value: Value) -> str:
         """Return a value as reasons name it."""

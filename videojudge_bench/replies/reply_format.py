@@ -92,7 +92,8 @@ class _RatingReader(Reader):
         stars, label = groups.get("stars", ""), groups.get("label", "").lower()
         if "slot" in groups and not isinstance(held, float):
             return held
-        number = _number(groups.get("number") or str(len(stars))) if held is None else held
+        written = groups.get("number") or str(len(stars))
+        number = held if isinstance(held, float) else _number(written)
         upto = _number(groups["upto"]) if "upto" in groups else None
         high = _number(groups.get("of", str(self._scale.high)))
         high = number + len(groups["empty"]) if "empty" in groups else high
