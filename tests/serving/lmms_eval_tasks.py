@@ -62,7 +62,8 @@ def share_of(judge: str, score: float) -> float:
     if judge != "compact":
         return (score - 1) / 4
     knots = json.loads((MAPS / "compact.json").read_text())["knots"]
-    return (float(np.interp(score, *zip(*knots, strict=True))) - 1) / 4
+    scores, ratings = (list(column) for column in zip(*knots, strict=True))
+    return (float(np.interp(score, scores, ratings)) - 1) / 4
 
 
 def whole(high: int) -> Callable[[Share], int]:

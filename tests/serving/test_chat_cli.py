@@ -39,8 +39,10 @@ metric_list:
     aggregation: !function my_activities.activitynetqa_aggregate_accuracy
     higher_is_better: true
 """
-NAMES = ("doc_to_visual", "doc_to_text", "doc_to_answer", "process_results")
-NAMES += ("aggregate_score", "aggregate_accuracy")
+NAMES = (
+    "doc_to_visual", "doc_to_text", "doc_to_answer", "process_results", "aggregate_score",
+    "aggregate_accuracy",
+)  # fmt: skip
 
 
 def test_activitynetqa_is_scored_without_a_key(tmp_path: Path) -> None:
