@@ -87,7 +87,7 @@ check: $(STAMP)  ## lint, words, types, layers
 	$(BIN)/python tests/house_words.py
 	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
-	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml .
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml . ../examples
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
 bench: $(STAMP)  ## measure speed; writes results/benchmarks/

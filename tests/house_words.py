@@ -14,7 +14,7 @@ from pathlib import Path
 from videojudge_bench._util.terminal import say
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("videojudge_bench", "judges", "tasks", "training")
+FOLDERS = ("videojudge_bench", "judges", "tasks", "training", "examples")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 QUESTION = re.compile(r"(What|Which|Who|Whose|Whether|Does|How|Where|When|Why)\b")
 VERDICT = re.compile(r": it (is|has|does|must|was) ")

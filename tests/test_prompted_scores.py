@@ -121,7 +121,7 @@ def test_two_expected_ratings_make_a_preference() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "reason"),
     [
-        ({}, "no probabilities: the reply has no verdict in its tag, or none came with it"),
+        ({}, "no probabilities: the reply has no verdict in its tag, or none came"),
         ({"1": 0.3, "2": 0.4}, "lost mass 0.30: 0.2 may go to what is no verdict"),
         ({"A": 0.0, "4": 0.0}, "lost mass 1.00: 0.2 may go to what is no verdict"),
     ],

@@ -1,5 +1,17 @@
 """Every error this package raises on purpose.
 
+VideoJudgeError
+├── ConfigError            a name, an option or a combination that cannot work
+│   ├── UnknownNameError   a name that does not exist, with the nearest ones
+│   └── MissingPackageError  an optional package is needed, and how to install it
+├── DataError              a file that is not what it should be: file, line, field
+├── VideoError             a video that cannot be decoded as asked: file, problem, fix
+├── NoDataError            a gold set whose data are not on this machine, and how to get them
+├── JournalBusyError       another process writes the same journal, file or set
+├── JudgeFailedError       a judge failed on every item of a set
+├── RunStoppedError        a long run had to stop; what it has done is kept
+└── HostChangedError       lmms-eval is not the version this package was written for
+
 A message says what was asked, what was found, what is allowed and how to fix it; the command line
 prints it without a traceback.
 """

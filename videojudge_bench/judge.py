@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.items import Item, Pair
@@ -15,6 +15,16 @@ from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 Need = Literal["video", "references", "description"]
 Ability = Literal["rate", "prefer"]
+
+
+class ReplyStore(Protocol):
+    """Keeps single replies of items that wait for more of them, for a run that goes on."""
+
+    def of(self, item_id: str) -> Mapping[int, Judgement]:
+        """Return what is there of an item, each at its place among the item's replies."""
+
+    def keep(self, item_id: str, place: int, judgement: Judgement) -> None:
+        """Keep what one reply amounts to."""
 
 
 class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is the author's choice
@@ -38,6 +48,8 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
         unsigned: constructor arguments that cannot change a verdict (concurrency, a device): they
             stay out of the signature.
         reader_version: of what reads verdicts out of replies; 0 for a judge that reads none.
+        early_replies: where a judge that asks several times for an item finds and keeps the replies
+            of a run that was killed; None outside of runs.
     """
 
     name: str = ""
@@ -49,6 +61,7 @@ class Judge(ABC):  # noqa: B024 - which of rate, prefer and judge to write is th
     takes_scale: bool = False
     unsigned: frozenset[str] = frozenset()
     reader_version: int = 0
+    early_replies: ReplyStore | None = None
 
     def fit(self, items: Sequence[Item | Pair]) -> None:  # noqa: B027 - optional
         """Look at the whole gold set, gold left out, before judging (document frequencies).

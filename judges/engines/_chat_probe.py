@@ -311,5 +311,6 @@ _WITHOUT: Mapping[Feature, str] = {
     "logprobs": "the server gives no token log-probabilities",
     "seed": "the server takes no seed, so that another run draws other replies",
     "decoding": "the server decodes by its own defaults",
+    "special_tokens": "the server takes special tokens off replies: reasoning may be read as reply",
     "temperature": "the server decodes at a temperature of its own",
 }

@@ -16,6 +16,13 @@ from videojudge_bench.judges.engines._verdict_place import verdict_place
 _END = re.compile(rb"(?:\s|<[|\xef\xbd\x9c][^<>]{1,40}[|\x9c]>|</s>|<eos>|<end_of_turn>)*")
 _FINISHED = frozenset({None, "", "stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 _SPECIAL = re.compile(r"<\|.*\|>|</s>|<eos>|<end_of_turn>")  # that end replies
+_END_OF_TURN = re.compile(
+    r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|eos|end|return|endoftext|end_of_text|end_of_turn"
+    r"|END_OF_TURN_TOKEN)\|>|<｜end▁of▁sentence｜>|</s>|<(?:seed:)?eos>|<end_of_turn>|<turn\|>"
+    r"|\[EOS\]|\[e~\[))+\s*\Z"
+)
+"""The tokens by which model families end a turn, at the end of a reply."""
+
 CUT_OFF = "length"
 
 
@@ -79,9 +86,10 @@ class _Message(BaseModel):
 
     @property
     def text(self) -> str:
-        if isinstance(self.content, list):
-            return "".join(part.text or "" for part in self.content if part.type == "text")
-        return self.content or self.refusal or ""
+        text = self.content or self.refusal or ""
+        if isinstance(text, list):
+            text = "".join(part.text or "" for part in text if part.type == "text")
+        return _END_OF_TURN.sub("", text)
 
 
 class _Choice(BaseModel):

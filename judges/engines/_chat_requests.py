@@ -22,7 +22,7 @@ from videojudge_bench.video import FrameBatch
 
 Feature = Literal[
     "frames", "video", "logprobs", "prefill", "structured", "temperature", "thinking",
-    "seed", "decoding",
+    "seed", "decoding", "special_tokens",
 ]  # fmt: skip
 """A part of requests that not every server takes."""
 
@@ -36,13 +36,14 @@ FEATURES: Mapping[Feature, str] = {
     "thinking": "whether to think (chat_template_kwargs)",
     "seed": "a seed",
     "decoding": "plain decoding",
+    "special_tokens": "replies with their special tokens",
 }
 """Names of the features in messages."""
 
 TO_PROBE: frozenset[Feature] = frozenset({"frames", "video", "logprobs", "prefill", "structured"})
 """Features that are tried before the first group; its first request tries the others."""
 
-DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding"})
+DISPENSABLE: frozenset[Feature] = frozenset({"seed", "decoding", "special_tokens"})
 """Features that are left out, with a warning, where a server refuses them."""
 
 PLAIN_DECODING: Mapping[str, Json] = {"repetition_penalty": 1.0, "top_p": 1.0, "top_k": -1}
@@ -64,6 +65,10 @@ class Wire:
 
     def less(self, feature: Feature) -> Wire:
         return replace(self, without=self.without | {feature})
+
+    def more(self, feature: Feature) -> Wire:
+        """Return the form with a feature that it lacked."""
+        return replace(self, without=self.without - {feature})
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class RequestFormat:
             "thinking": self.thinking is not None,
             "seed": group.sampling.temperature > 0,
             "decoding": self.served is not None,
+            "special_tokens": not group.alternatives,  # these say which tokens make the text
         }
         return {feature for feature, has in present.items() if has}
 
@@ -144,6 +150,8 @@ class RequestFormat:
             fields["chat_template_kwargs"] = {"enable_thinking": self.thinking}
         if "decoding" in has:
             fields.update(PLAIN_DECODING)
+        if "special_tokens" in has:  # by which a reader knows reasoning from the reply
+            fields["skip_special_tokens"] = False
         return fields
 
     def max_tokens(self, group: PromptGroup) -> int:

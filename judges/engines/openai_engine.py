@@ -160,7 +160,7 @@ class OpenAIEngine:
         self._check = ServerCheck(
             client=self._client,
             requests=self._format,
-            wire=Wire() if self.logprobs else Wire().less("logprobs"),
+            wire=(Wire() if self.logprobs else Wire().less("logprobs")).less("special_tokens"),
             completed=self._completed,
             find_model=self._find_model,
             images=self.max_frames,
@@ -299,6 +299,8 @@ class OpenAIEngine:
 
     async def _find_model(self) -> None:
         self._record.version = await self._client.version()
+        if self._served is not None or self._record.version:  # it is a vLLM or an SGLang
+            self._check.wire = self._check.wire.more("special_tokens")
         if self._served is None:
             return
         listed = await self._client.models()

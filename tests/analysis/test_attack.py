@@ -220,9 +220,11 @@ def test_a_rise_is_that_of_the_judge_asked_directly(journal_root: Path) -> None:
             if board.by_id[item.id].gold == RatingGold((5.0,))
         ]
         assert result.rise_of_best.value == pytest.approx(fmean(best))
-        assert result.rise.low is not None
-        assert result.rise.high is not None
-        assert result.rise.low <= result.rise.value <= result.rise.high
+        rise = result.rise
+        assert rise.value is not None
+        assert rise.low is not None
+        assert rise.high is not None
+        assert rise.low <= rise.value <= rise.high
     assert _of(attacked, "padding").exceeds(1)
 
 

@@ -82,7 +82,7 @@ def test_help_names_the_verbs_in_groups(capsys: pytest.CaptureFixture[str]) -> N
     verbs = verbs_of(capsys)
     assert list(verbs)[-5:] == ["Score", "Measure", "Inspect", "Train", "Set up"]
     assert {name: found for name, found in verbs.items() if found} == {
-        "Score": ["describe", "judge", "serve"],
+        "Score": ["describe", "judge", "select", "serve"],
         "Measure": ["attack", "calibrate", "compare", "leaderboard", "parity", "rubrics", "sweep"],
         "Inspect": ["data", "judges", "report"],
         "Train": ["bootstrap", "experiments", "recipes", "train"],

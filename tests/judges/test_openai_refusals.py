@@ -199,3 +199,40 @@ def test_a_busy_server_is_not_said_to_refuse_what_it_refuses_once() -> None:
         assert reason(engine) == "the server answered 400: too long"
         (reply,) = ask(engine, "b")
     assert isinstance(reply, Reply)
+
+
+HARMONY = (
+    "<|channel|>analysis<|message|>Score: 3.<|end|><|start|>assistant<|channel|>final<|message|>"
+    "<score>4</score><|return|>"
+)
+
+
+@pytest.mark.parametrize("version", ["0.32.0", ""])
+def test_a_vllm_is_asked_for_special_tokens(version: str) -> None:
+    with faulty_server(lambda n, body: completion(HARMONY)) as seen:
+        seen.version = version
+        options: dict[str, Scalar] = {"base_url": seen.base_url, "model": MODEL, "video": "none"}
+        judge = registry.build("openai", options).judge
+        assert judge.rate(Item("a", "v", "What?", "x")) == Rating(4.0)
+    asked = [body.get("skip_special_tokens") for body in seen.requests]
+    assert asked == ([False] if version else [None])
+
+
+def test_a_server_that_refuses_to_leave_special_tokens_goes_on_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refuses = refusing(lambda body: "skip_special_tokens" in body, "extra fields not permitted")
+    with faulty_server(refuses, takes_all=False) as seen:
+        seen.version = "0.1"
+        replies = ask(engine_at(seen), "a", "b", "c")
+    assert all(isinstance(reply, Reply) for reply in replies)
+    said = [r.message for r in caplog.records if "takes special tokens off" in r.message]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "</s>\n", "<|eot_id|>", "<end_of_turn>", "<turn|>"])
+def test_tokens_that_end_a_turn_are_no_part_of_a_reply(end: str) -> None:
+    with faulty_server(lambda n, body: completion(f"<score>4</score>{end}")) as seen:
+        (reply,) = ask(engine_at(seen), "a")
+    assert isinstance(reply, Reply)
+    assert reply.text == "<score>4</score>"

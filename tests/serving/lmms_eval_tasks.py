@@ -62,7 +62,7 @@ def share_of(judge: str, score: float) -> float:
     if judge != "compact":
         return (score - 1) / 4
     knots = json.loads((MAPS / "compact.json").read_text())["knots"]
-    scores, ratings = (list(column) for column in zip(*knots, strict=True))
+    scores, ratings = zip(*knots, strict=True)
     return (float(np.interp(score, scores, ratings)) - 1) / 4
 
 

@@ -40,9 +40,9 @@ metric_list:
     higher_is_better: true
 """
 NAMES = (
-    "doc_to_visual", "doc_to_text", "doc_to_answer", "process_results", "aggregate_score",
-    "aggregate_accuracy",
-)  # fmt: skip
+    *("doc_to_visual", "doc_to_text", "doc_to_answer", "process_results"),
+    *("aggregate_score", "aggregate_accuracy"),
+)
 
 
 def test_activitynetqa_is_scored_without_a_key(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Take two steps of TRL's GRPOTrainer with a tiny Qwen2.5-VL, frames as images and our rewards."""
+"""Take two steps of TRL's GRPOTrainer with a tiny Qwen2.5-VL, frames as images and our rewards.
+
+Then two of examples/grpo_trl.py on real videos, where every answer is cut off.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -14,6 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 from videojudge_bench.judges.tiny_qwen import build
 from videojudge_bench.serving.rewards import reward_function
 
+ROOT = Path(__file__).parents[2]
 ASKED = ("What happens?", "Who digs?")
 
 
@@ -52,7 +57,27 @@ def main(folder: Path) -> None:
         mean = entry["rewards/judge_longest/mean"]
         assert math.isclose(mean, min(entry["judge/score"] / 20, 1), abs_tol=1e-6), entry
         assert entry["judge/unparsed"] == 0, entry
+    example(folder, tiny)
     print("ok")  # noqa: T201
+
+
+def example(folder: Path, model: Path) -> None:
+    """Train as examples/grpo_trl.py does; eight tokens end no answer of a random model."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    from grpo_trl import parser, trainer_of
+
+    prompts = folder / "prompts.jsonl"
+    lines = [{"video_id": name, "instruction": "What happens?"} for name in ("mdn_pig", "mdn_elf")]
+    prompts.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    videos = ROOT / "tasks" / "sample" / "videos"
+    words = f"""--videos {videos} --model {model} --judge longest --low 0 --high 20 --cpu
+        --output {folder}/example --max-steps 2 --max-tokens 8 --generations 2 --frames 2
+        --frame-pixels 3136"""
+    trainer = trainer_of(parser().parse_args([str(prompts), *words.split()]))
+    trainer.train()
+    steps = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert len(steps) == 2, trainer.state.log_history
+    assert all(entry["judge/truncated"] == 1 and entry["reward"] == 0 for entry in steps), steps
 
 
 main(Path(sys.argv[1]))

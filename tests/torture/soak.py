@@ -75,7 +75,7 @@ def soak(folder: Path, n_rows: int, seed: int) -> Row:
     asked = Counter(log.read_text("utf-8").split())
     again = {name for name, n in asked.items() if n > 1}
     most = max(asked.values())
-    in_flight = set().union(*(kill.pop("rows") for kill in run.kills))
+    in_flight = {name for kill in run.kills for name in kill.pop("rows")}
     lost = [*_wrong(run), *(f"{name} was judged again, and not in flight" for name in
                             sorted(again - in_flight)[:5])]  # fmt: skip
     lost += [f"a row was judged {most} times"] * (most > KILLS + 1)

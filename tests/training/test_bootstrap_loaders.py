@@ -7,6 +7,7 @@ downloaded: `pip install --no-deps`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,15 +21,24 @@ import pytest
 from bootstrap_cases import kept
 from test_bootstrap_finish import folder_of
 
+from videojudge_bench.answers.selection import select
 from videojudge_bench.judges.tiny_qwen import build
 from videojudge_bench.training.bootstrap.rows import RowOptions
 from videojudge_bench.training.bootstrap.run import finish
 from videojudge_bench.training.bootstrap.run_folder import RunFolder
+from videojudge_bench.training.preference_rows import (
+    SUFFIXES,
+    Format,
+    PairOptions,
+    rated_questions,
+    write_pairs,
+)
 
 pytestmark = pytest.mark.slow
 
 VIDEOS = Path(__file__).parents[2] / "tasks" / "sample" / "videos"
 FILES = ("mdn_pig.webm", "mdn_elf.webm")
+CHOSEN, REJECTED = "Gold 0 runs home.", "Draft 1.0 of 0."
 REPLY = "<thinking>Feedback 1.</thinking>\n<score>1</score>"
 
 SWIFT = """
@@ -96,6 +106,64 @@ print("FOUND", json.dumps({
 }))
 """
 
+SWIFT_PAIRS = """
+import json, sys
+from swift import get_processor, get_template
+from swift.dataset import load_dataset
+data, model = sys.argv[1:]
+rows, _ = load_dataset(data, split_dataset_ratio=0.0, load_from_cache_file=False)
+processor = get_processor(model, model_type="qwen2_5_vl")
+template = get_template(processor, template_type="qwen2_5_vl")
+template.set_mode("rlhf")
+row = template.encode(dict(rows[0]))
+learnt = {
+    side: processor.tokenizer.decode([t for t in row[side + "_labels"] if t >= 0])
+    for side in ("chosen", "rejected")
+}
+patches = {key: list(value.shape) for key, value in row.items() if "pixel_values" in key}
+print("FOUND", json.dumps({
+    "rows": len(rows), **learnt, "margin": row["margin"], "patches": patches,
+}))
+"""
+LLAMA_FACTORY_PAIRS = (
+    LLAMA_FACTORY.replace("videojudge_pointwise_train", "pairs")
+    .replace('stage="sft"', 'stage="rm"')
+    .partition("labels = ")[0]
+    + """
+learnt = {
+    side: processor.tokenizer.decode([t for t in rows[0][side + "_labels"] if t >= 0])
+    for side in ("chosen", "rejected")
+}
+print("FOUND", json.dumps({"rows": len(rows), **learnt, "videos": rows[0]["videos"]}))
+"""
+)
+TRL_PAIRS = """
+import json, sys
+import datasets
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from trl import DPOConfig, DPOTrainer
+data, model = sys.argv[1:]
+rows = datasets.load_dataset("parquet", data_files=data, split="train")
+processor = AutoProcessor.from_pretrained(model, max_pixels=4 * 28 * 28)
+trainer = DPOTrainer(
+    AutoModelForImageTextToText.from_pretrained(model, dtype="float32"),
+    ref_model=AutoModelForImageTextToText.from_pretrained(model, dtype="float32"),
+    args=DPOConfig(
+        "run", use_cpu=True, bf16=False, max_steps=2, per_device_train_batch_size=2,
+        logging_steps=1, report_to=[], save_strategy="no", learning_rate=1e-2, max_length=None,
+    ),
+    train_dataset=rows, processing_class=processor,
+)
+trainer.train()
+batch = trainer.data_collator([rows[0]])
+learnt = [processor.tokenizer.decode(i[m.bool()]) for i, m in
+          zip(batch["input_ids"], batch["completion_mask"], strict=True)]
+print("FOUND", json.dumps({
+    "rows": len(rows), "learnt": learnt, "frames": len(batch["image_grid_thw"]),
+    "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+}))
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -109,6 +177,14 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = folder_of(tmp_path_factory.mktemp("export"), outcomes)
     finish(folder, RowOptions(validation=0.0))
     return folder
+
+
+def _pairs(export: RunFolder, form: Format, folder: Path) -> Path:
+    """Write the gold answer against the worst response, of each of both seeds."""
+    path = folder / f"pairs{SUFFIXES[form]}"
+    selection = select(rated_questions(export.path))
+    assert write_pairs(selection.pairs, PairOptions(path, form, VIDEOS, frames=2)) == {}
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +246,11 @@ def test_ms_swift_reads_rows_and_videos(export: RunFolder, model: Path, tmp_path
     assert found["rows"] == 10
     assert found["learnt"].startswith(REPLY)
     assert found["patches"][0] > 0
+    pairs = _found(run(SWIFT_PAIRS, _pairs(export, "swift", tmp_path), model, **small))
+    assert (pairs["rows"], pairs["margin"]) == (2, 4)
+    assert pairs["chosen"].startswith(CHOSEN)
+    assert pairs["rejected"].startswith(REJECTED)
+    assert pairs["patches"]
     lost = run(SWIFT, chat, model, **small)
     assert f"No such file or directory: '{FILES[0]}'" in lost.stderr
 
@@ -183,6 +264,12 @@ def test_llama_factory_reads_rows_and_videos(
     assert found["rows"] == 10
     assert found["learnt"].startswith(REPLY)
     assert found["videos"] == [str(VIDEOS / FILES[0])]
+    folder = _pairs(export, "llamafactory", tmp_path).parent
+    pairs = _found(run(LLAMA_FACTORY_PAIRS, folder, model, ""))
+    assert pairs["rows"] == 2
+    assert pairs["chosen"].startswith(CHOSEN)
+    assert pairs["rejected"].startswith(REJECTED)
+    assert pairs["videos"] == [str(VIDEOS / FILES[0])]
     lost = run(LLAMA_FACTORY, export.path / "data", model, "")
     assert f"No such file or directory: '{FILES[0]}'" in lost.stderr
 
@@ -196,3 +283,15 @@ def test_trl_takes_frames_as_images_and_no_videos(
     assert found["learnt"].startswith(REPLY)
     assert found["frames"] == 2
     assert found["video_keys"] == []
+
+
+def test_trl_takes_two_steps_of_dpo(export: RunFolder, model: Path, tmp_path: Path) -> None:
+    run = _environment(tmp_path / "trl", "trl==1.16.0")
+    found = _found(run(TRL_PAIRS, _pairs(export, "trl", tmp_path), model))
+    assert (found["rows"], found["frames"], len(found["losses"])) == (2, 2 * 2, 2)
+    chosen, rejected = found["learnt"]
+    assert chosen.startswith(CHOSEN)
+    assert rejected.startswith(REJECTED)
+    # Before the first step both are as likely as under the reference model: log 2.
+    assert found["losses"][0] == pytest.approx(math.log(2), abs=1e-3)
+    assert found["losses"][1] < found["losses"][0]

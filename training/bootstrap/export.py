@@ -139,6 +139,17 @@ def _schema() -> pa.Schema:
 
 def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
     """LLaMA-Factory's list of data sets: how the chat files are to be read."""
+    info = {f"videojudge_{name}": dataset_info(f"chat_{name}.jsonl") for name in sorted(counts)}
+    (folder / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+
+
+def dataset_info(file_name: str, *columns: str) -> dict[str, Json]:
+    """Return LLaMA-Factory's entry of a file of chat rows.
+
+    Args:
+        file_name: beside the list of data sets.
+        columns: beside `messages` and `videos`.
+    """
     tags = {
         "role_tag": "role",
         "content_tag": "content",
@@ -146,13 +157,9 @@ def _write_info(folder: Path, counts: Mapping[str, int]) -> None:
         "assistant_tag": "assistant",
         "system_tag": "system",
     }
-    info = {
-        f"videojudge_{name}": {
-            "file_name": f"chat_{name}.jsonl",
-            "formatting": "sharegpt",
-            "columns": {"messages": "messages", "videos": "videos"},
-            "tags": tags,
-        }
-        for name in sorted(counts)
+    return {
+        "file_name": file_name,
+        "formatting": "sharegpt",
+        "columns": {name: name for name in ("messages", "videos", *columns)},
+        "tags": tags,
     }
-    (folder / INFO_FILE).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")

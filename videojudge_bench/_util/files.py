@@ -27,12 +27,12 @@ def packaged(package: str) -> Path:
     return Path(str(files(f"videojudge_bench.{package}")))
 
 
-def check_output(path: Path, *suffixes: str) -> None:
+def check_output(path: Path, *suffixes: str, option: str = "--output") -> None:
     """Check that a file can be written, before hours of work.
 
     Raises:
         ConfigError: its name ends in none of `suffixes`, where some are given; its folder does not
-            exist or may not be written to; or it is a folder itself.
+            exist or may not be written to; or it is a folder itself. `option` is what named it.
     """
     problem = ""
     if path.is_dir():
@@ -44,7 +44,7 @@ def check_output(path: Path, *suffixes: str) -> None:
     elif not os.access(path.parent, os.W_OK):
         problem = "you may not write there; name another folder, or make this one writable"
     if problem:
-        raise ConfigError(f"--output {path}: {problem}")
+        raise ConfigError(f"{option} {path}: {problem}")
 
 
 def write_whole(path: Path, content: str | bytes, *, sync: bool = False) -> None:

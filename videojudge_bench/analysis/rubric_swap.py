@@ -120,7 +120,12 @@ def _check_same(run: FoundRun, swapped: FoundRun) -> None:
 
 
 def _identity(run: FoundRun) -> dict[str, Scalar]:
-    facts = {"set": run.gold_set, "data": run.data, "references": run.references, "part": run.part}
+    facts: dict[str, Scalar] = {
+        "set": run.gold_set,
+        "data": run.data,
+        "references": run.references,
+        "part": run.part,
+    }
     return {**facts, **run.judge}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,14 @@ from videojudge_bench._util.html import table_html
 from videojudge_bench._util.options import parse_judge
 from videojudge_bench.answers.human import HumanRatings, read_human
 from videojudge_bench.answers.pair_summary import PairSummary, summarise_pairs
-from videojudge_bench.answers.reading import Source, Unit, gold_set_of, read_answers, units_of
+from videojudge_bench.answers.reading import (
+    Answers,
+    Source,
+    Unit,
+    gold_set_of,
+    read_answers,
+    units_of,
+)
 from videojudge_bench.answers.summary import Summary, summarise
 from videojudge_bench.answers.tables import Sheet, sheets_of
 from videojudge_bench.answers.verdict_lines import line_of, verdict_of
@@ -133,18 +140,30 @@ class Judged:
 class Judging:
     """A judge and answers, checked and ready.
 
+    Args:
+        source: of the answers, or what was read from one.
+        judge: `NAME[,option=value…]`, or the judge.
+        options: of judging.
+        units: of the answers, where `options` does not say how they are paired.
+
     Raises:
         UnknownNameError: no such judge, or no such system.
         ConfigError: options that cannot work, or a judge that does not suit the answers.
         DataError: with file, line and field: a row is invalid.
     """
 
-    def __init__(self, source: Source, judge: str, options: JudgingOptions | None = None) -> None:
+    def __init__(
+        self,
+        source: Source | Answers,
+        judge: str | BuiltJudge,
+        options: JudgingOptions | None = None,
+        units: Sequence[Unit] | None = None,
+    ) -> None:
         options = options or JudgingOptions()
         if options.limit is not None and options.limit < 1:
             raise ConfigError(f"--limit {options.limit}: at least 1 answer is needed")
-        self.answers = read_answers(source)
-        everything = units_of(self.answers, options.versus)
+        self.answers = source if isinstance(source, Answers) else read_answers(source)
+        everything = tuple(units or units_of(self.answers, options.versus))
         self.units = everything[: options.limit]
         run = options.run
         run_options = replace(
@@ -153,7 +172,7 @@ class Judging:
             videos=run.videos or self.answers.folder,
             scope="" if self.answers.path is None else str(self.answers.path.resolve()),
         )
-        built = build(judge)
+        built = build(judge) if isinstance(judge, str) else judge
         scale = options.human_scale or built.judge.scale or RatingScale()
         self.human = None if options.human is None else read_human(options.human, everything, scale)
         self.run = Run(built, gold_set_of(self.answers, everything), run_options)

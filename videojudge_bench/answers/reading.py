@@ -72,6 +72,11 @@ class AnswerRow(schema.BaseRow):
         """System of each of `texts`."""
         return (self.system_a, self.system_b) if self.is_pair else (self.system,)
 
+    @property
+    def name(self) -> str:
+        """The row's id, or one made from its content."""
+        return self.id or opaque_id(self.video_id, self.identity)
+
     def _judged(self) -> list[str]:
         return [*self.texts, *(system or "" for system in self.systems)]
 
@@ -129,8 +134,12 @@ class Unit:
         return tuple(example.item.id for example in self.examples) if asked else ()
 
 
-def read_answers(source: Source) -> Answers:
+def read_answers(source: Source, *, repeats: bool = False) -> Answers:
     """Return the answers in a JSON Lines file (`.gz`: compressed), a list of them or a DataFrame.
+
+    Args:
+        source: of the answers.
+        repeats: whether a row may repeat an earlier one.
 
     Raises:
         ConfigError: there is no such file, or a DataFrame lacks columns.
@@ -146,14 +155,14 @@ def read_answers(source: Source) -> Answers:
         numbered = jsonl.numbered_rows(
             path,
             AnswerRow,
-            unique=("identity",),
+            unique=() if repeats else ("identity",),
             field="id",
             rule=_RULE,
             most_bytes=MOST_LINE_BYTES,
         )
     else:
         rows = _rows_of_frame(source) if hasattr(source, "to_json") else source
-        path, name, numbered = None, "answers", _rows_of_list(rows)
+        path, name, numbered = None, "answers", _rows_of_list(rows, repeats=repeats)
     files: dict[str, str] = {}
     kept: list[AnswerRow] = []
     for line, row in numbered:
@@ -208,7 +217,9 @@ def gold_set_of(answers: Answers, units: Sequence[Unit]) -> GoldSet:
     return GoldSet(info, examples, video_files=files)
 
 
-def _rows_of_list(source: Sequence[Mapping[str, object]]) -> Iterator[tuple[int, AnswerRow]]:
+def _rows_of_list(
+    source: Sequence[Mapping[str, object]], *, repeats: bool
+) -> Iterator[tuple[int, AnswerRow]]:
     """Yield the rows of a list, checked as those of a file, with their numbers from 1."""
     path, seen = Path("answers"), dict[str, int]()
     for number, given in enumerate(source, start=1):
@@ -220,7 +231,7 @@ def _rows_of_list(source: Sequence[Mapping[str, object]]) -> Iterator[tuple[int,
             row = AnswerRow.model_validate_json(line)
         except ValidationError as error:
             raise jsonl.data_error(error, path, number) from error
-        if (earlier := seen.setdefault(row.identity, number)) != number:
+        if (earlier := seen.setdefault(row.identity, number)) != number and not repeats:
             problem = f"duplicate of line {earlier} ({row.identity!r}); {_RULE}"
             raise DataError(problem, path=path, line=number, field="id")
         yield number, row
@@ -284,7 +295,7 @@ def _problem_among(row: AnswerRow, first: AnswerRow) -> tuple[str, str] | None:
 
 
 def _single_unit(row: AnswerRow, cache: schema.Subtitles) -> Unit:
-    name = row.id or opaque_id(row.video_id, row.identity)
+    name = row.name
     (response,) = row.texts
     item = Item(id=name, response=response, **schema.shared_parts(row, cache))
     unit = f"{row.video_id}/{content_hash(row.instruction)[:10]}"
@@ -293,9 +304,8 @@ def _single_unit(row: AnswerRow, cache: schema.Subtitles) -> Unit:
 
 
 def _pair_unit(row: AnswerRow, cache: schema.Subtitles) -> Unit:
-    name = row.id or opaque_id(row.video_id, row.identity)
     first, second = row.texts
-    pair = Pair(id=name, first=first, second=second, **schema.shared_parts(row, cache))
+    pair = Pair(id=row.name, first=first, second=second, **schema.shared_parts(row, cache))
     return _unit_of_pair(pair, (row.system_a or "a", row.system_b or "b"), (), row.labels)
 
 
@@ -328,7 +338,7 @@ def _paired(answers: Answers, single: Sequence[Unit], versus: str) -> tuple[Unit
     if versus != ALL:
         couples = [(system, versus) for system in systems if system != versus]
     pairs = tuple(
-        _against(one, two)
+        pair_of(one, two)
         for by_system in asked.values()
         for a, b in couples
         for one, two in product(by_system.get(a, ()), by_system.get(b, ()))
@@ -341,7 +351,8 @@ def _paired(answers: Answers, single: Sequence[Unit], versus: str) -> tuple[Unit
     return pairs
 
 
-def _against(one: Unit, two: Unit) -> Unit:
+def pair_of(one: Unit, two: Unit) -> Unit:
+    """Return the pair of two single answers to one question."""
     a, b = cast(Item, one.item), cast(Item, two.item)
     pair = Pair(
         id=opaque_id(a.video_id, one.id, two.id),

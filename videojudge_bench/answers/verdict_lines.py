@@ -95,8 +95,8 @@ def _pair_fields(unit: Unit, verdict: Verdict, judged: list[Judgement]) -> dict[
     for first, judgement in zip("ab", judged, strict=False):
         order = judgement.verdict
         p_first = order.p_first if isinstance(order, Preference) else None
-        order_fields = {"p_first": p_first, **_reason(order), **_reply_fields(judgement)}
-        orders.append({"first": first, **order_fields})
+        order_fields: dict[str, Json] = {"first": first, "p_first": p_first}
+        orders.append({**order_fields, **_reason(order), **_reply_fields(judgement)})
     return {**fields, "orders": orders} if orders else fields
 
 

@@ -73,7 +73,6 @@ def judge(
         dry_run: print the calls, tokens and money that it takes, and judge nothing
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
-    from videojudge_bench.answers.planning import plan_of
     from videojudge_bench.answers.verdict_lines import check_output
     from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
@@ -86,15 +85,22 @@ def judge(
         most = checked_limit(max_failures)
         judging = Judging(source, judge, options)
         if dry_run:
-            facts, notes = plan_of(judging)
-            if json:
-                say_json(facts)
-            else:
-                table(("", ""), [*facts.items()], title=judging.answers.name)
-                say(notes)
-            judging.check_videos()
+            print_plan(judging, json=json)
             return 0
         return _run(judging, target, most)
+
+
+def print_plan(judging: Judging, *, json: bool) -> None:
+    """Print the calls, tokens and money that judging takes; raises as `check_videos`."""
+    from videojudge_bench.answers.planning import plan_of
+
+    facts, notes = plan_of(judging)
+    if json:
+        say_json(facts)
+    else:
+        table(("", ""), [*facts.items()], title=judging.answers.name)
+        say(notes)
+    judging.check_videos()
 
 
 def _run(judging: Judging, output: Path, most: float) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from videojudge_bench._util.command import Flag, call, new_app, run
 from videojudge_bench._util.terminal import say, settings
@@ -22,6 +22,7 @@ from videojudge_bench.cli import (
     recipes,
     report,
     rubrics,
+    select,
     serve,
     train,
 )
@@ -59,13 +60,14 @@ def tasks_path() -> None:
     say(str(folder) for folder in task_folders())
 
 
-for group, verbs in {
-    SCORE: (judge.judge, describe.describe, serve.serve),
+_VERBS: Mapping[Group, Sequence[Callable[..., object]]] = {
+    SCORE: (judge.judge, select.select, describe.describe, serve.serve),
     MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, analysis.attack, report.compare),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
     SET_UP: (doctor.doctor,),
-}.items():
+}
+for group, verbs in _VERBS.items():
     for verb in verbs:
         app.command(verb, group=group)
 for group, apps in {

@@ -54,8 +54,8 @@ def serve(
     from videojudge_bench.serving.serve import ServeOptions
     from videojudge_bench.serving.serve import serve as serve_judge
 
-    def started(url: str, chat: str = "") -> None:
-        say([f"serving {judge} at {url}", *([f"judging prompts: {chat}"] if chat else [])])
+    def started(url: str, chat: str) -> None:
+        say([f"serving {judge} at {url}", f"judging prompts: {chat}"])
 
     options = ServeOptions(videos, host, port, journal, calibration=calibration)
     if executor == "local":

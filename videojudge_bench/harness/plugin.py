@@ -44,10 +44,9 @@ def manifests() -> list[ModelManifest]:
     """Return the model that we add to lmms-eval, and install the hook for our tasks."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    judges_hook = functools.partial(when_loaded, HOST_JUDGES, add_our_judges)
     for install, without in (
         (install_task_hook, 'tasks; --include_path "$(videojudge tasks-path)" still works'),
-        (judges_hook, "provider to lmms_eval.llm_judge"),
+        (lambda: when_loaded(HOST_JUDGES, add_our_judges), "provider to lmms_eval.llm_judge"),
     ):
         try:
             install()

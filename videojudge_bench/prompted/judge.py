@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import ClassVar, cast
 
@@ -14,6 +15,7 @@ from videojudge_bench.engine import (
     EngineError,
     Prefix,
     PromptGroup,
+    Reply,
     Result,
     ServedEngine,
     check_delivered,
@@ -213,23 +215,50 @@ class PromptedJudge(Judge):
         """
         parts = [part for item in group for part in self.templates.parts(item)]
         each = len(parts) // len(group) * self.config.samples
-        if missing := self._inputs.missing(parts[0]):
-            for item in group:
-                await hand_over((item, [EngineError(missing)] * each))
-            return
-        prompts = self._prompt_group(parts)
-        replies: dict[int, Result] = {}
+        places = range(len(group) * each)
+        missing = self._inputs.missing(parts[0])
+        replies: dict[int, Result] = self._early(group, each)
+        if missing:
+            replies = dict.fromkeys(places, EngineError(missing))
+        left = [place for place in places if place not in replies]
 
-        async def deliver(number: int, result: Result) -> None:
-            self._check_probabilities()
-            replies[number] = result
-            item = number // each
+        async def finish(item: int) -> None:
             mine = range(item * each, (item + 1) * each)
             if all(place in replies for place in mine):
                 await hand_over((group[item], [replies[place] for place in mine]))
 
-        await self.engine.complete(prompts, deliver)
-        check_delivered(replies, prompts)
+        async def deliver(number: int, result: Result) -> None:
+            self._check_probabilities()
+            item, place = divmod(left[number], each)
+            replies[left[number]] = result
+            if each > 1 and isinstance(result, Reply):
+                part = parts[left[number] // self.config.samples]
+                self._keep(group[item].id, place, self._read_one(part, result))
+            await finish(item)
+
+        for item in range(len(group)):
+            await finish(item)
+        if left:
+            prompts = self._prompt_group(parts)
+            asked = tuple(prompts.continuations[place] for place in left)
+            await self.engine.complete(replace(prompts, continuations=asked), deliver)
+            check_delivered(replies, prompts)
+
+    def _keep(self, item_id: str, place: int, judgement: Judgement) -> None:
+        if self.early_replies is not None:
+            self.early_replies.keep(item_id, place, judgement)
+
+    def _early(self, group: Sequence[AnyItem], each: int) -> dict[int, Result]:
+        """Return the replies that an earlier run got, by their place in the group."""
+        if self.early_replies is None or each == 1:
+            return {}
+        return {
+            number * each + place: reply
+            for number, item in enumerate(group)
+            for place, judgement in self.early_replies.of(item.id).items()
+            if place < each
+            for reply in replies_of(judgement)
+        }
 
     def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
         visible = [self.visible(part) for part in parts]
@@ -287,10 +316,12 @@ class PromptedJudge(Judge):
         return judgements[0] if len(judgements) == 1 else joined(cast("Pair", item), *judgements)
 
     def _read(self, part: AnyItem, replies: Iterator[Result]) -> Judgement:
-        lost = float(self.config.lost_mass) if self.config.expected else None
-        each = range(self.config.samples)
-        samples = [read_reply(part, next(replies), self.scale, lost) for _ in each]
+        samples = [self._read_one(part, next(replies)) for _ in range(self.config.samples)]
         return mean_of_samples(part.id, samples)
+
+    def _read_one(self, part: AnyItem, reply: Result) -> Judgement:
+        lost = float(self.config.lost_mass) if self.config.expected else None
+        return read_reply(part, reply, self.scale, lost)
 
     def settings(self) -> Mapping[str, Scalar]:
         """Return the prompts' hashes, what is shown, and what the engine says of itself."""

@@ -6,8 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-SLOT = "[\ue000-\uf8ff]"
-"""What stands in a text in the place of a slot: a character of a private range."""
+SLOT = "[\ue000-\uf8ff]"  # one of these stands in a text in the place of a slot
 
 _TEXT = Path(__file__).with_name("grammar.txt").read_text(encoding="utf-8")
 _LINES = {**dict(re.findall(r"(?m)^([A-Z_]+)\n((?:  .+\n)+)", _TEXT)), "SLOT": SLOT}

@@ -18,8 +18,7 @@ LOST_MASS = 0.2
 
 LABELS = ("A", "B")
 ENGINE = "engine: "
-UNFINISHED = "cut off"
-CUT_OFF = f"{UNFINISHED} at max_tokens"
+CUT_OFF = "cut off at max_tokens"
 
 
 def choices_for(item: Item | Pair, scale: RatingScale) -> tuple[str, ...]:
@@ -37,15 +36,16 @@ def read_reply(
     """
     if isinstance(reply, EngineError):
         return Judgement(item.id, Unparsed(f"{ENGINE}{reply.reason}"), failed=True)
-    verdict: Verdict
-    if not reply.finished:  # the rest might have taken a verdict back
-        verdict = Unparsed(CUT_OFF)
-    elif lost_mass is not None:
+    verdict: Verdict = Unparsed(CUT_OFF)  # the rest might have taken a verdict back
+    if reply.finished and lost_mass is None:
+        verdict = _stated(item, reply.text, scale)
+    elif reply.finished and lost_mass is not None:
         verdict = _expected(item, reply, scale, lost_mass)
-    else:
-        is_item = isinstance(item, Item)
-        verdict = parse_rating(reply.text, scale) if is_item else parse_preference(reply.text)
     return Judgement(item.id, verdict, reply.text, reply.probabilities, reply.usage)
+
+
+def _stated(item: Item | Pair, text: str, scale: RatingScale) -> Verdict:
+    return parse_rating(text, scale) if isinstance(item, Item) else parse_preference(text)
 
 
 def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: float) -> Verdict:
@@ -53,9 +53,7 @@ def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: fl
     given = [reply.probabilities.get(choice, 0.0) for choice in choices_for(item, scale)]
     mass = sum(given)
     if not reply.probabilities:
-        return Unparsed(
-            "no probabilities: the reply has no verdict in its tag, or none came with it"
-        )
+        return Unparsed("no probabilities: the reply has no verdict in its tag, or none came")
     if 1.0 - mass > lost_mass or not mass:
         return Unparsed(f"lost mass {1.0 - mass:.2f}: {lost_mass:g} may go to what is no verdict")
     if isinstance(item, Pair):
@@ -76,15 +74,13 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
     for sample, v in parsed:
         label = f"{v.value:g}" if isinstance(v, Rating) else v.choice
         spread.update(sample.probabilities or {label: 1.0})
-    verdict: Verdict
-    if 2 * len(parsed) <= len(samples):
-        missing = next(s.verdict.reason for s in samples if isinstance(s.verdict, Unparsed))
-        count = f"{len(samples) - len(parsed)} of {len(samples)} samples have no verdict"
-        verdict = Unparsed(f"{count}; the first: {missing}")
-    else:
+    if 2 * len(parsed) > len(samples):
         total = sum(v.value if isinstance(v, Rating) else v.p_first for _, v in parsed)
-        mean = total / len(parsed)
-        verdict = Rating(mean) if isinstance(parsed[0][1], Rating) else Preference(mean)
+        verdict: Verdict = type(parsed[0][1])(total / len(parsed))
+    else:
+        reason = next(s.verdict.reason for s in samples if isinstance(s.verdict, Unparsed))
+        count = f"{len(samples) - len(parsed)} of {len(samples)} samples have no verdict"
+        verdict = Unparsed(f"{count}; the first: {reason}")
     return Judgement(
         item_id,
         verdict,
@@ -116,15 +112,14 @@ def replies_of(judgement: Judgement) -> list[Reply | EngineError]:
     reason = judgement.verdict.reason if isinstance(judgement.verdict, Unparsed) else ""
     if judgement.failed:
         return [EngineError(reason.removeprefix(ENGINE))]
-    finished = not reason.startswith(UNFINISHED)
+    finished = not reason.startswith(CUT_OFF)
     return [Reply(judgement.reply, judgement.probabilities, judgement.usage, finished)]
 
 
 def text_agrees(item: Item | Pair, reply: Reply | EngineError, scale: RatingScale) -> bool:
-    """Return whether a reply's text holds the verdict that its probabilities favour, or none.
+    """Return whether a reply's text holds no other verdict than its probabilities favour.
 
-    Where it holds another one, the probabilities were taken at another place than where the text is
-    read: of a reply in a journal, those at the right place are not known.
+    Otherwise they were taken at another place; of a reply in a journal, the right ones are unknown.
     """
     if isinstance(reply, EngineError) or not reply.probabilities:
         return True

@@ -1,10 +1,10 @@
 """Writes and reads replies: training writes its targets with it, judges read models with it.
 
-Reasoning is taken off first; where it does not end, there is no verdict. Then the slot counts: a
-tag, a JSON object, `[[4]]`, `[RESULT] 4`, a box, with one distinct value outside of quotation marks
-and in a sentence that gives it. Without a slot only whole shapes count: the reply alone, a line
-`Label: value`, a sentence that states it plainly. Another value later or called final takes it
-away, and so does a correction. What is left is `Unparsed`: a wrong value is worse than none.
+Reasoning is taken off first; where it does not end, there is no verdict. Then slots count (a tag,
+JSON, `[[4]]`, `[RESULT] 4`, a box) with one distinct value, unquoted, in a sentence that gives it;
+without a slot only whole shapes: the reply alone, `Label: value`, a sentence that states it
+plainly. Another value later or called final and a correction take it away. What is left is
+`Unparsed`: a wrong value is worse than none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from typing import Literal
 
 from videojudge_bench.replies._grammar import pattern
-from videojudge_bench.replies._reader import Groups, Reader
+from videojudge_bench.replies._reader import Groups, Reader, Value
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Preference, Rating, Unparsed
 
@@ -47,7 +47,8 @@ def parse_rating(reply: str, scale: RatingScale = RatingScale()) -> Rating | Unp
     Decimals inside the scale are kept. A number off the scale, a range, a percentage, another
     scale (`4/10`) or a contradiction is `Unparsed`. Takes time linear in the reply's length.
     """
-    return _RatingReader(scale).parse(reply)
+    value = _RatingReader(scale).parse(reply)
+    return value if isinstance(value, Unparsed) else Rating(value)
 
 
 def parse_preference(reply: str) -> Preference | Unparsed:
@@ -56,12 +57,11 @@ def parse_preference(reply: str) -> Preference | Unparsed:
     `[[C]]` is a tie, and so is "neither is better"; "both are good", which does not say which is
     better, is `Unparsed`, like a negation. Takes time linear in the reply's length.
     """
-    return _PreferenceReader().parse(reply)
+    value = _PreferenceReader().parse(reply)
+    return value if isinstance(value, Unparsed) else Preference(value)
 
 
-class _RatingReader(Reader[Rating]):
-    """Reads ratings on a scale."""
-
+class _RatingReader(Reader):
     noun = "rating"
     forms = ("BARE", "REMARKED", "LABELLED", "SAID", "DESERVED", "IS", "FITS", "GIVEN_ZH")
 
@@ -81,63 +81,43 @@ class _RatingReader(Reader[Rating]):
         limits = [int(n) for n in re.findall(r"\d+", named.lower().replace("ten", "10"))]
         return limits[-1] == self._scale.high and limits[0] in {self._scale.low, self._scale.high}
 
-    def names_another(self, text: str, verdict: Rating) -> bool:
+    def names_another(self, text: str, value: float) -> bool:
         """Return whether a text ends with another number on the scale, and not of a part."""
         named = pattern("RATING_AT_END").search(text)
         if named is None or pattern("ASPECT").match(text):
             return False
-        number = _number(named["number"])
-        return number in self._scale and number != verdict.value
+        return value != (number := _number(named["number"])) and number in self._scale
 
-    def value(self, groups: Groups, held: Rating | Unparsed | None) -> Rating | Unparsed | None:
-        """Return the rating, or why the number is none; None where it says something else."""
+    def value(self, groups: Groups, held: Value | None) -> Value | None:
         stars, label = groups.get("stars", ""), groups.get("label", "").lower()
-        if "slot" in groups and not isinstance(held, Rating):
+        if "slot" in groups and not isinstance(held, float):
             return held
-        is_decoration = stars == "★" and not label and "empty" not in groups
-        if is_decoration or (label == "answer" and {"note", "remark"} & groups.keys()):
-            return None
-        number = _number(groups.get("number") or str(len(stars)))
-        number = held.value if isinstance(held, Rating) else number
+        written = groups.get("number") or str(len(stars))
+        number = held if isinstance(held, float) else _number(written)
         upto = _number(groups["upto"]) if "upto" in groups else None
-        if (number, upto) == (self._scale.low, self._scale.high):
-            return None  # the scale itself
-        problem = self._problem(number, upto, groups)
-        return Unparsed(problem) if problem else Rating(number)
-
-    def _problem(self, number: float, upto: float | None, groups: Groups) -> str:
-        if upto is not None:
-            return f"a range, not one rating: {number:g} to {upto:g}"
-        if "percent" in groups:
-            return f"a percentage, not a rating on {self._scale}: {number:g}%"
         high = _number(groups.get("of", str(self._scale.high)))
         high = number + len(groups["empty"]) if "empty" in groups else high
-        if high != self._scale.high:
-            return f"another scale: out of {high:g}, not {self._scale}"
-        return "" if number in self._scale else f"{number:g} is outside the scale {self._scale}"
+        is_decoration = stars == "★" and not label and "empty" not in groups
+        is_scale = (number, upto) == (self._scale.low, self._scale.high)
+        if is_decoration or is_scale or (label == "answer" and {"note", "remark"} & groups.keys()):
+            return None
+        problems = {
+            f"a range, not one rating: {number:g} to {upto or 0:g}": upto is not None,
+            f"a percentage, not a rating on {self._scale}: {number:g}%": "percent" in groups,
+            f"another scale: out of {high:g}, not {self._scale}": high != self._scale.high,
+            f"{number:g} is outside the scale {self._scale}": number not in self._scale,
+        }
+        return next((Unparsed(reason) for reason, is_so in problems.items() if is_so), number)
 
 
 def _number(text: str) -> float:
     return float(_NUMBERS.index(text.lower()) if text.isalpha() else text)
 
 
-class _PreferenceReader(Reader[Preference]):
-    """Reads which of two responses is preferred."""
-
+class _PreferenceReader(Reader):
     noun = "preference"
     forms = ("BARE", "LABELLED", "TWICE", "LABELLED_LONG", "SAID", "WON", "TIED", "SAID_ZH")
-
-    def value(
-        self, groups: Groups, held: Preference | Unparsed | None
-    ) -> Preference | Unparsed | None:
-        """Return the preference, None where a slot and the words before it differ."""
-        name = groups.get("left") or groups.get("side") or groups.get("digit", "")
-        if "slot" in groups and not name and "tie" not in groups:
-            return held
-        sign = groups.get("sign", "")
-        said = Preference(float(_is_first(name) != ("<" in sign)))
-        said = Preference(0.5) if "tie" in groups or sign[:1] in {"=", "~"} else said
-        return said if held in {None, said} else None
+    words = {1.0: "A", 0.0: "B", 0.5: "tie"}  # noqa: RUF012 - as the base class says
 
     def tidied(self, content: str) -> str:
         """Return `Response 1` for `1`, and `response A` for `response_a`."""
@@ -146,12 +126,17 @@ class _PreferenceReader(Reader[Preference]):
             return f"Response {text}"
         return re.sub(r"(?<![A-Za-z])[ab](?=[\W_]*$)", lambda letter: letter[0].upper(), text)
 
-    def names_another(self, text: str, verdict: Preference) -> bool:
-        """Return whether a text may speak for the other response."""
+    def names_another(self, text: str, value: float) -> bool:
         named = pattern("PREFERENCE_NEAR_END").search(text)
         name = named[named.lastgroup or 0] if named else ""
-        return bool(name) and float(_is_first(name)) != verdict.p_first
+        return bool(name) and bool(pattern("FIRST").search(name)) != value
 
-
-def _is_first(name: str) -> bool:
-    return re.search(r"1|first|(?-i:A)(?![a-z])", name, re.IGNORECASE) is not None
+    def value(self, groups: Groups, held: Value | None) -> Value | None:
+        """Return the preference, None where a slot and the words before it differ."""
+        name = groups.get("left") or groups.get("side") or groups.get("digit", "")
+        if "slot" in groups and not name and "tie" not in groups:
+            return held
+        sign = groups.get("sign", "")
+        is_tie = "tie" in groups or sign[:1] in {"=", "~"}
+        value = 0.5 if is_tie else float(bool(pattern("FIRST").search(name)) != ("<" in sign))
+        return value if held in {None, value} else None

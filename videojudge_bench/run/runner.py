@@ -15,6 +15,7 @@ from videojudge_bench.errors import ConfigError, JudgeFailedError, RunStoppedErr
 from videojudge_bench.items import Item, RatingGold, part_of
 from videojudge_bench.judge import Judge
 from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.run._early_replies import EarlyReplies
 from videojudge_bench.run.journal import SERVED, Journal
 from videojudge_bench.run.plan import AnyItem, Plan, RunOptions
 from videojudge_bench.run.progress import progress_line
@@ -106,18 +107,22 @@ class Run(Plan):
         if waiting:
             self._fit()
         try:
-            for judgement in self._ask(_grouped(waiting), done=len(answers)):
-                item_id = judgement.item_id
-                if self._is_current(items[item_id], keys[item_id]):
-                    answers[item_id] = judgement
-                    self._note_server(journal)
-                    journal.append(keys[item_id], judgement)
+            with EarlyReplies(journal.folder, keys, rank=self.options.rank) as early:
+                self.built.judge.early_replies = early
+                for judgement in self._ask(_grouped(waiting), done=len(answers)):
+                    item_id = judgement.item_id
+                    if self._is_current(items[item_id], keys[item_id]):
+                        answers[item_id] = judgement
+                        self._note_server(journal)
+                        journal.append(keys[item_id], judgement)
         except KeyboardInterrupt:
             logger.warning(
                 "interrupted: %d of %d judgements are in %s; the same command goes on there",
                 len(answers), len(items), self.folder,
             )  # fmt: skip
             raise
+        finally:
+            self.built.judge.early_replies = None
 
     def _note_server(self, journal: Journal) -> None:
         """Record what a server says of itself before the first judgement that it made."""

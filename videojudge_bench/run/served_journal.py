@@ -56,7 +56,7 @@ class _Places(Mapping[str, Record]):
 
     def __init__(self) -> None:
         self._paths: list[Path] = []
-        self._keys = self._places = np.empty(0, np.uint64)
+        self._keys, self._places = _array(()), _array(())
         self._latest: dict[int, int] = {}
 
     def add(self, key: str, path: Path, start: int) -> None:

@@ -54,7 +54,7 @@ def chat_scale(run: LiveRun, calibration: Path | None) -> ChatScale | str:
     if calibration is None and not path.exists():
         return f"judge {name} has no rating scale and there is no map to one; {fix}"
     saved = read_map(path)
-    if problem := _misfit(saved, run):
+    if problem := misfit(saved, run) or _other_references(saved, run):
         problem = f"expected a map for this judge, got one with {problem}; {fix}"
         if calibration is not None:
             raise ConfigError(f"--calibration {path}: {problem}")
@@ -68,14 +68,18 @@ def chat_scale(run: LiveRun, calibration: Path | None) -> ChatScale | str:
     )
 
 
-def _misfit(saved: SavedMap, run: LiveRun) -> str:
-    """Return what of a map does not suit a judge; "" if all does."""
-    measurement, _, fitted = saved.signature.partition("||")
-    here, there = _parts(render(run.identity.signature)), _parts(fitted)
+def misfit(saved: SavedMap, run: LiveRun) -> str:
+    """Return in what the judge of a map differs from this one; "" if in nothing that matters."""
+    here = _parts(render(run.identity.signature))
+    there = _parts(saved.signature.partition("||")[2])
     for key in sorted({*here, *there} - {*_MAY_DIFFER}):
         if here.get(key) != there.get(key):
             return f"{key} {there.get(key, 'none')} in the place of {here.get(key, 'none')}"
-    references = _parts(measurement).get("refs")
+    return ""
+
+
+def _other_references(saved: SavedMap, run: LiveRun) -> str:
+    references = _parts(saved.signature.partition("||")[0]).get("refs")
     if "references" in run.built.judge.requires and references != "1":
         return f"references={references} in the place of 1, as judging prompts have one"
     return ""

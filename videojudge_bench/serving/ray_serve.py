@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.config import HTTPOptions, RequestRouterConfig
+from ray.serve.deployment import Application
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -36,7 +37,7 @@ def serve_on_ray(
     judge: str,
     options: ServeOptions,
     replicas: int,
-    started: Callable[[str], None],
+    started: Callable[[str, str], None],
     *,
     gpus: float = 0,
 ) -> None:
@@ -49,7 +50,7 @@ def serve_on_ray(
         judge: `NAME[,option=value…]`.
         options: where and how.
         replicas: of the judge.
-        started: called with the address as soon as connections are accepted.
+        started: as of `serve`.
         gpus: of each replica.
 
     Raises:
@@ -58,42 +59,44 @@ def serve_on_ray(
     if replicas < 1:
         raise ConfigError(f"--replicas {replicas}: expected a number from 1 up")
     token = token_for(options.host)
-    build(judge).judge.close()  # what cannot work is said here, not in the log of a replica
+    # What cannot work is said here, not in the log of a replica.
+    service = JudgeService(build(judge), videos=options.videos, limits=options.limits)
+    chat = ChatJudge(service, options.calibration).state
+    service.run.built.judge.close()
     stop = threading.Event()
-    began_ray = not ray.is_initialized()
-    if began_ray:
-        ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         port = options.port or _free_port(options.host)
         serve.start(http_options=HTTPOptions(host=options.host, port=port))
-        judges = serve.deployment(
-            Replica,
-            num_replicas=replicas,
-            max_ongoing_requests=options.limits.waiting_rows,
-            # Without a fallback, a video is judged by one replica for as long as they all live.
-            request_router_config=RequestRouterConfig(
-                request_router_class=ROUTER, request_router_kwargs={"num_fallback_replicas": 0}
-            ),
-            ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
-            graceful_shutdown_timeout_s=GRACE_SECONDS,
-        ).bind(judge, options)
         ingress = serve.deployment(
             serve.ingress()(Ingress),
             max_ongoing_requests=options.limits.waiting_rows,
             ray_actor_options={"num_cpus": 0},
             graceful_shutdown_timeout_s=GRACE_SECONDS,
-        ).bind(judge, options, token, replicas, judges)
+        ).bind(judge, options, token, replicas, _judges(judge, options, replicas, gpus))
         serve.run(ingress, name=NAME, route_prefix="/")
         host = f"[{options.host}]" if ":" in options.host else options.host
-        started(f"http://{host}:{port}")
+        started(f"http://{host}:{port}", chat)
         stop.wait()
         serve.delete(NAME)
     finally:
-        if began_ray:
-            serve.shutdown()
-            ray.shutdown()
+        ray.shutdown()
+
+
+def _judges(judge: str, options: ServeOptions, replicas: int, gpus: float) -> Application:
+    return serve.deployment(
+        Replica,
+        num_replicas=replicas,
+        max_ongoing_requests=options.limits.waiting_rows,
+        # Without a fallback, a video is judged by one replica for as long as they all live.
+        request_router_config=RequestRouterConfig(
+            request_router_class=ROUTER, request_router_kwargs={"num_fallback_replicas": 0}
+        ),
+        ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
+        graceful_shutdown_timeout_s=GRACE_SECONDS,
+    ).bind(judge, options)
 
 
 class Replica:

@@ -6,15 +6,15 @@ import asyncio
 import atexit
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from videojudge_bench.answers.judging import build
 from videojudge_bench.errors import ConfigError
-from videojudge_bench.scale import RatingScale
 from videojudge_bench.serving.reward_rows import Row
-from videojudge_bench.serving.service import Answering, JudgeService, Limits, Line
+from videojudge_bench.serving.reward_score import Against, Asked, Score, ask, share_of
+from videojudge_bench.serving.service import JudgeService, Limits
 
 logger = logging.getLogger(__name__)
 
@@ -32,42 +32,55 @@ class Reward:
     outcome: str
 
 
-class Rewarder:
-    """Asks a judge about completions, and counts what has no verdict.
+@dataclass(frozen=True)
+class RewardOptions:
+    """Options for a judge as a reward.
 
-    Args:
+    Attributes:
         judge: `NAME[,option=value…]`.
         videos: folder with the video files, for a judge in this process.
         journal: folder for journals; a completion that is there is not judged again.
         low: the score that becomes 0; by default the low end of the judge's scale.
         high: the score that becomes 1; beyond both, rewards are clipped.
+        calibration: map of `videojudge calibrate`, which brings scores to a rating scale first.
+        against: `group`: each completion is compared with all others of its prompt, in both orders,
+            and the reward is the mean probability of being better. `reference`: compared with its
+            first reference. None rates each by itself.
         unparsed: reward of a completion without a verdict; None drops it.
         truncated: reward of a completion that was cut off, which is not judged; None drops it.
-
-    Raises:
-        ConfigError: no such judge, one that learns from a whole set, or one without a scale and
-            neither `low` nor `high`.
     """
 
-    def __init__(
-        self,
-        judge: str,
-        *,
-        videos: str | None = None,
-        journal: str | None = None,
-        low: float | None = None,
-        high: float | None = None,
-        unparsed: float | None = None,
-        truncated: float | None = None,
-    ) -> None:
-        built = build(judge)
+    judge: str
+    videos: str | None = None
+    journal: str | None = None
+    low: float | None = None
+    high: float | None = None
+    calibration: str | None = None
+    against: Against | None = None
+    unparsed: float | None = None
+    truncated: float | None = None
+
+
+class Rewarder:
+    """Asks a judge about completions, and counts what has no verdict.
+
+    Raises:
+        ConfigError: no such judge, one that learns from a whole set or cannot be asked so, or one
+            without a scale and neither a map nor `low` and `high`.
+    """
+
+    def __init__(self, options: RewardOptions) -> None:
+        built = build(options.judge)
         self.name = built.name
-        self._low, self._high = _ends(built.name, built.judge.scale, low, high)
-        self._instead = {UNPARSED: unparsed, TRUNCATED: truncated}
+        self._against = options.against
+        self._instead = {UNPARSED: options.unparsed, TRUNCATED: options.truncated}
         self._requires_video = "video" in built.judge.requires
         self.counts: Counter[str] = Counter()
-        paths = [None if path is None else Path(path) for path in (videos, journal)]
-        self._service = JudgeService(built, videos=paths[0], journal=paths[1], limits=_ROOM)
+        videos, journal = (
+            None if path is None else Path(path) for path in (options.videos, options.journal)
+        )
+        self._service = JudgeService(built, videos=videos, journal=journal, limits=_ROOM)
+        self._share = _share(self._service, options)
         self._service.__enter__()
         atexit.register(self.close)
 
@@ -82,30 +95,31 @@ class Rewarder:
         Raises:
             ConfigError: the judge requires videos and a row names none, or its options cannot work.
         """
-        asking = self._ask(rows)
-        return self._given(rows, asking.lines())
+        answering, scores = self._ask(rows)
+        return self._given(rows, scores(answering.lines()))
 
     async def rewards_async(self, rows: Sequence[Row]) -> list[Reward]:
         """Return the rewards as `rewards`; rows of calls that wait together are judged together."""
-        asking = self._ask(rows)
-        await asyncio.wrap_future(asking.future)
-        return self._given(rows, asking.lines())
+        answering, scores = self._ask(rows)
+        await asyncio.wrap_future(answering.future)
+        return self._given(rows, scores(answering.lines()))
 
-    def _ask(self, rows: Sequence[Row]) -> Answering:
+    def _ask(self, rows: Sequence[Row]) -> Asked:
         if self._requires_video and not all(row.has_video for row in rows):
             raise ConfigError(
                 f"judge {self.name} requires videos: expected a column `video_id` (or what "
                 "`columns` names), got none"
             )
-        return self._service.score([row.answer for row in rows if not row.truncated])
+        whole = [row.answer for row in rows if not row.truncated]
+        return ask(self._service, whole, self._against)
 
-    def _given(self, rows: Sequence[Row], lines: Sequence[Line]) -> list[Reward]:
-        left = iter(lines)
-        rewards = [self._reward({} if row.truncated else next(left)) for row in rows]
+    def _given(self, rows: Sequence[Row], scores: Sequence[Score]) -> list[Reward]:
+        left = iter(scores)
+        rewards = [self._reward(None if row.truncated else next(left)) for row in rows]
         counted = Counter(reward.outcome for reward in rewards)
         self.counts += counted
         if counted[UNPARSED]:
-            reason = next(line["unparsed"] for line in lines if "unparsed" in line)
+            reason = next(reason for score, reason in scores if score is None)
             logger.warning(
                 "judge %s: %d of %d completions have no verdict (%d of %d so far); the first: %s",
                 self.name, counted[UNPARSED], len(rows),
@@ -113,24 +127,25 @@ class Rewarder:
             )  # fmt: skip
         return rewards
 
-    def _reward(self, line: Line) -> Reward:
-        score = line.get("score")
-        if not isinstance(score, (int, float)):
-            outcome = UNPARSED if line else TRUNCATED
+    def _reward(self, scored: Score | None) -> Reward:
+        score = scored[0] if scored is not None else None
+        if score is None:
+            outcome = TRUNCATED if scored is None else UNPARSED
             return Reward(self._instead[outcome], None, outcome)
-        share = (score - self._low) / (self._high - self._low)
-        return Reward(min(max(share, 0.0), 1.0), float(score), JUDGED)
+        return Reward(self._share(score), score, JUDGED)
 
 
-def _ends(
-    name: str, scale: RatingScale | None, low: float | None, high: float | None
-) -> tuple[float, float]:
-    low = low if low is not None or scale is None else float(scale.low)
-    high = high if high is not None or scale is None else float(scale.high)
-    if low is None or high is None:
+def _share(service: JudgeService, options: RewardOptions) -> Callable[[float], float]:
+    built, against = service.run.built, options.against
+    needed = "rate" if against is None else "prefer"
+    if needed not in built.judge.abilities:
+        fix = "give against=group or reference" if against is None else "leave against= out"
+        raise ConfigError(f"judge {built.name} cannot {needed}: {fix}")
+    if against is None:
+        return share_of(service.run, options.low, options.high, options.calibration)
+    if any(each is not None for each in (options.low, options.high, options.calibration)):
         raise ConfigError(
-            f"judge {name} has no scale: expected low=… and high=…, the scores that become 0 and 1"
+            f"against={against}: expected no low=, high= or calibration=, because rewards are "
+            "probabilities then; leave them out"
         )
-    if not low < high:
-        raise ConfigError(f"expected low < high, got {low} and {high}")
-    return low, high
+    return float

@@ -17,7 +17,7 @@ from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.registry import make
 from videojudge_bench.serving.reward_rows import Row, reward_row
-from videojudge_bench.serving.rewarder import TRUNCATED, UNPARSED, Reward, Rewarder
+from videojudge_bench.serving.rewarder import TRUNCATED, UNPARSED, Reward, Rewarder, RewardOptions
 
 if TYPE_CHECKING:
     from swift.rewards import AsyncORM
@@ -46,13 +46,18 @@ def reward_function(
         judge: `NAME[,option=value…]`.
         columns: dataset columns by the name of our field, such as {"references": "solution"}.
         end_tokens: of the tokenizer; a completion that ends with another is cut off. TRL does not
-            say it otherwise: without them every completion counts as whole.
-        options: those of `Rewarder`.
+            say it otherwise: without them every completion counts as whole, with a warning.
+        options: those of `RewardOptions`.
 
     Raises:
         ConfigError: the judge or an option cannot work.
     """
     rewarder, ends = _build_rewarder(judge, options), frozenset(end_tokens)
+    if not ends:
+        logger.warning(
+            "judge %s: without end_tokens=[tokenizer.eos_token_id] completions that are cut off "
+            "are judged as if they were whole", rewarder.name,
+        )  # fmt: skip
 
     def judge_reward(
         *,
@@ -99,8 +104,9 @@ def compute_score(
         solution_str: the answer.
         ground_truth: a reference, a list of them, or None.
         extra_info: `instruction` (or `question`) and `video_id`; verl hands over neither prompt nor
-            video. Optional: `references`, `description`, `truncated`.
-        options: `judge`, and those of `Rewarder`; `unparsed` is required, since verl takes no None.
+            video. Optional: `references`, `description`, and `truncated`, which verl does not say:
+            `serving.verl_manager` does.
+        options: those of `RewardOptions`; `unparsed` is required, since verl takes no None.
 
     Returns:
         `score` from 0 to 1; `unparsed` and `truncated`, 1 where it is a declared value.
@@ -137,7 +143,7 @@ def swift_reward(
     Args:
         judge: `NAME[,option=value…]`.
         columns: as for `reward_function`.
-        options: those of `Rewarder`.
+        options: those of `RewardOptions`.
     """
     from swift.rewards import AsyncORM
 
@@ -181,7 +187,8 @@ def _rewarder(judge: str, options: tuple[tuple[str, Scalar], ...]) -> Rewarder:
 
 
 def _build_rewarder(judge: str, options: Mapping[str, Scalar]) -> Rewarder:
-    return cast(Rewarder, make("reward", Rewarder, {"judge": judge, **options}))
+    checked = make("reward", RewardOptions, {"judge": judge, **options})
+    return Rewarder(cast(RewardOptions, checked))
 
 
 def _verl_rewarder(judge: Scalar = None, **options: Scalar) -> Rewarder:
@@ -189,6 +196,11 @@ def _verl_rewarder(judge: Scalar = None, **options: Scalar) -> Rewarder:
         raise ConfigError(
             "expected reward_kwargs with judge=NAME and unparsed=NUMBER, the reward of an answer "
             f"without a verdict, since verl takes no None; got judge={judge!r}, {options!r}"
+        )
+    if options.get("against") == "group":
+        raise ConfigError(
+            "against=group: expected all completions of a prompt together, and verl gives one at a "
+            "time; use against=reference"
         )
     options.setdefault("truncated", options["unparsed"])
     return _rewarder(judge, tuple(sorted(options.items())))

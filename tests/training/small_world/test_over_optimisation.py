@@ -103,9 +103,9 @@ def test_a_judge_that_likes_long_answers_is_optimised_into_them(
     assert cast("Mapping[str, Number]", right["fall"])["points"] == [0, 0, 0]
     _, low, high = cast("Mapping[str, list[float]]", wrong["fall"])["points"]
     assert low <= high < 0
-    judge, truth = (cast("Mapping[str, Number]", wrong[name]) for name in (JUDGE, TRUTH))
-    assert judge["256"][0] == 5
-    assert (truth["256"][0] or 0) < (truth["1"][0] or 0) + 0.1
+    scores, ratings = (cast("Mapping[str, Number]", wrong[name]) for name in (JUDGE, TRUTH))
+    assert scores["256"][0] == 5
+    assert (ratings["256"][0] or 0) < (ratings["1"][0] or 0) + 0.1
     lines = list(table_of({"weak": wrong}))
     assert any("| truth |" in line for line in lines)
     assert chart(wrong).count("<polyline") == 3
