@@ -111,7 +111,6 @@ class _NoJournal(Journal):
 
     def __init__(self) -> None:
         self.records = {}
-        self.folder = Path("/nonexistent")  # so that replies of a judgement are not kept either
 
     def keep(self, key: str, judgement: Judgement) -> None:
         """Leave out what would be kept."""
