@@ -66,10 +66,10 @@ loop: $(STAMP)  ## close the circle on a CPU: world, rated rows, a trained judge
 	$(BIN)/python -m videojudge_bench.training.small_world loop $(OUT)/loop
 
 test: $(STAMP)  ## run the tests (without the slow ones)
-	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-slow: $(STAMP)  ## run all tests
-	$(BIN)/pytest -n 2 -m "not gpu"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not gpu"
 
 test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vllm) and transformers serve
 	@mkdir -p $(OUT)/engines
