@@ -34,7 +34,8 @@ def _source(item: Item = ITEM, seed: int = 0) -> Source:
 
 
 @pytest.mark.parametrize(
-    ("kind", "template"), [(k, t) for k in KINDS for t in k.templates], ids=str
+    ("kind", "template"),
+    [pytest.param(k, t, id=f"{k.name}-{t}") for k in KINDS for t in k.templates],
 )
 def test_each_template_changes_the_answer_and_repeats_itself(kind: Kind, template: str) -> None:
     text = kind.templates[template](_source())
