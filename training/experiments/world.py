@@ -288,10 +288,11 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
 def run_experiments(
     folders: Sequence[Path], names: Sequence[str], output: Path, *, say: small_world.Say = print
 ) -> Path:
-    """Run experiments on finished loops, one a seed; return `numbers.json`, beside `tables.md`."""
-    for name in names:
-        if name not in EXPERIMENTS:
-            raise UnknownNameError("experiment", name, EXPERIMENTS)
+    """Run experiments on finished loops, one a seed; return `numbers.json`, beside `tables.md`.
+
+    The curves of an optimised judge are drawn beside them, `<experiment>-<loop>-<policy>.svg`.
+    """
+    _check_names(names)
     loops = [small_world.LoopFolder(folder.absolute()) for folder in folders]
     for loop in loops:
         if not (loop.model / "config.json").is_file():
@@ -311,8 +312,18 @@ def run_experiments(
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
             write_whole(output / "tables.md", page_of(figures))
+            for arm, row in by_arm.items():
+                if EXPERIMENTS[name].table is over_optimisation.table_of:
+                    chart = over_optimisation.chart(row)
+                    write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart)
     log.unlink(missing_ok=True)
     return path
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in EXPERIMENTS:
+            raise UnknownNameError("experiment", name, EXPERIMENTS)
 
 
 def page_of(figures: Mapping[str, Json]) -> str:
