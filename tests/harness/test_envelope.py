@@ -81,5 +81,5 @@ def test_the_judgement_of_another_item_is_never_taken_for_this_one() -> None:
 
 
 def test_a_sealed_judgement_without_a_verdict_is_an_error() -> None:
-    with pytest.raises(ValueError, match="a judgement has one of rating, p_first, unparsed"):
+    with pytest.raises(ValueError, match="expected one of rating, p_first, unparsed, got"):
         open_reply(json.dumps({"videojudge": 1, "id": ITEM.id}), ITEM, SCALE)
