@@ -12,6 +12,7 @@ _INTRODUCTION = """\
 
 What was done to videojudge-bench, how often, and what was lost. Made by `make torture`
 (`python tests/torture`, seeds fixed); not edited by hand. A short form runs with `make test`.
+Parts can be run apart (`python tests/torture PART`): each has the figures of its own last run.
 """
 _KILLS = """\
 ## kill -9
