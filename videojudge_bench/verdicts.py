@@ -155,13 +155,16 @@ class Judgement:
                 usage=_usage(usage) if usage is not None else Usage(),
                 failed=bool(data.get("failed", False)),
                 samples=tuple(map(cls.from_json, _objects(data.get("samples", [])))),
-                criteria={
-                    k: None if v is None else Rating(float(v)).value
-                    for k, v in _table(data.get("criteria", {}))
-                },
+                criteria=criteria_from_json(data.get("criteria", {})),
             )
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a judgement: {error}") from error
+
+
+def criteria_from_json(data: object) -> dict[str, float | None]:
+    """Return the verdicts of criteria as JSON has them; raises TypeError or ValueError."""
+    rated = _table(data)
+    return {name: None if v is None else Rating(float(v)).value for name, v in rated}
 
 
 def _verdict_to_json(verdict: Verdict) -> dict[str, Json]:

@@ -203,7 +203,7 @@ SLOTS = (
     Criterion(OVERALL, "?"),
 )
 BY_CRITERIA = (
-    '<score name="right">4</score>\n<score name="polite">yes</score><score name="overall">2</score>',
+    '<score name="right">4</score><score name="polite">yes</score><score name="overall">2</score>',
     '<score name="overall">5</score><score name="right">3</score>',
     "<score>4</score>",
     '<score name="polite">no</score> <score name="right">1</score><score name="right">2</score>',

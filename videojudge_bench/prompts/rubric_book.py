@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, model_validator
@@ -60,6 +60,11 @@ class RubricBook:
     def groups(self) -> tuple[Group, ...]:
         """Video and instruction of each rubric, in the file's order."""
         return tuple(self._written)
+
+    @property
+    def rubrics(self) -> Mapping[Group, str]:
+        """The rubrics by video and instruction."""
+        return self._written
 
     def rubric(self, group: Group) -> str | None:
         """Return the rubric of a group, None when the file has none."""
