@@ -44,7 +44,7 @@ class AutoEvalVideo:
 def is_autoeval(path: Path) -> bool:
     """Return whether a file looks like AutoEval-Video's; raises DataError if it cannot be read."""
     line = first_line(path)
-    return '"Rule"' in line and '"Question"' in line
+    return all(re.search(rf'"{key}"\s*:', line) for key in ("Rule", "Question"))
 
 
 def read_autoeval(path: Path) -> AutoEvalVideo:
