@@ -30,17 +30,19 @@ ENCODINGS = {
     "cut within a group": ("-an", *X264, "-x264-params", "b-pyramid=none:b-adapt=0"),
     "HEVC": ("-an", *X265, "-pix_fmt", "yuv420p"),
     "MPEG-2": ("-an", *encoded("mpeg2video", "-bf", "2", "-g", "24", "-q:v", "2")),
+    "program stream": ("-an", *encoded("mpeg2video", "-g", "24", "-q:v", "2"), "-bf", "0"),
     "sound": (*X264, "-bf", "0", "-c:a", "mp2", "-shortest"),
 }
 
 
 def stream(clips: Maker, folder: Path, encoding: str, starts: Sequence[float]) -> Path:
     """Recordings of three seconds that begin at these times, copied one behind another."""
-    whole = clips.folder / f"{encoding}.ts"
+    suffix = "mpg" if encoding == "program stream" else "ts"
+    whole = clips.folder / f"{encoding}.{suffix}"
     if not whole.exists():
         sound = ("-f", "lavfi", "-i", "sine=duration=5")
         ffmpeg("-i", clips("cfr.mp4"), *sound, "-t", "5", *ENCODINGS[encoding], whole)
-    part, path = folder / "part.ts", folder / "joined.ts"
+    part, path = folder / f"part.{suffix}", folder / f"joined.{suffix}"
     for start in starts:
         offset = ("-output_ts_offset", str(start))
         ffmpeg("-i", whole, "-c", "copy", "-frames:v", str(PART), *offset, part)
@@ -56,6 +58,7 @@ def stream(clips: Maker, folder: Path, encoding: str, starts: Sequence[float]) -
         ("no B-frames", (503, 0)),  # the clock begins anew
         ("cut within a group", (600, 540, 560, 545)),  # forward and back
         ("no B-frames", (600, 540, 560, 545)),
+        ("program stream", (600, 540, 560, 545)),
         ("sound", (100, 90, 95)),
         ("no B-frames", (0, 2)),  # the second begins before the first ends
         ("B-frames", (5, 5)),
@@ -84,7 +87,7 @@ def test_jumps_of_a_transport_streams_clock_are_bridged_as_ffmpeg_does(
     assert numbers_of(batch.frames) == numbers_of(expected.frames[chosen])
     jumps = starts not in [(0, 8), (0, 3.02)]
     assert (batch.bridged_seconds > 0) is jumps
-    assert ("joined.ts: its clock jumps by" in caplog.text) is jumps
+    assert (f"{path.name}: its clock jumps by" in caplog.text) is jumps
 
 
 def test_a_pause_in_another_container_stays(clips: Maker, tmp_path: Path) -> None:
