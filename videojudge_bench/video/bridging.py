@@ -58,9 +58,10 @@ class Bridge:
         self._next += packet.duration or self._usual
         if packet.pts is not None:
             shown = packet.pts + self.moved
-            if self._latest is not None and packet.is_keyframe and shown <= self._latest:
+            latest = shown - 1 if self._latest is None else self._latest
+            if packet.is_keyframe and shown <= latest:
                 self.part += 1
-            self._latest = max(shown, self._latest or shown)
+            self._latest = max(shown, latest)
 
 
 def shown_ticks(begins: Sequence[int], decoded: Sequence[int]) -> array[int]:

@@ -258,7 +258,7 @@ class _Packets:
         """Return the index; `declared_seconds` is the file's own word on when the video ends."""
         shown = dict(zip(zip(self._parts, self._begins, strict=True), self.displayed, strict=True))
         order = sorted(shown)
-        decoded = self._decoded if self._codec not in OWN_TIMES else ()
+        decoded = self._decoded if self._codec not in OWN_TIMES else array("q")
         begins = shown_ticks([begin for _, begin in order], decoded)
         times = self._clock(begins, max(self._ends), declared_seconds)
         ticks = array("q", (shown[frame] for frame in order))
