@@ -264,7 +264,7 @@ def test_the_form_of_replies_holds_every_slot() -> None:
     from videojudge_bench.prompted.forms import REGEX, form_of
     from videojudge_bench.prompts import PromptOptions
 
-    criteria = (Criterion("right", "?"), Criterion("polite", "?", 1, YES_NO, yes_no=True))
+    criteria = (Criterion("right", "?"), Criterion("polite", "?", 1, YES_NO))
     form = form_of(REGEX, items(1)[0], PromptOptions(criteria=criteria), ())
     assert isinstance(form, str)
     assert re.fullmatch(form, format_criteria({"right": 2, "polite": "yes"}, thinking="Hm."))

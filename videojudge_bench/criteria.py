@@ -19,15 +19,18 @@ class Criterion:
     Attributes:
         name: of the slot in a reply, and in results.
         weight: in the overall score, from 0 up.
-        scale: of its ratings; 0 is no and 1 is yes where `yes_no`.
-        yes_no: whether it is answered by yes or no.
+        scale: of its ratings; on `YES_NO`, 0 is no and 1 is yes.
     """
 
     name: str
     question: str
     weight: float = 1.0
     scale: RatingScale = RatingScale(1, 5)
-    yes_no: bool = False
+
+    @property
+    def yes_no(self) -> bool:
+        """True if it is answered by yes or no."""
+        return self.scale == YES_NO and self.name != OVERALL
 
     @property
     def choices(self) -> tuple[str, ...]:

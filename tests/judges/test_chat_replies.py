@@ -207,7 +207,7 @@ def test_probabilities_are_read_in_the_slot_of_a_criterion() -> None:
         '<score name="right">', ("4", {"4": 0.5, "2": 0.25}), '</score>\n<score name="polite">',
         ("yes", {"yes": 0.75, "no": 0.25}), "</score>",
     ]  # fmt: skip
-    right, polite = Criterion("right", "?"), Criterion("polite", "?", 1, YES_NO, yes_no=True)
+    right, polite = Criterion("right", "?"), Criterion("polite", "?", 1, YES_NO)
     positions = _positions(written)
     numbers = choice_probabilities(positions, right.choices, slot=right)
     assert numbers == pytest.approx({"1": 0, "2": 0.25, "3": 0, "4": 0.5, "5": 0})

@@ -199,7 +199,7 @@ def test_a_free_reply_has_the_probabilities_at_its_verdict(
 
 SLOTS = (
     Criterion("right", "?"),
-    Criterion("polite", "?", 1, YES_NO, yes_no=True),
+    Criterion("polite", "?", 1, YES_NO),
     Criterion(OVERALL, "?"),
 )
 BY_CRITERIA = (

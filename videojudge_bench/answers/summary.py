@@ -238,8 +238,8 @@ class _Table:
         self, judgements: Mapping[str, Judgement], resampling: Resampling
     ) -> dict[str, dict[str, Metric]]:
         """Return the mean verdict of each criterion and system."""
-        judged = [judgements.get(unit.item.id) for unit in self.units]
-        rated = [{} if judgement is None else judgement.criteria for judgement in judged]
+        none = Judgement("", Unparsed(""))
+        rated = [judgements.get(unit.item.id, none).criteria for unit in self.units]
         metrics: dict[str, dict[str, Metric]] = {}
         for name in dict.fromkeys(name for values in rated for name in values):
             values = np.array([each.get(name) for each in rated], dtype=np.float64)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
 
-from videojudge_bench._util.hashing import content_hash
+from videojudge_bench._util.hashing import Json, content_hash
 from videojudge_bench.criteria import OVERALL, YES_NO, Criterion
 from videojudge_bench.errors import DataError
 from videojudge_bench.goldsets.jsonl import STRICT, data_error
@@ -38,7 +38,7 @@ class _Row(BaseModel):
     scale: Literal["1-5", "yes/no"] = "1-5"
 
 
-_ROWS = TypeAdapter(Annotated[list[_Row], Field(min_length=1)])
+_ROWS: TypeAdapter[list[_Row]] = TypeAdapter(Annotated[list[_Row], Field(min_length=1)])
 
 
 class CriteriaBook:
@@ -67,8 +67,9 @@ class CriteriaBook:
                 raise DataError(problem, path=path)
         else:
             self._all = read_criteria(path)
-        lists = [["", "", self._all], *([*key, value] for key, value in self._by_group.items())]
-        self.sha = content_hash([[*key, list(map(_facts, value))] for *key, value in lists])[:12]
+        by_group = self._by_group or {("", ""): self._all}
+        facts: list[Json] = [[*group, [*map(_facts, some)]] for group, some in by_group.items()]
+        self.sha = content_hash(facts)[:12]
 
     def of(self, group: Group) -> tuple[Criterion, ...]:
         """Return the criteria for a video and an instruction; empty where the file has none."""
@@ -81,9 +82,7 @@ class CriteriaBook:
 
 def checklist(items: tuple[str, ...]) -> tuple[Criterion, ...]:
     """Return the entries of a checklist as criteria, called `1`, `2`, ..."""
-    return tuple(
-        Criterion(str(n), item, scale=YES_NO, yes_no=True) for n, item in enumerate(items, 1)
-    )
+    return tuple(Criterion(str(n), item, scale=YES_NO) for n, item in enumerate(items, 1))
 
 
 def read_criteria(path: Path) -> tuple[Criterion, ...]:
@@ -106,13 +105,9 @@ def read_criteria(path: Path) -> tuple[Criterion, ...]:
     if not any(row.weight for row in rows):
         problem = "the weights sum to 0; give a criterion a weight above 0"
         raise DataError(problem, path=path, field="weight")
-    return tuple(
-        Criterion(row.name, row.question, row.weight, YES_NO, yes_no=True)
-        if row.scale == "yes/no"
-        else Criterion(row.name, row.question, row.weight, RatingScale(1, 5))
-        for row in rows
-    )
+    scales = {"1-5": RatingScale(1, 5), "yes/no": YES_NO}
+    return tuple(Criterion(r.name, r.question, float(r.weight), scales[r.scale]) for r in rows)
 
 
-def _facts(criterion: Criterion) -> list[str | float]:
+def _facts(criterion: Criterion) -> Json:
     return [criterion.name, criterion.question, criterion.weight, str(criterion.scale)]

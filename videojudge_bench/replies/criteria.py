@@ -78,7 +78,9 @@ def slot_place(reply: str, criterion: Criterion) -> int | None:
     """
     value = parse_criterion(reply, criterion)
     slots = [slot for slot in _SLOT.finditer(reply) if _is_of(slot, criterion)]
-    for slot in [] if isinstance(value, Unparsed) else reversed(slots[-_MOST_PLACES:]):
+    if isinstance(value, Unparsed):
+        return None
+    for slot in reversed(slots[-_MOST_PLACES:]):
         start, end = slot.span("held")
         others = (f"{reply[:start]}{choice}{reply[end:]}" for choice in criterion.choices)
         if any(parse_criterion(other, criterion) != value for other in others):

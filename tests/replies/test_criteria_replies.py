@@ -21,7 +21,7 @@ from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 RIGHT, WHOLE = Criterion("right", "Is it right?", 3), Criterion("whole", "Is it whole?")
-POLITE = Criterion("polite", "Is it polite?", 0, YES_NO, yes_no=True)
+POLITE = Criterion("polite", "Is it polite?", 0, YES_NO)
 ALL = (RIGHT, WHOLE, POLITE)
 SCALE = RatingScale(1, 5)
 LINES = format_criteria({"right": 4, "whole": 2, "polite": "yes"})
@@ -60,7 +60,7 @@ def test_what_is_written_is_read(
 def test_the_overall_score_is_the_weighted_mean_of_shares_of_the_scales() -> None:
     """By hand: (3 x 3/4 + 1 x 1/4) / 4 = 0.625, and 1 + 4 x 0.625 = 3.5; weight 0 is left out."""
     assert read(LINES).verdict == Rating(3.5)
-    half = Criterion("polite", "?", 4, YES_NO, yes_no=True)
+    half = Criterion("polite", "?", 4, YES_NO)
     values = {"right": 5.0, "polite": 0.0}  # (3 x 1 + 4 x 0) / 7 of 0-10
     assert weighted((RIGHT, half), values, RatingScale(0, 10)) == pytest.approx(30 / 7)
     huge = [Criterion("a", "?", 1e308), Criterion("b", "?", 1e308)]
