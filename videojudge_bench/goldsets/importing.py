@@ -92,7 +92,8 @@ def convert(source: str, row_map: RowMap, target: Path, name: str) -> Report:
     if row_map.file.annotator is not None:
         rows = _merged(rows, report, row_map, name)
     jsonl.write_lines(target, _consistent(rows, report, row_map))
-    row_map.check_columns(seen)
+    if report.read:
+        row_map.check_columns(seen)
     if report.read == report.dropped + report.n_bad:
         raise _nothing(source, report)
     return report
@@ -172,12 +173,22 @@ def _joined(rows: dict[str, schema.Row], row_map: RowMap) -> schema.Row:
         ]
         changes: dict[str, object] = {"preferences": tuple(given)}
     else:
-        golds = [row.ratings for row in rows.values() if isinstance(row, schema.RatingRow)]
-        ratings = tuple(rating for gold in golds for rating in gold)
-        changes = {"ratings": (fmean(ratings),) if row_map.file.average else ratings}
+        golds = [row for row in rows.values() if isinstance(row, schema.RatingRow)]
+        changes = {
+            "ratings": _together((gold.ratings for gold in golds), row_map),
+            "criteria": {
+                name: _together((gold.criteria[name] for gold in golds), row_map)
+                for name in row_map.file.criteria
+            },
+        }
     if len(rows) == 1:
         changes["labels"] = {**first.labels, ANNOTATOR: who}
     return first.model_copy(update=changes)
+
+
+def _together(golds: Iterable[tuple[float, ...]], row_map: RowMap) -> tuple[float, ...]:
+    ratings = tuple(rating for gold in golds for rating in gold)
+    return (fmean(ratings),) if row_map.file.average else ratings
 
 
 def _consistent(rows: Iterable[Mapped], report: Report, row_map: RowMap) -> Iterator[str]:

@@ -6,7 +6,7 @@ fields of `videojudge_bench.goldsets.schema` there are:
 
 - `answer`: the text of the correct option, in the place of its index `correct`;
 - `annotator`: who gave the rating of this row; rows that agree in all else become one example;
-- `criteria`: a field by the name of each criterion;
+- `criteria`: the ratings by the name of each criterion, on a scale of their own;
 - `explode`: `{NAME: EXPRESSION}`: one row for each member of a list or object, with a column NAME
   for its index or key, `_value` for the member, and the member's own columns where it has some;
 - `drop`: rows for which this expression (or one of a list) is true are left out;
@@ -176,7 +176,7 @@ def load(name: str) -> tuple[Path, MapFile]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        hint = "; put an expression with [, {, : or # in quotes" if path.is_file() else ""
+        hint = "; put a value with [, {, ?, : or # in quotes" if path.is_file() else ""
         raise ConfigError(f"the mapping {path} cannot be read: {error}{hint}") from error
     try:
         file = MapFile.model_validate(content)

@@ -160,24 +160,26 @@ class RowMap:
             return {"preferences": [text for text in texts if text]}
         if self.file.shape == "options":
             return _options(self.readers, row)
+        ratings = [_rescaled(number, self.scales) for number in self._numbers("ratings", row)]
         criteria = {key: self._numbers(f"criteria.{key}", row) for key in self.file.criteria}
-        gold: dict[str, object] = {"ratings": self._numbers("ratings", row)}
-        return {**gold, "criteria": criteria} if criteria else gold
+        if self.file.average:
+            ratings = [fmean(ratings)]
+            criteria = {key: [fmean(numbers)] for key, numbers in criteria.items()}
+        return {"ratings": ratings, "criteria": criteria}
 
     def _numbers(self, field: str, row: Row) -> list[float]:
         values = members_of(_read(self.readers, field, row))
         given = [number for value in values if (number := number_of(field, value)) is not None]
         if not given:
             raise BadRowError(field, "nothing there")
-        given = [_rescaled(field, number, self.scales) for number in given]
-        return [fmean(given)] if self.file.average else given
+        return given
 
 
-def _rescaled(field: str, number: float, scales: tuple[RatingScale, RatingScale]) -> float:
+def _rescaled(number: float, scales: tuple[RatingScale, RatingScale]) -> float:
     source, target = scales
     if number not in source:
         problem = f"outside the scale {source}; correct it, or give the `scale` that was used"
-        raise BadRowError(field, problem, number)
+        raise BadRowError("ratings", problem, number)
     if source == target:
         return number
     share = (number - source.low) / (source.high - source.low)

@@ -7,7 +7,8 @@ All rows: `video_id`, `instruction`; optional: `id`, `video` (the file's path in
 videos; `<video_id>.<extension>` by default), `references` (list), `description`, `subtitles` (list
 of `{"start_seconds", "end_seconds", "text"}`), `labels` (texts by name, to group and filter by).
 
-- ratings: `response`, `ratings` (one number a rater), optional `system` (who answered).
+- ratings: `response`, `ratings` (one number a rater), optional `system` (who answered) and
+  `criteria` (further ratings by criterion: `{"accuracy": [4, 5]}`; yes is 1, no is 0).
 - options: `options` (two or more), `correct` (index of the correct one, from 0).
 - pairs: `response_a`, `response_b`, `preferences` (`a`, `b` or `tie`, one a rater).
 """
@@ -106,6 +107,9 @@ class RatingRow(BaseRow):
     response: str
     ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
     system: Text | None = None
+    criteria: dict[Text, Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
 
     def _judged(self) -> list[str]:
         return [self.response, self.system or ""]
