@@ -196,7 +196,7 @@ def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
     """One row group as large as the file; texts that do not compress."""
     a_map(tmp_path)
     peaks = {}
-    for n in (1_000, 50_000):
+    for n in (1_000, 20_000):
         path = tmp_path / f"{n}.parquet"
         schema = pa.schema({"a": pa.string(), "n": pa.int64(), "video": pa.binary()})
         with pq.ParquetWriter(path, schema) as writer:
@@ -215,6 +215,6 @@ def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
         )  # fmt: skip
         read, bad, peaks[n] = map(int, ran.stdout.split())
         assert (read, bad) == (n, 0)
-    size = (tmp_path / "50000.parquet").stat().st_size >> 20
-    assert size > 250
-    assert peaks[50_000] - peaks[1_000] < 60, peaks
+    size = (tmp_path / "20000.parquet").stat().st_size >> 20
+    assert size > 150
+    assert peaks[20_000] - peaks[1_000] < 40, peaks

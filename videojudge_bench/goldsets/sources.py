@@ -269,16 +269,14 @@ def _split(source: str) -> IterableDataset:
     from datasets import load_dataset
 
     text = source.removeprefix(HUB)
-    if Path(text).is_dir():
-        text, parts = "", {"path": text, "revision": None, "config": None, "split": None}
-    elif (match := _HUB_FORM.fullmatch(text)) is not None:
+    if text and Path(text).is_dir():
+        parts: dict[str, str | None] = {"path": text}
+    elif match := _HUB_FORM.fullmatch(text):
         parts = match.groupdict()
     else:
         raise ConfigError(f"expected hf:OWNER/NAME[@REVISION][:[CONFIG/]SPLIT], got {source!r}")
-    splits = load_dataset(
-        parts["path"], parts["config"], revision=parts["revision"], streaming=True
-    )
-    split = parts["split"]
+    config, revision, split = (parts.get(name) for name in ("config", "revision", "split"))
+    splits = load_dataset(parts["path"], config, revision=revision, streaming=True)
     if split is None and len(splits) == 1:
         split = next(iter(splits))
     if split is None:
