@@ -183,28 +183,30 @@ def test_a_data_set_of_the_hub(hub: Path, tmp_path: Path) -> None:
 
 
 MEASURED = """\
-import resource, sys
+import re, sys
 from pathlib import Path
 from videojudge_bench.goldsets import importing, mapping
 report = importing.convert(sys.argv[1], mapping.load(sys.argv[2]), Path(sys.argv[3]), "big")
-print(report.read, report.n_bad, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not getrusage: its peak includes what the parent held when it forked.
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+print(report.read, report.n_bad, int(peak) >> 10)
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
     """One row group as large as the file; texts that do not compress."""
     a_map(tmp_path)
     peaks = {}
-    for n in (1_000, 20_000):
+    for n in (500, 10_000):
         path = tmp_path / f"{n}.parquet"
-        schema = pa.schema({"a": pa.string(), "n": pa.int64(), "video": pa.binary()})
-        with pq.ParquetWriter(path, schema) as writer:
-            texts = [os.urandom(2_000).hex() for _ in range(n)]
-            videos = [os.urandom(4_000) for _ in range(n)]
-            table = {"a": texts, "n": [3] * n, "video": videos}
-            writer.write_table(pa.table(table, schema), row_group_size=n)
-        del texts, videos, table
+        table = {
+            "a": [os.urandom(4_000).hex() for _ in range(n)],
+            "n": [3] * n,
+            "video": [os.urandom(8_000) for _ in range(n)],
+        }
+        pq.write_table(pa.table(table), path, row_group_size=n)
         assert pq.ParquetFile(path).num_row_groups == 1
         command = [sys.executable, "-c", MEASURED, str(path), str(tmp_path / "map.yaml")]
         root = str(Path(videojudge_bench.__path__[0]).parent)
@@ -215,6 +217,5 @@ def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
         )  # fmt: skip
         read, bad, peaks[n] = map(int, ran.stdout.split())
         assert (read, bad) == (n, 0)
-    size = (tmp_path / "20000.parquet").stat().st_size >> 20
-    assert size > 150
-    assert peaks[20_000] - peaks[1_000] < 40, peaks
+    assert (tmp_path / "10000.parquet").stat().st_size > 100 << 20
+    assert peaks[10_000] - peaks[500] < 30, peaks

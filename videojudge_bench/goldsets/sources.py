@@ -258,8 +258,10 @@ def _hub_rows(source: str, select: Select) -> Iterator[RawRow]:
         columns = None if names is None else select(names)
         if columns is not None:
             data = data.select_columns(columns)
-        # Videos and images stay what the file holds; only their paths are of use here.
-        for number, values in enumerate(data.decode(False), start=1):
+        if data.features is not None:
+            # Videos and images stay what the file holds; only their paths are of use here.
+            data = data.decode(False)
+        for number, values in enumerate(data, start=1):
             yield RawRow(number, values)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{source} cannot be read: {error}") from error
