@@ -457,3 +457,21 @@ def test_the_help_names_every_mapping(
     monkeypatch.setenv("COLUMNS", "200")
     printed = output_of(capsys, "data", "add", "--help")
     assert f"MAP.yaml, or one of {', '.join(map_file.names())}" in printed
+
+
+def test_the_pairs_of_the_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "gold-sets.md"
+    section = page.read_text(encoding="utf-8").partition("## Anyone's data")[2]
+    mapping = section.partition("```yaml\n")[2].partition("```")[0]
+    printed = section.partition("--dry-run\n")[2].partition("```")[0]
+    garden = {
+        "video": "clips/garden.mp4",
+        "prompt": "How many dogs are there?",
+        "chosen": "Two.",
+        "rejected": "A cat.",
+        "category": "perception",
+    }
+    kitchen = {**garden, "video": "clips/kitchen.mp4", "rejected": None}
+    given = command(tmp_path, [garden, kitchen], mapping, "rewards.jsonl")
+    given[given.index("mine")] = "rewards"
+    assert output_of(capsys, *given, "--dry-run") == printed

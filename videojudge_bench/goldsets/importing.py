@@ -60,7 +60,8 @@ class Report:
         """Return the counts, then a line for each problem of bad rows, the most frequent first."""
         counts = {"dropped": self.dropped, "bad": self.n_bad, "merged by annotator": self.merged}
         parts = [f"{count:,} {name}" for name, count in counts.items() if count]
-        return [", ".join([f"{self.read:,} rows read", *parts]), *self.problems()]
+        rows = f"{self.read:,} row{'s' if self.read != 1 else ''} read"
+        return [", ".join([rows, *parts]), *self.problems()]
 
     def problems(self) -> list[str]:
         """Return a line for each problem of bad rows, the most frequent first."""
