@@ -197,7 +197,7 @@ print(report.read, report.n_bad, int(peak) >> 10)
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
     """One row group as large as the file; texts that do not compress."""
-    a_map(tmp_path)
+    a_map(tmp_path, "video_id: n\ninstruction: {constant: i}\nresponse: a\nratings: n\n")
     peaks = {}
     for n in (500, 10_000):
         path = tmp_path / f"{n}.parquet"
