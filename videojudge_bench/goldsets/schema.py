@@ -255,7 +255,7 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
         path, ROW_TYPES[shape], unique=("identity",), field="id", rule=_UNIQUE
     ):
         first = first or row
-        fault = _problem(row, first, scale) or other_file(row, files)
+        fault = problem_among(row, first, scale) or other_file(row, files)
         if fault is not None:
             field, problem = fault
             raise DataError(problem, path=path, line=line, field=field)
@@ -304,8 +304,8 @@ def off_scale(ratings: Sequence[float], scale: RatingScale, used: str) -> str:
     return f"found {off}, outside the scale {scale}; {fix}" if off else ""
 
 
-def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
-    """Return the field that does not match and the problem, or None."""
+def problem_among(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
+    """Return the field that does not match the scale or the first row and the problem, or None."""
     if not (isinstance(row, RatingRow) and isinstance(first, RatingRow)):
         return None
     if problem := off_scale(row.ratings, scale, "the raters used"):
