@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videojudge_bench.answers.pair_summary import Duel, PairSummary
 from videojudge_bench.answers.summary import FEWEST_RATED, Summary, SystemDifference, SystemScore
@@ -48,6 +48,8 @@ def sheets_of(
     if corrected:
         title = f"{judge} on {answers}: judge score{on}, and corrected by human ratings"
     sheets = [_systems(summary.systems, title, corrected=corrected)]
+    if summary.weighted:
+        sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, _WEIGHTED))
     if summary.differences:
         sheets.append(_differences(summary.differences, corrected=corrected))
     return sheets
@@ -78,6 +80,10 @@ _CORRECTED = (
     "judge scores and from what the judge gets wrong where people have rated "
     "(prediction-powered inference). It holds if those answers were chosen at random, and is shown "
     f"from {FEWEST_RATED} rated answers of a system on: below, the human mean alone is as good."
+)
+_WEIGHTED = (
+    "Ratings are weighted by the probabilities with which `videojudge label` drew the answers, in "
+    "the human mean too."
 )
 _UNCORRECTED = (
     "The judge may be kind, strict or partial: with human ratings of some answers, chosen at "
