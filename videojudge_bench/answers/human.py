@@ -104,7 +104,7 @@ class HumanRatings:
         unmatched: rows about no answer here.
         picks: how answers were drawn, of those whose rows say so.
         ratings: by annotator, of the answers whose rows name theirs.
-        replaced: ratings in the place of which a later one of the same annotator counts.
+        replaced: ratings in the place of which a later, other one of the same annotator counts.
     """
 
     means: Mapping[str, float]
@@ -182,8 +182,11 @@ class _Collected:
         self.means[unit_id] = fmean(row.ratings)
         if row.annotators:
             by_name = self.ratings.setdefault(unit_id, {})
-            self.replaced += len(by_name.keys() & {*row.annotators})
-            by_name.update(zip(row.annotators, row.ratings, strict=True))
+            given = dict(zip(row.annotators, row.ratings, strict=True))
+            self.replaced += sum(
+                by_name.get(name, rating) != rating for name, rating in given.items()
+            )
+            by_name.update(given)
             self.means[unit_id] = fmean(by_name.values())
         if row.pick is not None:
             self.picks[unit_id] = min(row.pick, self.picks.get(unit_id, row.pick))

@@ -110,7 +110,9 @@ def draw(pool: Pool, sizes: Floats, n: int, rng: np.random.Generator) -> tuple[I
         rng: source of the random numbers.
     """
     free = np.isnan(pool.human)
-    squares, counts = (np.bincount(pool.questions, x * free) for x in (sizes**2, np.ones_like(sizes)))
+    squares, counts = (
+        np.bincount(pool.questions, x * free) for x in (sizes**2, np.ones_like(sizes))
+    )
     shared = np.sqrt(np.nan_to_num(ratio(squares, counts)))[pool.questions]
     mixed = np.where(free, (1 - UNIFORM) * shared + UNIFORM * shared[free].mean(), 0.0)
     expected = np.bincount(pool.systems, _probabilities(mixed, n))
