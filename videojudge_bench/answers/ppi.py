@@ -99,20 +99,23 @@ def difference_key(a: str, b: str) -> str:
     return f"{a}\x1f{b}"
 
 
-def design_weights(rounds: Ints, probabilities: Floats) -> Floats:
+def design_weights(rounds: Ints, probabilities: Floats, n_answers: int) -> Floats:
     """Return the weights of the rated answers of one system, drawn in one or several rounds.
 
     Each round draws among the answers without a label, and gives an unbiased total: the labels of
     earlier rounds as they are, plus each of its own divided by its probability (Des Raj 1956). Of
-    these totals the mean is taken, weighted by the numbers of labels. A round may use all labels of
-    earlier ones to choose.
+    these totals the mean is taken, weighted by n / (N (N - n)), with n of N answers drawn: the
+    inverse of the variance for equal probabilities. A round may use all earlier labels to choose.
 
     Args:
         rounds: in which each answer was drawn, shape (answers,).
         probabilities: of being drawn in that round, above 0 and at most 1, shape (answers,).
+        n_answers: of the system, rated or not.
     """
     _, place, counts = np.unique(rounds, return_inverse=True, return_counts=True)
-    share = counts / max(1, len(rounds))
+    left = n_answers - np.cumsum(counts)
+    share = counts / ((left + counts) * np.maximum(left, _TINY))
+    share = share / max(share.sum(), _TINY)
     later = 1 - np.cumsum(share)
     return np.asarray(share[place] / probabilities + later[place], dtype=np.float64)
 

@@ -266,7 +266,8 @@ class Table:
         drawn = [pick or before for pick, r in zip(picks, is_rated, strict=True) if r]
         rounds = np.array([pick.round for pick in drawn], dtype=np.int64)
         weights = np.zeros(len(places))
-        weights[is_rated] = design_weights(rounds, np.array([p.probability for p in drawn]))
+        probabilities = np.array([pick.probability for pick in drawn], dtype=np.float64)
+        weights[is_rated] = design_weights(rounds, probabilities, len(places))
         return weights
 
     def human_means(self, resampling: Resampling) -> dict[str, Metric]:
