@@ -4,7 +4,7 @@ Prints JSON. The six captions of a video are the answers of six systems, whose o
 picking is told; a label is the mean of the three ratings; the judge is `compact` with one
 reference. A simulation draws videos from the 3,000, with replacement, so that the truth is the mean
 of all 3,000; picks labels; and takes the corrected estimate and its interval, as `videojudge judge
---gold-subset` does, with 1,000 resamples. Ways to pick:
+--gold-subset` does, with 500 resamples. Ways to pick:
 
 - active: `videojudge label`, a third of the labels in a first round;
 - random: `videojudge label --pick random`, which keeps the answers to one question together;
@@ -35,8 +35,9 @@ from videojudge_bench.verdicts import Rating
 
 RUN = Path(__file__).parents[2] / "results" / "runs" / "vatex" / "compact-1ref"
 CANDIDATES = 6
-RESAMPLES = 1_000
-COVERAGE_RUNS, WIDTH_RUNS = 2_000, 200
+RESAMPLES = 500
+COVERAGE_RUNS, WIDTH_RUNS = 2_000, 80
+"""Simulations of what is looked at for coverage, and where widths alone are."""
 MORE = (1.0, 1.25, 1.5)
 """Numbers of labels of the other ways, as multiples of the active one's."""
 
@@ -175,13 +176,14 @@ def compared(world: World, case: Case) -> dict[str, object]:
             kind: ratio(active, others, f"{kind}_width", case.labels)
             for kind in ("systems", "differences")
         }
+    sys.stderr.write(json.dumps(report) + "\n")
     return report
 
 
 def main() -> None:
     """Simulate and print."""
     world = World.of_vatex()
-    cases = (Case(3_000, 6, 1_200), Case(100, 3, 120))
+    cases = (Case(100, 3, 120), Case(3_000, 6, 1_200))
     report = {
         "runs": {"coverage": COVERAGE_RUNS, "widths": WIDTH_RUNS},
         "bound": round(world.bound(), 3),

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class Estimate:
         width: that the interval should have; None without a goal.
         more: labels that it takes beyond those there are, as far as they tell; None where no number
             is enough, or there is no interval yet.
+        least: width with labels of all answers, as far as those there are tell.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Estimate:
     corrected: Metric
     width: float | None = None
     more: int | None = None
+    least: float | None = None
 
     @property
     def width_so_far(self) -> float | None:
@@ -77,8 +79,10 @@ class Estimate:
         """Number of labels that are missing, in words; empty without a goal."""
         if self.width is None:
             return ""
+        if self.least is None:
+            return "not known yet"
         if self.more is None:
-            return "more videos" if self.width_so_far is not None else "not known yet"
+            return f"all {self.n} give {self.least:.3f}"
         return f"{self.more:,} more" if self.more else "reached"
 
     def to_json(self) -> dict[str, Json]:
@@ -86,6 +90,7 @@ class Estimate:
         metric = self.corrected
         numbers: dict[str, Json] = {"corrected": metric.value, "low": metric.low}
         numbers |= {"high": metric.high, "width": self.width_so_far, "goal": self.width}
+        numbers["width_of_all"] = self.least
         counts: dict[str, Json] = {"labels": self.n_labels, "answers": self.n, "more": self.more}
         return {"name": self.name, **counts, **numbers, "undefined": metric.undefined}
 
@@ -121,9 +126,11 @@ def _estimate(
     now = Estimate(name, n_labels, n, metric, width)
     if width is None or now.width_so_far is None:
         return now
-    needed = labels_for(width, now.width_so_far, label_variance(parts), n_labels, n)
-    more = None if needed is None else max(0, needed - n_labels)
-    return Estimate(name, n_labels, n, metric, width, more)
+    variance = label_variance(parts)
+    needed = labels_for(width, now.width_so_far, variance, n_labels, n)
+    least = _TWO_SIDES * math.sqrt(max(0.0, (now.width_so_far / _TWO_SIDES) ** 2 - variance))
+    more = None if needed is None else needed - n_labels
+    return replace(now, more=more, least=least)
 
 
 def label_variance(parts: Sequence[tuple[Rated, float]]) -> float:
