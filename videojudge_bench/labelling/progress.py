@@ -1,4 +1,4 @@
-"""What the labels so far give: agreement, widths of intervals, and how many more are needed.
+"""Agreement of annotators, widths of intervals, and the number of labels that are missing.
 
 The variance of a corrected mean is what labels cannot change (the videos, and how ratings of their
 answers differ), and the variance D that is due to the answers without a label. With z_v, the sum of
