@@ -9,6 +9,7 @@ import pytest
 from answer_rows import ASKED, BAD, GOOD, Row, answers_of
 from scipy.stats import permutation_test as scipy_permutation_test
 
+from videojudge_bench.answers.human import HumanRatings
 from videojudge_bench.answers.pair_summary import summarise_pairs
 from videojudge_bench.answers.reading import Unit, read_answers, units_of
 from videojudge_bench.answers.summary import FEWEST_RATED, paired_test, summarise
@@ -123,7 +124,7 @@ def test_with_human_ratings_the_means_are_corrected() -> None:
     truth = [3.0 + (u.item.video_id > "v30") - (u.systems[0] == "y") for u in units]
     kind = [t + (1.5 if u.systems[0] == "y" else 0.0) for t, u in zip(truth, units, strict=True)]
     human = {u.id: t for t, u in zip(truth, units, strict=True) if int(u.item.video_id[1:]) % 2}
-    found = summarise(units, rated(units, list(kind)), human)
+    found = summarise(units, rated(units, list(kind)), HumanRatings(human, 0))
     x, y = found.systems
     assert x.score.value is not None
     assert y.score.value is not None
@@ -146,7 +147,7 @@ def test_too_few_ratings_correct_nothing() -> None:
     rated_of_x = [u.id for u in units if u.systems[0] == "x"][: FEWEST_RATED - 1]
     rated_of_y = [u.id for u in units if u.systems[0] == "y"][:FEWEST_RATED]
     human = dict.fromkeys([*rated_of_x, *rated_of_y], 4.0)
-    found = summarise(units, rated(units, list(numbers)), human)
+    found = summarise(units, rated(units, list(numbers)), HumanRatings(human, 0))
     x, y = (system.corrected for system in found.systems)
     assert x is not None
     assert (x.value, x.undefined) == (None, "fewer than 10 human ratings")
@@ -161,21 +162,26 @@ def test_a_correction_that_turns_the_order_round_is_said() -> None:
     units = single(*answers_of(60))
     kind = [4.0 if u.systems[0] == "y" else 3.0 for u in units]
     human = {u.id: 4.0 if u.systems[0] == "x" else 2.0 for u in units}
-    (between,) = summarise(units, rated(units, list(kind)), human).differences
+    (between,) = summarise(units, rated(units, list(kind)), HumanRatings(human, 0)).differences
     *_, sheet = sheets_of(
-        summarise(units, rated(units, list(kind)), human), judge="j", answers="a", scale="1-5"
+        summarise(units, rated(units, list(kind)), HumanRatings(human, 0)),
+        judge="j",
+        answers="a",
+        scale="1-5",
     )
     assert is_turned(between)
     assert sheet.notes[-1].startswith(
         "The judge puts y above x; corrected by human ratings, x is above y (x - y: 2.000"
     )
-    (same,) = summarise(units, rated(units, [7 - k for k in kind]), human).differences
+    (same,) = summarise(
+        units, rated(units, [7 - k for k in kind]), HumanRatings(human, 0)
+    ).differences
     assert not is_turned(same)
 
 
 def test_a_system_that_nobody_rated_is_not_corrected() -> None:
     units = single(GOOD, BAD)
-    x, y = summarise(units, rated(units, [4, 3]), {units[0].id: 5.0}).systems
+    x, y = summarise(units, rated(units, [4, 3]), HumanRatings({units[0].id: 5.0}, 0)).systems
     assert x.human is not None
     assert x.human.value == 5.0
     assert x.corrected is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videojudge_bench.answers.pair_summary import Duel, PairSummary
 from videojudge_bench.answers.summary import FEWEST_RATED, Summary, SystemDifference, SystemScore
@@ -54,6 +54,8 @@ def sheets_of(
             for row in summary.systems
         )
         sheets.append(Sheet("Mean by criterion", ("system", *names), tuple(rows), (_CRITERIA,)))
+    if summary.weighted:
+        sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, _WEIGHTED))
     if summary.differences:
         sheets.append(_differences(summary.differences, corrected=corrected))
     return sheets
@@ -86,6 +88,10 @@ _CORRECTED = (
     f"from {FEWEST_RATED} rated answers of a system on: below, the human mean alone is as good."
 )
 _CRITERIA = "Each on its own scale, over the answers with a verdict on it; yes is 1, no is 0."
+_WEIGHTED = (
+    "Ratings are weighted by the probabilities with which `videojudge label` drew the answers, in "
+    "the human mean too."
+)
 _UNCORRECTED = (
     "The judge may be kind, strict or partial: with human ratings of some answers, chosen at "
     "random, --gold-subset FILE corrects for that."
