@@ -14,6 +14,7 @@ from videojudge_bench.metrics.bootstrap import (
     Statistic,
     bootstrap,
     codes,
+    estimate,
     means,
     percentile_interval,
 )
@@ -57,8 +58,21 @@ def difference_interval(
     return percentile_interval(differences)
 
 
+def statistic_of(
+    gold_set: GoldSet, judgements: Mapping[str, Judgement], *, statistic: str, part: str = "all"
+) -> float:
+    """Return a statistic of one judge, NaN where it is undefined; raises as `joint_units`."""
+    units, starts = joint_units(gold_set, judgements, judgements, part)
+    if statistic in UNIT_VALUES:
+        return float(np.mean([UNIT_VALUES[statistic](unit.examples, unit.a) for unit in units]))
+    rated, _ = rated_by_both(units)
+    return estimate(_of_ratings(rated, statistic, gold_set.info.scale), len(starts))[statistic]
+
+
 def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
     """Return the smallest set of statistics that has the requested one."""
+    if statistic in ("tau_b_within", "acc_eq"):
+        return stats.inside_groups(rated)
     if statistic.startswith("emscore_"):
         return stats.emscore(rated)[:1]
     if statistic in ("mae", "rmse"):
