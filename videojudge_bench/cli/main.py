@@ -18,6 +18,7 @@ from videojudge_bench.cli import (
     experiments,
     judge,
     judges,
+    jury,
     leaderboard,
     recipes,
     report,
@@ -62,7 +63,14 @@ def tasks_path() -> None:
 
 _VERBS: Mapping[Group, Sequence[Callable[..., object]]] = {
     SCORE: (judge.judge, select.select, describe.describe, serve.serve),
-    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, analysis.attack, report.compare),
+    MEASURE: (
+        analysis.calibrate,
+        analysis.sweep,
+        analysis.parity,
+        analysis.attack,
+        report.compare,
+        jury.jury,
+    ),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
     SET_UP: (doctor.doctor,),
