@@ -65,7 +65,7 @@ ARMS: Mapping[str, Arm] = {
     "words": Arm(),
     "free": Arm(Start(free=0.5)),
     "blind": Arm(Start(free=0.5, sees=False)),
-    "free, by the truth": Arm(Start(free=0.5), exact=True),
+    "exact": Arm(Start(free=0.5), exact=True),
 }
 
 

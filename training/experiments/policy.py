@@ -67,7 +67,7 @@ class Start:
             for kind in KINDS
         ]
 
-    def answer(self, row: Row) -> str:
+    def draw(self, row: Row) -> str:
         """Return an answer to a question, drawn."""
         scene, kind = scene_of(row["video_id"], WORLD.seed), cast("Kind", row["kind"])
         rng = rng_of("taught", scene.seed, scene.video_id, kind)
@@ -119,7 +119,7 @@ def taught(start: Start, lessons: int, seed: int) -> Policy:
     rows = start.rows("train", lessons * _BATCH // len(KINDS))
     for first in range(0, len(rows), _BATCH):
         batch = rows[first : first + _BATCH]
-        texts = [f"{row['prompt']} {start.answer(row)} {END}" for row in batch]
+        texts = [f"{row['prompt']} {start.draw(row)} {END}" for row in batch]
         ids = policy.tokenizer(texts, padding=True, return_tensors="pt")["input_ids"]
         labels = ids.masked_fill(ids == PAD_TOKEN, -100)
         labels[:, : len(batch[0]["prompt"].split())] = -100

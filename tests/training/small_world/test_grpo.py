@@ -41,14 +41,14 @@ def test_a_policy_reads_what_is_true_or_the_kind_alone() -> None:
 
 def test_half_of_the_words_that_are_taught_are_right() -> None:
     rows = Start().rows("train", 200)
-    texts = [Start().answer(row) for row in rows]
+    texts = [Start().draw(row) for row in rows]
     assert all(read_answer(row["kind"], t) for row, t in zip(rows, texts, strict=True))  # type: ignore[arg-type]
     columns = {name: [row[name] for row in rows] for name in ("video_id", "kind")}
     deserved = grpo.truth(completions=texts, **columns)  # type: ignore[arg-type]
     # 5 less two wrong words, and 1 at least, as rewards from 0 to 1.
     assert np.mean([value or 0 for value in deserved]) == pytest.approx(0.5, abs=0.03)
     free = Start(free=1.0)
-    lengths = {len(free.answer(row).split()) for row in rows}
+    lengths = {len(free.draw(row).split()) for row in rows}
     assert lengths == set(range(1, LONGEST + 1))
 
 
