@@ -44,7 +44,7 @@ from videojudge_bench.training.experiments.policy import (
 )
 from videojudge_bench.training.experiments.world_measures import Number
 from videojudge_bench.training.small_world.loop import WORLD, LoopFolder
-from videojudge_bench.training.small_world.world import BEST, Kind, scene_of
+from videojudge_bench.training.small_world.world import BEST, Kind, read_answer, scene_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerState
@@ -55,9 +55,16 @@ CURVES = (JUDGE, TRUTH, DISTANCE, WORDS)
 
 @dataclass(frozen=True)
 class Arm:
-    """Where a policy starts; and the truth rewards it in place of the judge where `exact`."""
+    """Where a policy starts, and what rewards it.
+
+    Attributes:
+        start: what it reads and answers before.
+        form: an answer that is not four words of the kind asked for gets the lowest reward.
+        exact: the truth rewards it in place of the judge.
+    """
 
     start: Start = field(default_factory=Start)
+    form: bool = False
     exact: bool = False
 
 
@@ -65,6 +72,7 @@ ARMS: Mapping[str, Arm] = {
     "words": Arm(),
     "free": Arm(Start(free=0.5)),
     "blind": Arm(Start(free=0.5, sees=False)),
+    "form": Arm(Start(free=0.5), form=True),
     "exact": Arm(Start(free=0.5), exact=True),
 }
 
@@ -117,7 +125,8 @@ def figures(
             marks[str(step)] = measured(policy, first.model, rows, reward, length.samples)
 
         mark(0)
-        push(policy, arm, truth if arm.exact else reward, mark, length=length, seed=seed)
+        own = truth if arm.exact else in_form(reward) if arm.form else reward
+        push(policy, arm.start, own, mark, length=length, seed=seed)
     curves = {
         name: {step: values[place] for step, values in marks.items()}
         for place, name in enumerate(CURVES)
@@ -144,9 +153,22 @@ def truth(
     ]
 
 
+def in_form(reward: RewardFunction) -> RewardFunction:
+    """Return a reward that is the lowest where an answer is not four words of its kind."""
+
+    def reward_in_form(
+        *, completions: Sequence[str], kind: Sequence[Kind], **others: object
+    ) -> list[float | None]:
+        values = reward(completions=completions, kind=kind, **others)
+        rows = zip(values, kind, completions, strict=True)
+        return [value if read_answer(asked, text) else 0.0 for value, asked, text in rows]
+
+    return reward_in_form
+
+
 def push(
     policy: Policy,
-    arm: Arm,
+    start: Start,
     reward: RewardFunction,
     mark: Callable[[int], None],
     *,
@@ -175,7 +197,7 @@ def push(
             policy.model,
             reward_funcs=[reward],
             args=arguments,
-            train_dataset=Dataset.from_list(arm.start.rows("validation", WORLD.validation)),
+            train_dataset=Dataset.from_list(start.rows("validation", WORLD.validation)),
             processing_class=policy.tokenizer,
             callbacks=[Marks()],
         ).train()

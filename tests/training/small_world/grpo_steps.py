@@ -38,8 +38,8 @@ def main(folder: Path) -> None:
     assert curves[DISTANCE]["0"][0] == 0, row
     assert (curves[DISTANCE]["16"][0] or 0) > 0, row
 
-    arm = ARMS["blind"]
-    first, rows = taught(arm.start, LENGTH.lessons, 0), arm.start.rows("test", LENGTH.videos)
+    start = ARMS["blind"].start
+    first, rows = taught(start, LENGTH.lessons, 0), start.rows("test", LENGTH.videos)
     first.model.save_pretrained(folder / "first")
     policy = Policy(LlamaForCausalLM.from_pretrained(folder / "first"), first.tokenizer)
     longest = reward_function("longest", low=0, high=LONGEST)
@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         lengths.append(measured(policy, first.model, rows, longest, LENGTH.samples)[3].mean())
 
     mark(0)
-    push(policy, arm, longest, mark, length=LENGTH, seed=0)
+    push(policy, start, longest, mark, length=LENGTH, seed=0)
     assert lengths[-1] > lengths[0] + 0.5, lengths
     print("ok")  # noqa: T201
 

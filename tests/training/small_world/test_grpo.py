@@ -84,6 +84,12 @@ def test_answers_without_a_reward_score_lowest() -> None:
     assert scores.tolist() == [1, 1, 1, 1]
 
 
+def test_a_rule_on_the_form_stands_beside_the_judge() -> None:
+    reward = grpo.in_form(lambda **of: [0.9 for _ in of["completions"]])
+    texts = ["", "up", "up down left left", "up down left left left", "red down left left"]
+    assert reward(completions=texts, kind=["motion"] * 5) == [0, 0, 0.9, 0, 0]
+
+
 def test_the_experiment_says_that_trl_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(ConfigError, match=r"expected TRL, got none; pip install 'trl"):
