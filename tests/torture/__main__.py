@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
@@ -36,7 +37,7 @@ def main() -> int:
         parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     kept = arguments.output / "reliability.json"
     arguments.output.mkdir(parents=True, exist_ok=True)
-    found = {}
+    found: dict[str, Any] = {}
     for name in arguments.names or PARTS:
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
