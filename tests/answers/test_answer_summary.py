@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from answer_rows import ASKED, BAD, GOOD, Row, answers_of
@@ -43,6 +45,22 @@ def test_means_and_coverage_by_hand() -> None:
     assert (between.difference, between.n, between.n_videos) == (2.5, 2, 2)
     # Swapping gives 2 + 3, 2 - 3, 3 - 2 and -2 - 3: half of them as far apart.
     assert between.p_value == pytest.approx(0.5, abs=0.02)
+
+
+def test_means_by_criterion() -> None:
+    units = single(*(asked(v, s) for v in ("v0", "v1") for s in ("x", "y")))
+    judged = rated(units, [5, 3, 4, 1])
+    verdicts = [{"right": 5.0, "polite": 1.0}, {"right": 3.0, "polite": None}, {"right": 4.0}, {}]
+    for unit, criteria in zip(units, verdicts, strict=True):
+        judged[unit.id] = replace(judged[unit.id], criteria=criteria)
+    summary = summarise(units, judged)
+    found = [{n: m.value for n, m in row.criteria.items()} for row in summary.systems]
+    assert found == [{"right": 4.5, "polite": 1.0}, {"right": 3.0, "polite": None}]
+    sheet = sheets_of(summary, judge="j", answers="a", scale="1-5")[1]
+    assert (sheet.title, sheet.head) == ("Mean by criterion", ("system", "right", "polite"))
+    assert sheet.rows == (("x", "4.500", "1.000"), ("y", "3.000", "undefined (no verdict)"))
+    plain = sheets_of(summarise(units, rated(units, [5, 3, 4, 1])), judge="", answers="", scale="")
+    assert "Mean by criterion" not in [each.title for each in plain]
 
 
 def test_a_missing_video_is_no_failure_of_the_judge() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeVar
 
@@ -68,6 +68,7 @@ class SystemScore:
         human: mean rating of the `n_human` answers that annotators rated; None without ratings.
         corrected: prediction-powered mean human rating of all answers; None without, undefined
             below `FEWEST_RATED` rated answers.
+        criteria: mean verdict of each criterion, of a judge that rates by criteria; yes is 1.
     """
 
     system: str
@@ -78,6 +79,7 @@ class SystemScore:
     n_human: int = 0
     human: Metric | None = None
     corrected: Metric | None = None
+    criteria: Mapping[str, Metric] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,14 @@ def summarise(
     scores = table.measured(means(table.by_system(table.scores), *table.clustered), resampling)
     humans = table.human_means(resampling)
     corrected = table.corrected(resampling) if human is not None else {}
+    criteria = table.criteria(judgements, resampling)
     systems = [
         replace(
             table.counted(system),
             score=scores[system],
             human=humans[system] if human is not None else None,
             corrected=corrected.get(system),
+            criteria={name: by_system[system] for name, by_system in criteria.items()},
         )
         for system in table.systems
     ]
@@ -284,6 +288,21 @@ class Table:
         few = {name for name, of in rated.items() if 0 < of.is_rated.sum() < FEWEST_RATED}
         withheld = Metric(None, undefined=TOO_FEW_RATED)
         return {k: m if few.isdisjoint(k.split("\x1f")) else withheld for k, m in metrics.items()}
+
+    def criteria(
+        self, judgements: Mapping[str, Judgement], resampling: Resampling
+    ) -> dict[str, dict[str, Metric]]:
+        """Return the mean verdict of each criterion and system."""
+        none = Judgement("", Unparsed(""))
+        rated = [judgements.get(unit.item.id, none).criteria for unit in self.units]
+        metrics: dict[str, dict[str, Metric]] = {}
+        for name in dict.fromkeys(name for values in rated for name in values):
+            values = np.array([each.get(name) for each in rated], dtype=np.float64)
+            mean = means(self.by_system(values), *self.clustered)
+            metrics[name] = measure(
+                [mean], self.n_videos, lambda _: "no verdict", resampling, shares=()
+            )
+        return metrics
 
     def counted(self, system: str) -> SystemScore:
         """Return the counts of a system, without its numbers."""

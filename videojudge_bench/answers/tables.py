@@ -48,6 +48,12 @@ def sheets_of(
     if corrected:
         title = f"{judge} on {answers}: judge score{on}, and corrected by human ratings"
     sheets = [_systems(summary.systems, title, corrected=corrected)]
+    if names := dict.fromkeys(name for row in summary.systems for name in row.criteria):
+        rows = (
+            (row.system or "(not named)", *(_metric(row.criteria.get(name)) for name in names))
+            for row in summary.systems
+        )
+        sheets.append(Sheet("Mean by criterion", ("system", *names), tuple(rows), (_CRITERIA,)))
     if summary.weighted:
         sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, _WEIGHTED))
     if summary.differences:
@@ -81,6 +87,7 @@ _CORRECTED = (
     "(prediction-powered inference). It holds if those answers were chosen at random, and is shown "
     f"from {FEWEST_RATED} rated answers of a system on: below, the human mean alone is as good."
 )
+_CRITERIA = "Each on its own scale, over the answers with a verdict on it; yes is 1, no is 0."
 _WEIGHTED = (
     "Ratings are weighted by the probabilities with which `videojudge label` drew the answers, in "
     "the human mean too."

@@ -74,8 +74,8 @@ def judge(
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
     from videojudge_bench.answers.verdict_lines import check_output
-    from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
+    from videojudge_bench.scale import read_scale
 
     scale = None if gold_scale is None else read_scale(gold_scale)
     options = JudgingOptions(versus, limit, gold_subset, scale, run.options())
