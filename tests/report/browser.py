@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,6 +95,33 @@ class Browser:
     def told(self, *methods: str) -> list[dict[str, Any]]:
         """Return the events of these kinds."""
         return [event for event in self.events if event.get("method") in methods]
+
+
+async def each_look(browser: Browser) -> AsyncIterator[int]:
+    """Make the browser light and dark, wide and as narrow as a phone; yield the width."""
+    for scheme in ("light", "dark"):
+        for width in (1400, 390):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            await browser.ask("Emulation.setEmulatedMedia", features=features)
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            await browser.ask("Emulation.setDeviceMetricsOverride", **size)
+            yield width
+
+
+async def violations(browser: Browser) -> list[str]:
+    """Return what axe-core, the checker of accessibility, has against the page."""
+    script = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    await browser.ask("Page.setBypassCSP", enabled=True)
+    await browser.value(f"{script};0")
+    listed = (
+        "axe.run().then((result) => JSON.stringify(result.violations.map((v) => "
+        "`${v.id}: ${v.nodes[0].html}`)))"
+    )
+    reply = await browser.ask(
+        "Runtime.evaluate", expression=listed, awaitPromise=True, returnByValue=True
+    )
+    texts: list[str] = json.loads(reply["result"]["value"])
+    return texts
 
 
 def drive(work: Callable[[Browser], Awaitable[None]]) -> None:

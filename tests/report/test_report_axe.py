@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from browser import Browser, drive, needs_browser
+from browser import Browser, drive, each_look, needs_browser, violations
 from measured_runs import board_set
 from pages import judged
 from registered import registered
@@ -16,12 +14,6 @@ from videojudge_bench.leaderboard.opening import open_run, open_runs
 from videojudge_bench.report import making, page
 
 pytestmark = needs_browser
-
-SCRIPT = files("axe_core_python").joinpath("axe.min.js")
-VIOLATIONS = (
-    "axe.run().then((found) => JSON.stringify(found.violations.map((v) => "
-    "`${v.id}: ${v.nodes[0].html}`)))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["board", "one", "two"])
 def test_pages_are_accessible_and_fit(name: str, written: dict[str, Path]) -> None:
     async def look(browser: Browser) -> None:
-        for scheme in ("light", "dark"):
-            for width in (1400, 390):
-                await browser.ask(
-                    "Emulation.setEmulatedMedia",
-                    features=[{"name": "prefers-color-scheme", "value": scheme}],
-                )
-                await browser.ask(
-                    "Emulation.setDeviceMetricsOverride",
-                    width=width, height=900, deviceScaleFactor=1, mobile=False,
-                )  # fmt: skip
-                await browser.open(written[name])
-                assert await browser.value("document.documentElement.scrollWidth") <= width
-                await browser.ask("Page.setBypassCSP", enabled=True)
-                await browser.value(f"{SCRIPT.read_text(encoding='utf-8')};0")
-                answer = await browser.ask(
-                    "Runtime.evaluate", expression=VIOLATIONS, awaitPromise=True, returnByValue=True
-                )
-                assert json.loads(answer["result"]["value"]) == []
+        async for width in each_look(browser):
+            await browser.open(written[name])
+            assert await browser.value("document.documentElement.scrollWidth") <= width
+            assert await violations(browser) == []
 
     drive(look)
