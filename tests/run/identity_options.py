@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from identity_bench import SERVED, SMALL, Bench, Input
-from identity_inputs import KIND, RUBRIC
+from identity_inputs import CRITERIA, KIND, RUBRIC
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
@@ -99,6 +99,8 @@ _MODEL = _copy("model", lambda b: b.tiny)
 _ENCODER = _copy("encoder", lambda b: b.encoder)
 _RUBRIC = _text("rubrics.jsonl", RUBRIC)
 
+_CRITERIA = _text("criteria.yaml", CRITERIA)
+
 PROMPTED: Mapping[str, Option] = {
     "engine": Option(lambda b: f"{b.folder}/engine.py:Other"),
     "score": Option("expected"),
@@ -115,6 +117,8 @@ PROMPTED: Mapping[str, Option] = {
     "pairs": Option("rate"),
     "lost_mass": Option(0.5, beside={"score": "expected"}),
     "structured": Option("regex", beside={"engine": "openai", **SERVED}),
+    "criteria": Option(_CRITERIA),
+    "overall": Option("model", beside={"criteria": _CRITERIA}),
     "concurrency": Option(3, counts=False),
 }
 TRANSFORMERS: Mapping[str, Option] = {

@@ -19,6 +19,7 @@ from videojudge_bench.cli import (
     judge,
     judges,
     jury,
+    label,
     leaderboard,
     rank_systems,
     recipes,
@@ -65,6 +66,7 @@ def tasks_path() -> None:
 _VERBS: Mapping[Group, Sequence[Callable[..., object]]] = {
     SCORE: (judge.judge, select.select, describe.describe, serve.serve),
     MEASURE: (
+        label.label,
         analysis.calibrate,
         analysis.sweep,
         analysis.parity,
