@@ -48,7 +48,7 @@ _FILES: Mapping[str, str] = {
 }
 _DRAWN: Mapping[str, Drawn] = {
     f"small_world_best_of_{policy}{ending}": Drawn(policy, videos, answers)
-    for ending, videos, answers in (("", VIDEOS, DRAWS), ("_few", 10, 32))
+    for ending, videos, answers in (("", VIDEOS, DRAWS), ("_few", VIDEOS, 16))
     for policy in get_args(Policy)
 }
 """The gold sets of `over_optimisation`; small ones for judges that write much."""
