@@ -6,7 +6,7 @@ test part is looked at for the figures of the report alone, and these looks are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
@@ -18,6 +18,7 @@ from videojudge_bench.analysis.jury_model import (
     FITTED,
     Combine,
     JuryModel,
+    Knots,
     Member,
     SavedJury,
     Scales,
@@ -28,14 +29,11 @@ from videojudge_bench.analysis.jury_panel import FOLDS, Panel
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.metrics.bootstrap import Bools, Floats, Resampling
 from videojudge_bench.metrics.compare import compare
-from videojudge_bench.metrics.disagreement import share_below
 from videojudge_bench.metrics.keys import primary_key
-from videojudge_bench.metrics.paired import difference_interval, statistic_of
-from videojudge_bench.verdicts import Judgement
+from videojudge_bench.metrics.paired import difference_intervals
 
 WITHIN = "tau_b_within"
-_LEVELS = 2  # decimals of ranks, for alpha
-_RIVALS = 2
+_RIVALS = 2  # members that the jury is tested against
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class JuryOptions:
 
     Attributes:
         dev_only: leave the test part closed, for choosing.
-        resamples: of videos, for intervals.
+        resamples: of videos, for intervals; and permutations of the test.
     """
 
     combine: Combine = "fitted"
@@ -109,7 +107,10 @@ class Study:
     @cached_property
     def alone(self) -> list[float]:
         """The primary statistic of each member on dev; NaN where it is undefined."""
-        return [self._value(column, self.panel.is_dev) for column in self.panel.scores.T]
+        return [
+            self.panel.value(column, self.panel.is_dev, self.statistics[0])
+            for column in self.panel.scores.T
+        ]
 
     def on_dev(self, members: Sequence[int], combine: Combine | None = None) -> float:
         """Return the primary statistic on dev, every video scored by a rule fitted on others."""
@@ -118,9 +119,12 @@ class Study:
             out = panel.is_dev & (panel.folds == fold)
             rest = panel.is_dev & ~out
             if out.any() and rest.any():
-                model = self._fit(members, rest, combine)
+                if fold not in self._maps:
+                    self._maps[fold] = self._fit(self.members, rest, "mean").maps
+                maps = [self._maps[fold][k] for k in members]
+                model = self._fit(members, rest, combine, maps)
                 scores[out] = model(panel.scores[np.ix_(out, members)])
-        return self._value(scores, panel.is_dev)
+        return panel.value(scores, panel.is_dev, self.statistics[0])
 
     @property
     def path(self) -> Combine:
@@ -144,40 +148,21 @@ class Study:
         rest = [k for k in self.members if k != member]
         return self._tried(self.members) - self._tried(rest) if rest else None
 
-    def alpha(self) -> float | None:
-        """Return Krippendorff's alpha of the members' ranks (interval), None where undefined."""
-        import krippendorff
-
-        ranks = np.round(self._ranks().T, _LEVELS)
-        if len(ranks) < 2 or len(np.unique(ranks[~np.isnan(ranks)])) < 2:
-            return None
-        alpha = krippendorff.alpha(reliability_data=ranks, level_of_measurement="interval")
-        return None if np.isnan(alpha) else float(alpha)
-
-    def error_correlations(self) -> list[list[float | None]]:
-        """Return Pearson's r of the members' errors (rank minus rank of the gold) on dev."""
-        import pandas as pd
-
-        dev = self.panel.is_dev
-        errors = self._ranks()[dev] - share_below(self.panel.gold[dev])[:, None]
-        rows = pd.DataFrame(errors).corr().to_numpy().tolist()
-        return [[None if np.isnan(r) else r for r in row] for row in rows]
-
     def test_value(self, model: JuryModel, members: Sequence[int], statistic: str) -> float | None:
         """Return a statistic on the reported part; None where that stays closed."""
         if self.options.dev_only:
             return None
         self.looks += 1
         scores = model(self.panel.scores[:, members])
-        return _or_none(self._value(scores, self.panel.reported, statistic))
+        return _or_none(self.panel.value(scores, self.panel.reported, statistic))
 
     def rivals(self) -> list[dict[str, Json]]:
         """Return the jury against the members that are best on dev: differences and tests."""
         if self.options.dev_only or len(self.members) < 2:
             return []
         order = sorted(self.members, key=lambda k: -_low(self.alone[k]))
-        jury = self.panel.judgements(self.model(self.panel.scores), self.panel.reported)
-        return [self._against(jury, k, key) for k in order[:_RIVALS] for key in self.statistics]
+        jury = self.model(self.panel.scores)
+        return [row for k in order[:_RIVALS] for row in self._against(jury, k)]
 
     def saved(self) -> SavedJury:
         """Return the jury as a file keeps it."""
@@ -203,7 +188,7 @@ class Study:
         members: list[Json] = [self._member(k) for k in self.members]
         sizes: list[Json] = [self._size(some, value) for some, value in self.subsets]
         test = {key: self.test_value(self.model, self.members, key) for key in self.statistics}
-        correlations = cast("list[Json]", self.error_correlations())
+        correlations = cast("list[Json]", panel.error_correlations())
         return {
             "task": panel.gold_set.info.task,
             "references": max(run.record.references for run in panel.runs),
@@ -214,7 +199,7 @@ class Study:
             "statistic": self.statistics[0],
             "items": {"dev": int(panel.is_dev.sum()), "test": int(panel.reported.sum())},
             "members": members,
-            "alpha": self.alpha(),
+            "alpha": panel.alpha(),
             "error_correlations": correlations,
             "jury": {
                 "dev": _or_none(self.on_dev(self.members)),
@@ -248,34 +233,46 @@ class Study:
         names: list[Json] = [self.panel.names[k] for k in some]
         return {"members": names, "dev": value if np.isfinite(value) else None, "test": test}
 
-    def _against(self, jury: Mapping[str, Judgement], k: int, key: str) -> dict[str, Json]:
-        gold_set = self.panel.gold_set
-        judged = (
-            gold_set,
-            jury,
-            self.panel.judgements(self.panel.scores[:, k], self.panel.reported),
+    def _against(self, jury: Floats, k: int) -> list[dict[str, Json]]:
+        """Return the jury against a member on what both judged, a row for each statistic."""
+        panel, resamples, member = self.panel, self.options.resamples, self.panel.scores[:, k]
+        judged = [panel.judgements(scores, panel.reported) for scores in (jury, member)]
+        both = panel.reported & ~np.isnan(jury) & ~np.isnan(member)
+        try:
+            test = compare(
+                panel.gold_set, *judged, statistic=self.statistics[0], permutations=resamples
+            )
+        except ConfigError:
+            return []  # too few items that both judged, or a constant member
+        resampling = Resampling(resamples)
+        ends = difference_intervals(
+            panel.gold_set, *judged, statistics=self.statistics, resampling=resampling
         )
-        self.looks += 1
-        values = [statistic_of(gold_set, each, statistic=key) for each in judged[1:]]
-        resampling = Resampling(self.options.resamples)
-        low, high = (
-            difference_interval(*judged, statistic=key, resampling=resampling) or (None,) * 2
-        )
-        is_primary = key == self.statistics[0]
-        p_value = compare(*judged, statistic=key).p_value if is_primary else None
-        return {
-            "member": self.panel.names[k],
-            "statistic": key,
-            "jury": values[0],
-            "alone": values[1],
-            "difference": values[0] - values[1],
-            "low": low,
-            "high": high,
-            "p": p_value,
-        }
+        rows = list[dict[str, Json]]()
+        for key in self.statistics:
+            self.looks += 1
+            one, other = (panel.value(scores, both, key) for scores in (jury, member))
+            low, high = ends[key] or (None, None)
+            rows.append(
+                {
+                    "member": panel.names[k],
+                    "statistic": key,
+                    "jury": one,
+                    "alone": other,
+                    "difference": one - other,
+                    "low": low,
+                    "high": high,
+                    "p": test.p_value if key == test.statistic else None,
+                }
+            )
+        return rows
 
     def _fit(
-        self, members: Sequence[int], some: Bools, combine: Combine | None = None
+        self,
+        members: Sequence[int],
+        some: Bools,
+        combine: Combine | None = None,
+        maps: Sequence[Knots] | None = None,
     ) -> JuryModel:
         options, fewest = self.options, self.options.min_members
         return fit_model(
@@ -286,6 +283,7 @@ class Study:
             min_members=None if fewest is None else min(fewest, len(members)),
             scale=self.panel.gold_set.info.scale,
             seed=options.seed,
+            maps=maps,
         )
 
     def _tried(self, members: Sequence[int]) -> float:
@@ -302,18 +300,10 @@ class Study:
     def _known(self) -> dict[tuple[int, ...], float]:
         return {}
 
-    def _ranks(self) -> Floats:
-        """The members' scores as ranks among all items, shape (items, members)."""
-        return fit_model(self.panel.scores, None, "mean").common(self.panel.scores)
-
-    def _value(self, scores: Floats, some: Bools, statistic: str | None = None) -> float:
-        judgements = self.panel.judgements(scores, some)
-        try:
-            return statistic_of(
-                self.panel.gold_set, judgements, statistic=statistic or self.statistics[0]
-            )
-        except ConfigError:
-            return np.nan  # too few verdicts
+    @cached_property
+    def _maps(self) -> dict[int, list[Knots]]:
+        """The maps of all members without the videos of each fold."""
+        return {}
 
 
 def _low(value: float) -> float:

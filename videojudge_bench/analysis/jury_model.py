@@ -8,6 +8,7 @@ others', so that all rules work with what is there.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,9 @@ from videojudge_bench.version import __version__
 
 Combine = Literal["mean", "median", "fitted", "trees"]
 Scales = Literal["rank", "map"]
+
+Knots = list[tuple[FiniteFloat, FiniteFloat]]
+"""Of a map from one member's scores: a score and its value on the common scale, rising."""
 
 FITTED = ("fitted", "trees")
 """Rules that learn from gold."""
@@ -89,7 +93,7 @@ class JuryModel(BaseModel):
     combine: Combine
     scales: Scales
     min_members: int
-    maps: list[list[tuple[FiniteFloat, FiniteFloat]]]
+    maps: list[Knots]
     weights: list[FiniteFloat] = []
     offset: FiniteFloat = 0.0
     trees: list[Tree] = []
@@ -206,6 +210,7 @@ def fit_model(
     min_members: int | None = None,
     scale: RatingScale | None = None,
     seed: int = 0,
+    maps: Sequence[Knots] | None = None,
 ) -> JuryModel:
     """Return the rule that fits these items.
 
@@ -220,14 +225,16 @@ def fit_model(
         min_members: default: half of the members.
         scale: of the gold, for `map`.
         seed: of the trees.
+        maps: of the members, where they are known already.
 
     Raises:
         ConfigError: fewer than 2 items have a verdict and gold where these are needed, or no
             member's scores rise with the gold.
     """
     fewest = enough_of(scores.shape[1], min_members)
-    maps = [_knots(column, gold if scales == "map" else None, scale) for column in scores.T]
-    model = JuryModel(combine=combine, scales=scales, min_members=fewest, maps=maps)
+    if maps is None:
+        maps = [_knots(column, gold if scales == "map" else None, scale) for column in scores.T]
+    model = JuryModel(combine=combine, scales=scales, min_members=fewest, maps=[*maps])
     if combine not in FITTED:
         return model
     some = ~np.isnan(scores).all(axis=1)
@@ -277,9 +284,7 @@ def _boosted(rows: Floats, target: Floats, seed: int) -> dict[str, object]:
     return {"trees": trees, "offset": float(boosted.init_.constant_.item())}
 
 
-def _knots(
-    column: Floats, gold: Floats | None, scale: RatingScale | None
-) -> list[tuple[float, float]]:
+def _knots(column: Floats, gold: Floats | None, scale: RatingScale | None) -> Knots:
     """Return the map of one member; of one without a verdict, or constant, the middle."""
     parsed = ~np.isnan(column)
     values = column[parsed]

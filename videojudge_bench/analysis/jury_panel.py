@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,16 +11,22 @@ import numpy as np
 
 from videojudge_bench import registry
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.analysis.jury_model import fit_model
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.view import view_of
 from videojudge_bench.items import Example, Item, OptionGold, PreferenceGold, RatingGold, part_of
 from videojudge_bench.leaderboard.opening import OpenRun, open_run, with_distinct_names
-from videojudge_bench.metrics.bootstrap import Bools, Floats
+from videojudge_bench.metrics.bootstrap import Bools, Floats, codes, estimate
+from videojudge_bench.metrics.disagreement import share_below
+from videojudge_bench.metrics.paired import rated_statistics, statistic_of
+from videojudge_bench.metrics.rating_statistics import Rated
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
 
 FOLDS = 5
 """Parts of dev for cross-validation, by video."""
+
+_LEVELS = 20  # of ranks, for alpha
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,50 @@ class Panel:
             )
             if is_some
         }
+
+    def value(self, scores: Floats, some: Bools, statistic: str) -> float:
+        """Return a statistic of scores on some items; NaN where it is undefined."""
+        kept = some & ~np.isnan(scores)
+        if len({e.item.video_id for e, k in zip(self.examples, kept, strict=True) if k}) < 2:
+            return np.nan
+        if self.gold_set.info.shape != "ratings":
+            judgements = self.judgements(scores, some)
+            return statistic_of(self.gold_set, judgements, statistic=statistic)
+        columns = {f.name: getattr(self._rated, f.name)[kept] for f in fields(Rated)}
+        columns |= {name: codes(columns[name]) for name in ("videos", "groups", "systems")}
+        rated = Rated(**{**columns, "scores": scores[kept]})
+        known = estimate(
+            rated_statistics(rated, statistic, self.gold_set.info.scale), rated.n_videos
+        )
+        return known[statistic]
+
+    def alpha(self) -> float | None:
+        """Return Krippendorff's alpha of the members' ranks (interval), None where undefined."""
+        import krippendorff
+
+        ranks = np.round(_LEVELS * self._ranks.T)
+        if len(ranks) < 2 or len(np.unique(ranks[~np.isnan(ranks)])) < 2:
+            return None
+        alpha = krippendorff.alpha(reliability_data=ranks, level_of_measurement="interval")
+        return None if np.isnan(alpha) else float(alpha)
+
+    def error_correlations(self) -> list[list[float | None]]:
+        """Return Pearson's r of the members' errors (rank minus rank of the gold) on dev."""
+        import pandas as pd
+
+        dev = self.is_dev
+        errors = self._ranks[dev] - share_below(self.gold[dev])[:, None]
+        rows = pd.DataFrame(errors).corr().to_numpy().tolist()
+        return [[None if np.isnan(r) else r for r in row] for row in rows]
+
+    @cached_property
+    def _rated(self) -> Rated:
+        return Rated.of(self.examples, [0.0] * len(self.examples))
+
+    @cached_property
+    def _ranks(self) -> Floats:
+        """The members' scores as ranks among all items, shape (items, members)."""
+        return fit_model(self.scores, None, "mean").common(self.scores)
 
 
 def open_panel(sources: Sequence[str]) -> Panel:
