@@ -228,7 +228,7 @@ def test_the_verb(board: GoldSet, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["jury", *runs, "--resamples", "50", "-o", str(rule)]) == 0
     shown = capsys.readouterr()
     assert "The jury against its best members, on test" in shown.out
-    assert f"wrote {rule}" in shown.err
+    assert f"wrote {rule}" in shown.out
     saved = read_jury(rule)
     assert [member.name for member in saved.members] == ["good", "weak"]
     assert main(["jury", *runs, "--resamples", "50", "--json"]) == 0

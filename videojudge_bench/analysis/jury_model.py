@@ -38,6 +38,7 @@ FITTED = ("fitted", "trees")
 _KNOTS = 201
 _TREES = {"n_estimators": 150, "learning_rate": 0.05, "max_depth": 3, "subsample": 0.5}
 _LEAF_ITEMS = 50
+_RIDGE = 1e-6
 _DECIMALS = 6
 
 
@@ -67,7 +68,8 @@ class Tree(BaseModel):
         return self
 
     def __call__(self, rows: Floats) -> Floats:
-        """Return the value of each row's leaf."""
+        """Return the value of each row's leaf; as in scikit-learn, rows are compared in float32."""
+        rows = rows.astype(np.float32)
         feature, threshold = np.array(self.feature), np.array(self.threshold)
         left, right = np.array(self.left), np.array(self.right)
         node = np.zeros(len(rows), dtype=np.int64)
@@ -251,7 +253,12 @@ def fit_model(
 def _weights(rows: Floats, target: Floats) -> dict[str, object]:
     from scipy.optimize import nnls
 
-    weights, _ = nnls(rows - rows.mean(axis=0), target - target.mean())
+    # A touch of ridge: two members that are the same, or opposites, have no other one solution.
+    centred, n = rows - rows.mean(axis=0), rows.shape[1]
+    ridge = np.sqrt(_RIDGE * len(rows)) * np.eye(n)
+    weights, _ = nnls(
+        np.vstack([centred, ridge]), np.concatenate([target - target.mean(), np.zeros(n)])
+    )
     if not weights.any():
         raise ConfigError(
             "combine=fitted: no member's scores rise with the gold ratings, so every weight is 0; "
@@ -275,7 +282,7 @@ def _boosted(rows: Floats, target: Floats, seed: int) -> dict[str, object]:
         trees.append(
             Tree(
                 feature=tree.feature.tolist(),
-                threshold=np.round(tree.threshold, _DECIMALS).tolist(),
+                threshold=tree.threshold.tolist(),
                 left=tree.children_left.tolist(),
                 right=tree.children_right.tolist(),
                 value=values.tolist(),
