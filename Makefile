@@ -19,7 +19,7 @@ TINY   := $(OUT)/tiny_qwen
 TINY_ARGUMENTS = pretrained=$(TINY),device_map=cpu,max_num_frames=4,min_pixels=3136,max_pixels=12544
 SAMPLES = videojudge_llava,videojudge_vcg,videojudge_pairwise,videojudge_longvideobench
 
-.PHONY: help install demo tiny-model bootstrap loop test test-slow test-engines torture check bench leaderboard clean
+.PHONY: help install demo tiny-model bootstrap loop test test-slow test-engines torture check bench leaderboard docs docs-serve clean
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -81,13 +81,23 @@ test-engines: $(STAMP)  ## compare engines on a real vLLM (3.5 GB, in $(OUT)/vll
 torture: $(STAMP)  ## kill, starve and confuse everything; writes results/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture
 
+$(VENV)/.docs-$(HASH): $(STAMP)
+	$(QUIETLY) -e ".[docs]" --no-build-isolation --config-settings editable_mode=strict
+	@rm -f $(VENV)/.docs-* && touch $@
+
+docs: $(VENV)/.docs-$(HASH)  ## build the site of the documents in out/site
+	$(BIN)/python docs/site.py out/site-sources && $(BIN)/zensical build --strict
+
+docs-serve: $(VENV)/.docs-$(HASH)  ## serve the documents at http://127.0.0.1:8000
+	$(BIN)/python docs/site.py out/site-sources && $(BIN)/zensical serve
+
 check: $(STAMP)  ## lint, words, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/house_words.py
 	@# From another folder: here, videojudge_bench/ would be found without judges/ and tasks/.
 	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml -p videojudge_bench
-	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml . ../examples
+	cd tests && ../$(BIN)/mypy --config-file ../pyproject.toml . ../examples ../docs
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
 bench: $(STAMP)  ## measure speed; writes results/benchmarks/

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -77,8 +78,9 @@ class Refusal:
 class ServerCheck:
     """Asks a server, before the first group, for all that the run's requests have.
 
-    What only some servers take is tried before the first group; of the rest, the first request that
-    is refused is the occasion: a short question tells whether every one would be.
+    What only some servers take is tried before the first group. Of the rest, and of what a server
+    took before, a request that is refused is the occasion: a short question tells whether every one
+    would be.
 
     Attributes:
         wire: the form of requests that the server takes, as far as known.
@@ -99,6 +101,7 @@ class ServerCheck:
     needs_logprobs: bool
     _has_model: bool = field(default=False, init=False)
     _known: set[Feature] = field(default_factory=set, init=False)
+    _examined: Counter[frozenset[Feature]] = field(default_factory=Counter, init=False)
     _problem: ConfigError | None = field(default=None, init=False)
 
     def is_done(self, group: PromptGroup) -> bool:
@@ -126,25 +129,33 @@ class ServerCheck:
             self._problem = error
             raise
 
-    async def explain_refusal(self, refused: CallFailedError, group: PromptGroup) -> None:
-        """Find out whether a request was refused for what all of them have; one call at a time.
+    async def explain_refusal(
+        self, refused: CallFailedError, group: PromptGroup, sent: Wire
+    ) -> None:
+        """Find out whether a request was refused for what all of them have.
 
-        Where the server takes them in another form, `wire` is that form afterwards.
+        Where the server takes them in another form than the one `sent`, `wire` is that form
+        afterwards. What it took before may be refused since: it was started anew with other flags.
         """
-        if self._problem is not None:
-            raise self._problem
-        if self._features(group) <= self._known:
-            return
-        try:
-            if (problem := await self.client.no_such_model(refused)) is not None:
-                raise problem
-            await self._examine(group)
-        except ConfigError as error:
-            self._problem = error
-            raise
+        features = frozenset(self._features(group))
+        before = self._examined[features]
+        async with self.client.starting:
+            if self._problem is not None:
+                raise self._problem
+            if self.wire != sent or self._examined[features] > before:
+                return  # another request, refused at the same time, was the occasion
+            try:
+                is_new = not features <= self._known
+                if is_new and (problem := await self.client.no_such_model(refused)) is not None:
+                    raise problem
+                await self._examine(group)
+            except ConfigError as error:
+                self._problem = error
+                raise
 
     async def _examine(self, group: PromptGroup) -> None:
         features = self._features(group)
+        self._examined[frozenset(features)] += 1
         if refusals := await self.refusals(features, group):
             title = f"the server at {self.client.endpoint.address} refuses what this judge sends"
             raise ConfigError.all_of(title, list(map(str, refusals)))

@@ -332,8 +332,7 @@ class OpenAIEngine:
                 result = await self._completed(group, tail, media, wire)
             except CallFailedError as error:
                 if error.is_refusal:
-                    async with self._client.starting:
-                        await self._check.explain_refusal(error, group)
+                    await self._check.explain_refusal(error, group, wire)
                     if self._check.wire != wire:
                         continue
                 return EngineError(str(error))

@@ -70,10 +70,7 @@ class Bench:
     def vllm(self, name: str = "vllm", changes: Mapping[str, str | None] | None = None) -> Served:
         """Return a vLLM with the judge; `changes` are of its flags."""
         if name not in self.running:
-            there = os.environ.get(ENVIRONMENT)
-            if not there:
-                pytest.skip(f"{ENVIRONMENT} names no environment; `make test-engines` makes one")
-            made = vllm(Path(there).resolve(), self.judge, self.folder / f"{name}.log", changes)
+            made = vllm(vllm_environment(), self.judge, self.folder / f"{name}.log", changes)
             self.running[name] = self.stack.enter_context(made)
         return self.running[name]
 
@@ -136,6 +133,14 @@ class Bench:
         }
         self.figures.parity.append(row)
         return row
+
+
+def vllm_environment() -> Path:
+    """Return the folder of the environment with a vLLM; the test is skipped where there is none."""
+    folder = os.environ.get(ENVIRONMENT)
+    if not folder:
+        pytest.skip(f"{ENVIRONMENT} names no environment; `make test-engines` makes one")
+    return Path(folder).resolve()
 
 
 def _parsed(side: Side) -> int:

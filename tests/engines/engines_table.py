@@ -1,4 +1,4 @@
-"""The table of judges/README.md that says what was measured on real servers.
+"""The table of docs/servers.md that says what was measured on real servers.
 
     python tests/engines/engines_table.py
 
@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "results" / "benchmarks" / "engines.json"
-PAGE = ROOT / "judges" / "README.md"
+PAGE = ROOT / "docs" / "servers.md"
 
 BEGIN, END = "<!-- engines.json -->", "<!-- /engines.json -->"
 _BETWEEN = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)

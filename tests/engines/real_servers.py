@@ -33,7 +33,7 @@ VLLM_FLAGS: Mapping[str, str | None] = {
     "--max-logprobs": "20",
     "--trust-request-mm-kwargs": None,
 }
-"""As judges/README.md has them, in float32, in which engines can be compared exactly."""
+"""As docs/servers.md has them, in float32, in which engines can be compared exactly."""
 
 
 @dataclass(frozen=True)

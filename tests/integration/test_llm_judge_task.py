@@ -1,4 +1,4 @@
-"""A task of lmms-eval that asks a judge, as judges/README.md shows it: ours in place of an API."""
+"""A task of lmms-eval that asks a judge, as docs/lmms-eval-tasks.md shows it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ROWS = [
 @pytest.fixture(scope="session")
 def shown() -> dict[str, str]:
     """The section's blocks by language."""
-    text = (ROOT / "judges" / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## In the place of a paid API\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "lmms-eval-tasks.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Use as an lmms-eval LLM judge\n")[2].partition("\n## ")[0]
     return {found["language"]: found["text"] for found in FENCE.finditer(section)}
 
 

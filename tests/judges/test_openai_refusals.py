@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -236,3 +237,94 @@ def test_tokens_that_end_a_turn_are_no_part_of_a_reply(end: str) -> None:
         (reply,) = ask(engine_at(seen), "a")
     assert isinstance(reply, Reply)
     assert reply.text == "<score>4</score>"
+
+
+PARTS: Json = {
+    "logprobs": {"choices": ("3", "4")},
+    "skip_special_tokens": {},
+    "continue_final_message": {"reply_start": "<thinking>"},
+    "response_format": {"form": {"type": "object"}},
+}
+"""Fields of requests, each with the parts of a group that has them."""
+
+
+def replaced_server(refused: set[str], said: str = "extra fields not permitted") -> Script:
+    """A server that refuses the fields `refused`, to which a test adds when it has been asked."""
+    sound = refusing(lambda body: bool(refused & body.keys()), said)
+
+    def script(number: int, body: Json) -> Answer:
+        answer = sound(number, body)
+        is_held = is_probe(body) and "response_format" in body and answer.status == 200
+        return completion('{"checked": true}') if is_held else answer
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("field", "warning"),
+    [
+        ("logprobs", "the server gives no token log-probabilities (the server answered 400: extra"),
+        ("skip_special_tokens", "the server takes special tokens off replies"),
+    ],
+)
+def test_a_server_that_is_replaced_by_one_without_what_can_be_missed(
+    field: str, warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused: set[str] = set()
+    with faulty_server(replaced_server(refused), takes_all=False) as seen:
+        seen.version = "0.32.0"
+        engine = engine_at(seen, logprobs="auto")
+        assert isinstance(one(engine, **PARTS[field]), Reply)
+        assert field in seen.requests[-1]
+        refused.add(field)
+        replies = ask(engine, *map(str, range(8)), **PARTS[field])
+    assert all(isinstance(reply, Reply) for reply in replies)
+    assert [warning in record.message for record in caplog.records].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "options", "fix"),
+    [
+        ("logprobs", {"logprobs": True}, "Give score=text"),
+        ("continue_final_message", {"prefill": True}, "Give prefill=false"),
+        ("response_format", {}, "Give structured=regex, which vLLM and SGLang take"),
+    ],
+)
+def test_a_server_that_is_replaced_by_one_without_what_is_needed_ends_the_run(
+    field: str, options: dict[str, Scalar], fix: str
+) -> None:
+    refused: set[str] = set()
+    with faulty_server(replaced_server(refused), takes_all=False) as seen:
+        engine = engine_at(seen, **options)
+        assert isinstance(one(engine, **PARTS[field]), Reply)
+        refused.add(field)
+        with pytest.raises(ConfigError, match="refuses what this judge sends") as caught:
+            ask(engine, "b", "c", **PARTS[field])
+    assert fix in str(caught.value)
+
+
+def test_a_server_that_is_replaced_by_one_that_refuses_everything_ends_the_run() -> None:
+    refused: set[str] = set()
+    with faulty_server(replaced_server(refused, "no credit"), takes_all=False) as seen:
+        engine = engine_at(seen)
+        assert isinstance(one(engine), Reply)
+        refused.add("messages")
+        with pytest.raises(ConfigError, match=r"refuses a short question .*: no credit"):
+            ask(engine, "b")
+
+
+def test_prompts_that_are_refused_at_once_are_examined_at_once() -> None:
+    """While the short question of the first waits for its reply, the others are refused."""
+    refuses = refusing(lambda body: "Answer long" in json.dumps(body), "too long")
+
+    def script(number: int, body: Json) -> Answer:
+        while is_probe(body) and seen.in_flight > 1:
+            time.sleep(0.01)
+        return refuses(number, body)
+
+    with faulty_server(script, takes_all=False) as seen:
+        engine = engine_at(seen)
+        replies = ask(engine, "short", *(f"long{n}" for n in range(8)))
+        (after,) = ask(engine, "short")
+    assert [isinstance(reply, Reply) for reply in (*replies, after)] == [True, *[False] * 8, True]
+    assert 1 <= len(list(filter(is_probe, seen.requests))) < 8

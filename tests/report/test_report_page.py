@@ -15,7 +15,10 @@ from registered import registered
 
 from videojudge_bench import goldsets
 from videojudge_bench.goldsets.base import GoldSet
+from videojudge_bench.leaderboard import rows, tables
+from videojudge_bench.leaderboard.comparing import read_tests
 from videojudge_bench.leaderboard.opening import open_run, open_runs
+from videojudge_bench.leaderboard.stored import read_all
 from videojudge_bench.report import making, page
 from videojudge_bench.report.page import Page, embedded, render
 from videojudge_bench.verdicts import Rating
@@ -182,7 +185,33 @@ def test_many_runs_are_a_leaderboard(tmp_path: Path) -> None:
         parsed = Parsed(render(making.many_page(runs)))
     assert parsed.texts["h1"] == ["Judges of video understanding"]
     assert [a for a in parsed.tags("script") if a.get("id") == "data"] == []
-    rows = [a for a in parsed.tags("tr") if str(a.get("class")).startswith("judge")]
-    assert len(rows) == 2
-    assert all("||judge:" in str(row["title"]) for row in rows)
+    lines = [a for a in parsed.tags("tr") if str(a.get("class")).startswith("baseline")]
+    assert len(lines) == 2
+    assert all("||judge:" in str(line["title"]) for line in lines)
     assert len(parsed.tags("svg")) == 1
+
+
+def test_the_first_cards_say_what_is_best_and_what_people_reach() -> None:
+    results = Path(__file__).parents[2] / "results"
+    board = rows.build(
+        [run for run in read_all(results / "runs") if run.gold_set == "vatex"],
+        known_tests=read_tests(results / tables.TESTS),
+    )
+    page = making.board_page(board)
+    best, second, people = page.cards
+    assert best.title == "Best judge, 9 references: compact"
+    assert second.title.startswith("Best judge, 1 reference: ")
+    assert float(best.figure) > float(second.figure)
+    assert people.figure == "0.568", "as README has it"
+    titles = [block.title for block in page.standings[0].blocks]
+    assert titles == ["people", "9 references", "1 reference", "no reference"]
+    roles = {line.judge: line.role for block in page.standings[0].blocks for line in block.lines}
+    assert (roles["random"], roles["compact"]) == ("baseline", "judge")
+
+
+def test_a_card_says_what_most_verdicts_lack(tmp_path: Path) -> None:
+    with registered(board_set(3)) as gold_set:
+        folder = with_replies(gold_set, tmp_path, lambda _: "I cannot say.")
+        page = making.runs_page([open_run(folder)], worst=1)
+    assert page.cards[-1].figure == "0.0 %"
+    assert page.cards[-1].text.startswith("9 of 9 have none: ")

@@ -67,6 +67,7 @@ class Bench:
         folder: of everything.
         tiny: a folder with a tiny Qwen2.5-VL.
         encoder: a folder with a tiny encoder of sentences.
+        reader: version of the reader of replies; None is that of the judge.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Bench:
     examples: list[Example] = field(default_factory=list)
     info: GoldSetInfo = INFO
     run: RunOptions = field(default_factory=RunOptions)
+    reader: int | None = None
 
     def __post_init__(self) -> None:
         for name, text in (("judge.py", JUDGE), ("engine.py", ENGINE)):
@@ -128,6 +130,7 @@ class Bench:
     def identity(self) -> tuple[str, str]:
         """Return the key of the first item, and the signature of its number."""
         built = registry.build(self.judge, self.options)
+        built.judge.reader_version = self.reader or built.judge.reader_version
         try:
             plan = Plan(built, GoldSet(self.info, tuple(self.examples)), self.run)
             first = self.examples[0].item.id

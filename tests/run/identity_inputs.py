@@ -240,6 +240,7 @@ def _of_runs() -> Sequence[Input]:
               True, True, SERVES),
         Input("engine", lambda b: b.options.update(engine="openai", **SERVED), True, True),
         Input("judge", judged_by("rouge_l"), True, True, METRIC),
+        Input("version of the reader of replies", lambda b: setattr(b, "reader", 99), False, True),
     ]  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def test_the_share_of_wrong_options_that_compact_accepts_is_the_documented_one()
         ]  # fmt: skip
     scores = [float(str(line["score"])) for line in judge_answers(rows, "compact").lines]
     accepted = fmean(share_of("compact", score) >= 0.5 for score in scores)
-    text = " ".join((ROOT / "judges/README.md").read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / "docs/lmms-eval-tasks.md").read_text(encoding="utf-8").split())
     says = f"the {len(rows):,} wrong options of 400 questions of NExT-QA, judged against the right"
     assert f"{says} one, {100 * accepted:.0f} % get a yes" in text
 

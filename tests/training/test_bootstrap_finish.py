@@ -148,7 +148,7 @@ def test_fields_of_a_seeds_file_are_named_all_at_once(tmp_path: Path) -> None:
 
 
 def test_fields_of_a_seeds_file_are_on_the_page() -> None:
-    page = (Path(__file__).parents[2] / "training" / "README.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "bootstrap.md").read_text(encoding="utf-8")
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     told = {cells[1].strip(" `"): cells[3].strip() for cells in rows if len(cells) == 5}
     fields = SeedLine.model_fields

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import FPS, HEIGHT, WIDTH, Maker, ffmpeg, numbers_of
+from clips import FPS, HEIGHT, WIDTH, X264, X265, Maker, ffmpeg, numbers_of, reading
+from encoders import encoded
 from PIL import Image
 from video_fixtures import broken_folder, clip_maker, no_process_left
 
 from videojudge_bench.errors import VideoError
 from videojudge_bench.video import FramePolicy, load_frames
 from videojudge_bench.video.container import read_index
+from videojudge_bench.video.sampling import choose
 
 __all__ = ["broken_folder", "clip_maker", "no_process_left"]
 
@@ -21,58 +24,70 @@ PART = 75
 """Frames of a part, at 25 a second."""
 
 
-def stream(clip: Path, folder: Path, *starts: float) -> Path:
+ENCODINGS = {
+    "B-frames": ("-an", *X264),
+    "no B-frames": ("-an", *X264, "-bf", "0"),
+    "cut within a group": ("-an", *X264, "-x264-params", "b-pyramid=none:b-adapt=0"),
+    "HEVC": ("-an", *X265, "-pix_fmt", "yuv420p"),
+    "MPEG-2": ("-an", *encoded("mpeg2video", "-bf", "2", "-g", "24", "-q:v", "2")),
+    "program stream": ("-an", *encoded("mpeg2video", "-g", "24", "-q:v", "2"), "-bf", "0"),
+    "sound": (*X264, "-bf", "0", "-c:a", "mp2", "-shortest"),
+}
+
+
+def stream(clips: Maker, folder: Path, encoding: str, starts: Sequence[float]) -> Path:
     """Recordings of three seconds that begin at these times, copied one behind another."""
-    parts = []
-    for number, start in enumerate(starts):
-        part = folder / f"part{number}.ts"
+    suffix = "mpg" if encoding == "program stream" else "ts"
+    whole = clips.folder / f"{encoding}.{suffix}"
+    if not whole.exists():
+        sound = ("-f", "lavfi", "-i", "sine=duration=5")
+        ffmpeg("-i", clips("cfr.mp4"), *sound, "-t", "5", *ENCODINGS[encoding], whole)
+    part, path = folder / f"part.{suffix}", folder / f"joined.{suffix}"
+    for start in starts:
         offset = ("-output_ts_offset", str(start))
-        ffmpeg("-i", clip, "-c", "copy", "-frames:v", str(PART), *offset, part)
-        parts.append(part.read_bytes())
-    path = folder / "joined.ts"
-    path.write_bytes(b"".join(parts))
+        ffmpeg("-i", whole, "-c", "copy", "-frames:v", str(PART), *offset, part)
+        with path.open("ab") as file:
+            file.write(part.read_bytes())
     return path
 
 
-def times_of_ffmpeg(path: Path) -> list[float]:
-    """When ffmpeg shows the frames of a file."""
-    lines = ffmpeg("-i", path, "-an", "-fps_mode", "passthrough", "-f", "framecrc", "-").decode()
-    (base,) = [line.split()[2] for line in lines.splitlines() if line.startswith("#tb 0:")]
-    over, under = map(int, base.split("/"))
-    ticks = [int(line.split(",")[2]) for line in lines.splitlines() if line[0] != "#"]
-    return [(tick - ticks[0]) * over / under for tick in ticks]
-
-
 @pytest.mark.parametrize(
-    ("starts", "seconds"),
+    ("encoding", "starts"),
     [
-        ((0, 503), 6.0),  # as if five minutes had been cut out
-        ((0, 15, 503), 9.0),
-        ((503, 0), 6.0),  # the clock begins anew
-        ((0, 8), 11.0),  # a pause of 5 s is one: ffmpeg bridges from 10 s on
+        *((encoding, (0, 15, 503)) for encoding in ENCODINGS),  # as if minutes had been cut out
+        ("no B-frames", (503, 0)),  # the clock begins anew
+        ("cut within a group", (600, 540, 560, 545)),  # forward and back
+        ("no B-frames", (600, 540, 560, 545)),
+        ("program stream", (600, 540, 560, 545)),
+        ("sound", (100, 90, 95)),
+        ("no B-frames", (0, 2)),  # the second begins before the first ends
+        ("B-frames", (5, 5)),
+        ("cut within a group", (0, 3.02)),  # no jump, and frames that overlap
+        ("no B-frames", (0, 8)),  # a pause of 5 s is one: ffmpeg bridges from 10 s on
     ],
 )
 def test_jumps_of_a_transport_streams_clock_are_bridged_as_ffmpeg_does(
     clips: Maker,
     tmp_path: Path,
+    encoding: str,
     starts: tuple[float, ...],
-    seconds: float,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path = stream(clips("cfr.mp4"), tmp_path, *starts)
-    index = read_index(path)
+    path = stream(clips, tmp_path, encoding, starts)
+    index, expected = read_index(path), reading(path)
     assert index.clock.available == len(index.clock.times_seconds) == PART * len(starts)
-    assert index.clock.duration_seconds == pytest.approx(seconds, abs=0.1)
-    expected = times_of_ffmpeg(path)
-    assert index.clock.times_seconds == pytest.approx(expected, abs=1.5 / FPS)
+    assert index.clock.times_seconds == pytest.approx(expected.times, abs=2.5 / 90_000)
+    end = expected.times[-1] + 1 / FPS
+    assert index.clock.duration_seconds == pytest.approx(end, abs=2.5 / 90_000)
     with caplog.at_level(logging.WARNING):
-        batch = load_frames(path, FramePolicy(max_frames=6, fps=None, min_pixels=0))
+        policy = FramePolicy(max_frames=6, fps=None, min_pixels=0)
+        batch = load_frames(path, policy, timeout_seconds=None)
     assert batch.coverage == 1
-    wanted = [round(time * FPS) for time in batch.times_seconds]
-    if seconds < 10:
-        assert numbers_of(batch.frames) == [place % PART for place in wanted]
-    assert (batch.bridged_seconds > 0) is (seconds < 10)
-    assert ("joined.ts: its clock jumps by" in caplog.text) is (seconds < 10)
+    chosen = choose(index.clock, max_frames=6, fps=None)
+    assert numbers_of(batch.frames) == numbers_of(expected.frames[chosen])
+    jumps = starts not in [(0, 8), (0, 3.02)]
+    assert (batch.bridged_seconds > 0) is jumps
+    assert (f"{path.name}: its clock jumps by" in caplog.text) is jumps
 
 
 def test_a_pause_in_another_container_stays(clips: Maker, tmp_path: Path) -> None:

@@ -152,8 +152,11 @@ def heat(
     return _svg(x0 + width + 8, y0 + height + 8, parts)
 
 
-def intervals(bars: Sequence[Bar], label: str) -> Markup:
-    """Return one line a judge: a dot, its interval, and the value written beside it."""
+def intervals(bars: Sequence[Bar], label: str, *, guide: float | None = None) -> Markup:
+    """Return one line a judge: a dot, its interval, and the value written beside it.
+
+    `guide` draws a vertical line at a value.
+    """
     ends = [v for bar in bars for v in (bar.value, bar.low, bar.high) if v is not None]
     axis = Axis.over(label, [*ends, 0.0], room=0.04)
     width, height = 640, ROW * len(bars) + 46
@@ -168,6 +171,10 @@ def intervals(bars: Sequence[Bar], label: str) -> Markup:
         + _text(x(tick), bottom + 16, text, "middle")
         for tick, text in axis.ticks
     ]
+    if guide is not None:
+        parts.append(
+            f'<line class="guide" x1="{x(guide):.1f}" x2="{x(guide):.1f}" y1="4" y2="{bottom}"/>'
+        )
     parts.append(_text(sum(across) / 2, height - 6, label, "middle", "label"))
     for row, bar in enumerate(bars):
         y = ROW * row + 16.0

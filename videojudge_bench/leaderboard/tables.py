@@ -37,6 +37,7 @@ _EMSCORE_COLUMNS = (
     "rmse",
     "coverage",
 )
+_KINDS = ("human", "options", "constructed", "model")
 _INTRODUCTION = """\
 # Leaderboard
 
@@ -82,8 +83,20 @@ def markdown(board: Board) -> str:
 
 
 def by_table(rows: Iterable[Row]) -> list[list[Row]]:
-    """Return the rows of each table, in the order of a board's rows."""
-    return [list(group) for _, group in groupby(rows, key=lambda row: row.table)]
+    """Return the rows of each table, gold by people first and samples last.
+
+    In a table annotators are first, then the rows with the most references.
+    """
+    tables = [sorted(group, key=_block) for _, group in groupby(rows, key=lambda row: row.table)]
+
+    def order(table: list[Row]) -> tuple[bool, int, str]:
+        return (table[0].is_sample, _KINDS.index(table[0].info.kind), table[0].info.name)
+
+    return sorted(tables, key=order)
+
+
+def _block(row: Row) -> tuple[bool, int, bool]:
+    return (row.role != "human", -row.references, row.role != "judge")
 
 
 def title_of(info: GoldSetInfo) -> str:

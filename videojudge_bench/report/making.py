@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
 
+from videojudge_bench import metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard import rows, tables
@@ -20,11 +22,16 @@ from videojudge_bench.report.figures import Figure, figures_of
 from videojudge_bench.report.items import disagreements_of, payload, worst_first
 from videojudge_bench.report.looking import prompts_of, thumbnails
 from videojudge_bench.report.page import Fact, Page, Table, write
-from videojudge_bench.report.standings import standings_of
+from videojudge_bench.report.standings import Card, ceiling_of, figure_of, headline_of, standings_of
 from videojudge_bench.verdicts import Unparsed
 from videojudge_bench.version import __version__
 
 INDEX = "index.html"
+
+_HINTS = {
+    "max_tokens": "Raise max_tokens",
+    "video missing": "Give the folder of the videos: videos=DIR",
+}
 
 ON_RANKS = (
     "A judge opens a new rank when it is significantly below every judge of the rank above: paired "
@@ -38,12 +45,15 @@ ON_INTERVALS = (
 
 def board_page(board: rows.Board) -> Page:
     """Return the page of a leaderboard."""
+    headline, cards = headline_of(board)
     return Page(
         title="Judges of video understanding",
         lead="How well each judge agrees with people, or finds the correct answer. Every number is "
         "worked out from stored verdicts, but for those marked †.",
+        headline=headline,
+        cards=cards,
         standings=standings_of(board),
-        notes=(ON_RANKS, ON_INTERVALS),
+        notes=(ON_RANKS, ON_INTERVALS, f"Made by videojudge-bench {__version__}."),
     )
 
 
@@ -64,6 +74,7 @@ def runs_page(
     runs = with_distinct_names(runs)
     compared = compare_runs(*runs, resamples=resamples) if len(runs) == 2 else None
     stored = [_numbered(run, resamples) for run in runs]
+    board = rows.build(stored)
     names = [run.name for run in runs]
     info = runs[0].info
     lead = f"{info.title}. Gold: {info.kind}."
@@ -72,9 +83,11 @@ def runs_page(
     return Page(
         title=f"{' and '.join(names)} on {info.task}",
         lead=lead,
+        headline=f"{metrics.primary_key(info)}, and what could be read",
+        cards=_cards(runs, board),
         runs=names,
         facts=[*_facts(runs), *([] if compared is None else _difference(compared))],
-        standings=standings_of(rows.build(stored)),
+        standings=standings_of(board),
         figures=figures_of(runs),
         numbers=_numbers(stored),
         items=_items(runs, worst, videos),
@@ -88,6 +101,27 @@ def _numbered(run: OpenRun, resamples: int = 10_000) -> StoredRun:
         return to_stored(run.record, resamples=resamples)
     check_numbers(run.kept)
     return replace(run.kept, name=run.name)
+
+
+def _cards(runs: Sequence[OpenRun], board: rows.Board) -> list[Card]:
+    """Return the main figure of each run, that of people, and the most frequent missing verdict."""
+    (table,) = tables.by_table(board.rows)
+    judges = {row.judge: row for row in table if row.role == "judge"}
+    scores = [figure_of(judges[run.name]) for run in runs]
+    return [*scores, *ceiling_of(table), *map(_diagnosis, runs)]
+
+
+def _diagnosis(run: OpenRun) -> Card:
+    """Return the card of the replies that could be read, and why others could not."""
+    verdicts = [judgement.verdict for judgement in run.judgements.values()]
+    reasons = Counter(v.reason for v in verdicts if isinstance(v, Unparsed))
+    share = 1 - reasons.total() / max(1, len(verdicts))
+    text = "Every item has a verdict."
+    if reasons:
+        (reason, count), *_ = reasons.most_common(1)
+        hint = next((f". {hint}" for start, hint in _HINTS.items() if start in reason), "")
+        text = f"{count:,} of {len(verdicts):,} have none: {reason[:160]}{hint}"
+    return Card(f"{run.name}: items with a verdict", f"{100 * share:.1f} %", "", text)
 
 
 def _facts(runs: Sequence[OpenRun]) -> list[Fact]:

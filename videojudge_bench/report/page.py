@@ -15,7 +15,7 @@ from videojudge_bench._util import charts
 from videojudge_bench._util.files import write_whole
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.report.figures import Figure
-from videojudge_bench.report.standings import Standing
+from videojudge_bench.report.standings import Card, Standing
 
 _HERE = Path(__file__).parent
 
@@ -43,6 +43,8 @@ class Page:
 
     Attributes:
         lead: one paragraph below the title.
+        headline: title of the cards.
+        cards: the main figures.
         runs: names of the runs that judged the items.
         tables: rows that are neither runs nor items.
         items: as `items.payload` returns it, with `videos` and `prompts`.
@@ -51,6 +53,8 @@ class Page:
 
     title: str
     lead: str
+    headline: str = ""
+    cards: Sequence[Card] = ()
     runs: Sequence[str] = ()
     facts: Sequence[Fact] = ()
     standings: Sequence[Standing] = ()

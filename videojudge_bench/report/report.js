@@ -71,14 +71,16 @@
   }
 
   function sortable(table) {
-    const body = table.tBodies[0];
     const valueOf = (column, isNumber) => (row) => {
       const cell = row.cells[column];
       const text = cell.dataset.value ?? cell.firstChild?.textContent.trim() ?? "";
       return isNumber && Number.isNaN(Number(text)) ? "" : text;
     };
     sortHead(table.tHead, (column, isNumber, down) => {
-      body.append(...sorted([...body.rows], valueOf(column, isNumber), isNumber, down));
+      for (const body of table.tBodies) {
+        const rows = [...body.rows].filter((row) => !row.classList.contains("block"));
+        body.append(...sorted(rows, valueOf(column, isNumber), isNumber, down));
+      }
     });
   }
 
@@ -92,7 +94,7 @@
       for (const standing of standings) {
         const isSet = standing.querySelector("h3").textContent.toLowerCase().includes(wanted);
         let left = 0;
-        for (const row of standing.querySelectorAll(".board tbody tr")) {
+        for (const row of standing.querySelectorAll(".board tbody tr:not(.block)")) {
           row.hidden = !isSet && !row.cells[1].textContent.toLowerCase().includes(wanted);
           left += row.hidden ? 0 : 1;
         }
@@ -262,7 +264,7 @@
 
   function siblings(data, item, all) {
     if (all.length < 2) return [];
-    const head = el("tr", {}, ...["", "gold", ...data.runs].map((name) => el("th", { scope: "col" }, name)));
+    const head = el("tr", {}, el("td"), ...["gold", ...data.runs].map((name) => el("th", { scope: "col" }, name)));
     const rows = all.map((other) => el("tr", { className: other === item ? "this" : "" },
       el("td", {}, other[TEXTS].join("  ⟷  ").slice(0, 160)), el("td", {}, other[GOLD]),
       ...data.runs.map((_, run) => el("td", {}, other[RUNS + run]?.[VERDICT] ?? "–"))));

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojudge_bench.errors import VideoError
+from videojudge_bench.video.bridging import OWN_TIMES, Bridge, shown_ticks
 from videojudge_bench.video.sampling import Clock, clock
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ _MAGIC = (
 )
 _ANIMATED = "an animated {} picture, which is not read"
 
-JUMP_SECONDS = 10.0
-"""In a transport stream or program stream a longer pause is a jump of the clock (a recording that
-was joined or interrupted), which players bridge; ffmpeg's `-dts_delta_threshold`."""
-
 SPLICE_SECONDS = 1.0
 """Decoding times that go back by more are two recordings in one file, or damage."""
 
@@ -64,12 +61,13 @@ class Index:
     Attributes:
         clock: when they are shown.
         ticks: the presentation time of each available frame, ascending, in the stream's time base;
-            empty when the file does not tell (then frames are counted as they are decoded).
+            empty when the file does not tell, or its clock goes back so that one time may be that
+            of several frames (then frames are counted as they are decoded).
         packet_ticks: the same in the file's order, with those of packets that show nothing.
         keyframes: positions in `packet_ticks` where decoding can begin.
         keyframe_at: position of the keyframe with this presentation time.
-        bridged_seconds: by which the clock of the file jumps, all jumps together; its frames follow
-            one another on `clock`.
+        bridged_seconds: by which the clock of the file jumps, forward and back, all jumps together;
+            its frames follow one another on `clock`.
     """
 
     clock: Clock
@@ -148,7 +146,8 @@ def read_index(path: Path) -> Index:
     Every packet is read and none decoded: some 10 microseconds of CPU per frame. Where the file
     does not tell when its frames are shown (raw streams; AVI and MPEG-PS with B-frames), they are
     taken to be shown at the times at which they are to be decoded; where some of those are missing
-    too, or go back (recordings joined by copying one file after another), at the stream's rate.
+    too, or go back, at the stream's rate. Transport and program streams may be recordings that were
+    joined by copying one file after another: their frames are shown when ffmpeg shows them.
 
     Raises:
         VideoError: the file cannot be opened, or holds not one frame.
@@ -156,7 +155,10 @@ def read_index(path: Path) -> Index:
     with opened(path) as (container, stream):
         packets = _Packets(stream)
         packets.read(container)
-        declared = _declared_seconds(container, stream, packets.end_seconds(container))
+        # Of several recordings in one file the header tells about one, or counts the jumps.
+        declared = 0.0
+        if not packets.joined:
+            declared = _declared_seconds(container, stream, packets.end_seconds(container))
     if not (packets.displayed if packets.exact else packets.count):
         raise VideoError(path, "a video stream without a frame", fix=GET_ANOTHER)
     return packets.index(declared) if packets.exact else packets.index_by_count(declared)
@@ -170,7 +172,8 @@ class _Packets:
         self.base: Fraction = stream.time_base
         self._stream = stream
         self._rate = float(stream.guessed_rate or stream.average_rate or 25)
-        self._vp8 = stream.codec_context.name in ("vp8", "libvpx")
+        self._codec = stream.codec_context.name
+        self._vp8 = self._codec in ("vp8", "libvpx")
         # AVI has decoding times only, MPEG-PS times of some frames: with B-frames the presentation
         # times of the others are guesses.
         b_frames = stream.codec_context.has_b_frames
@@ -178,13 +181,17 @@ class _Packets:
         self.disordered = False
         self.count = 0
         self.displayed = array("q")
+        # Of each of these: when it is shown on the bridged clock, when it ends, its recording.
+        self._begins = array("q")
         self._ends = array("q")
+        self._parts = array("q")
         self._decoded = array("q")
         self.packet_ticks = array("q")
         self.keyframes = array("q")
         self.keyframe_at: dict[int | None, int] = {}
         self._end_ticks: dict[int, int] = {}
         self._splice_ticks = int(SPLICE_SECONDS / self.base)
+        self._bridge = Bridge(self.base, self._rate)
         self._jumps = stream.container.format.name in ("mpegts", "mpeg")
 
     def read(self, container: InputContainer) -> None:
@@ -213,22 +220,25 @@ class _Packets:
 
     def _leave_out_misplaced(self) -> None:
         """Drop frames with a damaged time: one alone would stretch the video to hours."""
-        place = {ticks: position for position, ticks in enumerate(sorted(set(self.displayed)))}
-        order = {ticks: position for position, ticks in enumerate(dict.fromkeys(self.displayed))}
+        place = {ticks: position for position, ticks in enumerate(sorted(set(self._begins)))}
+        order = {ticks: position for position, ticks in enumerate(dict.fromkeys(self._begins))}
         wrong = {ticks for ticks in place if abs(place[ticks] - order[ticks]) > MAX_REORDER}
         if len(wrong) > MAX_REORDER:  # then these moved the others as well
             self.exact, self.disordered = False, True
         if wrong:
-            kept = [k for k, ticks in enumerate(self.displayed) if ticks not in wrong]
-            self.displayed = array("q", (self.displayed[k] for k in kept))
-            self._ends = array("q", (self._ends[k] for k in kept))
+            kept = [k for k, ticks in enumerate(self._begins) if ticks not in wrong]
+            for column in (self.displayed, self._begins, self._ends, self._parts):
+                column[:] = array("q", (column[k] for k in kept))
 
     def _add(self, packet: Packet) -> None:
         self.count += 1
+        if self._jumps:
+            self._bridge.add(packet)
         if packet.dts is not None:
-            if self._decoded and self._decoded[-1] - packet.dts > self._splice_ticks:
+            decoded = packet.dts + self._bridge.moved
+            if self._decoded and self._decoded[-1] - decoded > self._splice_ticks:
                 self.exact, self.disordered = False, True
-            self._decoded.append(packet.dts)
+            self._decoded.append(decoded)
         ticks = packet.pts
         if ticks is None:
             self.exact = False
@@ -240,43 +250,35 @@ class _Packets:
         self.packet_ticks.append(ticks)
         if not packet.is_discard and not hidden:
             self.displayed.append(ticks)
-            self._ends.append(ticks + (packet.duration or 0))
+            self._begins.append(ticks + self._bridge.moved)
+            self._ends.append(self._begins[-1] + (packet.duration or 0))
+            self._parts.append(self._bridge.part)
 
     def index(self, declared_seconds: float) -> Index:
         """Return the index; `declared_seconds` is the file's own word on when the video ends."""
-        ticks = array("q", sorted(set(self.displayed)))
-        bridged = self._bridged(ticks)
-        jumped = ticks[-1] - bridged[-1]
-        if jumped:
-            declared_seconds = 0.0  # it counts the jumps
-        times = self._clock(bridged, max(self._ends) - jumped, declared_seconds)
-        seconds = float(jumped * self.base)
-        return Index(times, ticks, self.packet_ticks, self.keyframes, self.keyframe_at, seconds)
+        shown = dict(zip(zip(self._parts, self._begins, strict=True), self.displayed, strict=True))
+        order = sorted(shown)
+        decoded = self._decoded if self._codec not in OWN_TIMES else array("q")
+        begins = shown_ticks([begin for _, begin in order], decoded)
+        times = self._clock(begins, max(self._ends), declared_seconds)
+        ticks = array("q", (shown[frame] for frame in order))
+        if any(after <= before for before, after in pairwise(ticks)):
+            # The clock goes back: one time may be that of several frames, so they are counted.
+            return Index(times, array("q"), array("q"), array("q"), {}, self._bridged_seconds)
+        keyframes = self.keyframes, self.keyframe_at
+        return Index(times, ticks, self.packet_ticks, *keyframes, self._bridged_seconds)
 
-    def _bridged(self, ticks: array[int]) -> array[int]:
-        """Return when frames are shown once jumps of the clock are taken out, as ffmpeg does.
+    @property
+    def joined(self) -> bool:
+        """True if the clock of the file begins anew or jumps."""
+        return self.disordered or self._bridge.jumped > 0
 
-        A frame that comes more than `JUMP_SECONDS` after the end of the one before follows it at
-        once, and all later ones with it.
-        """
-        if not self._jumps or (ticks[-1] - ticks[0]) * self.base <= JUMP_SECONDS:
-            return ticks
-        ends = dict(zip(self.displayed, self._ends, strict=True))
-        usual = (ticks[-1] - ticks[0]) // len(ticks)
-        if gaps := sorted(b - a for a, b in pairwise(ticks)):
-            usual = gaps[len(gaps) // 2]
-        bridged, jumped = array("q", ticks[:1]), 0
-        for before, tick in pairwise(ticks):
-            end = ends[before] if ends[before] > before else before + usual
-            if (tick - end) * self.base > JUMP_SECONDS:
-                jumped += tick - end
-            bridged.append(tick - jumped)
-        return bridged
+    @property
+    def _bridged_seconds(self) -> float:
+        return float(self._bridge.jumped * self.base)
 
     def index_by_count(self, declared_seconds: float) -> Index:
         """Return the index of a file whose presentation times are missing, or begin anew."""
-        if self.disordered:
-            declared_seconds = 0.0  # it is about one of the parts
         if len(set(self._decoded)) == self.count and not self.disordered:
             ticks = array("q", sorted(self._decoded))
             gap = (ticks[-1] - ticks[0]) // max(1, self.count - 1)
@@ -285,7 +287,7 @@ class _Packets:
             seconds = [number / self._rate for number in range(self.count)]
             end = self.count / self._rate
             times = clock(seconds, end_seconds=end, declared_seconds=declared_seconds)
-        return Index(times, array("q"), array("q"), array("q"), {})
+        return Index(times, array("q"), array("q"), array("q"), {}, self._bridged_seconds)
 
     def _clock(self, ticks: array[int], end_ticks: int, declared_seconds: float) -> Clock:
         # Whole ticks are subtracted: a video that begins late has the very times of one that

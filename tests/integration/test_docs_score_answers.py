@@ -1,4 +1,4 @@
-"""What the README shows under "Score your model's answers", run as it stands there."""
+"""Commands of docs/score-answers.md, run as they are printed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 @pytest.fixture(scope="session")
 def shown() -> list[tuple[str, str]]:
-    """Language and text of the section's blocks."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Score your model's answers\n")[2].partition("\n## ")[0]
+    """Language and text of the page's blocks."""
+    section = (ROOT / "docs" / "score-answers.md").read_text(encoding="utf-8")
     return [(found["language"], found["text"]) for found in FENCE.finditer(section)]
 
 
@@ -68,3 +67,12 @@ def test_human_ratings_correct_the_means(ran: dict[str, Ran]) -> None:
     (row,) = [r for r in rows if r[:2] == ["model-x", "2"]]
     # One answer is rated, 5: a corrected mean would be worse than that, and is withheld.
     assert " ".join(row[5:]) == "1 5.000 undefined (fewer than 10 human ratings)"
+
+
+def test_the_readme_shows_the_same(shown: list[tuple[str, str]]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Score your model's answers\n")[2].partition("\n## ")[0]
+    page = "".join(block for _, block in shown)
+    blocks = [match["text"] for match in FENCE.finditer(section)]
+    assert len(blocks) == 3
+    assert [line for block in blocks for line in block.splitlines() if line not in page] == []

@@ -1,4 +1,4 @@
-"""What the README shows under "Bring your own ratings", run as it stands there."""
+"""Commands of docs/gold-sets.md, "Bring your own ratings", run as they are printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPES = ("options", "pairs")
 @pytest.fixture(scope="session")
 def shown() -> list[tuple[str, str]]:
     """Language and text of the section's blocks."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "gold-sets.md").read_text(encoding="utf-8")
     section = text.partition("\n## Bring your own ratings\n")[2].partition("\n## ")[0]
     return [(found["language"], found["text"]) for found in FENCE.finditer(section)]
 
