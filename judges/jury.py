@@ -63,7 +63,7 @@ class Jury(Judge):
         from videojudge_bench.analysis.jury_model import FITTED, enough_of, read_jury
         from videojudge_bench.judges import _jury_members
 
-        saved = None if file is None else read_jury(file)
+        saved = None if file is None else read_jury(Path(file).expanduser())
         self._combine: Combine = combine if saved is None else saved.model.combine
         built = _jury_members.built_members(members, () if saved is None else saved.members)
         self._members = [member for member, _ in built]

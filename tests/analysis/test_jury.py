@@ -57,10 +57,18 @@ def test_members_on_different_scales_count_alike() -> None:
 
 
 def test_weights_follow_what_members_know() -> None:
-    model = fit_model(columns(CLOSE, FAR, -CLOSE), GOLD, "fitted")
+    contrary = -GOLD + RATED.normal(size=300)
+    model = fit_model(columns(CLOSE, FAR, contrary), GOLD, "fitted")
     assert model.weights[0] > model.weights[1] >= 0 == model.weights[2]
     alone = spearmanr(CLOSE, GOLD).statistic
-    assert spearmanr(model(columns(CLOSE, FAR, -CLOSE)), GOLD).statistic >= alone - 0.01
+    assert spearmanr(model(columns(CLOSE, FAR, contrary)), GOLD).statistic >= alone - 0.01
+
+
+def test_members_that_are_the_same_share_their_weight() -> None:
+    (alone,) = fit_model(columns(CLOSE), GOLD, "fitted").weights
+    one, other = fit_model(columns(CLOSE, CLOSE), GOLD, "fitted").weights
+    assert one + other == pytest.approx(alone, rel=1e-3)
+    assert one == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.parametrize("combine", ["fitted", "trees"])
