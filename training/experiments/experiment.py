@@ -29,12 +29,14 @@ class Experiment(Generic[SubjectT, ArmT]):
         measure: returns the figures of one arm on a subject (seeds, a trained judge).
         table: returns lines of Markdown with the figures of all arms, by name; None where measuring
             writes a report of its own.
+        chart: returns an SVG file with the figures of one arm.
     """
 
     question: str
     arms: Mapping[str, ArmT]
     measure: Callable[[SubjectT, ArmT], Figures]
     table: Callable[[Mapping[str, Figures]], Iterable[str]] | None = None
+    chart: Callable[[Figures], str] | None = None
 
 
 def run(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, cast
 
@@ -56,8 +57,22 @@ CURVES = (JUDGE, TRUTH, MOST)
 FALL = "fall"
 RESAMPLING = Resampling(2_000)
 
-_EVERY_WORD = tuple(dict.fromkeys(chain.from_iterable(VALUES.values())))
-_LONGEST = 2 * SLOTS
+EVERY_WORD = tuple(dict.fromkeys(chain.from_iterable(VALUES.values())))
+LONGEST = 2 * SLOTS
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The policy that answers, the number of videos, and of answers to each of their questions."""
+
+    policy: Policy
+    videos: int = VIDEOS
+    answers: int = DRAWS
+
+    @property
+    def sizes(self) -> list[int]:
+        """Each n of the best of n."""
+        return [n for n in SIZES if n <= self.answers]
 
 
 def draws(scene: Scene, kind: Kind, policy: Policy) -> list[str]:
@@ -66,8 +81,8 @@ def draws(scene: Scene, kind: Kind, policy: Policy) -> list[str]:
     if policy == "words":
         words = rng.integers(len(VALUES[kind]), size=(DRAWS, SLOTS))
         return [text_of(kind, row) for row in words.tolist()]
-    lengths = rng.integers(1, _LONGEST + 1, size=DRAWS)
-    return [" ".join(rng.choice(_EVERY_WORD, size=length)) for length in lengths]
+    lengths = rng.integers(1, LONGEST + 1, size=DRAWS)
+    return [" ".join(rng.choice(EVERY_WORD, size=length)) for length in lengths]
 
 
 def deserved(scene: Scene, kind: Kind, text: str) -> int:
@@ -80,20 +95,20 @@ def deserved(scene: Scene, kind: Kind, text: str) -> int:
     return max(1, BEST - (SLOTS - right) - max(0, len(words) - SLOTS))
 
 
-def write_gold(loop: LoopFolder, policy: Policy) -> str:
-    """Write the different answers of a policy with their true ratings; return the file's name."""
-    name = f"gold_best_of_{policy}.jsonl"
+def write_gold(loop: LoopFolder, name: str, drawn: Drawn) -> str:
+    """Write different answers with their true ratings into the world; return the file's name."""
     rows = (
         {**question(scene, kind), "response": text, "ratings": [deserved(scene, kind, text)]}
-        for scene in (scene_of(video_id("test", number), WORLD.seed) for number in range(VIDEOS))
+        for scene in (scene_of(video_id("test", n), WORLD.seed) for n in range(drawn.videos))
         for kind in KINDS
-        for text in dict.fromkeys(draws(scene, kind, policy))
+        for text in dict.fromkeys(draws(scene, kind, drawn.policy)[: drawn.answers])
     )
-    write_whole(loop.world / name, "".join(f"{json.dumps(row)}\n" for row in rows))
-    return name
+    file = f"gold_{name}.jsonl"
+    write_whole(loop.world / file, "".join(f"{json.dumps(row)}\n" for row in rows))
+    return file
 
 
-def best_of(scores: Floats, values: Floats, sizes: Sequence[int] = SIZES) -> Floats:
+def best_of(scores: Floats, values: Floats, sizes: Sequence[int]) -> Floats:
     """Return the expected value of the best by score of n, over all subsets of n of the draws.
 
     The k-th smallest of N scores is the largest in C(k-1, n-1) of the C(N, n) subsets; of equal
@@ -126,12 +141,8 @@ def divergence(n: int) -> float:
     return math.log(n) - (n - 1) / n
 
 
-def gains(gold_set: GoldSet, judgements: Judgements, policy: Policy) -> Figures:
-    """Return the curves of `CURVES` by n, the n of the highest truth, and how far it falls after.
-
-    Each figure is a mean over questions with its 95 % interval over resampled videos. `fall` is the
-    truth of the best of all draws less the truth at `peak`.
-    """
+def gains(gold_set: GoldSet, judgements: Judgements, drawn: Drawn) -> Figures:
+    """Return the figures of `summary` for the curves of `CURVES` by n."""
     known: dict[tuple[str, str, str], tuple[float, float]] = {}
     for item_id, example in gold_set.by_id.items():
         item, gold, verdict = example.item, example.gold, judgements[item_id].verdict
@@ -141,33 +152,50 @@ def gains(gold_set: GoldSet, judgements: Judgements, policy: Policy) -> Figures:
         score = verdict.value if isinstance(verdict, Rating) else 1.0
         known[item.video_id, item.instruction, item.response] = (score, gold.mean)
     questions = sorted({(video, instruction) for video, instruction, _ in known})
-    curves = np.array([_curves(video, text, policy, known) for video, text in questions])
-    truth = curves[:, CURVES.index(TRUTH)]
-    peak = int(truth.mean(axis=0).argmax())
-    values = {
-        f"{name} {n}": curves[:, row, column]
+    curves = np.array([_curves(video, text, drawn, known) for video, text in questions])
+    by_name = {
+        name: {str(n): curves[:, row, column] for column, n in enumerate(drawn.sizes)}
         for row, name in enumerate(CURVES)
-        for column, n in enumerate(SIZES)
     }
-    figures = _with_intervals(
-        {**values, FALL: truth[:, -1] - truth[:, peak]}, [video for video, _ in questions]
-    )
-    by_n = {name: {str(n): figures[f"{name} {n}"] for n in SIZES} for name in CURVES}
-    return {**rounded({**by_n, FALL: {"points": figures[FALL]}}), "peak": SIZES[peak]}
+    return summary(by_name, [video for video, _ in questions])
+
+
+def summary(curves: Mapping[str, Mapping[str, Floats]], videos: Sequence[str]) -> Figures:
+    """Return the curves of means, where the truth is highest (`peak`), and how far it falls after.
+
+    Each figure is a mean over questions with its 95 % interval over resampled videos. `fall` is the
+    truth at the end less the truth at `peak`.
+
+    Args:
+        curves: by name and by point, in order: a value a question. `TRUTH` is one of them.
+        videos: of the questions.
+    """
+    truth = curves[TRUTH]
+    peak = max(truth, key=lambda point: truth[point].mean())
+    values = {
+        f"{name} {point}": v for name, by_point in curves.items() for point, v in by_point.items()
+    }
+    figures = _with_intervals({**values, FALL: [*truth.values()][-1] - truth[peak]}, videos)
+    by_point = {
+        name: {point: figures[f"{name} {point}"] for point in points}
+        for name, points in curves.items()
+    }
+    return {**rounded({**by_point, FALL: {"points": figures[FALL]}}), "peak": int(peak)}
 
 
 def _curves(
     video: str,
     instruction: str,
-    policy: Policy,
+    drawn: Drawn,
     known: Mapping[tuple[str, str, str], tuple[float, float]],
 ) -> Floats:
-    """Return the curves of one question, float64 of shape (len(CURVES), len(SIZES))."""
+    """Return the curves of one question, float64 of shape (len(CURVES), len(drawn.sizes))."""
     kind = kind_of(instruction)
     assert kind is not None, "a question of this world"
-    texts = draws(scene_of(video, WORLD.seed), kind, policy)
+    texts = draws(scene_of(video, WORLD.seed), kind, drawn.policy)[: drawn.answers]
     scores, truth = np.array([known[video, instruction, text] for text in texts]).T
-    return np.array([best_of(scores, scores), best_of(scores, truth), best_of(truth, truth)])
+    chosen = ((scores, scores), (scores, truth), (truth, truth))
+    return np.array([best_of(by, values, drawn.sizes) for by, values in chosen])
 
 
 def _with_intervals(values: Mapping[str, Floats], videos: Sequence[str]) -> dict[str, Number]:
@@ -181,24 +209,45 @@ def _with_intervals(values: Mapping[str, Floats], videos: Sequence[str]) -> dict
 def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
     """Yield the lines of a table with the curves of each arm by n."""
     yield from ("The best of n answers by the judge's score, in points of the scale 1-5:", "")
-    header = ("", "", *map(str, SIZES), "highest at", "change after")
+    yield from curve_table(rows, CURVES)
+
+
+def curve_table(rows: Mapping[str, Figures], curves: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table of the figures of `summary`, which have the same points."""
+    points = _points(next(iter(rows.values())))
     cells = []
     for name, row in rows.items():
-        for curve in CURVES:
-            by_n = cast("Mapping[str, Number]", row[curve])
+        for curve in curves:
+            by_point = cast("Mapping[str, Number]", row[curve])
             fall = cast("Mapping[str, Number]", row[FALL])["points"]
             end = (str(row["peak"]), cell(fall)) if curve == TRUTH else ("", "")
-            cells.append([name, curve, *(cell(by_n[str(n)], ".2f") for n in SIZES), *end])
+            cells.append([name, curve, *(cell(by_point[p], ".2f") for p in points), *end])
+    header = ("", "", *points, "highest at", "change after")
     yield from (*table(header, cells, rule="---"), "")
 
 
 def chart(row: Figures) -> str:
     """Return an SVG file with the curves of one arm against the distance from the policy."""
-    series = []
-    for curve in CURVES:
-        by_n = cast("Mapping[str, Number]", row[curve])
-        points = [(divergence(n), by_n[str(n)]) for n in SIZES]
-        series.append([Mark(x, v or 0.0, DRAWS, low, high) for x, (v, low, high) in points])
-    x = Axis.over("log n - (n - 1) / n: distance from the policy, nats", [0.0, divergence(DRAWS)])
+    most = int(_points(row)[-1])
+    x = Axis.over("log n - (n - 1) / n: distance from the policy, nats", [0.0, divergence(most)])
     y = Axis.over("rating of the best of n", [1.0, 5.0])
-    return charts.document(charts.curves(series, x, y, names=CURVES))
+    return curve_chart(row, CURVES, (x, y), divergence)
+
+
+def curve_chart(
+    row: Figures, curves: Sequence[str], axes: tuple[Axis, Axis], place: Callable[[int], float]
+) -> str:
+    """Return an SVG file with curves of `summary`; `place` says where on the x axis a point is."""
+    items = int(_points(row)[-1])
+    series = [
+        [
+            Mark(place(int(point)), value or 0.0, items, low, high)
+            for point, (value, low, high) in cast("Mapping[str, Number]", row[curve]).items()
+        ]
+        for curve in curves
+    ]
+    return charts.document(charts.curves(series, *axes, names=curves))
+
+
+def _points(row: Figures) -> list[str]:
+    return [*cast("Mapping[str, Number]", row[TRUTH])]

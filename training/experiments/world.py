@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.files import write_whole
@@ -23,10 +23,17 @@ from videojudge_bench._util.markdown import table
 from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
-from videojudge_bench.training.experiments import over_optimisation
+from videojudge_bench.training.experiments import grpo, over_optimisation
 from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
-from videojudge_bench.training.experiments.over_optimisation import Policy, gains, write_gold
+from videojudge_bench.training.experiments.over_optimisation import (
+    DRAWS,
+    VIDEOS,
+    Drawn,
+    Policy,
+    gains,
+    write_gold,
+)
 from videojudge_bench.training.sft.recipe import Recipe, load_recipe
 from videojudge_bench.training.sft.run import train
 from videojudge_bench.training.small_world import loop as small_world
@@ -39,8 +46,15 @@ _FILES: Mapping[str, str] = {
     UNSEEN: "gold_unseen.jsonl",
     LONGER: "gold_longer.jsonl",
 }
-_BEST_OF = "small_world_best_of_"
-"""Of the gold sets of `over_optimisation`, before the name of the policy."""
+_DRAWN: Mapping[str, Drawn] = {
+    f"small_world_best_of_{policy}{ending}": Drawn(policy, videos, answers)
+    for ending, videos, answers in (("", VIDEOS, DRAWS), ("_few", VIDEOS, 16))
+    for policy in get_args(Policy)
+}
+"""The gold sets of `over_optimisation`; small ones for judges that write much."""
+
+_ANY_MASS: Mapping[str, Scalar] = {"lost_mass": 1}
+"""Every answer gets a verdict, however odd it is."""
 
 STEPS = 200  # of every training: fewer than the loop's judge has
 SHARE = 0.25  # of the rows, for most trainings, which see each of them once or twice
@@ -101,30 +115,31 @@ class Judges:
     """The judges of a loop, and those trained from its model that tells right from wrong."""
 
     def __init__(self, loop: small_world.LoopFolder, say: small_world.Say = print) -> None:
-        self._loop, self._say = loop, say
+        self.loop, self._say = loop, say
 
     def asked(self, view: View) -> tuple[GoldSet, measures.Judgements]:
         """Return a gold set and the verdicts on it, which are made if they are missing."""
-        loop, name = self._loop, view.training
-        model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
-        options = {
-            **small_world.judges_of(loop)["trained"],
-            "pretrained": str(model),
-            **view.options,
-        }
-        file = _FILES.get(view.gold_set) or write_gold(loop, _policy_of(view))
+        loop, options = self.loop, self.options(view)
+        file = _FILES.get(view.gold_set) or write_gold(loop, view.gold_set, _DRAWN[view.gold_set])
         small_world.add_gold_set(loop, file, view.gold_set)
         gold_set = goldsets.load(view.gold_set)
         return gold_set, measures.judged(gold_set, options, loop.journal)
 
+    def options(self, view: View) -> dict[str, Scalar]:
+        """Return the options of a view's judge, which is trained if it is missing."""
+        loop, name = self.loop, view.training
+        model = loop.model if name == "loop" else self._trained(name, TRAININGS[name])
+        trained = small_world.judges_of(loop)["trained"]
+        return {**trained, "pretrained": str(model), **view.options}
+
     def _trained(self, name: str, training: Training) -> Path:
-        folder = self._loop.path / "experiments"
-        rows = self._loop.rows  # those of the loop where the training changes nothing in them
+        folder = self.loop.path / "experiments"
+        rows = self.loop.rows  # those of the loop where the training changes nothing in them
         if training.bootstrap or training.kinds != "pointwise":
             rows = folder / f"{name}_rows"
             changes = [f"export.kinds=[{training.kinds}]", *training.bootstrap]
-            small_world.bootstrap(rows, self._loop.world, changes)
-        return train(_recipe(self._loop, training, rows), folder / name, say=self._say)
+            small_world.bootstrap(rows, self.loop.world, changes)
+        return train(_recipe(self.loop, training, rows), folder / name, say=self._say)
 
 
 def _recipe(loop: small_world.LoopFolder, training: Training, rows: Path) -> Recipe:
@@ -142,9 +157,12 @@ def _recipe(loop: small_world.LoopFolder, training: Training, rows: Path) -> Rec
     tell = loop.judge / "tell"
     best = json.loads((tell / "done.json").read_text(encoding="utf-8"))["best"]
     model = recipe.model.model_copy(update={"pretrained": str(tell / str(best))})
-    seed = json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"]
-    changed = {"model": model, "seed": seed, "stages": recipe.stages[2:]}
+    changed = {"model": model, "seed": _seed(loop), "stages": recipe.stages[2:]}
     return recipe.model_copy(update=changed)
+
+
+def _seed(loop: small_world.LoopFolder) -> int:
+    return int(json.loads((loop.judge / "recipe.json").read_text(encoding="utf-8"))["seed"])
 
 
 METRICS: Mapping[str, str] = {
@@ -188,28 +206,29 @@ def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:
             yield from (f"{title}:", "", *table(("", *columns), cells, rule="---"), "")
 
 
-def _policy_of(view: View) -> Policy:
-    return cast("Policy", view.gold_set.removeprefix(_BEST_OF))
-
-
-def _optimised(training: str, question: str) -> Experiment[Judges, View]:
+def _optimised(training: str, question: str, ending: str = "") -> Experiment[Judges, View]:
     """An experiment on the best of n answers of each policy by a judge."""
     views = {
-        policy: View(training, {"lost_mass": 1}, f"{_BEST_OF}{policy}")
+        policy: View(training, _ANY_MASS, f"small_world_best_of_{policy}{ending}")
         for policy in get_args(Policy)
     }
-    return Experiment(question, views, _gains, over_optimisation.table_of)
+    return Experiment(question, views, _gains, over_optimisation.table_of, over_optimisation.chart)
 
 
 def _gains(judges: Judges, view: View) -> Figures:
-    return gains(*judges.asked(view), _policy_of(view))
+    return gains(*judges.asked(view), _DRAWN[view.gold_set])
+
+
+def _pushed(judges: Judges, arm: grpo.Arm) -> Figures:
+    options = judges.options(View("loop", _ANY_MASS))
+    return grpo.figures(judges.loop, options, arm, seed=_seed(judges.loop))
 
 
 def _frames(frames: int) -> Mapping[str, Scalar]:
     return {"max_frames": frames, "fps": None}
 
 
-EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
+EXPERIMENTS: Mapping[str, Experiment[Judges, Any]] = {
     "looks": _views(
         "does the judge need the video, and the right one?",
         {
@@ -281,7 +300,17 @@ EXPERIMENTS: Mapping[str, Experiment[Judges, View]] = {
     ),
     "best_of": _optimised("loop", "how far can the judge be optimised against?"),
     "best_of_tenth": _optimised("tenth", "the same of a judge of 200 steps on a tenth of the rows"),
+    "best_of_rubric": _optimised(
+        "rubric", "the same of a judge that writes a rubric first, on fewer answers", "_few"
+    ),
     "best_of_biased": _optimised("bias_50", "the same where the evaluator is often wrong at 2"),
+    "grpo": Experiment(
+        "what becomes of a policy that GRPO trains against the judge?",
+        grpo.ARMS,
+        _pushed,
+        grpo.table_of,
+        grpo.chart,
+    ),
 }
 
 
@@ -300,6 +329,8 @@ def run_experiments(
                 f"{loop.path} holds no finished loop; make one: python -m "
                 f"videojudge_bench.training.small_world loop {loop.path}"
             )
+    if not names or "grpo" in names:
+        grpo.check_installed()
     path, log = output / "numbers.json", output / ".arms.jsonl"
     output.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Json] = json.loads(path.read_text()) if path.exists() else {}
@@ -312,10 +343,9 @@ def run_experiments(
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
             write_whole(output / "tables.md", page_of(figures))
-            for arm, row in by_arm.items():
-                if EXPERIMENTS[name].table is over_optimisation.table_of:
-                    chart = over_optimisation.chart(row)
-                    write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart)
+            chart = EXPERIMENTS[name].chart
+            for arm, row in by_arm.items() if chart else ():
+                write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart(row))
     log.unlink(missing_ok=True)
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -18,6 +19,7 @@ from videojudge_bench.training.experiments.over_optimisation import (
     JUDGE,
     MOST,
     TRUTH,
+    Drawn,
     Policy,
     best_of,
     chart,
@@ -87,7 +89,7 @@ def test_a_judge_that_likes_long_answers_is_optimised_into_them(
     loop: LoopFolder, tmp_path: Path
 ) -> None:
     with own_home(loop):
-        add_gold_set(loop, write_gold(loop, "free"), "best_of_free")
+        add_gold_set(loop, write_gold(loop, "best_of_free", Drawn("free")), "best_of_free")
         gold_set = goldsets.load("best_of_free")
         drawn = judged(gold_set, {"judge": "random"}, tmp_path)
     honest, weak = {}, {}
@@ -97,7 +99,7 @@ def test_a_judge_that_likes_long_answers_is_optimised_into_them(
         truth, words = example.gold.mean, len(example.item.response.split())
         honest[item_id] = replace(drawn[item_id], verdict=Rating(truth))
         weak[item_id] = replace(drawn[item_id], verdict=Rating(max(truth, words - 3.0)))
-    right, wrong = (gains(gold_set, verdicts, "free") for verdicts in (honest, weak))
+    right, wrong = (gains(gold_set, verdicts, Drawn("free")) for verdicts in (honest, weak))
     assert right[JUDGE] == right[TRUTH] == right[MOST]
     assert right["peak"] == 256
     assert cast("Mapping[str, Number]", right["fall"])["points"] == [0, 0, 0]
@@ -109,3 +111,19 @@ def test_a_judge_that_likes_long_answers_is_optimised_into_them(
     lines = list(table_of({"weak": wrong}))
     assert any("| truth |" in line for line in lines)
     assert chart(wrong).count("<polyline") == 3
+
+
+def test_fewer_answers_are_the_first_of_all(loop: LoopFolder) -> None:
+    few = Drawn("words", videos=2, answers=16)
+    assert few.sizes == [1, 2, 4, 8, 16]
+    rows = [
+        json.loads(line)
+        for line in (loop.world / write_gold(loop, "few", few)).read_text().splitlines()
+    ]
+    assert {row["video_id"] for row in rows} == {"test-00000", "test-00001"}
+    first = [
+        r["response"]
+        for r in rows
+        if (r["video_id"], r["labels"]["kind"]) == ("test-00001", "order")
+    ]
+    assert first == list(dict.fromkeys(draws(scene_of("test-00001"), "order", "words")[:16]))
