@@ -167,4 +167,5 @@ def _judgement(item: Item | Pair, line: Mapping[str, Json]) -> Judgement:
             cost=cast(float, result.get("cost", 0.0)),
         ),
         failed=bool(line.get("failed")),
+        criteria=cast("Mapping[str, float | None]", line.get("criteria", {})),
     )

@@ -57,7 +57,8 @@ def make_judge(
     cls: type[PromptedJudge] = PromptedJudge, engine: str = "FakeEngine", **options: Scalar
 ) -> tuple[PromptedJudge, FakeEngine]:
     """Return a judge with a fake engine, and the engine."""
-    judge = cls(engine=f"{__name__}:{engine}", **options)  # type: ignore[arg-type]
+    name = engine if ":" in engine else f"{__name__}:{engine}"
+    judge = cls(engine=name, **options)  # type: ignore[arg-type]
     return judge, cast("FakeEngine", judge.engine)
 
 

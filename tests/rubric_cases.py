@@ -106,3 +106,30 @@ def scripted(path: Path, replies: Mapping[str, str]) -> str:
     rows = [{"id": item_id, "reply": reply} for item_id, reply in replies.items()]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
+
+
+def autoeval_file(path: Path) -> Path:
+    """Write a file in the schema of AutoEval-Video, of a question for each scene."""
+    lines = []
+    for number, scene in enumerate(SCENES):
+        question = f"What happens, {number}?"
+        rule = (
+            f"[Video Description]: One sees {scene} at dusk.\n[Video Question]: {question}\n"
+            "Is the [Answer to be judged] right? By these rules:\n"
+            f"1. A right answer says that there is {scene}.\n2. Every word is spelled rightly.\n"
+            "[Answer to be judged]:\n[Form of the Result]:\n1 if right and 0 if wrong."
+        )
+        lines.append(
+            {
+                "ID": number,
+                "Question": question,
+                "Rule": rule,
+                "Dimension": "Made up",
+                "Video URL": f"https://www.youtube.com/watch?v=abcdefgh{number:03}",
+                "Theme": "Made up",
+                "Start time": "0:00:01",
+                "End time": "0:00:09",
+            }
+        )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
 
 from videojudge_bench.goldsets.schema import inside_its_folder
+from videojudge_bench.replies.criteria import format_criteria
 
 PARTS = (TRAIN, VALIDATION) = ("train", "validation")
 
@@ -53,7 +61,9 @@ class TrainingRow(BaseModel):
         video: file, relative to the folder of videos.
         responses: what is judged; the two of a pair in the order of the prompt.
         user: user message, without the video, which stands before it.
-        reply: text that the model is trained to write.
+        reply: text that the model is trained to write; by default that of `criteria`.
+        criteria: by criterion the rating, or `yes` or `no`, that the reply gives; `overall` too
+            where the judge gives that itself.
         verdict: the rating, or A or B, where the reply is a judgement.
     """
 
@@ -71,5 +81,17 @@ class TrainingRow(BaseModel):
     responses: tuple[Response, ...] = Field(default=(), strict=False)
     system: str = ""
     user: _Text
-    reply: _Text
+    reply: str = ""
+    criteria: dict[_Text, Union[int, Literal["yes", "no"]]] = Field(default_factory=dict)
     verdict: str | None = None
+
+    @model_validator(mode="after")
+    def _writes_its_criteria(self) -> TrainingRow:
+        lines = format_criteria(self.criteria)
+        if not (self.reply or lines):
+            raise ValueError("expected a reply, or criteria to write one from, got neither")
+        if not self.reply.endswith(lines):
+            if self.reply:
+                raise ValueError(f"expected a reply that ends with its criteria, {lines!r}")
+            object.__setattr__(self, "reply", lines)
+        return self

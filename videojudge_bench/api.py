@@ -43,11 +43,16 @@ class LoadedRun(OpenRun):
         """
         if self.kept is not None:
             return self.kept.numbers
-        return self.measurement.card(self.judgements).numbers()
+        numbers = self.measurement.card(self.judgements).numbers()
+        return numbers | metrics.criterion_numbers(self.measurement, self.judgements)
 
     def by_label(self, label: str) -> dict[str, metrics.ScoreCard]:
         """Return a score card for each value of a label; see `metrics.by_label`."""
         return metrics.by_label(self.measurement, self.judgements, label)
+
+    def by_criterion(self) -> dict[str, metrics.ScoreCard]:
+        """Return a score card for each criterion; see `metrics.by_criterion`."""
+        return metrics.by_criterion(self.measurement, self.judgements)
 
     def to_df(self) -> pd.DataFrame:
         """Return a row for each judged item, in the order of the gold set.

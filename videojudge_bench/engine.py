@@ -17,6 +17,7 @@ from typing import Literal, Protocol, Union, runtime_checkable
 
 from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.verdicts import Usage
 
 Capability = Literal["video", "logprobs", "structured"]
@@ -81,6 +82,8 @@ class PromptGroup:
         sampling: how to decode.
         alternatives: replies also say how close the second-best token was at each place.
         form: the reply is held to it, by an engine with the capability `structured`; None: to none.
+        slots: when given, `choices` are those of all of them, and the probabilities of the choices
+            of each are wanted in its slot, under the names of `Criterion.key`.
     """
 
     prefix: Prefix
@@ -90,6 +93,7 @@ class PromptGroup:
     sampling: Sampling = Sampling()
     alternatives: bool = False
     form: ReplyForm | None = None
+    slots: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True)

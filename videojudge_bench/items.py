@@ -111,9 +111,13 @@ def _shared_content(item: Item | Pair) -> dict[str, Json]:
 
 @dataclass(frozen=True, slots=True)
 class RatingGold:
-    """Ratings of one response, one number per annotator, on the gold set's scale."""
+    """Ratings of one response, one number per annotator, on the gold set's scale.
+
+    `criteria` are further ratings, by the name of a criterion and on its scale (yes is 1, no is 0).
+    """
 
     ratings: tuple[float, ...]
+    criteria: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def mean(self) -> float:
@@ -121,8 +125,11 @@ class RatingGold:
         return sum(self.ratings) / len(self.ratings)
 
     def to_json(self) -> Json:
-        """Return the ratings: a list."""
-        return list(self.ratings)
+        """Return the ratings: a list; an object where there are some by criteria."""
+        ratings: list[Json] = list(self.ratings)
+        if not self.criteria:
+            return ratings
+        return {"ratings": ratings, "criteria": {n: list(r) for n, r in self.criteria.items()}}
 
     def __str__(self) -> str:
         return " ".join(f"{rating:g}" for rating in self.ratings)

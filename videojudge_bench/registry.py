@@ -43,6 +43,7 @@ _BUILT_IN = {
     "text_llm": "videojudge_bench.judges.text_llm:TextLLM",
     "openai": "videojudge_bench.judges.openai:OpenAI",
     "remote": "videojudge_bench.judges.remote:Remote",
+    "jury": "videojudge_bench.judges.jury:Jury",
 }
 
 _ENGINES = {

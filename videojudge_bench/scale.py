@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from videojudge_bench.errors import ConfigError
+
+_SCALE = re.compile(r"(-?\d+)-(-?\d+)")
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,13 @@ class RatingScale:
 
     def __str__(self) -> str:
         return f"{self.low}-{self.high}"
+
+
+def read_scale(text: str) -> RatingScale:
+    """Return the scale of a text such as `1-5`, `0-100` or `-2-2`, or raise ConfigError."""
+    match = _SCALE.fullmatch(text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise ConfigError(
+            f"the scale {text!r} is not LOW-HIGH in whole numbers, LOW below HIGH, such as 1-5"
+        )
+    return RatingScale(int(match[1]), int(match[2]))

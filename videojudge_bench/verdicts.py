@@ -106,6 +106,8 @@ class Judgement:
         usage: what it cost.
         failed: the judge broke on this item (its verdict is `Unparsed`); tried again on resume.
         samples: the judgements of single replies, where several were put together.
+        criteria: the verdict of each criterion by its name, on its scale (yes is 1, no is 0); None
+            where there is none. Empty for a judge without criteria.
     """
 
     item_id: str
@@ -115,10 +117,13 @@ class Judgement:
     usage: Usage = Usage()
     failed: bool = False
     samples: tuple[Judgement, ...] = field(default=(), compare=False)
+    criteria: Mapping[str, float | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Return the judgement as a JSON object; empty parts are left out."""
         data: dict[str, Json] = {"id": self.item_id, **_verdict_to_json(self.verdict)}
+        if self.criteria:
+            data["criteria"] = dict(self.criteria)
         if self.reply:
             data["reply"] = self.reply
         if self.probabilities:
@@ -150,9 +155,16 @@ class Judgement:
                 usage=_usage(usage) if usage is not None else Usage(),
                 failed=bool(data.get("failed", False)),
                 samples=tuple(map(cls.from_json, _objects(data.get("samples", [])))),
+                criteria=criteria_from_json(data.get("criteria", {})),
             )
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a judgement: {error}") from error
+
+
+def criteria_from_json(data: object) -> dict[str, float | None]:
+    """Return the verdicts of criteria as JSON has them; raises TypeError or ValueError."""
+    rated = _table(data)
+    return {name: None if v is None else Rating(float(v)).value for name, v in rated}
 
 
 def _verdict_to_json(verdict: Verdict) -> dict[str, Json]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Union
 
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.engine import WrittenToken
 from videojudge_bench.judges.engines._verdict_place import verdict_place
 
@@ -187,6 +189,7 @@ def choice_probabilities(
     *,
     content: str | None = None,
     begins_with: str | None = None,
+    slot: Criterion | None = None,
 ) -> dict[str, float]:
     """Return the probability of each choice where the reply states its verdict, in 0..1.
 
@@ -197,7 +200,7 @@ def choice_probabilities(
 
     The positions may begin with hidden reasoning; without `content`, all of them are the reply. The
     verdict stands right behind `begins_with`, the beginning of the reply, or where the text verdict
-    stands if that is None.
+    stands if that is None, in the `slot` where one is given.
 
     Returns:
         {} when there is no such place or no probability there, or when one choice may be the
@@ -208,7 +211,8 @@ def choice_probabilities(
     start: int | None = 0
     # Right behind a reply that was begun, the first token is the verdict, blank or not.
     if begins_with != "":
-        start = _verdict_start(b"".join(written), choices, content, begins_with)
+        place_of = partial(verdict_place, choices=choices, slot=slot)
+        start = _verdict_start(b"".join(written), place_of, content, begins_with)
         place = None if start is None else _place(written, start)
     if start is None or place is None:
         return {}
@@ -241,7 +245,10 @@ def _text_of(token: Token) -> str:
 
 
 def _verdict_start(
-    written: bytes, choices: Sequence[str], content: str | None, begins_with: str | None
+    written: bytes,
+    place_of: Callable[[str], int | None],
+    content: str | None,
+    begins_with: str | None,
 ) -> int | None:
     """Return the place in all listed tokens at which the content's verdict begins, or None."""
     text = written.decode(errors="replace") if content is None else content
@@ -252,7 +259,7 @@ def _verdict_start(
     text = text.strip() if content is not None else text
     if begins_with is not None:
         return before + len(begins_with.encode()) if text.startswith(begins_with) else None
-    place = verdict_place(text, choices)
+    place = place_of(text)
     return None if place is None else before + len(text[:place].rstrip().encode())
 
 

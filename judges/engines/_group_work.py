@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Union
+from typing import NamedTuple, Union
 
 import torch
 from torch import Tensor
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.engine import EngineError, PromptGroup, Reply, WrittenToken
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines._model_types import Model, Tokenizer
@@ -109,12 +110,12 @@ class GroupWorker:
         rest = shared_token(self._tokenizer, group.choices, inputs.prompts[0][-1])
         if rest:
             inputs = replace(inputs, prompts=tuple(prompt[:-1] for prompt in inputs.prompts))
-        return self._choices(group, rest), inputs
+        return self._choices(group.choices, rest), inputs
 
-    def _choices(self, group: PromptGroup, rest: str) -> Choices:
-        key = (group.choices, rest)
+    def _choices(self, texts: tuple[str, ...], rest: str) -> Choices:
+        key = (texts, rest)
         if key not in self._known_choices:
-            self._known_choices[key] = Choices(self._tokenizer, group.choices, rest)
+            self._known_choices[key] = Choices(self._tokenizer, texts, rest)
         return self._known_choices[key]
 
     def _too_long(self, group: PromptGroup, inputs: Inputs) -> str:
@@ -194,20 +195,19 @@ class GroupWorker:
         self, branches: Branches, group: PromptGroup, texts: Mapping[int, Written]
     ) -> dict[int, Mapping[str, float]]:
         """Go back to where each verdict begins, for the probabilities there."""
-        places = {
-            n: place
-            for n, text in texts.items()
-            if (place := self._verdict_place(group, text.tokens))
-        }
-        if not places:
-            return {}
-        logits = branches.go_back({n: texts[n].tokens[:kept] for n, (kept, _) in places.items()})
-        firsts = dict(zip(places, logits, strict=True))
-        verdicts: dict[int, Written] = {}
-        for rest in dict.fromkeys(rest for _, rest in places.values()):
-            behind = {n: firsts[n] for n, place in places.items() if place[1] == rest}
-            verdicts |= _chosen(branches, self._choices(group, rest), behind)
-        return {n: written.probabilities for n, written in verdicts.items()}
+        places = {n: self._verdict_places(group, text.tokens) for n, text in texts.items()}
+        verdicts: dict[int, dict[str, float]] = {n: {} for n in texts}
+        # The last slot of each first: what stands behind a place is forgotten.
+        for turn in range(max(map(len, places.values()))):
+            now = {n: some[turn] for n, some in places.items() if turn < len(some)}
+            logits = branches.go_back({n: texts[n].tokens[: p.kept] for n, p in now.items()})
+            firsts = dict(zip(now, logits, strict=True))
+            for rest, slot in dict.fromkeys((p.rest, p.slot) for p in now.values()):
+                behind = {n: firsts[n] for n, p in now.items() if (p.rest, p.slot) == (rest, slot)}
+                choices = self._choices(_texts(group, slot), rest)
+                for n, written in _chosen(branches, choices, behind).items():
+                    verdicts[n] |= _named(slot, written.probabilities)
+        return dict(verdicts)
 
     def _write(
         self, branches: Branches, batch: Sequence[int], group: PromptGroup
@@ -257,18 +257,26 @@ class GroupWorker:
             number, sampler, max_tokens=most, stopped=self._stopped, ends=self._ends
         )
         written = Written(tokens, alternatives=sampler.alternatives)
-        place = self._verdict_place(group, tokens) if group.choices else None
-        if place is None:
-            return written
-        kept, rest = place
-        choices = self._choices(group, rest)
-        behind = {
-            way: prompts.logits(number, [*tokens[:kept], *way]) for way in ((), *choices.contexts)
-        }
-        return replace(written, probabilities=choices.probabilities(behind))
+        probabilities: dict[str, float] = {}
+        for kept, rest, slot in self._verdict_places(group, tokens) if group.choices else ():
+            choices = self._choices(_texts(group, slot), rest)
+            ways = ((), *choices.contexts)
+            behind = {way: prompts.logits(number, [*tokens[:kept], *way]) for way in ways}
+            probabilities |= _named(slot, choices.probabilities(behind))
+        return replace(written, probabilities=probabilities)
 
-    def _verdict_place(self, group: PromptGroup, tokens: Sequence[int]) -> tuple[int, str] | None:
-        return verdict_place(self._tokenizer, group.choices, tokens, self._dropped)
+    def _verdict_places(self, group: PromptGroup, tokens: Sequence[int]) -> list[_Place]:
+        """Return where the verdicts begin, the last one first."""
+        places = [
+            _Place(*place, slot)
+            for slot in group.slots or (None,)
+            if (
+                place := verdict_place(
+                    self._tokenizer, _texts(group, slot), tokens, self._dropped, slot
+                )
+            )
+        ]
+        return sorted(places, key=lambda place: place.kept, reverse=True)
 
     def _verify(self, prefix: SharedPrefix, inputs: Inputs) -> None:
         plain = PlainPrompts(self._model, inputs, scheme=self._plan.scheme)
@@ -309,6 +317,20 @@ class GroupWorker:
 
     def _text(self, token: int) -> str:
         return reply_text(self._tokenizer, [token], self._dropped)
+
+
+class _Place(NamedTuple):
+    kept: int
+    rest: str
+    slot: Criterion | None
+
+
+def _texts(group: PromptGroup, slot: Criterion | None) -> tuple[str, ...]:
+    return group.choices if slot is None else slot.choices
+
+
+def _named(slot: Criterion | None, given: Mapping[str, float]) -> dict[str, float]:
+    return {c if slot is None else slot.key(c): p for c, p in given.items()}
 
 
 def _sampler(group: PromptGroup, number: int) -> Sampler:

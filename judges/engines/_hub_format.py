@@ -20,8 +20,12 @@ from videojudge_bench.errors import ConfigError
 TRAINED_FILE = "videojudge.json"
 """What `videojudge train` writes into a model's folder: the rows that it comes from."""
 
-PROMPT_OPTIONS: Mapping[str, str] = {"prompt": "rate.jinja", "pair_prompt": "prefer.jinja"}
-"""Options of a judge that name a prompt file, and what the file is called in a model's folder."""
+PROMPT_OPTIONS: Mapping[str, str] = {
+    "prompt": "rate.jinja",
+    "pair_prompt": "prefer.jinja",
+    "criteria": "criteria.yaml",
+}
+"""Options of a judge that name a file, and what the file is called in a model's folder."""
 
 _Part = TypeVar("_Part", str, list[Json], dict[str, Json])
 _PROCESSORS: Mapping[str, tuple[str, str]] = {

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judges.engines import _verdict_place
@@ -86,9 +87,15 @@ class Choices:
 
 
 def verdict_place(
-    tokenizer: Tokenizer, texts: Sequence[str], written: Sequence[int], dropped: Collection[int]
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    written: Sequence[int],
+    dropped: Collection[int],
+    slot: Criterion | None = None,
 ) -> tuple[int, str] | None:
     """Return where in a reply its text verdict begins: behind its tag and the blanks after that.
+
+    With a `slot`, it is the verdict in that, of which `texts` are the choices.
 
     Returns:
         How many tokens stand before, and the text between them and the verdict (`rest` of
@@ -99,7 +106,7 @@ def verdict_place(
         return reply_text(tokenizer, written[:count], dropped)
 
     reply = text_up_to(len(written))
-    place = _verdict_place.verdict_place(reply, texts)
+    place = _verdict_place.verdict_place(reply, texts, slot)
     if place is None:
         return None
     end = len(reply[:place].rstrip())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.replies._reading import LABELS
+from videojudge_bench.replies.criteria import slot_place
 from videojudge_bench.replies.reply_format import parse_preference, parse_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Unparsed, Verdict
@@ -14,12 +16,15 @@ _TAG = re.compile(r"<(score|answer)>\s*(?P<held>[^<]*)(?:</\1>)?", re.IGNORECASE
 _MOST_TAGS = 16
 
 
-def verdict_place(reply: str, choices: Sequence[str]) -> int | None:
+def verdict_place(reply: str, choices: Sequence[str], slot: Criterion | None = None) -> int | None:
     """Return where the text verdict of a reply stands: behind the last tag that states it.
 
     Without the other tags, the reply has the same verdict; with another of the choices in this
-    one, another. None: it has no verdict, or not in a tag `<score>` or `<answer>`.
+    one, another. None: it has no verdict, or not in a tag `<score>` or `<answer>`. With a `slot`,
+    it is the place of the verdict in that.
     """
+    if slot is not None:
+        return slot_place(reply, slot)
     values = [] if tuple(choices) == LABELS else [int(choice) for choice in choices]
 
     def read(text: str) -> Verdict:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -389,6 +390,8 @@ class OpenAIEngine:
         begins_with = (
             self._format.begun(group).rest if self._format.is_verdict_next(group) else None
         )
-        return choice_probabilities(
-            positions, group.choices, content=completion.text, begins_with=begins_with
-        )
+        read = partial(choice_probabilities, positions, content=completion.text)
+        if group.slots:
+            of_slots = ((slot, read(slot.choices, slot=slot)) for slot in group.slots)
+            return {slot.key(c): p for slot, given in of_slots for c, p in given.items()}
+        return read(group.choices, begins_with=begins_with)

@@ -35,6 +35,7 @@ from videojudge_bench.analysis.rubric_specificity import (
     _Draw,
     _mean_reciprocal,
     extract,
+    instances_of,
     rubric_in,
     specificity,
 )
@@ -61,7 +62,8 @@ def measured(
     seed: int = 0,
 ) -> Specificity:
     resampling = replace(FEW, seed=seed)
-    return specificity(rubrics, gold_set, against=against, among=among, resampling=resampling)
+    texts = instances_of(gold_set, against)
+    return specificity(rubrics.rubrics, texts, among=among, resampling=resampling)
 
 
 # Rubrics in replies.
@@ -263,8 +265,8 @@ def test_rubrics_of_unknown_instructions_are_counted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         measured(some, GoldSet(info("other"), (elsewhere,)))
     assert str(caught.value) == (
-        f"none of the 3 rubrics of {some.path} is about an instruction of videojudge_other; give "
-        "the set that they were written for by --gold-set"
+        "none of the 3 rubrics is about one of these instructions; give the set that they were "
+        "written for by --gold-set"
     )
 
 

@@ -54,7 +54,10 @@ def test_ratings_of_other_answers_are_counted(tmp_path: Path) -> None:
         ),
         ([{"id": "1", "ratings": []}], "line 1, field 'ratings'"),
         ([{"id": "1", "ratings": ["5"]}], r"line 1, field 'ratings\[0\]'"),
-        ([{"id": "1", "ratings": [3]}] * 2, "line 2, field 'name': duplicate of line 1"),
+        (
+            [{"id": "1", "ratings": [3]}] * 2,
+            "line 2: the answer is rated in two lines; an answer has",
+        ),
         (
             [{"id": "1", "ratings": [3]}, {**GOOD, "ratings": [3]}],
             "line 2: the answer is rated in two lines; an answer has one line with the ratings of",

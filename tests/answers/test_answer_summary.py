@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from answer_rows import ASKED, BAD, GOOD, Row, answers_of
 from scipy.stats import permutation_test as scipy_permutation_test
 
+from videojudge_bench.answers.human import HumanRatings
 from videojudge_bench.answers.pair_summary import summarise_pairs
 from videojudge_bench.answers.reading import Unit, read_answers, units_of
 from videojudge_bench.answers.summary import FEWEST_RATED, paired_test, summarise
@@ -42,6 +45,22 @@ def test_means_and_coverage_by_hand() -> None:
     assert (between.difference, between.n, between.n_videos) == (2.5, 2, 2)
     # Swapping gives 2 + 3, 2 - 3, 3 - 2 and -2 - 3: half of them as far apart.
     assert between.p_value == pytest.approx(0.5, abs=0.02)
+
+
+def test_means_by_criterion() -> None:
+    units = single(*(asked(v, s) for v in ("v0", "v1") for s in ("x", "y")))
+    judged = rated(units, [5, 3, 4, 1])
+    verdicts = [{"right": 5.0, "polite": 1.0}, {"right": 3.0, "polite": None}, {"right": 4.0}, {}]
+    for unit, criteria in zip(units, verdicts, strict=True):
+        judged[unit.id] = replace(judged[unit.id], criteria=criteria)
+    summary = summarise(units, judged)
+    found = [{n: m.value for n, m in row.criteria.items()} for row in summary.systems]
+    assert found == [{"right": 4.5, "polite": 1.0}, {"right": 3.0, "polite": None}]
+    sheet = sheets_of(summary, judge="j", answers="a", scale="1-5")[1]
+    assert (sheet.title, sheet.head) == ("Mean by criterion", ("system", "right", "polite"))
+    assert sheet.rows == (("x", "4.500", "1.000"), ("y", "3.000", "undefined (no verdict)"))
+    plain = sheets_of(summarise(units, rated(units, [5, 3, 4, 1])), judge="", answers="", scale="")
+    assert "Mean by criterion" not in [each.title for each in plain]
 
 
 def test_a_missing_video_is_no_failure_of_the_judge() -> None:
@@ -105,7 +124,7 @@ def test_with_human_ratings_the_means_are_corrected() -> None:
     truth = [3.0 + (u.item.video_id > "v30") - (u.systems[0] == "y") for u in units]
     kind = [t + (1.5 if u.systems[0] == "y" else 0.0) for t, u in zip(truth, units, strict=True)]
     human = {u.id: t for t, u in zip(truth, units, strict=True) if int(u.item.video_id[1:]) % 2}
-    found = summarise(units, rated(units, list(kind)), human)
+    found = summarise(units, rated(units, list(kind)), HumanRatings(human, 0))
     x, y = found.systems
     assert x.score.value is not None
     assert y.score.value is not None
@@ -128,7 +147,7 @@ def test_too_few_ratings_correct_nothing() -> None:
     rated_of_x = [u.id for u in units if u.systems[0] == "x"][: FEWEST_RATED - 1]
     rated_of_y = [u.id for u in units if u.systems[0] == "y"][:FEWEST_RATED]
     human = dict.fromkeys([*rated_of_x, *rated_of_y], 4.0)
-    found = summarise(units, rated(units, list(numbers)), human)
+    found = summarise(units, rated(units, list(numbers)), HumanRatings(human, 0))
     x, y = (system.corrected for system in found.systems)
     assert x is not None
     assert (x.value, x.undefined) == (None, "fewer than 10 human ratings")
@@ -143,21 +162,26 @@ def test_a_correction_that_turns_the_order_round_is_said() -> None:
     units = single(*answers_of(60))
     kind = [4.0 if u.systems[0] == "y" else 3.0 for u in units]
     human = {u.id: 4.0 if u.systems[0] == "x" else 2.0 for u in units}
-    (between,) = summarise(units, rated(units, list(kind)), human).differences
+    (between,) = summarise(units, rated(units, list(kind)), HumanRatings(human, 0)).differences
     *_, sheet = sheets_of(
-        summarise(units, rated(units, list(kind)), human), judge="j", answers="a", scale="1-5"
+        summarise(units, rated(units, list(kind)), HumanRatings(human, 0)),
+        judge="j",
+        answers="a",
+        scale="1-5",
     )
     assert is_turned(between)
     assert sheet.notes[-1].startswith(
         "The judge puts y above x; corrected by human ratings, x is above y (x - y: 2.000"
     )
-    (same,) = summarise(units, rated(units, [7 - k for k in kind]), human).differences
+    (same,) = summarise(
+        units, rated(units, [7 - k for k in kind]), HumanRatings(human, 0)
+    ).differences
     assert not is_turned(same)
 
 
 def test_a_system_that_nobody_rated_is_not_corrected() -> None:
     units = single(GOOD, BAD)
-    x, y = summarise(units, rated(units, [4, 3]), {units[0].id: 5.0}).systems
+    x, y = summarise(units, rated(units, [4, 3]), HumanRatings({units[0].id: 5.0}, 0)).systems
     assert x.human is not None
     assert x.human.value == 5.0
     assert x.corrected is not None

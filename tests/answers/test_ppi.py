@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key, filled
+from videojudge_bench.answers.ppi import (
+    Rated,
+    corrected_means,
+    design_weights,
+    difference_key,
+    filled,
+)
 from videojudge_bench.answers.summary import FEWEST_RATED
 from videojudge_bench.metrics.bootstrap import (
     Floats,
@@ -147,3 +155,33 @@ def test_from_how_many_ratings_on_the_correction_helps() -> None:
     assert error_ratio(0.0, FEWEST_RATED) < 1.07
     assert error_ratio(0.6, FEWEST_RATED) < 0.95
     assert error_ratio(0.8, FEWEST_RATED) < 0.85
+
+
+def test_equal_weights_change_nothing() -> None:
+    answers = rated(HUMAN, JUDGE, UNRATED)
+    weighted = replace(answers, weights=np.full(len(answers.judge), 2.5))
+    assert corrected(weighted) == pytest.approx(corrected(answers), abs=1e-12)
+
+
+def test_weights_by_hand() -> None:
+    # A judge that tells nothing leaves the weighted mean: (3 x 1 + 1 x 5) / 4.
+    answers = rated([1, 5], [3, 3], [3, 3])
+    assert corrected(replace(answers, weights=np.array([3.0, 1, 0, 0]))) == 2.0
+    # Human means 2 and judge means 3.5 by weights 3, 1. Squares 9 and 1: human 1.4, judge 3.2,
+    # covariance (9 x 1 x 3 + 5 x 5) / 10 - 1.4 x 3.2 = 0.72. Judges 3, 5, 4, 4: mean 4, variance
+    # 2 / 3, so lambda is 1.08, and 2 + 1.08 x (4 - 3.5) = 2.54.
+    answers = rated([1, 5], [3, 5], [4, 4])
+    assert corrected(replace(answers, weights=np.array([3.0, 1, 0, 0]))) == pytest.approx(2.54)
+
+
+def test_weights_of_rounds_by_hand() -> None:
+    one = design_weights(np.array([1, 1]), np.array([0.5, 0.25]), 10)
+    assert one.tolist() == [2, 4]
+    # Round 1: 1 of 4, 1 / (4 x 3); round 2: 1 of 3, 1 / (3 x 2). Shares 1/3 and 2/3. Every answer
+    # has the weight that drawing 2 of 4 at once would give: 4/3 + 2/3 = 2, and 2/3 x 3 = 2.
+    two = design_weights(np.array([1, 2]), np.array([0.25, 1 / 3]), 4)
+    assert two.tolist() == pytest.approx([2, 2])
+    # The last round had all that was left: it is the truth.
+    assert design_weights(np.array([1, 2]), np.array([0.5, 1.0]), 2).tolist() == pytest.approx(
+        [1, 1]
+    )

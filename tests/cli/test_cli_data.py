@@ -73,7 +73,7 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, content: bytes, *m
         (["list"], ["Usage: videojudge data list", "--json"]),
         (["verify"], ["NAME", "a gold set; default: all of them"]),
         (["ids"], ["the file that judge=precomputed reads", "column `id`"]),
-        (["add"], ['"preferences": ["a", "tie"]}', "LOW-HIGH", "[default: 1-5]", "--overwrite"]),
+        (["add"], ['"preferences": ["a", "tie"]}', "LOW-HIGH", "--map", "--overwrite"]),
         (["remove"], ["its videos stay where they are"]),
         (["prepare"], ["The task then serves the full set in the place of the sample", *SAMPLES]),
         (["prepare"], ["--subtitles", "--no-subtitles", "--release", "--videos"]),
@@ -368,7 +368,7 @@ def test_a_folder_or_file_that_is_not_there(
 ) -> None:
     missing = str(tmp_path / "none.jsonl")
     error = error_of(capsys, "data", "add", missing, "--name", "mine")
-    assert f"no file {missing!r}; give a JSON Lines file of your ratings" in error
+    assert f"no file {missing!r}; give a file or a folder of your ratings" in error
     folder = str(tmp_path / videos)
     file = file_of(tmp_path, lines_of(RATED))
     error = error_of(capsys, "data", "add", file, "--name", "mine", "--videos", folder)

@@ -129,6 +129,26 @@ def test_failures_are_said_and_too_many_are_status_1(
     assert (f"{failing} of 40 items failed; {first}" in error) is bool(failing)
 
 
+def test_verdicts_by_criteria_are_written_and_averaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    criteria = tmp_path / "criteria.yaml"
+    criteria.write_text("- name: right\n  question: Is it right?\n", encoding="utf-8")
+    reply = '<score name="right">4</score>'
+    replies = write(tmp_path / "replies.jsonl", [{"id": "1", "reply": reply}])
+    rows = [{**GOOD, "id": "1"}, {**BAD, "id": "2"}]
+    file, output = write(tmp_path / "a.jsonl", rows), tmp_path / "v.jsonl"
+    by = f"engine=scripted,replies={replies},criteria={criteria}"
+    named = f"videojudge_bench.prompted:PromptedJudge,{by}"
+    assert judge(file, "--judge", named, "-o", output, "--max-failures", "1") == 0
+    assert "Mean by criterion" in capsys.readouterr().out
+    first, second = read(output)
+    assert (first["score"], first["criteria"]) == (4.0, {"right": 4.0})
+    assert (second["score"], second["criteria"]) == (None, {"right": None})
+    assert judge(file, "--judge", f"longest,criteria={criteria}", "-o", output) == 2
+    assert "unknown option 'criteria'" in capsys.readouterr().err
+
+
 def test_a_share_of_failures_is_a_share(
     answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from registered import registered
-from rubric_cases import INSTRUCTION, JUDGE, SCENES, book, judged, numbered, rated, scripted
+from rubric_cases import (
+    INSTRUCTION,
+    JUDGE,
+    SCENES,
+    autoeval_file,
+    book,
+    judged,
+    numbered,
+    rated,
+    scripted,
+)
 from scipy.stats import binomtest
 
 from videojudge_bench.analysis.rubric_human_eval import COLUMNS, make_sheet, read_answers
@@ -100,9 +110,10 @@ def test_from_the_replies_of_one_judge_to_the_rubrics_of_another(
     )
 
     printed = output_of(capsys, "specificity", file, "--gold-set", "scenes")
-    assert table_of(printed)[1][:2] == ["accuracy at 1", "1.000"]
-    assert table_of(printed)[1][3] == "0.050"
-    assert table_of(printed)[2][0::3] == ["mean reciprocal rank", "0.180"]
+    assert table_of(printed)[1][1:3] == ["accuracy at 1", "1.000"]
+    assert table_of(printed)[1][4] == "0.050"
+    assert table_of(printed)[2][1::3] == ["mean reciprocal rank", "0.180"]
+    assert table_of(printed)[3][:2] == ["one for all", "accuracy at 1"]
 
     reader = {"engine": "rubric_cases:Heedful", "rubric": str(file)}
     own = judged(scenes, tmp_path / "runs", **reader)
@@ -179,14 +190,39 @@ def test_specificity_says_what_was_left_out(
         "--against",
         "instruction",
     )
-    assert printed.splitlines()[-5:] == [
+    assert printed.splitlines()[-8:] == [
         "videojudge_scenes (full); instances by instruction",
-        "20 rubrics on 20 videos, each among 20",
-        "among 20, not 30: the set has no more videos",
-        "20 rubrics tie with another candidate; ties share the credit",
-        "1 rubrics left out: the set lacks their instructions",
+        f"{ours}: 20 rubrics on 20 videos, each among 20",
+        f"{ours}: among 20, not 30: the set has no more videos",
+        f"{ours}: 20 rubrics tie with another candidate; ties share the credit",
+        f"{ours}: 1 rubrics left out: the set lacks their instructions",
+        "one for all: 20 rubrics on 20 videos, each among 20",
+        "one for all: among 20, not 30: the set has no more videos",
+        "one for all: 20 rubrics tie with another candidate; ties share the credit",
     ]
-    assert table_of(printed)[1] == ["accuracy at 1", "0.050", "0.050 to 0.050", "0.050"]
+    facts = json.loads(output_of(capsys, "specificity", ours, "--gold-set", "scenes", "--json"))
+    assert [row["rubrics"] for row in facts] == [str(ours)] * 2 + ["one for all"] * 2
+    assert facts[0]["value"] == 1.0
+
+
+def test_rubrics_by_people_are_the_yardstick_of_rubrics_by_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = autoeval_file(tmp_path / "AUTO-EVAL-VIDEO.json")
+    by_model = tmp_path / "model.jsonl"
+    questions = {(f"abcdefgh{n:03}", f"What happens, {n}?"): "rubric" for n in range(20)}
+    lines = [{"video_id": v, "instruction": q, "checklist": ["x"]} for v, q in questions]
+    by_model.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    facts = json.loads(output_of(capsys, "specificity", people, by_model, "--json"))
+    values = {row["rubrics"]: row["value"] for row in facts[::2]}
+    assert values == {str(people): 1.0, str(by_model): 0.05, "one for all": 0.05}
+    assert "AutoEval-Video; instances by descriptions of people" in output_of(
+        capsys, "specificity", people
+    )
+    assert error_of(capsys, "specificity", by_model) == (
+        "expected --gold-set NAME, or the file of AutoEval-Video, got neither"
+    )
+    assert "expected a file of rubrics, got none" in error_of(capsys, "specificity")
 
 
 # The sheet.

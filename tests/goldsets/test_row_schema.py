@@ -325,6 +325,22 @@ def test_a_rated_row_becomes_an_example(tmp_path: Path) -> None:
     assert first.item.subtitles is second.item.subtitles
 
 
+def test_a_row_may_hold_ratings_by_criterion(tmp_path: Path) -> None:
+    by_criterion = {"right": [3, 4], "polite": [1]}
+    plain, rated = (
+        set_of(tmp_path, "ratings", line).examples[0]
+        for line in (RATED, {**RATED, "criteria": by_criterion})
+    )
+    assert rated.gold == RatingGold((3.0, 4.5), {"right": (3.0, 4.0), "polite": (1.0,)})
+    assert rated.item == plain.item  # what is judged says nothing of it
+    assert plain.content()["gold"] == [3.0, 4.5]  # as before there were criteria
+    assert rated.content()["gold"] == {"ratings": [3.0, 4.5], "criteria": by_criterion}
+    assert str(rated.gold) == str(plain.gold)
+    for wrong in ({"right": []}, {"right": 3}, {"": [3]}, {"right": ["4"]}, [3]):
+        with pytest.raises(DataError, match="field 'criteria"):
+            set_of(tmp_path, "ratings", {**RATED, "criteria": wrong})
+
+
 def test_an_id_says_nothing_of_gold_and_changes_with_nothing_else(tmp_path: Path) -> None:
     def ids(shape: Shape, **changes: Any) -> list[str]:
         made = set_of(tmp_path, shape, {**ROWS[shape], **changes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from chat_faults import Answer, completion, engine_at, faulty_server, one, one_by_one, position
 
+from videojudge_bench.criteria import YES_NO, Criterion
 from videojudge_bench.judges.engines._chat_replies import Position, choice_probabilities
 
 SCALE = ("1", "2", "3", "4", "5")
@@ -199,6 +200,20 @@ def test_without_prefill_the_verdict_is_read_behind_its_tag() -> None:
     assert request["max_tokens"] == 64
     assert found.text == "Fine.<score>4</score>"
     assert found.probabilities == pytest.approx({"1": 0, "2": 0, "3": 0.25, "4": 0.5, "5": 0})
+
+
+def test_probabilities_are_read_in_the_slot_of_a_criterion() -> None:
+    written: Written = [
+        '<score name="right">', ("4", {"4": 0.5, "2": 0.25}), '</score>\n<score name="polite">',
+        ("yes", {"yes": 0.75, "no": 0.25}), "</score>",
+    ]  # fmt: skip
+    right, polite = Criterion("right", "?"), Criterion("polite", "?", 1, YES_NO)
+    positions = _positions(written)
+    numbers = choice_probabilities(positions, right.choices, slot=right)
+    assert numbers == pytest.approx({"1": 0, "2": 0.25, "3": 0, "4": 0.5, "5": 0})
+    words = choice_probabilities(positions, polite.choices, slot=polite)
+    assert words == pytest.approx({"no": 0.25, "yes": 0.75})
+    assert choice_probabilities(positions, right.choices, slot=Criterion("other", "?")) == {}
 
 
 def _positions(written: Written) -> list[Position]:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken
 from torch import Tensor
 
+from videojudge_bench.criteria import OVERALL, YES_NO, Criterion
 from videojudge_bench.engine import PromptGroup, Sampling
 from videojudge_bench.judges.engines import _group_work
 from videojudge_bench.judges.engines._plain_model import PlainPrompts
@@ -194,6 +195,43 @@ def test_a_free_reply_has_the_probabilities_at_its_verdict(
         assert one.probabilities == pytest.approx(single.probabilities, rel=1e-4, abs=1e-9)
         assert bool(one.probabilities) == (n in VERDICTS[kind])
         assert 0 <= sum(one.probabilities.values()) < 1
+
+
+SLOTS = (
+    Criterion("right", "?"),
+    Criterion("polite", "?", 1, YES_NO),
+    Criterion(OVERALL, "?"),
+)
+BY_CRITERIA = (
+    '<score name="right">4</score><score name="polite">yes</score><score name="overall">2</score>',
+    '<score name="overall">5</score><score name="right">3</score>',
+    "<score>4</score>",
+    '<score name="polite">no</score> <score name="right">1</score><score name="right">2</score>',
+)
+
+
+@pytest.mark.parametrize("model", ["qwen2_5_vl", "text"])
+def test_a_reply_by_criteria_has_the_probabilities_in_each_slot(
+    make: Any, merged: dict[str, Path], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    tokenizer = make(merged[model]).source.tokenizer
+    asked = _free("rate", None if model == "text" else "mdn_pig.webm")
+    asked = replace(asked, slots=SLOTS, choices=(*SCORES, "yes", "no"), sampling=Sampling(0, 300))
+    script = _script(monkeypatch, tokenizer, asked, BY_CRITERIA)
+    shared, alone = (
+        ask(make(merged[model], **options), asked) for options in ({}, {"share_prefix": False})
+    )
+    _Scripted.seen.clear()
+    (one, *_), tokens = ask(make(merged[model]), asked), script[0]
+    expected = (SLOTS, SLOTS[::2], (), SLOTS[1:2])
+    for n, (reply, other, slots) in enumerate(zip(shared, alone, expected, strict=True)):
+        assert reply.text == BY_CRITERIA[n]
+        assert reply.probabilities == pytest.approx(other.probabilities, rel=1e-4, abs=1e-9)
+        assert reply.probabilities.keys() == {slot.key(c) for slot in slots for c in slot.choices}
+    for key, number in (("right=4", "4"), ("overall=2", "2")):
+        at = tokens.index(_ids(tokenizer, number)[0])
+        then = torch.softmax(_Scripted.seen[0][at].double(), -1)
+        assert one.probabilities[key] == pytest.approx(float(then[tokens[at]]), rel=1e-4)
 
 
 REASONING_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<think>", "</think>")

@@ -142,7 +142,7 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path: Path) -
     assert str(caught.value) == (
         "prompt own.jinja cannot be rendered: 'question' is undefined. A prompt for items sees: "
         "instruction, references, description, subtitles, has_video, low, high, feedback, "
-        "rubric, write_rubric, response"
+        "rubric, write_rubric, criteria, response"
     )
 
 

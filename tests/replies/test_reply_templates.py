@@ -25,7 +25,7 @@ ALL = templates()
 KINDS = sorted({(template.wants, template.kind) for template in ALL})
 NASTY = [json.loads(line) for line in (TESTS / "data/nasty_replies.jsonl").open(encoding="utf-8")]
 # Of the verdicts on the first filling of every template: whoever changes them raises the version.
-DIGESTS = {4: "3974a926b57b"}
+DIGESTS = {5: "06d0229e3820"}
 
 
 def _read(filled: Filled) -> Verdict:

@@ -33,6 +33,7 @@ from videojudge_bench.scale import RatingScale
 RATE = (PROMPTS_FOLDER / "rate.jinja").read_text("utf-8")
 KIND = RATE.replace("You are strict", "You are kind")
 RUBRIC = json.dumps({"video_id": "v0", "instruction": "do", "rubric": "5: a cat"}) + "\n"
+CRITERIA = '- {name: right, question: "Is it right?"}\n'
 HIGH = 10
 
 
@@ -59,8 +60,7 @@ def _move_option(option: str) -> Input:
         moved = Path(shutil.move(str(bench.options[option]), bench.folder / "another name"))
         bench.options[option] = str(moved)
 
-    text = RUBRIC if option == "rubric" else RATE
-    start = own_files(**{option: text})
+    start = own_files(**{option: {"rubric": RUBRIC, "criteria": CRITERIA}.get(option, RATE)})
     return Input(f"path of {option}", move, key=False, signature=False, start=start)
 
 
@@ -179,7 +179,8 @@ def _of_code() -> Sequence[Input]:
         Input("prompt beside the class", lambda b: b.write("own.jinja", KIND), True, True),
         _edit_option("prompt", RATE, KIND),
         _edit_option("rubric", RUBRIC, RUBRIC.replace("a cat", "a dog")),
-        *map(_move_option, ("prompt", "rubric")),
+        _edit_option("criteria", CRITERIA, CRITERIA.replace("Is it", "Is all")),
+        *map(_move_option, ("prompt", "rubric", "criteria")),
     ]  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from identity_bench import SERVED, SMALL, Bench, Input
-from identity_inputs import KIND, RUBRIC
+from identity_inputs import CRITERIA, KIND, RUBRIC
 
 from videojudge_bench import registry
 from videojudge_bench._util.options import Scalar
+from videojudge_bench.analysis.jury_model import Member, SavedJury, fit_model
 from videojudge_bench.judges.compact_encoder import packaged_weights
 
 Value = Scalar | Callable[[Bench], Scalar]
@@ -51,6 +53,18 @@ def _replies(reply: str) -> Callable[[Bench], Scalar]:
     return write
 
 
+def _rule(bench: Bench) -> Scalar:
+    """A rule that was fitted for the members of the jury below."""
+    members = [
+        Member(name=name, judge=registry.build(name, {}).signature(), references=0)
+        for name in ("longest", "random")
+    ]
+    model = fit_model(np.array([[1.0, 2.0], [2.0, 1.0]]), None, "mean")
+    path = bench.folder / "jury.json"
+    SavedJury(members=members, model=model, fitted_on={"set": "vatex"}).write(path)
+    return str(path)
+
+
 def _text(name: str, text: str) -> Callable[[Bench], Scalar]:
     return lambda bench: str(bench.write(name, text))
 
@@ -85,6 +99,8 @@ _MODEL = _copy("model", lambda b: b.tiny)
 _ENCODER = _copy("encoder", lambda b: b.encoder)
 _RUBRIC = _text("rubrics.jsonl", RUBRIC)
 
+_CRITERIA = _text("criteria.yaml", CRITERIA)
+
 PROMPTED: Mapping[str, Option] = {
     "engine": Option(lambda b: f"{b.folder}/engine.py:Other"),
     "score": Option("expected"),
@@ -101,6 +117,8 @@ PROMPTED: Mapping[str, Option] = {
     "pairs": Option("rate"),
     "lost_mass": Option(0.5, beside={"score": "expected"}),
     "structured": Option("regex", beside={"engine": "openai", **SERVED}),
+    "criteria": Option(_CRITERIA),
+    "overall": Option("model", beside={"criteria": _CRITERIA}),
     "concurrency": Option(3, counts=False),
 }
 TRANSFORMERS: Mapping[str, Option] = {
@@ -175,6 +193,13 @@ JUDGES: Mapping[str, Mapping[str, Option]] = {
         "on_scale": Option(True),
         "overlap": Option("vatex"),
     },
+    "jury": {
+        "members": Option("[random;longest]"),
+        "combine": Option("median"),
+        "min_members": Option(2),
+        "file": Option(_rule),
+        "seed": Option(1, beside={"combine": "trees"}),
+    },
     "scripted": SCRIPTED,
     "videojudge": {"preset": Option("r-3b")},
     "qwen2_5_vl": {"size": Option("3b", counts=False)},  # the model that it means counts
@@ -191,6 +216,7 @@ _STARTS: Mapping[str, Mapping[str, Value]] = {
     "videojudge_bench.prompted:PromptedJudge": {"engine": lambda b: b.echo},
     "minilm": {"model": _ENCODER},
     "precomputed": {"scores": _scores},
+    "jury": {"members": "[longest;random]"},
     "scripted": {"replies": _replies("3")},
     **{name: {"pretrained": _MODEL, **SMALL} for name in ("videojudge", "qwen2_5_vl", "qwen3_vl")},
     "text_llm": {"engine": "openai", **SERVED},

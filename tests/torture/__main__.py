@@ -2,7 +2,7 @@
 
 `python tests/torture [NAME …] [--short] [--output DIR]` runs all parts or some of them: kills,
 replies, videos, server, hostile, stops, streams, troubles, soak. The parts that are not run keep
-what the file says of them.
+what the file says of them, and several processes may run different parts at the same time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
@@ -35,12 +36,15 @@ def main() -> int:
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     kept = arguments.output / "reliability.json"
-    found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {}
     for name in arguments.names or PARTS:
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
-        found[name] = run_part(name, SHORT if arguments.short else FULL)
-        arguments.output.mkdir(parents=True, exist_ok=True)
+        part = run_part(name, SHORT if arguments.short else FULL)
+        # Read again after each part: another process may run other parts at the same time.
+        found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+        found[name] = part
         kept.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     done = {name: found[name] for name in PARTS if name in found}
     command = " ".join(["python tests/torture", *done, *["--short"] * arguments.short])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -168,10 +169,16 @@ PARTS: dict[str, Callable[[Path, Amount], Json]] = {
 
 def run_part(name: str, amount: Amount) -> Json:
     """Run a part in a folder that is removed."""
-    started = time.monotonic()
+    started, commit = time.monotonic(), _commit()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         report = PARTS[name](Path(folder), amount)
-    return {"seconds": round(time.monotonic() - started, 1), **report}
+    return {"seconds": round(time.monotonic() - started, 1), "commit": commit, **report}
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    ended = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, check=False)
+    return ended.stdout.decode().strip() or "unknown"
 
 
 def _report(tallies: list[Tally]) -> Json:

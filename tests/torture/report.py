@@ -12,7 +12,6 @@ _INTRODUCTION = """\
 
 What was done to videojudge-bench, how often, and what was lost. Made by `make torture`
 (`python tests/torture`, seeds fixed); not edited by hand. A short form runs with `make test`.
-Parts can be run apart (`python tests/torture PART`): each has the figures of its own last run.
 """
 _KILLS = """\
 ## kill -9
@@ -98,12 +97,15 @@ def to_markdown(parts: Json, command: str) -> str:
         "troubles": _troubles,
         "soak": _soak,
     }
-    lines = [_INTRODUCTION, f"Command: `{command}`", ""]
+    commits = sorted({part["commit"] for part in parts.values()})
+    of = f"all parts at commit {commits[0]}" if len(commits) == 1 else "parts at several commits"
+    lines = [_INTRODUCTION, f"Command: `{command}`, {of}.", ""]
     lost = [line for part in parts.values() for line in part["lost"]]
     lines += [f"**Lost: {len(lost) or 'nothing'}.**", "", *(f"- {line}" for line in lost)]
     for name, write in writers.items():
         if name in parts:
             lines += ["", *write(parts[name]), "", f"{parts[name]['seconds']:.0f} seconds."]
+            lines[-1] += f" Commit {parts[name]['commit']}." * (len(commits) > 1)
     return "\n".join(lines) + "\n"
 
 

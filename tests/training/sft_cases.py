@@ -12,6 +12,7 @@ from videojudge_bench._util.files import packaged
 from videojudge_bench.items import Item, RatingGold
 from videojudge_bench.judges.tiny_qwen import Family, build
 from videojudge_bench.prompts import PROMPTS_FOLDER, PromptOptions, load_prompt
+from videojudge_bench.prompts.criteria_book import read_criteria
 from videojudge_bench.replies.reply_format import format_rating
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.sft.base_model import BaseModel
@@ -121,3 +122,28 @@ def sample_rows(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def criteria_rows(rows: Path, criteria: Path) -> Path:
+    """Write such rows anew, for a judge with these criteria: `right` and `polite`."""
+    slots = read_criteria(criteria)
+    template = load_prompt(PROMPTS_FOLDER / "criteria.jinja")
+    lines = []
+    for line in rows.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        response = row["responses"][0]
+        item = Item(row["id"], row["video_id"], row["instruction"], response["text"])
+        prompt = template.render(
+            replace(item, video=Path("x")), RatingScale(), PromptOptions(False, criteria=slots)
+        )
+        rating = response["rating"]
+        row |= {
+            "system": prompt.system,
+            "user": prompt.shared + prompt.response,
+            "criteria": {"right": rating, "polite": "yes" if rating > 2 else "no"},
+        }
+        del row["reply"]
+        lines.append(json.dumps(row))
+    target = rows.with_name("by_criteria.jsonl")
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target

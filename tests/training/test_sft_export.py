@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sft_cases import base_of, recipe_for, sample_rows, tiny_model, written_rows
+from sft_cases import (
+    VIDEOS,
+    base_of,
+    criteria_rows,
+    recipe_for,
+    sample_rows,
+    tiny_model,
+    written_rows,
+)
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.leaderboard.importing import find_runs, to_stored
+from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompts.criteria_book import CriteriaBook
 from videojudge_bench.registry import build
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.training.sft import export as exporting
@@ -271,6 +282,38 @@ def test_a_trained_model_judges_and_its_overlap_reaches_the_leaderboard(
     assert (found.judge["overlap"], found.judge["mrope"]) == ("llava", "transformers5")
     assert found.judge["made_by"] == "writer"
     assert to_stored(found, resamples=1).overlap == ("llava",)
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_on_rows_by_criteria_and_judges_by_them(
+    tmp_path: Path, models: dict[Family, Path]
+) -> None:
+    criteria = tmp_path / "own.json"
+    criteria.write_text(
+        json.dumps(
+            [
+                {"name": "right", "question": "Is it right?", "weight": 3},
+                {"name": "polite", "question": "Is it polite?", "scale": "yes/no"},
+            ]
+        ),
+        encoding="utf-8",
+    )
+    rows = criteria_rows(sample_rows(tmp_path / "plain.jsonl", feedback=False), criteria)
+    changes = (
+        *("training.steps=1", "evaluation.every=1", "evaluation.videos=1"),
+        *(f"judge.criteria={criteria}", "evaluation.metric=loss", "judge.score=text"),
+    )
+    folder = train(recipe_for(models["qwen2_5_vl"], rows, *changes), tmp_path / "run")
+    assert json_of(folder / "videojudge.json")["judge"]["criteria"] == "criteria.yaml"
+    own = {"pretrained": str(folder), "device": "cpu", "max_tokens": 8}
+    judge = build("videojudge", own).judge
+    sha = CriteriaBook(criteria).sha
+    assert judge.settings()["criteria"] == f"sha256:{sha}"
+    assert isinstance(judge, PromptedJudge)
+    example = goldsets.load("llava").examples[0]
+    (judgement,) = judge.judge([replace(example.item, video=VIDEOS / "mdn_pig.webm")])
+    assert (judgement.failed, set(judgement.criteria)) == (False, {"right", "polite"})
+    judge.close()
 
 
 def options_of(folder: Path) -> Mapping[str, Any]:

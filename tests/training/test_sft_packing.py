@@ -236,6 +236,17 @@ def test_the_parts_of_an_encoded_row(models: dict[Family, Path], pig: list[Train
     assert replace(encoded, weights=plain.weights) == plain
 
 
+def test_the_verdicts_of_criteria_are_in_their_slots(
+    models: dict[Family, Path], pig: list[TrainingRow]
+) -> None:
+    base = base_of(models["qwen2_5_vl"])
+    reply = '<thinking>(4)</thinking>\n<score name="a">4</score>\n<score name="b">2</score>'
+    row = pig[0].model_copy(update={"reply": reply, "criteria": {"a": 4, "b": 2}, "verdict": "4"})
+    encoded = RowEncoder(base.reader).encode(row)
+    decode = base.reader.tokenizer.decode
+    assert [decode([encoded.reply[n]]).strip("<>/") for n in encoded.verdict] == ["4", "2"]
+
+
 def test_a_verdict_in_a_token_with_the_end_of_its_tag_is_found(
     tmp_path: Path, pig: list[TrainingRow]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,47 @@ def test_where_a_video_lies(tmp_path: Path) -> None:
     row = TrainingRow.model_validate(a_row(video="clips/pig.webm"))
     assert video_path(row, tmp_path) == tmp_path / "clips" / "pig.webm"
     assert video_path(TrainingRow.model_validate(a_row()), None) == Path("mdn_pig")
+
+
+@pytest.mark.parametrize(
+    ("change", "reply"),
+    [
+        ({"criteria": {"a": 4}}, '<score name="a">4</score>'),
+        (
+            {"criteria": {"b": "yes", "overall": 2}},
+            '<score name="b">yes</score>\n<score name="overall">2</score>',
+        ),
+        (
+            {
+                "criteria": {"a": 4},
+                "reply": '<thinking>Hm.</thinking>\n<score name="a">4</score>',
+            },
+            '<thinking>Hm.</thinking>\n<score name="a">4</score>',
+        ),
+    ],
+)
+def test_the_reply_of_a_row_is_written_from_its_criteria(
+    tmp_path: Path, change: dict[str, object], reply: str
+) -> None:
+    row = {name: value for name, value in a_row().items() if name != "reply"}
+    path = written_rows(tmp_path / "r.jsonl", [row | change])
+    (read,) = read_rows([str(path)], KINDS, TRAIN)
+    assert read.reply == reply
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, "expected a reply, or criteria to write one from, got neither"),
+        ({"reply": "So it is.", "criteria": {"a": 4}}, "expected a reply that ends with its crit"),
+        ({"criteria": {"a": 4.5}}, "field 'criteria.a.int': Input should be a valid integer"),
+        ({"criteria": {"a": "maybe"}}, "field 'criteria.a.int': Input should be a valid integer"),
+    ],
+)
+def test_a_row_without_a_reply_or_with_another(
+    tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
+    row = {name: value for name, value in a_row().items() if name != "reply"}
+    path = written_rows(tmp_path / "r.jsonl", [row | change])
+    with pytest.raises(DataError, match=re.escape(problem)):
+        read_rows([str(path)], KINDS, TRAIN)

@@ -15,6 +15,7 @@ from sft_cases import (
     VIDEOS,
     a_row,
     base_of,
+    criteria_rows,
     recipe_for,
     rows_of,
     sample_rows,
@@ -23,6 +24,7 @@ from sft_cases import (
 )
 
 from videojudge_bench.errors import ConfigError, JournalBusyError, VideoError
+from videojudge_bench.items import RatingGold
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.dataset import BundleDataset
 from videojudge_bench.training.sft.evaluation import check_prompts, validation_of
@@ -185,6 +187,36 @@ def test_the_prompt_of_every_row_is_checked(rows_file: Path, tmp_path: Path) -> 
     missing = JudgeOptions(feedback=False, pair_prompt=str(tmp_path / "none.jinja"))
     with pytest.raises(ConfigError, match=r"prompt file .*none\.jinja"):
         check_prompts(rows, missing)
+
+
+def test_rows_by_criteria_fill_in_every_slot(rows_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "criteria.yaml"
+    file.write_text(
+        "- {name: right, question: q}\n- {name: polite, question: r, scale: yes/no}\n", "utf-8"
+    )
+    options = JudgeOptions(feedback=False, criteria=str(file))
+    rows = rows_of(criteria_rows(rows_file, file), "mdn_crystal")
+    assert rows[0].reply.startswith('<score name="right">')
+    check_prompts(rows, options)
+    validation = validation_of(rows, VIDEOS)
+    assert validation is not None
+    gold = validation.gold_set.examples[0].gold
+    assert isinstance(gold, RatingGold)
+    polite = float(rows[0].criteria["polite"] == "yes")
+    assert gold.criteria == {"right": gold.ratings, "polite": (polite,)}
+    with pytest.raises(ConfigError, match=r"no verdict on judge\.criteria's 'overall'"):
+        check_prompts(rows, options.model_copy(update={"overall": "model"}))
+    less = rows[0].model_copy(update={"reply": '<score name="right">4</score>'})
+    with pytest.raises(ConfigError, match=r"no verdict on judge\.criteria's 'polite'"):
+        check_prompts([less], options)
+    two = [{"text": "A pig.", "rating": 5}, {"text": "A dog.", "rating": 1}]
+    pair = own_rows({"kind": "pairwise", "responses": two, "verdict": "A"})
+    with pytest.raises(ConfigError, match=r"expected rated rows with judge\.criteria, got a pair"):
+        check_prompts(pair, options)
+    with pytest.raises(ConfigError, match="was written with another prompt"):
+        check_prompts(rows, JudgeOptions(feedback=False))
+    with pytest.raises(ValueError, match="got a file of checklists"):
+        JudgeOptions(criteria="rubrics.jsonl")
 
 
 def test_rows_of_kinds_of_one_s_own_have_no_prompt_to_check() -> None:

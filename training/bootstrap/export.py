@@ -64,7 +64,7 @@ class _Files:
 
     def add(self, row: TrainingRow) -> None:
         name = f"{row.kind}_{row.part}"
-        data = row.model_dump(mode="json")
+        data = row.model_dump(mode="json", exclude=None if row.criteria else {"criteria"})
         self._line(f"{name}.jsonl", data)
         video = row.video or row.video_id
         path = str(self._videos / video) if self._videos else video

@@ -64,7 +64,7 @@ class RowEncoder:
         begins = self._reader.rendered(asked, 0, True)
         behind, prompt = self._reader.text_behind_video(begins), self._reader.behind_video(begins)
         text, reply = self._reader.reply_tokens(asked, begins, row.reply)
-        verdict = self._verdict_tokens(text, row.verdict, len(reply))
+        verdict = self._verdict_tokens(text, row, len(reply))
         raw = [self._weight if n in verdict else 1.0 for n in range(len(reply))]
         mean = sum(raw) / len(raw)
         return Encoded(
@@ -100,13 +100,18 @@ class RowEncoder:
         )["offset_mapping"]
         return tuple(n for n, (a, b) in enumerate(offsets) if a < end and b > begin)
 
-    def _verdict_tokens(self, text: str, verdict: str | None, length: int) -> tuple[int, ...]:
-        """Indices of the reply tokens in its last tag; one may hold the tag's end too (`>A`)."""
-        at = -1 if verdict is None else text.rfind(f">{verdict}<")
-        if verdict is None or at < 0:
-            return ()
-        places = self._places(text, at + 1, at + 1 + len(verdict))
-        return tuple(n for n in places if n < length)
+    def _verdict_tokens(self, text: str, row: TrainingRow, length: int) -> tuple[int, ...]:
+        """Indices of the reply tokens in its last tag, or in the slots of its criteria.
+
+        One may hold the tag's end too (`>A`).
+        """
+        slots = [(f'name="{name}">', str(value)) for name, value in row.criteria.items()]
+        places: set[int] = set()
+        for before, verdict in slots or ([] if row.verdict is None else [(">", row.verdict)]):
+            at = text.rfind(f"{before}{verdict}<")
+            begin = at + len(before)
+            places |= set(self._places(text, begin, begin + len(verdict)) if at >= 0 else ())
+        return tuple(n for n in sorted(places) if n < length)
 
 
 def groups(rows: Sequence[Encoded]) -> list[list[int]]:

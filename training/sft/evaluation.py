@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from videojudge_bench._util.hashing import unit_interval
+from videojudge_bench.criteria import Criterion, overall_criterion
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo, Shape
 from videojudge_bench.items import Example, Item, Pair, PreferenceGold, RatingGold
 from videojudge_bench.judges.engines._hub_format import PROMPT_OPTIONS
 from videojudge_bench.judges.engines.transformers_engine import LoadedModel, TransformersEngine
-from videojudge_bench.metrics import Measurement, by_label
+from videojudge_bench.metrics import Measurement, by_criterion, by_label
 from videojudge_bench.prompted import PromptedJudge
+from videojudge_bench.prompted.templates import CRITERIA_PROMPT
 from videojudge_bench.prompts import PromptOptions
+from videojudge_bench.prompts.criteria_book import read_criteria
 from videojudge_bench.registry import BuiltJudge
+from videojudge_bench.replies.criteria import parse_criterion
 from videojudge_bench.run.runner import Run, RunOptions
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.training.recipe_file import load_prompt_of, prompt_path
 from videojudge_bench.training.sft.base_model import BaseModel
 from videojudge_bench.training.sft.options import JudgeOptions
 from videojudge_bench.training.training_row import TrainingRow
+from videojudge_bench.verdicts import Unparsed
 
 if TYPE_CHECKING:
     from videojudge_bench.judges.engines._model_types import Model
@@ -87,7 +92,9 @@ def _rated(row: TrainingRow) -> Example:
     response = row.responses[0]
     item = Item(row.id, row.video_id, row.instruction or "", response.text)
     labels = {_INSTRUCTION: item.instruction}
-    return Example(item, RatingGold((response.rating,)), unit=row.video_id, labels=labels)
+    criteria = {n: (float({"yes": 1, "no": 0}.get(str(v), v)),) for n, v in row.criteria.items()}
+    gold = RatingGold((response.rating,), criteria)
+    return Example(item, gold, unit=row.video_id, labels=labels)
 
 
 def _pair(row: TrainingRow) -> list[Example]:
@@ -162,6 +169,8 @@ def measure(
     card = measurement.card(judgements, resamples=1)
     metrics = {n: card.metrics[n].value for n in (validation.metric, "mae") if n in card.metrics}
     metrics["coverage"] = card.coverage
+    for name, each in by_criterion(measurement, judgements, resamples=1).items():
+        metrics[f"criterion.{name}.spearman"] = each.metrics["spearman"].value
     if worst:
         cards = by_label(measurement, judgements, _INSTRUCTION, resamples=1).values()
         values = [each.metrics["spearman"].value for each in cards]
@@ -172,8 +181,9 @@ def measure(
 
 def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
     """Raise ConfigError, with the difference, unless all rows have the prompts of the judge."""
-    reply_form = PromptOptions(feedback=judge.feedback, write_rubric=judge.rubric == "write")
-    rate = load_prompt_of(judge.prompt, "rate.jinja")
+    slots = slots_of(judge)
+    reply_form = PromptOptions(judge.feedback, judge.rubric == "write", criteria=slots)
+    rate = load_prompt_of(judge.prompt, CRITERIA_PROMPT if slots else "rate.jinja")
     prefer = load_prompt_of(judge.pair_prompt, "prefer.jinja")
     for row in rows:
         if _is_rated(row):
@@ -182,6 +192,7 @@ def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
             template, item = prefer, _pair(row)[0].item
         else:
             continue  # of a kind of one's own, with a prompt of its own
+        _check_slots(row, slots)
         seen = replace(item, video=Path(item.video_id))
         prompt = template.render(seen, RatingScale(), reply_form)
         asked = (prompt.system, prompt.shared + prompt.response)
@@ -191,6 +202,26 @@ def check_prompts(rows: Sequence[TrainingRow], judge: JudgeOptions) -> None:
                 f"(judge.prompt={template.name}, feedback={judge.feedback}, "
                 f"rubric={judge.rubric}): {_difference(asked, (row.system, row.user))}. Give the "
                 "judge section of the recipe as the export of the rows was made"
+            )
+
+
+def slots_of(judge: JudgeOptions) -> tuple[Criterion, ...]:
+    """Return what a reply of the judge rates, the overall rating last; empty: one rating."""
+    if judge.criteria is None:
+        return ()
+    criteria = read_criteria(prompt_path(judge.criteria))
+    return (*criteria, overall_criterion(RatingScale())) if judge.overall == "model" else criteria
+
+
+def _check_slots(row: TrainingRow, slots: Sequence[Criterion]) -> None:
+    """Raise ConfigError where a row does not teach the judge to fill in its slots."""
+    if slots and _is_pair(row):
+        raise ConfigError(f"row {row.id}: expected rated rows with judge.criteria, got a pair")
+    for slot in slots:
+        if isinstance(verdict := parse_criterion(row.reply, slot), Unparsed):
+            raise ConfigError(
+                f"row {row.id}: its reply has no verdict on judge.criteria's {slot.name!r} "
+                f"({verdict.reason}); give the row `criteria` with each of them"
             )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from videojudge_bench.judges.engines._mrope import Scheme
 from videojudge_bench.judges.engines._video_input import frame_policy
 from videojudge_bench.prompted.config import SCORES
+from videojudge_bench.prompts.criteria_book import CHECKLISTS
 from videojudge_bench.video import FramePolicy
 
 Part = Literal["vision", "projector", "language"]
@@ -102,6 +103,8 @@ class JudgeOptions(Strict):
     rubric: Literal["none", "write"] = "none"
     prompt: str | None = None
     pair_prompt: str | None = None
+    criteria: str | None = None
+    overall: Literal["weights", "model"] | None = None
     score: str = "expected"
     max_tokens: _Whole = 1024
 
@@ -109,6 +112,8 @@ class JudgeOptions(Strict):
     def _is_known(self) -> JudgeOptions:
         if self.score not in SCORES:
             raise ValueError(f"score={self.score!r}: expected one of {', '.join(SCORES)}")
+        if self.criteria is not None and self.criteria.endswith(CHECKLISTS):
+            raise ValueError("criteria: expected a YAML or JSON file, got a file of checklists")
         return self
 
 

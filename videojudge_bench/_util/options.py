@@ -28,6 +28,7 @@ _KINDS: Mapping[object, str] = {
     Path: "a path",
     NoneType: "none",
 }
+_NESTED = re.compile(r"(?<=[\[;,])(\s*(\w+)\s*=)([^;,\]]*)")
 _SECRET_WORDS = {"key", "keys", "apikey", "token", "secret", "secrets", "password", "auth"}
 _URL_USER = re.compile(r"(?<=://)[^/@\s]*@")
 _URL_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
@@ -36,7 +37,7 @@ _URL_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
 def parse_options(text: str) -> dict[str, str]:
     """Return the options in a text, values as written; raises ConfigError for another form."""
     options: dict[str, str] = {}
-    for part in _SEPARATOR.split(text) if text.strip() else ():
+    for part in _split(text, _SEPARATOR) if text.strip() else ():
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not key:
             raise ConfigError(f"{part!r} has no value; an option is written {key or 'key'}=value")
@@ -45,6 +46,27 @@ def parse_options(text: str) -> dict[str, str]:
             raise ConfigError(f"option {key!r} is given twice{values}")
         options[key] = value
     return options
+
+
+def parse_list(text: str) -> list[str]:
+    """Return the parts of `[a;b,option=value]`, empty ones left out; brackets may be nested."""
+    inner = text.strip()
+    if inner.startswith("[") != inner.endswith("]") or inner.count("[") != inner.count("]"):
+        raise ConfigError(f"expected a list [a;b], with a closing bracket for each, got {text!r}")
+    if inner.startswith("["):
+        inner = inner[1:-1]
+    return [part.strip() for part in _split(inner, re.compile(";")) if part.strip()]
+
+
+def _split(text: str, separator: re.Pattern[str]) -> list[str]:
+    """Return the parts of a text; what is in square brackets stays in one part."""
+    parts, start = list[str](), 0
+    for match in separator.finditer(text):
+        before = text[start : match.start()]
+        if before.count("[") <= before.count("]"):
+            parts.append(before)
+            start = match.end()
+    return [*parts, text[start:]]
 
 
 def parse_named(kind: str, text: str) -> tuple[str, dict[str, Scalar]]:
@@ -162,4 +184,6 @@ def _without_url_secrets(value: Scalar) -> Scalar:
     """Without the user and the query of a URL (`?key=…`)."""
     if not isinstance(value, str):
         return value
+    if value.startswith("["):  # judges in a list, with options of their own
+        value = _NESTED.sub(lambda m: m[1] + HIDDEN if is_secret(m[2]) else m[0], value)
     return _URL_QUERY.sub(rf"\g<1>{HIDDEN}", _URL_USER.sub(f"{HIDDEN}@", value))

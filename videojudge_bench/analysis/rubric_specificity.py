@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 
 from videojudge_bench import goldsets
 from videojudge_bench._util.hashing import content_hash
+from videojudge_bench.analysis.autoeval_video import is_autoeval, read_autoeval
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.items import Example, OptionGold, Pair, PreferenceGold, RatingGold
@@ -22,6 +24,13 @@ from videojudge_bench.metrics.card import SHARES, measure_means
 from videojudge_bench.prompts.rubric_book import Group, RubricBook, RubricRow
 
 Against = Literal["responses", "instruction"]
+
+ONE_FOR_ALL = (
+    "5: says everything that was asked for, and all of it is right. 4: right but for a detail. "
+    "3: half of it is right or something that matters is missing. 2: most of it is wrong. "
+    "1: wrong, or about something else."
+)
+"""A rubric that fits any instruction, beside which those for one instruction are measured."""
 
 _RUBRIC = re.compile(
     r"<\s?rubric\s?>((?:(?!<\s?rubric\s?>).)*?)<\s?\\?/\s?rubric\s?>", re.IGNORECASE | re.DOTALL
@@ -58,13 +67,13 @@ class Specificity:
     n_tied: int
     n_unknown: int
 
-    def rows(self) -> list[dict[str, str | float]]:
-        """Return a row for each measure, beside what chance gives."""
+    def rows(self, rubrics: str) -> list[dict[str, str | float]]:
+        """Return a row for each measure of these rubrics, beside what chance gives."""
         accuracy = {**self.accuracy.cells(), "chance": self.chance_accuracy}
         rank = {**self.mrr.cells(), "chance": self.chance_mrr}
         return [
-            {"specificity": "accuracy at 1", **accuracy},
-            {"specificity": "mean reciprocal rank", **rank},
+            {"rubrics": rubrics, "specificity": "accuracy at 1", **accuracy},
+            {"rubrics": rubrics, "specificity": "mean reciprocal rank", **rank},
         ]
 
     def notes(self, asked: int) -> list[str]:
@@ -124,26 +133,59 @@ def rubric_in(reply: str) -> str:
     return next((block for block in reversed(blocks) if block), "")
 
 
-def specificity(
-    book: RubricBook,
-    gold_set: GoldSet,
+def compare(
+    files: Sequence[Path],
+    gold_set: str | None,
     *,
     against: Against,
     among: int,
     resampling: Resampling,
+) -> tuple[str, dict[str, Specificity]]:
+    """Return what stands for an instance, and how specific each file and one for all are.
+
+    Without a gold set, one of the files is AutoEval-Video's, whose descriptions are the instances.
+
+    Raises:
+        ConfigError: neither is given, or as `specificity`.
+        DataError: a file is malformed.
+    """
+    if not files:
+        raise ConfigError("expected a file of rubrics, got none")
+    people = {path: read_autoeval(path) for path in files if is_autoeval(path)}
+    described = next((each.descriptions for each in people.values()), None)
+    if gold_set is not None:
+        instances = goldsets.load(gold_set)
+        texts = instances_of(instances, against)
+        about = f"{instances.info.task} ({instances.info.data}); instances by {against}"
+    elif described is not None:
+        texts, about = described, "AutoEval-Video; instances by descriptions of people"
+        if against == "instruction":
+            texts, about = {g: g[1] for g in described}, "AutoEval-Video; instances by instruction"
+    else:
+        raise ConfigError("expected --gold-set NAME, or the file of AutoEval-Video, got neither")
+    rubrics: dict[str, Mapping[Group, str]] = {
+        str(path): people[path].rubrics if path in people else RubricBook(path).rubrics
+        for path in files
+    }
+    rubrics["one for all"] = dict.fromkeys(texts, ONE_FOR_ALL)
+    return about, {
+        name: specificity(written, texts, among=among, resampling=resampling)
+        for name, written in rubrics.items()
+    }
+
+
+def specificity(
+    rubrics: Mapping[Group, str], texts: Mapping[Group, str], *, among: int, resampling: Resampling
 ) -> Specificity:
     """Return how well each rubric retrieves its own instance among those of other videos.
 
     An instance is a video with an instruction, represented by a text. Candidates are ranked by
-    their similarity to the rubric, the cosine of TF-IDF vectors fitted on the set's instances. The
-    other videos are drawn for each rubric by a hash of its instance, and of each one instance.
+    their similarity to the rubric, the cosine of TF-IDF vectors fitted on the instances. The other
+    videos are drawn for each rubric by a hash of its instance, and of each one instance.
 
     Args:
-        book: the rubrics.
-        gold_set: the set of the instances.
-        against: what represents an instance: `responses`, its references or, without any, the best
-            responses by gold; `instruction`, the instruction alone, which the writer of a rubric
-            has seen.
+        rubrics: by video and instruction.
+        texts: what represents each instance, as `instances_of` a gold set.
         among: candidates; the number of videos where the set has fewer.
         resampling: the seed is also that of the draw.
 
@@ -151,12 +193,11 @@ def specificity(
         ConfigError: a seed below 0, fewer than 2 candidates or videos, texts without words, or no
             rubric about an instruction of this set.
     """
-    texts = _instances(gold_set, against)
-    known = {group: cast(str, book.rubric(group)) for group in book.groups if group in texts}
+    known = {group: rubric for group, rubric in rubrics.items() if group in texts}
     if not known:
         raise ConfigError(
-            f"none of the {len(book.groups)} rubrics of {book.path} is about an instruction of "
-            f"{gold_set.info.task}; give the set that they were written for by --gold-set"
+            f"none of the {len(rubrics)} rubrics is about one of these instructions; give the set "
+            "that they were written for by --gold-set"
         )
     if among < 2:
         raise ConfigError(f"among={among}: a rubric's own instance and others are at least 2")
@@ -183,7 +224,7 @@ def specificity(
         n=len(known),
         n_videos=np.unique(videos).size,
         n_tied=sum(tied > 1 for _, tied in ranks),
-        n_unknown=len(book.groups) - len(known),
+        n_unknown=len(rubrics) - len(known),
     )
 
 
@@ -192,7 +233,12 @@ def _mean_reciprocal(rank: int, tied: int) -> float:
     return sum(1 / place for place in range(rank, rank + tied)) / tied
 
 
-def _instances(gold_set: GoldSet, against: Against) -> dict[Group, str]:
+def instances_of(gold_set: GoldSet, against: Against) -> dict[Group, str]:
+    """Return what represents each video and instruction of a gold set.
+
+    `responses`: its references or, without any, the best responses by gold; `instruction`: the
+    instruction alone, which the writer of a rubric has seen.
+    """
     examples: dict[Group, list[Example]] = {}
     for example in gold_set.examples:
         examples.setdefault(example.item.group, []).append(example)

@@ -95,8 +95,7 @@ class Judged:
         """Return the numbers of each system, or of each two against each other."""
         if len(self.units[0].systems) == 2:
             return summarise_pairs(self.units, self.judgements)
-        means = None if self.human is None else self.human.means
-        return summarise(self.units, self.judgements, means)
+        return summarise(self.units, self.judgements, self.human)
 
     def sheets(self) -> list[Sheet]:
         """Return the tables of the results."""

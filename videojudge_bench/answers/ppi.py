@@ -13,6 +13,10 @@ a system's answers, chosen at random, the mean human rating of all of them is es
 PPI++ takes the mean over the N unrated answers and not over all n + N, and its best lambda is
 smaller by N / (n + N): the estimate is the same. A lambda estimated per system is right for a
 judge on any scale, and a useless judge gets a lambda near 0, which leaves the human mean.
+
+Rated answers that were drawn with unequal probabilities have weights (active statistical inference,
+Zrnic and Candès 2024, arXiv 2403.03208): both means of rated answers are weighted, and the
+covariance by the square of the weight, since that is how an answer's error enters the variance.
 """
 
 from __future__ import annotations
@@ -35,11 +39,13 @@ class Rated:
             one without a verdict may have the mean of the others.
         human: the mean human ratings, shape (answers,), NaN for answers without one.
         clusters: the video of each answer, 0..n_clusters-1, shape (answers,).
+        weights: of the rated answers, such as `design_weights`, shape (answers,); None: all equal.
     """
 
     judge: Floats
     human: Floats
     clusters: Ints
+    weights: Floats | None = None
 
     @property
     def is_rated(self) -> Bools:
@@ -47,15 +53,24 @@ class Rated:
         return ~np.isnan(self.human)
 
     def sums(self, n_clusters: int) -> Floats:
-        """Return the sums that `_corrected` needs, per cluster: (n_clusters, 7)."""
-        rated = self.is_rated.astype(np.float64)
-        human = np.where(self.is_rated, self.human, 0.0)
+        """Return the sums that `_corrected` needs, per cluster: (n_clusters, 7 or 11)."""
         judge = self.judge
-        columns = [
-            np.ones_like(judge), judge, judge**2,
-            rated, human, rated * judge, human * judge,
-        ]  # fmt: skip
+        columns = [np.ones_like(judge), judge, judge**2, *self._moments(1.0)]
+        if self.weights is not None:
+            columns[3:] = [*self._moments(self.weights), *self._moments(self.weights**2)]
         return cluster_sums(columns, self.clusters, n_clusters)
+
+    def residuals(self) -> Floats:
+        """Return human - lambda x judge, less its weighted mean; 0 for answers without ratings."""
+        sums = self.sums(int(self.clusters.max()) + 1).sum(axis=0, keepdims=True)
+        human_mean, judge_mean, _, power = (part[0] for part in _parts(sums))
+        errors = self.human - human_mean - power * (self.judge - judge_mean)
+        return np.where(self.is_rated, errors, 0.0)
+
+    def _moments(self, weights: Floats | float) -> list[Floats]:
+        rated = self.is_rated * weights
+        human = np.where(self.is_rated, self.human, 0.0)
+        return [rated, human * rated, self.judge * rated, human * self.judge * rated]
 
 
 def corrected_means(systems: Mapping[str, Rated], n_clusters: int) -> Statistic:
@@ -84,15 +99,43 @@ def difference_key(a: str, b: str) -> str:
     return f"{a}\x1f{b}"
 
 
+def design_weights(rounds: Ints, probabilities: Floats, n_answers: int) -> Floats:
+    """Return the weights of the rated answers of one system, drawn in one or several rounds.
+
+    Each round draws among the answers without a label, and gives an unbiased total: the labels of
+    earlier rounds as they are, plus each of its own divided by its probability (Des Raj 1956). Of
+    these totals the mean is taken, weighted by n / (N (N - n)), with n of N answers drawn: the
+    inverse of the variance for equal probabilities. A round may use all earlier labels to choose.
+
+    Args:
+        rounds: in which each answer was drawn, shape (answers,).
+        probabilities: of being drawn in that round, above 0 and at most 1, shape (answers,).
+        n_answers: of the system, rated or not.
+    """
+    _, place, counts = np.unique(rounds, return_inverse=True, return_counts=True)
+    left = n_answers - np.cumsum(counts)
+    share = counts / ((left + counts) * np.maximum(left, _TINY))
+    share = share / max(share.sum(), _TINY)
+    later = 1 - np.cumsum(share)
+    return np.asarray(share[place] / probabilities + later[place], dtype=np.float64)
+
+
 def _corrected(sums: Floats) -> Floats:
-    """From weighted sums (resamples, 7) to the estimate (resamples,)."""
-    n, judge, squares, rated, human, judge_rated, products = sums.T
+    """From weighted sums (resamples, 7 or 11) to the estimate (resamples,)."""
+    human_mean, judge_mean, mean, power = _parts(sums)
+    return human_mean + power * (mean - judge_mean)
+
+
+def _parts(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the rated answers' human and judge means, the judge's mean of all, and lambda."""
+    n, judge, squares, *moments = sums.T
+    rated, humans, judges, _ = moments[:4]
     mean = ratio(judge, n)
-    human_mean, judge_mean = ratio(human, rated), ratio(judge_rated, rated)
-    covariance = ratio(products, rated) - human_mean * judge_mean
+    of, human, of_judge, products = moments[-4:]
+    covariance = ratio(products, of) - ratio(human, of) * ratio(of_judge, of)
     spread = ratio(squares - n * mean**2, n - 1)
     power = ratio(covariance, np.where(spread > _TINY, spread, 0.0))
-    return human_mean + np.nan_to_num(power) * (mean - judge_mean)
+    return ratio(humans, rated), ratio(judges, rated), mean, np.nan_to_num(power)
 
 
 _TINY = 1e-12

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from videojudge_bench.answers.ppi import Rated, corrected_means, difference_key, filled
+from videojudge_bench.answers.human import HumanRatings, Pick
+from videojudge_bench.answers.ppi import (
+    Rated,
+    corrected_means,
+    design_weights,
+    difference_key,
+    filled,
+)
 from videojudge_bench.answers.reading import Unit
 from videojudge_bench.answers.verdict_lines import verdict_of
 from videojudge_bench.metrics.asked import is_missing_video
@@ -61,6 +68,7 @@ class SystemScore:
         human: mean rating of the `n_human` answers that annotators rated; None without ratings.
         corrected: prediction-powered mean human rating of all answers; None without, undefined
             below `FEWEST_RATED` rated answers.
+        criteria: mean verdict of each criterion, of a judge that rates by criteria; yes is 1.
     """
 
     system: str
@@ -71,6 +79,7 @@ class SystemScore:
     n_human: int = 0
     human: Metric | None = None
     corrected: Metric | None = None
+    criteria: Mapping[str, Metric] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,16 +108,21 @@ class SystemDifference:
 
 @dataclass(frozen=True)
 class Summary:
-    """Results of single answers."""
+    """Results of single answers.
+
+    Attributes:
+        weighted: whether human ratings have the weights of `ppi.design_weights`.
+    """
 
     systems: tuple[SystemScore, ...]
     differences: tuple[SystemDifference, ...]
+    weighted: bool = False
 
 
 def summarise(
     units: Sequence[Unit],
     judgements: Mapping[str, Judgement],
-    human: Mapping[str, float] | None = None,
+    human: HumanRatings | None = None,
     *,
     resamples: int = 10_000,
 ) -> Summary:
@@ -120,23 +134,25 @@ def summarise(
     Args:
         units: single answers.
         judgements: by item id; a unit without one is left out.
-        human: mean human rating by the unit's id, of answers that were chosen at random.
+        human: ratings of answers that were chosen at random, with equal probabilities or those of
+            their picks.
         resamples: of videos.
     """
-    judged = [(unit, verdict_of(unit, judgements)) for unit in units]
-    table = _Table.of([(unit, v) for unit, v in judged if v is not None], human or {})
+    table = Table.of(units, judgements, human or HumanRatings({}, 0))
     if not table.units:
         return Summary((), ())
     resampling = Resampling(resamples)
     scores = table.measured(means(table.by_system(table.scores), *table.clustered), resampling)
-    humans = table.measured(means(table.by_system(table.human), *table.clustered), resampling)
+    humans = table.human_means(resampling)
     corrected = table.corrected(resampling) if human is not None else {}
+    criteria = table.criteria(judgements, resampling)
     systems = [
         replace(
             table.counted(system),
             score=scores[system],
             human=humans[system] if human is not None else None,
             corrected=corrected.get(system),
+            criteria={name: by_system[system] for name, by_system in criteria.items()},
         )
         for system in table.systems
     ]
@@ -144,7 +160,7 @@ def summarise(
     differences = [
         replace(d, corrected=corrected.get(difference_key(d.a, d.b))) for d in differences
     ]
-    return Summary(tuple(systems), tuple(with_holm(differences)))
+    return Summary(tuple(systems), tuple(with_holm(differences)), weighted=bool(table.picks))
 
 
 def paired_test(a: Floats, b: Floats, videos: Sequence[str]) -> tuple[float, float]:
@@ -172,46 +188,59 @@ def with_holm(tests: Sequence[TestT]) -> list[TestT]:
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Units with their verdicts as columns."""
+class Table:
+    """Units with their verdicts as columns, shape (units,); no verdict or rating is NaN."""
 
     units: Sequence[Unit]
     verdicts: Sequence[Verdict]
     scores: Floats
     human: Floats
     clusters: Ints
+    picks: Mapping[str, Pick]
 
     @classmethod
-    def of(cls, judged: Sequence[tuple[Unit, Verdict]], human: Mapping[str, float]) -> _Table:
+    def of(
+        cls, units: Sequence[Unit], judgements: Mapping[str, Judgement], human: HumanRatings
+    ) -> Table:
+        """Return the table of the units that are judged."""
+        all_verdicts = [(unit, verdict_of(unit, judgements)) for unit in units]
+        judged = [(unit, v) for unit, v in all_verdicts if v is not None]
         units = [unit for unit, _ in judged]
         scores = [v.value if isinstance(v, Rating) else np.nan for _, v in judged]
         return cls(
             units,
             [verdict for _, verdict in judged],
             np.array(scores, dtype=np.float64),
-            np.array([human.get(unit.id, np.nan) for unit in units], dtype=np.float64),
+            np.array([human.means.get(unit.id, np.nan) for unit in units], dtype=np.float64),
             codes(np.array([unit.item.video_id for unit in units])),
+            human.picks,
         )
 
     @property
     def systems(self) -> list[str]:
+        """Names of the systems, in the order of their first answers."""
         return list(dict.fromkeys(unit.systems[0] for unit in self.units))
 
     @property
     def n_videos(self) -> int:
+        """Number of videos."""
         return int(self.clusters.max()) + 1
 
     @property
     def clustered(self) -> tuple[Ints, int]:
+        """Video of each unit, and the number of videos."""
         return self.clusters, self.n_videos
 
     def of_system(self, system: str) -> Bools:
+        """Return which units are a system's."""
         return np.array([unit.systems[0] == system for unit in self.units], dtype=np.bool_)
 
     def by_system(self, values: Floats) -> dict[str, Floats]:
+        """Return values with NaN in the place of other systems' units, for each system."""
         return {s: np.where(self.of_system(s), values, np.nan) for s in self.systems}
 
     def measured(self, statistic: Statistic, resampling: Resampling) -> dict[str, Metric]:
+        """Return numbers with their intervals over resampled videos."""
         return measure([statistic], self.n_videos, self._why, resampling, shares=())
 
     def _why(self, key: str) -> str:
@@ -219,18 +248,64 @@ class _Table:
         has_scores = all(parsed[self.of_system(name)].any() for name in key.split("\x1f"))
         return NO_HUMAN if has_scores else "no verdict"
 
-    def corrected(self, resampling: Resampling) -> dict[str, Metric]:
+    def rated(self) -> dict[str, Rated]:
+        """Return the answers of each system, those without a score with its mean."""
         rated = {}
         for system in self.systems:
             mine = self.of_system(system)
             scores = [None if np.isnan(x) else float(x) for x in self.scores[mine]]
-            rated[system] = Rated(filled(scores), self.human[mine], self.clusters[mine])
+            weights = self._weights(np.flatnonzero(mine).tolist()) if self.picks else None
+            rated[system] = Rated(filled(scores), self.human[mine], self.clusters[mine], weights)
+        return rated
+
+    def _weights(self, places: Sequence[int]) -> Floats:
+        """Return weights of one system's answers; 0 of those without a rating.
+
+        A rated answer without a pick is taken as drawn before, with equal probabilities.
+        """
+        is_rated = ~np.isnan(self.human[places])
+        picks = [self.picks.get(self.units[i].id) for i in places]
+        plain = sum(pick is None for pick, r in zip(picks, is_rated, strict=True) if r)
+        before = Pick(0, plain / len(places))
+        drawn = [pick or before for pick, r in zip(picks, is_rated, strict=True) if r]
+        rounds = np.array([pick.round for pick in drawn], dtype=np.int64)
+        weights = np.zeros(len(places))
+        probabilities = np.array([pick.probability for pick in drawn], dtype=np.float64)
+        weights[is_rated] = design_weights(rounds, probabilities, len(places))
+        return weights
+
+    def human_means(self, resampling: Resampling) -> dict[str, Metric]:
+        """Return the mean human rating of each system, weighted where answers were picked."""
+        if not self.picks:
+            return self.measured(means(self.by_system(self.human), *self.clustered), resampling)
+        blind = {s: replace(r, judge=np.zeros_like(r.judge)) for s, r in self.rated().items()}
+        return self.measured(corrected_means(blind, self.n_videos), resampling)
+
+    def corrected(self, resampling: Resampling) -> dict[str, Metric]:
+        """Return each system's corrected mean, and each difference, by `difference_key`."""
+        rated = self.rated()
         metrics = self.measured(corrected_means(rated, self.n_videos), resampling)
         few = {name for name, of in rated.items() if 0 < of.is_rated.sum() < FEWEST_RATED}
         withheld = Metric(None, undefined=TOO_FEW_RATED)
         return {k: m if few.isdisjoint(k.split("\x1f")) else withheld for k, m in metrics.items()}
 
+    def criteria(
+        self, judgements: Mapping[str, Judgement], resampling: Resampling
+    ) -> dict[str, dict[str, Metric]]:
+        """Return the mean verdict of each criterion and system."""
+        none = Judgement("", Unparsed(""))
+        rated = [judgements.get(unit.item.id, none).criteria for unit in self.units]
+        metrics: dict[str, dict[str, Metric]] = {}
+        for name in dict.fromkeys(name for values in rated for name in values):
+            values = np.array([each.get(name) for each in rated], dtype=np.float64)
+            mean = means(self.by_system(values), *self.clustered)
+            metrics[name] = measure(
+                [mean], self.n_videos, lambda _: "no verdict", resampling, shares=()
+            )
+        return metrics
+
     def counted(self, system: str) -> SystemScore:
+        """Return the counts of a system, without its numbers."""
         mine = np.flatnonzero(self.of_system(system)).tolist()
         verdicts = [self.verdicts[i] for i in mine]
         parsed = sum(not isinstance(verdict, Unparsed) for verdict in verdicts)
@@ -253,6 +328,7 @@ class _Table:
         return {group: sum(values) / len(values) for group, values in by_question.items()}
 
     def difference(self, a: str, b: str) -> SystemDifference:
+        """Return the judge's scores of two systems, paired."""
         of_a, of_b = self._by_question(a), self._by_question(b)
         both = sorted(of_a.keys() & of_b.keys())
         videos = [video_id for video_id, _ in both]

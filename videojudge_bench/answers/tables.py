@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videojudge_bench.answers.pair_summary import Duel, PairSummary
 from videojudge_bench.answers.summary import FEWEST_RATED, Summary, SystemDifference, SystemScore
@@ -48,6 +48,14 @@ def sheets_of(
     if corrected:
         title = f"{judge} on {answers}: judge score{on}, and corrected by human ratings"
     sheets = [_systems(summary.systems, title, corrected=corrected)]
+    if names := dict.fromkeys(name for row in summary.systems for name in row.criteria):
+        rows = (
+            (row.system or "(not named)", *(_metric(row.criteria.get(name)) for name in names))
+            for row in summary.systems
+        )
+        sheets.append(Sheet("Mean by criterion", ("system", *names), tuple(rows), (_CRITERIA,)))
+    if summary.weighted:
+        sheets[0] = replace(sheets[0], notes=(*sheets[0].notes, _WEIGHTED))
     if summary.differences:
         sheets.append(_differences(summary.differences, corrected=corrected))
     return sheets
@@ -78,6 +86,11 @@ _CORRECTED = (
     "judge scores and from what the judge gets wrong where people have rated "
     "(prediction-powered inference). It holds if those answers were chosen at random, and is shown "
     f"from {FEWEST_RATED} rated answers of a system on: below, the human mean alone is as good."
+)
+_CRITERIA = "Each on its own scale, over the answers with a verdict on it; yes is 1, no is 0."
+_WEIGHTED = (
+    "Ratings are weighted by the probabilities with which `videojudge label` drew the answers, in "
+    "the human mean too."
 )
 _UNCORRECTED = (
     "The judge may be kind, strict or partial: with human ratings of some answers, chosen at "

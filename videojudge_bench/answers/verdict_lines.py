@@ -59,6 +59,8 @@ def line_of(unit: Unit, judgements: Mapping[str, Judgement]) -> dict[str, Json] 
     if unit.systems[0]:
         line["system"] = unit.systems[0]
     line["score"] = verdict.value if isinstance(verdict, Rating) else None
+    if judged and judged[0].criteria:
+        line["criteria"] = dict(judged[0].criteria)
     return {**line, **_reason(verdict), **(_reply_fields(judged[0]) if judged else {})}
 
 

@@ -60,18 +60,20 @@ def ids(name: GoldSetName, /) -> None:
 
 @app.command
 def add(
-    file: Path,
+    source: str,
     /,
     *,
     name: str,
+    map: str | None = None,
+    dry_run: Flag = False,
     videos: Path | None = None,
-    scale: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1-5",
+    scale: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     kind: Literal["human", "model", "constructed", "options"] | None = None,
     title: str | None = None,
-    licence: str = "not stated",
+    licence: str | None = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a task of your own ratings, options or preferences.
+    """Make a task of anyone's ratings, options or preferences.
 
     Checks a JSON Lines file and makes the task videojudge_NAME of it. One row, one thing with gold:
 
@@ -85,28 +87,45 @@ def add(
     Optional in every row: id, video (path inside the folder of videos), references, description,
     subtitles, labels; in ratings also system (who answered).
 
+    With --map the source is anything: .jsonl, .json, .csv, .tsv or .parquet, a folder of such
+    files, or hf:OWNER/NAME[@REVISION][:[CONFIG/]SPLIT] of the Hugging Face hub. MAP.yaml names the
+    column, or the JMESPath expression, of each field:
+
+      video_id: clip
+      instruction: {constant: Describe the video.}
+      response: output.text
+      ratings: [anna, ben]
+      drop: "!output.text"
+
+    Rows that do not fit are counted and named by their number; the others are added.
+
     Args:
-        file: JSON Lines, .jsonl.gz, or - for standard input
+        source: JSON Lines, .jsonl.gz, or - for standard input; with --map also others
         name: of the set; the task is videojudge_NAME
+        map: MAP.yaml, or one of autoeval_video, chai, chai_pairs, cvrr_es, tempcompass
+        dry_run: show counts, the distribution of the gold and three rows, and write nothing
         videos: folder of the videos
-        scale: LOW-HIGH of the ratings
-        kind: where the gold comes from; default: human, and options for options. Judges are not
-            ranked by labels of a model
-        title: one line for tables; default: the file's name
-        licence: of the data
+        scale: LOW-HIGH of the ratings; default: the mapping's, or 1-5
+        kind: where the gold comes from; default: the mapping's, or human, and options for options.
+            Judges are not ranked by labels of a model
+        title: one line for tables; default: the mapping's, or the file's name
+        licence: of the data; default: the mapping's, or not stated
     """
     from videojudge_bench.goldsets import adding
+    from videojudge_bench.scale import read_scale
 
-    with opened_input(file) as source:
+    with opened_input(Path(source)) as path:
         request = adding.Request(
-            file=source,
+            source=str(path),
             name=name,
             videos=videos,
-            scale=adding.read_scale(scale),
+            scale=None if scale is None else read_scale(scale),
             kind=kind,
             title=title,
             licence=licence,
             overwrite=overwrite,
+            mapping=map,
+            dry_run=dry_run,
         )
         say(adding.add(request).lines())
 

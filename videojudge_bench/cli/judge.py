@@ -66,7 +66,7 @@ def judge(
             orders; all: every two systems
         gold_subset: human ratings of some answers, chosen at random (best: all answers about some
             videos), to correct the means: lines {"id", "ratings": [4, 5]}, or with video_id,
-            instruction, response and system in place of the id
+            instruction, response and system in place of the id; or what `videojudge label` made
         gold_scale: LOW-HIGH of these ratings; default: the judge's, or 1-5
         limit: the first N answers or pairs
         max_failures: exit with 1 when the judge, or its model, failed on more than this share
@@ -74,8 +74,8 @@ def judge(
     """
     from videojudge_bench.answers.judging import Judging, JudgingOptions
     from videojudge_bench.answers.verdict_lines import check_output
-    from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.run.failures import checked_limit
+    from videojudge_bench.scale import read_scale
 
     scale = None if gold_scale is None else read_scale(gold_scale)
     options = JudgingOptions(versus, limit, gold_subset, scale, run.options())
@@ -143,3 +143,5 @@ def _print_results(judging: Judging, judged: Judged) -> None:
         warn(f"{count} of {len(judged.units)} have no verdict: {reason}")
     if judging.human is not None and judging.human.unmatched:
         warn(f"{judging.human.unmatched} rows of the gold subset are about no answer here")
+    if judging.human is not None and judging.human.replaced:
+        warn(f"{judging.human.replaced} ratings are replaced by a later one of the same annotator")

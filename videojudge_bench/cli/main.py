@@ -18,7 +18,10 @@ from videojudge_bench.cli import (
     experiments,
     judge,
     judges,
+    jury,
+    label,
     leaderboard,
+    rank_systems,
     recipes,
     report,
     rubrics,
@@ -62,7 +65,16 @@ def tasks_path() -> None:
 
 _VERBS: Mapping[Group, Sequence[Callable[..., object]]] = {
     SCORE: (judge.judge, select.select, describe.describe, serve.serve),
-    MEASURE: (analysis.calibrate, analysis.sweep, analysis.parity, analysis.attack, report.compare),
+    MEASURE: (
+        label.label,
+        analysis.calibrate,
+        analysis.sweep,
+        analysis.parity,
+        analysis.attack,
+        report.compare,
+        jury.jury,
+        rank_systems.rank_systems,
+    ),
     INSPECT: (report.report,),
     TRAIN: (bootstrap.bootstrap, train.train),
     SET_UP: (doctor.doctor,),

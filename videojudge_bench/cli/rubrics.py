@@ -43,9 +43,8 @@ def extract(run: Path, /, *, output: Output, overwrite: Overwrite = False) -> No
     with opened_output(output, ".jsonl", any_name=True) as target:
         opened = _run_in(run)
         rubrics = rubric_specificity.extract(opened)
-        lines = [
-            json_format.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in rubrics.rows
-        ]
+        facts = (row.model_dump(exclude_defaults=True) for row in rubrics.rows)
+        lines = [json_format.dumps(row, ensure_ascii=False) + "\n" for row in facts]
         write_new({target: "".join(lines)}, overwrite=overwrite)
         counts = f"rubrics of {len(rubrics.rows)} instructions, {rubrics.n_without} have none"
         note(f"{output}: {counts}; by {opened.name} on {opened.gold_set}")
@@ -53,10 +52,8 @@ def extract(run: Path, /, *, output: Output, overwrite: Overwrite = False) -> No
 
 @app.command
 def specificity(
-    file: Path,
-    /,
-    *,
-    gold_set: GoldSetName,
+    *files: Path,
+    gold_set: GoldSetName | None = None,
     among: int = 20,
     seed: int = 0,
     against: Literal["responses", "instruction"] = "responses",
@@ -68,30 +65,31 @@ def specificity(
     TF-IDF cosine to the rubric. A rubric that fits any instruction is at chance, one that says what
     is to be seen in its video is near 1. An instance stands for its references or, without any, for
     its best responses by gold. A judge that was shown them (references=…) may have copied them; one
-    that rates has seen the response it rates.
+    that rates has seen the response it rates. One rubric for all instructions is measured beside.
 
       videojudge rubrics specificity rubrics.jsonl --gold-set llava --among 20
+      videojudge rubrics specificity AUTO-EVAL-VIDEO.json by-model.jsonl
+
+    Of the file of AutoEval-Video, rubrics and instances are by people: without --gold-set an
+    instance stands for the description of its video.
 
     Args:
-        file: a file of rubrics
+        files: files of rubrics
         gold_set: their gold set
         among: candidates
         seed: of the draw
-        against: what an instance stands for
+        against: what an instance of the gold set stands for
     """
-    from videojudge_bench import goldsets
-    from videojudge_bench.analysis import rubric_specificity
+    from videojudge_bench.analysis.rubric_specificity import compare
     from videojudge_bench.metrics.bootstrap import Resampling
-    from videojudge_bench.prompts.rubric_book import RubricBook
 
-    instances = goldsets.load(gold_set)
-    measured = rubric_specificity.specificity(
-        RubricBook(file), instances, against=against, among=among, resampling=Resampling(seed=seed)
-    )
-    show(measured.rows(), as_json=json)
+    resampling = Resampling(seed=seed)
+    about, measured = compare(files, gold_set, against=against, among=among, resampling=resampling)
+    rows = [row for name, each in measured.items() for row in each.rows(name)]
+    show(rows, as_json=json)
     if not json:
-        info = instances.info
-        say([f"{info.task} ({info.data}); instances by {against}", *measured.notes(among)])
+        notes = [f"{name}: {line}" for name, each in measured.items() for line in each.notes(among)]
+        say([about, *notes])
 
 
 @app.command

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from videojudge_bench import goldsets
 from videojudge_bench.errors import ConfigError, UnknownNameError
@@ -13,51 +15,65 @@ from videojudge_bench.goldsets import jsonl, schema, store
 from videojudge_bench.goldsets.base import GoldKind, GoldSetInfo
 from videojudge_bench.scale import RatingScale
 
-_SCALE = re.compile(r"(-?\d+)-(-?\d+)")
+if TYPE_CHECKING:
+    from videojudge_bench.goldsets.importing import Report, Tally
+    from videojudge_bench.goldsets.map_file import MapFile
 
 
 @dataclass(frozen=True)
 class Request:
-    """Options for adding a gold set.
+    """Options for adding a gold set; what is None is taken from the mapping, if there is one.
 
     Attributes:
-        file: JSON Lines in the schema of `videojudge_bench.goldsets.schema`; `.gz`: compressed.
+        source: JSON Lines in the schema of `videojudge_bench.goldsets.schema` (`.gz`: compressed),
+            or with a mapping anything that `videojudge_bench.goldsets.sources` reads.
         name: of the set; its task is `videojudge_<name>`.
+        scale: of the ratings; by default 1-5.
         kind: where the gold comes from; by default annotators, and `options` for options.
+        mapping: its file, or the name of one in this package.
+        dry_run: whether to count and check only.
     """
 
-    file: Path
+    source: str | Path
     name: str
     videos: Path | None = None
-    scale: RatingScale = RatingScale()
+    scale: RatingScale | None = None
     kind: GoldKind | None = None
     title: str | None = None
-    licence: str = "not stated"
+    licence: str | None = None
     overwrite: bool = False
+    mapping: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
 class Added:
-    """Result of adding a gold set."""
+    """Result of adding a gold set; `folder` is None where nothing was written."""
 
     info: GoldSetInfo
-    rows: int
-    raters: int
+    tally: Tally
+    report: Report | None
     videos: dict[str, bool]
-    folder: Path
+    folder: Path | None
 
     def lines(self) -> list[str]:
         """Return a summary of the set, where it is kept, and the next command."""
         info = self.info
-        what = f"{_count(self.rows, 'row')} of {info.shape}"
+        what = f"{_count(self.tally.rows, 'row')} of {info.shape}"
         if info.shape == "ratings":
-            what += f" by {_count(self.raters, 'rater')} on the scale {info.scale}"
+            what += f" by {_count(self.tally.raters, 'rater')} on the scale {info.scale}"
         lost = [video_id for video_id, is_there in self.videos.items() if not is_there]
         n_files = len(self.videos) - len(lost)
         there = f"{_count(len(self.videos), 'video')}, files of {n_files} of them found"
         lines = [f"{info.task}: {what}; {there}"]
         if lost:
             lines.append(f"no file of {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}")
+        if self.report is not None:
+            lines += self.report.lines()
+        if self.report is not None or self.folder is None:
+            lines += self.tally.lines(info)
+        if self.folder is None:
+            return [*lines, "nothing is written; leave --dry-run out to add it"]
         command = "lmms_eval --model videojudge --model_args judge=random"
         return [
             *lines,
@@ -67,38 +83,78 @@ class Added:
 
 
 def add(request: Request) -> Added:
-    """Check a file and keep it as a gold set.
+    """Check a source and keep it as a gold set.
 
     Raises:
-        ConfigError: the name is invalid or taken, or the folder of videos does not exist.
-        DataError: with file, line and field: a row is invalid.
+        ConfigError: the name is invalid or taken, the source or the folder of videos does not
+            exist, or the mapping does not suit the source.
+        DataError: with file, line and field: a row is invalid; with a mapping: no row is good.
     """
+    from videojudge_bench.goldsets.importing import Tally
+
     _check_name(request.name, overwrite=request.overwrite)
-    if not request.file.is_file():
-        raise ConfigError(f"no file {str(request.file)!r}; give a JSON Lines file of your ratings")
-    shape = schema.shape_of(request.file)
-    rows, files = 0, dict[str, Union[str, None]]()
-    # A file may be too large to be kept in memory: it is read as a stream, and again to be stored.
-    for row in schema.checked_rows(request.file, shape, request.scale):
-        rows += 1
-        files[row.video_id] = files.get(row.video_id) or row.video
-    last = row if isinstance(row, schema.RatingRow) else None
-    info = GoldSetInfo(
-        name=request.name,
-        title=request.title or request.file.name,
-        kind=request.kind or ("options" if shape == "options" else "human"),
-        shape=shape,
-        licence=request.licence,
-        source=f"added from {request.file.name}",
-        how_to_get="",
-        scale=request.scale,
-        systems=last is not None and last.system is not None,
+    with _in_our_schema(request) as rows:
+        shape, scale, tally = schema.shape_of(rows.path), rows.scale, Tally()
+        # A file may be too large to be kept in memory: it is read as a stream, and again to be
+        # stored.
+        for _ in tally.counted(schema.checked_rows(rows.path, shape, scale)):
+            pass
+        file, name = rows.map_file, Path(request.source).name
+        info = GoldSetInfo(
+            name=request.name,
+            title=request.title or (file and file.title) or name,
+            kind=request.kind
+            or (file and file.kind)
+            or ("options" if shape == "options" else "human"),
+            shape=shape,
+            licence=request.licence or (file and file.licence) or "not stated",
+            source=f"added from {name}",
+            how_to_get="",
+            scale=scale,
+            systems=bool(tally.systems),
+        )
+        folder = None
+        if not request.dry_run:
+            again = schema.checked_rows(rows.path, shape, scale)
+            folder = store.write(info, again, request.videos)
+            goldsets.load.cache_clear()
+    return Added(info, tally, rows.report, _files_present(tally.files, request.videos), folder)
+
+
+@dataclass(frozen=True)
+class _OurRows:
+    path: Path
+    scale: RatingScale
+    report: Report | None = None
+    map_file: MapFile | None = None
+
+
+@contextmanager
+def _in_our_schema(request: Request) -> Iterator[_OurRows]:
+    """Yield the source as a file in our schema: with a mapping a new one, in a temporary folder."""
+    if request.mapping is None:
+        yield _OurRows(_checked_file(request), request.scale or RatingScale())
+        return
+    from videojudge_bench.goldsets import importing, mapping
+
+    row_map = mapping.load(request.mapping, request.scale)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / store.ROWS_FILE
+        report = importing.convert(str(request.source), row_map, path, request.name)
+        yield _OurRows(path, row_map.scales[1], report, row_map.file)
+
+
+def _checked_file(request: Request) -> Path:
+    from videojudge_bench.goldsets import sources
+
+    path = Path(request.source)
+    if path.is_file() and path.suffix not in (".csv", ".tsv", ".parquet"):
+        return path
+    columns = sources.columns_of(str(request.source))
+    raise ConfigError(
+        f"{request.source}: expected JSON Lines in our schema, or --map MAP.yaml, which says what "
+        f"the columns are; there are {', '.join(columns)}"
     )
-    again = schema.checked_rows(request.file, shape, request.scale)
-    folder = store.write(info, again, request.videos)
-    goldsets.load.cache_clear()
-    raters = 0 if last is None else len(last.ratings)
-    return Added(info, rows, raters, _files_present(files, request.videos), folder)
 
 
 def remove(name: str) -> str:
@@ -114,16 +170,6 @@ def remove(name: str) -> str:
     if name in goldsets.names():
         return f"removed what was prepared of {name}; the task serves what the package has"
     return f"removed {name}; there is no task videojudge_{name} any more"
-
-
-def read_scale(text: str) -> RatingScale:
-    """Return the scale of a text such as `1-5`, `0-100` or `-2-2`, or raise ConfigError."""
-    match = _SCALE.fullmatch(text)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise ConfigError(
-            f"the scale {text!r} is not LOW-HIGH in whole numbers, LOW below HIGH, such as 1-5"
-        )
-    return RatingScale(int(match[1]), int(match[2]))
 
 
 def _check_name(name: str, *, overwrite: bool) -> None:

@@ -7,7 +7,8 @@ All rows: `video_id`, `instruction`; optional: `id`, `video` (the file's path in
 videos; `<video_id>.<extension>` by default), `references` (list), `description`, `subtitles` (list
 of `{"start_seconds", "end_seconds", "text"}`), `labels` (texts by name, to group and filter by).
 
-- ratings: `response`, `ratings` (one number a rater), optional `system` (who answered).
+- ratings: `response`, `ratings` (one number a rater), optional `system` (who answered) and
+  `criteria` (further ratings by criterion: `{"accuracy": [4, 5]}`; yes is 1, no is 0).
 - options: `options` (two or more), `correct` (index of the correct one, from 0).
 - pairs: `response_a`, `response_b`, `preferences` (`a`, `b` or `tie`, one a rater).
 """
@@ -106,6 +107,9 @@ class RatingRow(BaseRow):
     response: str
     ratings: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
     system: Text | None = None
+    criteria: dict[Text, Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
 
     def _judged(self) -> list[str]:
         return [self.response, self.system or ""]
@@ -119,7 +123,7 @@ class RatingRow(BaseRow):
         )
         yield Example(
             item,
-            RatingGold(self.ratings),
+            RatingGold(self.ratings, self.criteria),
             unit=f"{self.video_id}/{content_hash(self.instruction)[:10]}",
             system=self.system,
             labels=_labels(self),
@@ -251,7 +255,7 @@ def checked_rows(path: Path, shape: Shape, scale: RatingScale) -> Iterator[Row]:
         path, ROW_TYPES[shape], unique=("identity",), field="id", rule=_UNIQUE
     ):
         first = first or row
-        fault = _problem(row, first, scale) or other_file(row, files)
+        fault = problem_among(row, first, scale) or other_file(row, files)
         if fault is not None:
             field, problem = fault
             raise DataError(problem, path=path, line=line, field=field)
@@ -300,8 +304,8 @@ def off_scale(ratings: Sequence[float], scale: RatingScale, used: str) -> str:
     return f"found {off}, outside the scale {scale}; {fix}" if off else ""
 
 
-def _problem(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
-    """Return the field that does not match and the problem, or None."""
+def problem_among(row: Row, first: Row, scale: RatingScale) -> tuple[str, str] | None:
+    """Return the field that does not match the scale or the first row and the problem, or None."""
     if not (isinstance(row, RatingRow) and isinstance(first, RatingRow)):
         return None
     if problem := off_scale(row.ratings, scale, "the raters used"):

@@ -117,7 +117,7 @@ def write(info: GoldSetInfo, rows: Iterable[schema.Row], videos: Path | None) ->
     with _work_folder(info.name) as work:
         new = work / "new"
         new.mkdir()
-        jsonl.write_lines(new / ROWS_FILE, map(_line, rows))
+        jsonl.write_lines(new / ROWS_FILE, map(line_of, rows))
         (new / INFO_FILE).write_text(_info_file(info, videos), encoding="utf-8")
         _move_away(folder, work)
         new.rename(folder)
@@ -164,7 +164,8 @@ def _move_away(folder: Path, work: Path) -> None:
         folder.rename(work / "old")
 
 
-def _line(row: schema.Row) -> str:
+def line_of(row: schema.Row) -> str:
+    """Return a row as JSON; raises DataError where it is too long to be read again."""
     line = row.model_dump_json(exclude_defaults=True)
     if len(line.encode()) >= jsonl.MAX_LINE_BYTES:
         raise DataError(

@@ -24,7 +24,14 @@ from pathlib import Path
 from types import ModuleType
 
 from videojudge_bench import goldsets, registry
-from videojudge_bench._util.options import Scalar, parse_options, scalar, secret_names
+from videojudge_bench._util.options import (
+    Scalar,
+    parse_judge,
+    parse_list,
+    parse_options,
+    scalar,
+    secret_names,
+)
 from videojudge_bench._util.streams import is_open, prepare_streams, use_current_folder
 from videojudge_bench._util.terminal import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
@@ -147,6 +154,9 @@ def _check_model_arguments(text: str) -> None:
         engine=given.get("engine"),
         also_allowed=OWN_MODEL_ARGUMENTS,
     )
+    for member in parse_list(given.get("members", "")) if given["judge"] == "jury" else ():
+        name, options = parse_judge(member)
+        registry.check_options(name, options, engine=options.get("engine"))
 
 
 def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:

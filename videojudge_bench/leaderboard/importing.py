@@ -29,7 +29,7 @@ from videojudge_bench.leaderboard.stored import (
     overlap_of,
     read_run,
 )
-from videojudge_bench.metrics import Measurement
+from videojudge_bench.metrics import Measurement, criterion_numbers
 from videojudge_bench.run import journal
 from videojudge_bench.signature import Signature
 from videojudge_bench.verdicts import Judgement
@@ -138,6 +138,7 @@ def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000
     check_known(run, gold_set, run.gold_set)
     measurement = measurement_of(run, gold_set)
     card = measurement.card(run.judgements, resamples=resamples)
+    by_criterion = criterion_numbers(measurement, run.judgements, resamples=resamples)
     return StoredRun(
         name=name or run.name,
         info=kept_info(gold_set.info),
@@ -147,7 +148,8 @@ def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000
         on_scale=run.on_scale,
         signature=Signature(measurement.signature(run.judgements), run.judge),
         verdicts={i: j.verdict for i, j in run.judgements.items()},
-        numbers=card.numbers(),
+        numbers=card.numbers() | by_criterion,
+        criteria={i: j.criteria for i, j in run.judgements.items() if j.criteria},
         confusion=card.confusion,
         versions=versions(),
         overlap=overlap_of(run.judge),
@@ -188,9 +190,10 @@ def check_numbers(run: StoredRun) -> bool:
 
 def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
     """Return a stored run with its numbers computed again from its verdicts."""
-    gold_set = goldsets.load(run.gold_set, run.info.data)
-    card = measurement_of(run, gold_set).card(run.judgements, resamples=resamples)
-    return replace(run, numbers=card.numbers(), confusion=card.confusion)
+    measurement = measurement_of(run, goldsets.load(run.gold_set, run.info.data))
+    card = measurement.card(run.judgements, resamples=resamples)
+    by_criterion = criterion_numbers(measurement, run.judgements, resamples=resamples)
+    return replace(run, numbers=card.numbers() | by_criterion, confusion=card.confusion)
 
 
 def check_known(run: FoundRun, gold_set: GoldSet, path: str | Path) -> None:

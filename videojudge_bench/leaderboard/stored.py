@@ -23,7 +23,14 @@ from videojudge_bench.goldsets.jsonl import STRICT, read_object
 from videojudge_bench.goldsets.store import ScaleEnds
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.signature import Signature
-from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed, Verdict
+from videojudge_bench.verdicts import (
+    Judgement,
+    Preference,
+    Rating,
+    Unparsed,
+    Verdict,
+    criteria_from_json,
+)
 
 RUN_FILE = "run.json"
 VERDICTS_FILE = "verdicts.jsonl.gz"
@@ -41,6 +48,7 @@ class StoredRun:
         info: facts about its gold set, as `kept_info`, for machines without the set.
         examples: how many the set has.
         verdicts: by item id.
+        criteria: by item id the verdicts of each criterion, of a judge that rates by criteria.
         numbers: `ScoreCard.flat` at the time when the run was added.
         confusion: gold level by rounded prediction, or None.
         versions: of the software that made the run.
@@ -62,6 +70,7 @@ class StoredRun:
     versions: Mapping[str, str] = field(default_factory=dict)
     overlap: tuple[str, ...] = ()
     served: tuple[Mapping[str, str], ...] = ()
+    criteria: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def gold_set(self) -> str:
@@ -71,7 +80,8 @@ class StoredRun:
     @property
     def judgements(self) -> dict[str, Judgement]:
         """The verdicts as judgements."""
-        return {i: Judgement(i, verdict) for i, verdict in self.verdicts.items()}
+        rated = self.criteria
+        return {i: Judgement(i, v, criteria=rated.get(i, {})) for i, v in self.verdicts.items()}
 
     @property
     def folder_name(self) -> str:
@@ -161,7 +171,11 @@ def write_run(run: StoredRun, runs_folder: Path) -> Path:
     """
     folder = runs_folder / run.gold_set / run.folder_name
     lines = "".join(
-        json.dumps([i, _to_json(v)], ensure_ascii=False) + "\n"
+        json.dumps(
+            [i, _to_json(v), *([dict(run.criteria[i])] if i in run.criteria else [])],
+            ensure_ascii=False,
+        )
+        + "\n"
         for i, v in sorted(run.verdicts.items())
     )
     packed = gzip.compress(lines.encode("utf-8"), mtime=0)
@@ -193,7 +207,9 @@ def read_run(folder: Path) -> StoredRun:
     path = folder / VERDICTS_FILE
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            verdicts = {i: _from_json(value) for i, value in map(json.loads, file)}
+            lines = [(i, _from_json(value), *rest) for i, value, *rest in map(json.loads, file)]
+            verdicts = {i: verdict for i, verdict, *_ in lines}
+            criteria = {i: criteria_from_json(rated) for i, _, *rest in lines for rated in rest}
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         problem = f"not stored verdicts: {type(error).__name__}: {error}"
         raise DataError(problem, path=path) from error
@@ -203,6 +219,7 @@ def read_run(folder: Path) -> StoredRun:
         examples=facts.set.examples,
         signature=Signature(facts.measurement, facts.judge),
         verdicts=verdicts,
+        criteria=criteria,
     )
 
 

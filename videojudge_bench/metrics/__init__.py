@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from videojudge_bench.metrics.by_criterion import by_criterion, criterion_numbers
 from videojudge_bench.metrics.card import Metric, ScoreCard, undefined_card
 from videojudge_bench.metrics.grouping import SystemMeans, by_label, by_system
 from videojudge_bench.metrics.humans import agreement, human_cards
@@ -19,8 +20,10 @@ __all__ = [
     "SystemMeans",
     "agreement",
     "all_keys",
+    "by_criterion",
     "by_label",
     "by_system",
+    "criterion_numbers",
     "higher_is_better",
     "human_cards",
     "metric_keys",

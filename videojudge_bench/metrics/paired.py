@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from videojudge_bench.metrics.bootstrap import (
     Statistic,
     bootstrap,
     codes,
+    estimate,
     means,
     percentile_interval,
 )
@@ -32,7 +33,23 @@ def difference_interval(
     part: str = "all",
     resampling: Resampling,
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of the statistic of `a` minus that of `b`, by resampling videos.
+    """Return the 95 % interval of one statistic; see `difference_intervals`."""
+    known = difference_intervals(
+        gold_set, a, b, statistics=(statistic,), part=part, resampling=resampling
+    )
+    return known[statistic]
+
+
+def difference_intervals(
+    gold_set: GoldSet,
+    a: Mapping[str, Judgement],
+    b: Mapping[str, Judgement],
+    *,
+    statistics: Sequence[str],
+    part: str = "all",
+    resampling: Resampling,
+) -> dict[str, tuple[float, float] | None]:
+    """Return 95 % intervals of statistics of `a` minus those of `b`, by resampling videos.
 
     Both judges get the same resamples of the videos on which both have verdicts, so that items that
     are hard for both do not widen the interval. Resamples in which either is undefined are dropped.
@@ -41,24 +58,42 @@ def difference_interval(
     units, starts = joint_units(gold_set, a, b, part)
     n_videos = len(starts)
     if n_videos < FEWEST_VIDEOS:
-        return None
+        return dict.fromkeys(statistics)
+    differences: dict[str, Floats] = {}
+    videos = codes(np.array([unit.video_id for unit in units]))
+    for statistic in statistics:
+        if statistic in differences:
+            continue
+        if statistic in UNIT_VALUES:
+            value = UNIT_VALUES[statistic]
+            gains = [value(unit.examples, unit.a) - value(unit.examples, unit.b) for unit in units]
+            gain = means({statistic: np.array(gains)}, videos, n_videos)
+            differences |= bootstrap([gain], n_videos, resampling)
+            continue
+        # One seed and one number of videos give both the same resamples.
+        of_a, of_b = (
+            bootstrap(rated_statistics(rated, statistic, gold_set.info.scale), n_videos, resampling)
+            for rated in rated_by_both(units)
+        )
+        differences |= {key: of_a[key] - of_b[key] for key in of_a}
+    return {key: percentile_interval(differences[key]) for key in statistics}
+
+
+def statistic_of(
+    gold_set: GoldSet, judgements: Mapping[str, Judgement], *, statistic: str, part: str = "all"
+) -> float:
+    """Return a statistic of one judge, NaN where it is undefined; raises as `joint_units`."""
+    units, starts = joint_units(gold_set, judgements, judgements, part)
     if statistic in UNIT_VALUES:
-        value = UNIT_VALUES[statistic]
-        gains = [value(unit.examples, unit.a) - value(unit.examples, unit.b) for unit in units]
-        videos = codes(np.array([unit.video_id for unit in units]))
-        gain = means({"gain": np.array(gains)}, videos, n_videos)
-        return percentile_interval(bootstrap([gain], n_videos, resampling)["gain"])
-    # One seed and one number of videos give both the same resamples.
-    of_a, of_b = (
-        bootstrap(_of_ratings(rated, statistic, gold_set.info.scale), n_videos, resampling)
-        for rated in rated_by_both(units)
-    )
-    differences: Floats = of_a[statistic] - of_b[statistic]
-    return percentile_interval(differences)
+        return float(np.mean([UNIT_VALUES[statistic](unit.examples, unit.a) for unit in units]))
+    rated, _ = rated_by_both(units)
+    return estimate(rated_statistics(rated, statistic, gold_set.info.scale), len(starts))[statistic]
 
 
-def _of_ratings(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
+def rated_statistics(rated: stats.Rated, statistic: str, scale: RatingScale) -> list[Statistic]:
     """Return the smallest set of statistics that has the requested one."""
+    if statistic in ("tau_b_within", "acc_eq"):
+        return stats.inside_groups(rated)
     if statistic.startswith("emscore_"):
         return stats.emscore(rated)[:1]
     if statistic in ("mae", "rmse"):

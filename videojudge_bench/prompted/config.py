@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.engine import Sampling
 from videojudge_bench.errors import unknown_name
 from videojudge_bench.judge import Ability, Need
@@ -18,6 +19,7 @@ from videojudge_bench.replies._reading import LOST_MASS
 SCORES = (TEXT, EXPECTED) = ("text", "expected")
 PAIRS = (PREFER, RATE) = ("prefer", "rate")
 WRITE, NO_RUBRIC = "write", "none"
+OVERALLS = (WEIGHTS, MODEL) = ("weights", "model")
 SHUFFLED, DESCRIPTION = "shuffled", "description"
 
 VIDEO_NEEDS: Mapping[str, frozenset[Need]] = {
@@ -47,6 +49,8 @@ class PromptedConfig:
     pairs: str
     lost_mass: float
     structured: str
+    criteria: str | None
+    overall: str
     concurrency: int
 
     CHOICES: ClassVar = {
@@ -54,6 +58,7 @@ class PromptedConfig:
         "video": (None, *VIDEO_NEEDS),
         "pairs": PAIRS,
         "structured": STRUCTURED,
+        "overall": OVERALLS,
     }
 
     def problems(self) -> list[str]:
@@ -70,6 +75,10 @@ class PromptedConfig:
             problems.append(
                 f"rubric: expected none, write or a file of rubrics, got {self.rubric!r}, which "
                 "is no file"
+            )
+        if self.criteria is not None and not Path(self.criteria).is_file():
+            problems.append(
+                f"criteria: expected a file (YAML, JSON), got {self.criteria!r}, which is no file"
             )
         return problems
 
@@ -101,6 +110,12 @@ class PromptedConfig:
             "lost_mass is for score=expected alone": (
                 self.lost_mass != LOST_MASS and not self.expected
             ),
+            "overall=model is for criteria; give criteria=FILE": (
+                self.overall == MODEL and self.criteria is None
+            ),
+            "the criteria's form has tags; give structured=regex or none": (
+                self.criteria is not None and self.structured == JSON
+            ),
             "swap_rubrics=true needs rubrics to swap; give rubric=FILE": (
                 self.swap_rubrics and self.rubric_file is None
             ),
@@ -115,7 +130,8 @@ class PromptedConfig:
     @property
     def verdict_first(self) -> bool:
         """True if the reply begins with the verdict and only its probabilities are read."""
-        return self.expected and not self.feedback and self.rubric != WRITE
+        writes = self.feedback or self.rubric == WRITE or self.criteria is not None
+        return self.expected and not writes
 
     @property
     def rubric_file(self) -> Path | None:
@@ -132,6 +148,8 @@ class PromptedConfig:
         """The decoding of replies."""
         return Sampling(float(self.temperature), int(self.max_tokens), int(self.seed))
 
-    def prompt_options(self, rubric: str = "") -> PromptOptions:
-        """Return what prompts ask for beside the verdict, with the rubric to judge by."""
-        return PromptOptions(bool(self.feedback), self.rubric == WRITE, rubric)
+    def prompt_options(
+        self, rubric: str = "", criteria: tuple[Criterion, ...] = ()
+    ) -> PromptOptions:
+        """Return what prompts ask for beside the verdict, with what to judge by."""
+        return PromptOptions(bool(self.feedback), self.rubric == WRITE, rubric, criteria)

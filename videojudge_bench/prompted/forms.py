@@ -22,6 +22,11 @@ def form_of(
     if structured == REGEX:
         # No tag inside a block: the slot of the verdict is the only one.
         blocks = [f"<{name}>[^<]+</{name}>\\n" for name in texts]
+        if options.criteria:
+            slots = (
+                f'<score name="{c.name}">({"|".join(c.choices)})</score>' for c in options.criteria
+            )
+            return "".join(blocks) + "\\n".join(slots)
         return "".join(blocks) + f"<{key}>({'|'.join(choices)})</{key}>"
     values: list[Json] = [int(c) for c in choices] if isinstance(part, Item) else [*choices]
     verdict: Json = {"type": "integer" if isinstance(part, Item) else "string", "enum": values}

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from videojudge_bench._util.hashing import others_by_hash
 from videojudge_bench._util.options import Scalar
+from videojudge_bench.criteria import Criterion, overall_criterion
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.judge import Need
 from videojudge_bench.prompted.config import (
     DESCRIPTION,
+    MODEL,
     NO_RUBRIC,
     SHUFFLED,
     VIDEO_NEEDS,
@@ -20,9 +22,10 @@ from videojudge_bench.prompted.config import (
     PromptedConfig,
 )
 from videojudge_bench.prompted.templates import AnyItem
+from videojudge_bench.scale import RatingScale
 
 if TYPE_CHECKING:
-    from videojudge_bench.prompts import rubric_book
+    from videojudge_bench.prompts import criteria_book, rubric_book
 
 ALL = "all"
 """The video and the description, as far as they are known and the engine takes them."""
@@ -31,6 +34,8 @@ ALL = "all"
 class InputPolicy:
     """Policy of what a model is shown of an item, beside instruction, references and response.
 
+    It knows what the item is judged by, too: a rubric, criteria.
+
     A judge whose class requires video is shown frames by default, any other all that is known.
 
     Attributes:
@@ -38,7 +43,7 @@ class InputPolicy:
         requires: what an item must have.
 
     Raises:
-        DataError: the file of rubrics is malformed.
+        DataError: the file of rubrics or of criteria is malformed.
     """
 
     def __init__(self, config: PromptedConfig, requires: frozenset[Need]) -> None:
@@ -51,6 +56,12 @@ class InputPolicy:
             from videojudge_bench.prompts.rubric_book import RubricBook
 
             self._book = RubricBook(config.rubric_file)
+        self._criteria: criteria_book.CriteriaBook | None = None
+        self._overall = config.overall
+        if config.criteria is not None:
+            from videojudge_bench.prompts.criteria_book import CriteriaBook
+
+            self._criteria = CriteriaBook(Path(config.criteria))
         self._swaps, self._writes = config.swap_rubrics, config.rubric == WRITE
         self._swapped, self._others = dict[tuple[str, str], str](), dict[str, Path]()
 
@@ -84,7 +95,7 @@ class InputPolicy:
             return f"video=shuffled: `fit` was shown no file of video {item.video_id!r}"
         if self._book is not None and not self.rubric(item):
             return f"no rubric for its instruction in {self._book.path.name}"
-        return ""
+        return "" if self._criteria is None else self._criteria.missing(item.group)
 
     def rubric(self, item: AnyItem) -> str:
         """Return the rubric to judge an item by, "" when there is none."""
@@ -92,6 +103,12 @@ class InputPolicy:
             return ""
         rubric_of = self._swapped.get if self._swaps else self._book.rubric
         return rubric_of(item.group) or ""
+
+    def slots(self, item: AnyItem, scale: RatingScale) -> tuple[Criterion, ...]:
+        """Return what a reply about an item rates, the overall rating last; empty: one rating."""
+        criteria = () if self._criteria is None else self._criteria.of(item.group)
+        has_overall = criteria and self._overall == MODEL
+        return (*criteria, overall_criterion(scale)) if has_overall else criteria
 
     def visible(self, item: AnyItem, *, takes_video: bool) -> AnyItem:
         """Return an item with what the model may know of its video."""
@@ -104,8 +121,11 @@ class InputPolicy:
         return replace(item, video=video, description=described)
 
     def settings(self) -> dict[str, Scalar]:
-        """Return what is shown of the video, and by which rubric the model judges."""
+        """Return what is shown of the video, and by which rubric or criteria the model judges."""
         rubric = WRITE if self._writes else NO_RUBRIC
         if self._book is not None:
             rubric = f"sha256:{self._book.sha}"
-        return {"rubric": rubric, "video": self.video}
+        criteria: dict[str, Scalar] = {}
+        if self._criteria is not None:
+            criteria = {"criteria": f"sha256:{self._criteria.sha}", "overall": self._overall}
+        return {"rubric": rubric, "video": self.video, **criteria}

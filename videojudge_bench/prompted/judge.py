@@ -23,7 +23,14 @@ from videojudge_bench.engine import (
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability, Judge
-from videojudge_bench.prompted.config import NO_RUBRIC, PREFER, SHUFFLED, TEXT, PromptedConfig
+from videojudge_bench.prompted.config import (
+    NO_RUBRIC,
+    PREFER,
+    SHUFFLED,
+    TEXT,
+    WEIGHTS,
+    PromptedConfig,
+)
 from videojudge_bench.prompted.forms import FREE, form_of, note_of
 from videojudge_bench.prompted.inputs import InputPolicy
 from videojudge_bench.prompted.templates import AnyItem, JudgeTemplates, ability_of
@@ -37,6 +44,7 @@ from videojudge_bench.replies._reading import (
     replies_of,
     text_agrees,
 )
+from videojudge_bench.replies.criteria import read_criteria
 from videojudge_bench.run._batcher import AsyncBatcher, HandOver
 from videojudge_bench.scale import RatingScale
 from videojudge_bench.verdicts import Judgement, Preference, Rating, Unparsed
@@ -79,6 +87,9 @@ class PromptedJudge(Judge):
             with more has no verdict. 1 accepts any.
         structured: guided decoding: `regex`, the tags that the prompt asks for (vLLM, SGLang);
             `json`, an object (OpenAI's `response_format`, vLLM, SGLang); or `none`.
+        criteria: a file (YAML, JSON) with a list of {name, question, weight, scale}, each of which
+            one reply rates; or rubrics (JSON Lines) with a `checklist`. Pairs are then rated.
+        overall: with criteria, the mean by `weights`, or a rating of its own by the `model`.
         concurrency: how many groups are asked for at once.
         engine_options: go to the engine's constructor.
 
@@ -89,10 +100,14 @@ class PromptedJudge(Judge):
 
     prompts: ClassVar[Mapping[Ability, str]] = {"rate": "rate.jinja", "prefer": "prefer.jinja"}
     runs_on: ClassVar[str | None] = None
-    # The prompts' hashes are in the settings. So are `pairs`, `lost_mass` and `structured`, and
-    # `engine` where a class adds it here; a default is not named, as before there was a choice.
+    # The prompts' hashes are in the settings. So are `pairs`, `lost_mass`, `structured`, `criteria`
+    # and `overall`, and `engine` where a class adds it here; a default is not named, as before
+    # there was a choice.
     unsigned = frozenset(
-        {"concurrency", "prompt", "pair_prompt", "pairs", "lost_mass", "structured"}
+        {
+            *("concurrency", "prompt", "pair_prompt", "pairs", "lost_mass", "structured"),
+            *("criteria", "overall"),
+        }
     )
     reader_version = READER_VERSION
     scale: RatingScale = RatingScale(1, 5)
@@ -116,6 +131,8 @@ class PromptedJudge(Judge):
         pairs: str = PREFER,
         lost_mass: float = LOST_MASS,
         structured: str = FREE,
+        criteria: str | None = None,
+        overall: str = WEIGHTS,
         concurrency: int = 16,
         **engine_options: Scalar,
     ) -> None:
@@ -134,6 +151,8 @@ class PromptedJudge(Judge):
             pairs=pairs,
             lost_mass=lost_mass,
             structured=str(structured).lower(),
+            criteria=criteria,
+            overall=overall,
             concurrency=concurrency,
         )
         name, engine = type(self).__name__, self.runs_on or engine
@@ -263,8 +282,9 @@ class PromptedJudge(Judge):
     def _prompt_group(self, parts: Sequence[AnyItem]) -> PromptGroup:
         visible = [self.visible(part) for part in parts]
         first = visible[0]
-        rendered = self.templates.render(visible, self.scale, self._inputs.rubric(first))
-        structured, options = self.config.structured, self.config.prompt_options()
+        slots, rubric = self._inputs.slots(first, self.scale), self._inputs.rubric(first)
+        rendered = self.templates.render(visible, self.scale, rubric, slots)
+        structured, options = self.config.structured, self.config.prompt_options(criteria=slots)
         note = note_of(structured, first, options)
         tails = tuple(
             # Each sample has an id of its own, from which engines draw their random numbers.
@@ -273,10 +293,14 @@ class PromptedJudge(Judge):
             for number in range(self.config.samples)
         )
         prefix = Prefix(rendered[0].system, rendered[0].shared, first.video)
+        slots = slots if self.config.expected else ()
         choices = self._choices(first) if self.config.expected else ()
+        if slots:
+            choices = tuple(dict.fromkeys(c for slot in slots for c in slot.choices))
         start = _TAGS[ability_of(first)] if self.config.verdict_first else ""
         form = form_of(structured, first, options, choices_for(first, self.scale))
-        return PromptGroup(prefix, tails, start, choices, self.config.sampling, form=form)
+        sampling = self.config.sampling
+        return PromptGroup(prefix, tails, start, choices, sampling, form=form, slots=slots)
 
     def _choices(self, part: AnyItem) -> tuple[str, ...]:
         choices = choices_for(part, self.scale)
@@ -306,6 +330,8 @@ class PromptedJudge(Judge):
         if len(parts) != len(replies):
             return None
         if self.config.expected and not self.config.verdict_first:
+            if self.config.criteria is not None:
+                return None
             each = zip(parts, replies, strict=True)
             if not all(text_agrees(part, reply, self.scale) for part, reply in each):
                 return None
@@ -321,6 +347,8 @@ class PromptedJudge(Judge):
 
     def _read_one(self, part: AnyItem, reply: Result) -> Judgement:
         lost = float(self.config.lost_mass) if self.config.expected else None
+        if slots := self._inputs.slots(part, self.scale):
+            return read_criteria(part.id, reply, slots, self.scale, lost)
         return read_reply(part, reply, self.scale, lost)
 
     def settings(self) -> Mapping[str, Scalar]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Union
 
 from videojudge_bench._util.options import Scalar
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.judge import Ability
@@ -16,6 +17,9 @@ from videojudge_bench.scale import RatingScale
 
 AnyItem = Union[Item, Pair]
 
+CRITERIA_PROMPT = "criteria.jinja"
+"""What single responses are rated with by criteria, in place of the class's prompt."""
+
 
 class JudgeTemplates:
     """The templates that a judge asks with."""
@@ -23,12 +27,15 @@ class JudgeTemplates:
     def __init__(
         self, names: Mapping[Ability, str], cls: type, base: type, config: PromptedConfig
     ) -> None:
-        self._config, self._rates_pairs = config, config.pairs == RATE and "prefer" in names
+        rates_pairs = config.pairs == RATE or config.criteria is not None
+        self._config, self._rates_pairs = config, rates_pairs and "prefer" in names
         self._can_rate, own = "rate" in names, config.prompt_files
+        if self._can_rate and config.criteria is not None:
+            names = {**names, "rate": CRITERIA_PROMPT}
         self._by_ability = {
             ability: load_prompt(Path(own[ability] or find_prompt(cls, name, base)))
             for ability, name in names.items()
-            if (ability, config.pairs) != ("prefer", RATE)
+            if not (ability == "prefer" and rates_pairs)
         }
 
     def problems(self) -> list[str]:
@@ -36,9 +43,12 @@ class JudgeTemplates:
         config, problems = self._config, list[str]()
         if config.pairs == RATE and not self._can_rate:
             problems.append("pairs=rate needs a judge with a rating prompt; give pairs=prefer")
+        if config.criteria is not None and not self._can_rate:
+            problems.append("criteria=FILE needs a judge with a rating prompt")
         needed = {
             "rubric": ("rubric=FILE", config.rubric_file is not None),
             "write_rubric": ("rubric=write", config.rubric == WRITE),
+            "criteria": ("criteria=FILE", config.criteria is not None),
             "feedback": ("feedback=false", not config.feedback and not config.expected),
             "description": ("video=description", config.video == DESCRIPTION),
         }
@@ -71,7 +81,11 @@ class JudgeTemplates:
         return (item,)
 
     def render(
-        self, parts: Sequence[AnyItem], scale: RatingScale, rubric: str = ""
+        self,
+        parts: Sequence[AnyItem],
+        scale: RatingScale,
+        rubric: str = "",
+        criteria: tuple[Criterion, ...] = (),
     ) -> list[RenderedPrompt]:
         """Return the prompts of the parts of one group.
 
@@ -79,7 +93,7 @@ class JudgeTemplates:
             ConfigError: what they share differs between them, or a prompt cannot be rendered.
         """
         template = self.of(parts[0])
-        options = self._config.prompt_options(rubric)
+        options = self._config.prompt_options(rubric, criteria)
         prompts = [template.render(part, scale, options) for part in parts]
         if len({(prompt.system, prompt.shared) for prompt in prompts}) > 1:
             raise ConfigError(

@@ -3,7 +3,7 @@
 A template has three blocks. `system` and `shared` are equal for all items of a group, so that an
 engine can work them out once; `response` holds what differs and comes last. A template sees
 `instruction`, `references`, `description`, `subtitles`, `has_video`, `low`, `high`, `feedback`,
-`rubric`, `write_rubric`, and `response` or `first` and `second`.
+`rubric`, `write_rubric`, `criteria`, and `response` or `first` and `second`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.items import Item, Pair
 from videojudge_bench.scale import RatingScale
@@ -44,11 +45,13 @@ class PromptOptions:
         feedback: a reasoning between `<thinking>` tags before the verdict.
         write_rubric: a rubric for the instruction between `<rubric>` tags before all else.
         rubric: the rubric to judge by; empty when there is none.
+        criteria: what to rate by, each in a slot of its own; empty for one rating.
     """
 
     feedback: bool = True
     write_rubric: bool = False
     rubric: str = ""
+    criteria: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def _values(item: Item | Pair, scale: RatingScale, options: PromptOptions) -> di
         "feedback": options.feedback,
         "rubric": options.rubric,
         "write_rubric": options.write_rubric,
+        "criteria": options.criteria,
     }
     if isinstance(item, Item):
         return {**shared, "response": item.response}

@@ -53,6 +53,7 @@ class Reader(ABC):
         """Return the verdict that a reply states, `Unparsed` where it states none or several."""
         text, problem = _text.without_reasoning(reply)
         text, none = self.prepared(_text.without_markup(text))
+        self._has_rubric = len(set(pattern("RUBRIC_LINE").findall(text))) > 1
         text, self._slots, open_tag = _text.with_slots(text, self.noun.upper())
         cut = f"reply ends inside <{open_tag}>: the {self.noun} may be cut off" if open_tag else ""
         problem = problem or none or cut
@@ -108,6 +109,7 @@ class Reader(ABC):
             slot = groups.get("slot", "")
             has_reason = form == "BARE" and "free" in groups
             is_weak = form == "BARE" and not (slot or "lead" in groups or sentence.is_alone)
+            is_weak |= self._has_rubric and form == "BARE" and "remark" in groups
             named = (groups.get("label", ""), section, slot and self._slots[slot].name)
             is_final = "final" in groups or any(map(pattern("CALLED_FINAL").search, named))
             is_none = not groups or is_weak or (has_reason and len(self._slots) > 1)

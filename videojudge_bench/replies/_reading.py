@@ -50,16 +50,35 @@ def _stated(item: Item | Pair, text: str, scale: RatingScale) -> Verdict:
 
 def _expected(item: Item | Pair, reply: Reply, scale: RatingScale, lost_mass: float) -> Verdict:
     """G-Eval's probability-weighted score (Liu et al. 2023, arXiv 2303.16634), renormalised."""
-    given = [reply.probabilities.get(choice, 0.0) for choice in choices_for(item, scale)]
+    given = probabilities_of(reply, choices_for(item, scale))
+    if isinstance(item, Item):
+        return expected_rating(given, scale, lost_mass)
+    return _lost(given, lost_mass) or Preference(min(1.0, given[0] / sum(given)))
+
+
+def probabilities_of(reply: Reply, choices: Sequence[str]) -> list[float]:
+    """Return the probabilities of choices in a reply; empty where they are not known."""
+    known = reply.probabilities
+    return [known.get(c, 0.0) for c in choices] if not known.keys().isdisjoint(choices) else []
+
+
+def expected_rating(
+    given: Sequence[float], scale: RatingScale, lost_mass: float
+) -> Rating | Unparsed:
+    """Return the mean of a scale's values by their probabilities, as `_expected` does."""
+    if problem := _lost(given, lost_mass):
+        return problem
+    mean = sum(value * p for value, p in zip(scale.values, given, strict=True)) / sum(given)
+    return Rating(scale.clip(mean))
+
+
+def _lost(given: Sequence[float], lost_mass: float) -> Unparsed | None:
     mass = sum(given)
-    if not reply.probabilities:
+    if not given:
         return Unparsed("no probabilities: the reply has no verdict in its tag, or none came")
     if 1.0 - mass > lost_mass or not mass:
         return Unparsed(f"lost mass {1.0 - mass:.2f}: {lost_mass:g} may go to what is no verdict")
-    if isinstance(item, Pair):
-        return Preference(min(1.0, given[0] / mass))
-    mean = sum(value * p for value, p in zip(scale.values, given, strict=True)) / mass
-    return Rating(scale.clip(mean))
+    return None
 
 
 def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
@@ -69,6 +88,7 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
     """
     if len(samples) == 1:
         return samples[0]
+    criteria = dict.fromkeys(name for sample in samples for name in sample.criteria)
     parsed = [(s, s.verdict) for s in samples if not isinstance(s.verdict, Unparsed)]
     spread: Counter[str] = Counter()
     for sample, v in parsed:
@@ -89,7 +109,14 @@ def mean_of_samples(item_id: str, samples: Sequence[Judgement]) -> Judgement:
         usage=sum((s.usage for s in samples), Usage()),
         failed=isinstance(verdict, Unparsed) and any(s.failed for s in samples),
         samples=tuple(samples),
+        criteria={name: _mean([s.criteria.get(name) for s in samples]) for name in criteria},
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of those that are there, None unless they are more than half."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if 2 * len(there) > len(values) else None
 
 
 def joined(pair: Pair, first: Judgement, second: Judgement) -> Judgement:

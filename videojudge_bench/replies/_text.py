@@ -41,11 +41,9 @@ def _plain(reply: str) -> str:
 
 def _last_message(text: str) -> tuple[str, str]:
     """Return a text up to the token that ends the model's turn; of Harmony's channels the final."""
-    marks = pattern("CHANNEL").match(text)
     channels = [text]
-    if marks or pattern("CHANNEL_WITHOUT_MARK").match(text):
-        finals = pattern("FINAL_CHANNEL").split(text) if marks else text.split("assistantfinal")
-        channels = finals[1:]
+    if pattern("CHANNEL").match(text):
+        channels = pattern("FINAL_CHANNEL").split(text)[1:]
     if len(channels) != 1:
         return "", "several final messages" if channels else "reply ends inside the analysis"
     return pattern("END_OF_TURN").split(channels[0], maxsplit=1)[0], ""
@@ -101,6 +99,7 @@ class Slot(NamedTuple):
 def with_slots(text: str, kind: str) -> tuple[str, dict[str, Slot], str]:
     """Return a text with a character in the place of each slot, the slots, and a tag left open."""
     tags, keys = source(f"{kind}_TAGS"), source(f"{kind}_KEYS")
+    pair = re.compile(source("PAIR").replace("@", tags), re.IGNORECASE)
     slots: dict[str, Slot] = {}
 
     def put(slot_of: Callable[[re.Match[str]], Slot | None], match: re.Match[str]) -> str:
@@ -114,7 +113,7 @@ def with_slots(text: str, kind: str) -> tuple[str, dict[str, Slot], str]:
     for _ in range(2):  # inner ones first
         text = pattern("BRACKETS").sub(partial(put, _form_slot), text)
     for _ in range(3):
-        text = pattern(f"{kind}_PAIR").sub(partial(put, lambda match: _tag_slot(match, tags)), text)
+        text = pair.sub(partial(put, lambda match: _tag_slot(match, tags)), text)
     opened = re.search(rf"<\s?({tags})\s?>", re.split(SLOT, text)[-1], re.IGNORECASE)
     return text, slots, opened[1].lower() if opened else ""
 
@@ -195,10 +194,12 @@ def sentences(text: str) -> Iterator[Sentence]:
         is_title = n < len(lines) - 1 and pattern("OF_RESPONSE").fullmatch(body)
         is_next_item = body.strip(".") == str(number + 1)
         is_alone = n in (0, len(lines) - 1) and is_line and not (is_title or is_next_item)
+        is_quoted = pattern("RESPONSE_BEHIND").match(body)
         goes_on = pattern("GOES_ON").match("".join(lines[n + 1 : n + 2]))
         for piece in pieces:
             short = " ".join(piece[:501].split())
             doubt = reported or "its sentence goes on" * bool(goes_on and piece is pieces[-1])
+            doubt = doubt or "the line is a response" * bool(is_quoted and piece is not pieces[0])
             yield Sentence(short, is_line, is_alone, heading, section, doubt)
         is_item = item and len(body.split()) <= 4 and body[-1:].isalpha() and ":" not in body
         is_heading = is_item or pattern("HEADING").match(line)

@@ -63,7 +63,7 @@ def parse_preference(reply: str) -> Preference | Unparsed:
 
 class _RatingReader(Reader):
     noun = "rating"
-    forms = ("BARE", "REMARKED", "LABELLED", "SAID", "DESERVED", "IS", "FITS", "GIVEN_ZH")
+    forms = ("BARE", "REMARKED", "LABELLED", "SAID", "DESERVED", "FITS")
 
     def __init__(self, scale: RatingScale) -> None:
         self._scale = scale
@@ -116,7 +116,7 @@ def _number(text: str) -> float:
 
 class _PreferenceReader(Reader):
     noun = "preference"
-    forms = ("BARE", "LABELLED", "TWICE", "LABELLED_LONG", "SAID", "WON", "TIED", "SAID_ZH")
+    forms = ("BARE", "LABELLED", "TWICE", "LABELLED_LONG", "SAID", "WON", "TIED")
     words = {1.0: "A", 0.0: "B", 0.5: "tie"}  # noqa: RUF012 - as the base class says
 
     def tidied(self, content: str) -> str:

@@ -19,6 +19,9 @@ from videojudge_bench.report.standings import Card, Standing
 
 _HERE = Path(__file__).parent
 
+STYLE_FILES = (charts.STYLE, _HERE / "report.css")
+"""Style sheets of every page, in their order."""
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -76,15 +79,11 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    files = (charts.STYLE, _HERE / "report.css", _HERE / "report.js")
-    colours, layout, script = (file.read_text(encoding="utf-8") for file in files)
-    style = colours + layout
+    style = "".join(file.read_text(encoding="utf-8") for file in STYLE_FILES)
+    script = (_HERE / "report.js").read_text(encoding="utf-8")
     text = environment.get_template("page.html").render(
         page=page,
-        policy=(  # its own style and script, and inline pictures
-            f"default-src 'none'; script-src '{_sha(script)}'; style-src '{_sha(style)}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        ),
+        policy=policy(script, style),
         # Our own files, which hold no `</`.
         style=Markup(style),
         script=Markup(script),
@@ -96,6 +95,14 @@ def render(page: Page) -> str:
 def write(page: Page, path: Path) -> None:
     """Write a page to a file; characters that UTF-8 lacks (half a surrogate pair) become `?`."""
     write_whole(path, render(page).encode("utf-8", "replace"))
+
+
+def policy(script: str, style: str) -> str:
+    """Return a content security policy: a page's own style and script, and inline pictures."""
+    return (
+        f"default-src 'none'; script-src '{_sha(script)}'; style-src '{_sha(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def embedded(value: Json) -> Markup:

@@ -1,0 +1,1 @@
+"""Labels by people: which answers to ask for, a page to rate them on, and how many are needed."""
