@@ -342,9 +342,9 @@ def run_experiments(
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
             write_whole(output / "tables.md", page_of(figures))
-            chart = EXPERIMENTS[name].chart
-            for arm, row in by_arm.items() if chart else ():
-                write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart(row))
+            if chart := EXPERIMENTS[name].chart:
+                for arm, row in by_arm.items():
+                    write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart(row))
     log.unlink(missing_ok=True)
     return path
 
