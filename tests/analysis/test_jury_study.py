@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,9 +43,10 @@ def test_a_jury_of_one_member_again_and_again_ranks_as_it_does(
     values: list[int], members: int
 ) -> None:
     scores = np.array(values, dtype=float)
-    for combine in ("mean", "median"):
+    rules: tuple[Combine, ...] = ("mean", "median")
+    for combine in rules:
         panel = columns(*[scores] * members)
-        model = fit_model(panel, None, combine)  # type: ignore[arg-type]
+        model = fit_model(panel, None, combine)
         assert rankdata(model(panel)).tolist() == rankdata(scores).tolist()
 
 
@@ -132,6 +134,10 @@ def test_trees_that_would_not_end(left: list[int], feature: list[int], problem: 
 # Studies of stored runs.
 
 
+def facts_of(study: Study) -> Any:
+    return study.to_json()
+
+
 def good(example: Example) -> Verdict:
     assert isinstance(example.gold, RatingGold)
     return Rating(example.gold.mean + 2 * unit_interval("good", example.item.id))
@@ -168,21 +174,21 @@ def panel(board: GoldSet, tmp_path: Path) -> Panel:
 
 def test_what_members_add_and_how_many_pay(panel: Panel) -> None:
     study = Study(panel, JuryOptions(resamples=50))
-    facts = study.to_json()
-    adds = {row["name"]: row["adds"] for row in facts["members"]}  # type: ignore[union-attr,index]
-    assert adds["good"] > 0.05 > abs(adds["noise"])  # type: ignore[operator,arg-type]
+    facts = facts_of(study)
+    adds = {row["name"]: row["adds"] for row in facts["members"]}
+    assert adds["good"] > 0.05 > abs(adds["noise"])
     sizes = facts["sizes"]
-    assert [row["members"][0] for row in sizes] == ["good"] * 3  # type: ignore[union-attr,index]
-    assert {row["member"] for row in facts["against"]} == {"good", "weak"}  # type: ignore[union-attr,index]
+    assert [row["members"][0] for row in sizes] == ["good"] * 3
+    assert {row["member"] for row in facts["against"]} == {"good", "weak"}
     assert facts["looks_at_test"] == 3 + 3 + 2 * 3
-    assert 0 < facts["alpha"] < 1  # type: ignore[operator]
+    assert 0 < facts["alpha"] < 1
 
 
 def test_the_test_part_can_stay_closed(panel: Panel) -> None:
-    facts = Study(panel, JuryOptions(dev_only=True)).to_json()
+    facts = facts_of(Study(panel, JuryOptions(dev_only=True)))
     assert (facts["looks_at_test"], facts["against"]) == (0, [])
-    assert set(facts["jury"]["test"].values()) == {None}  # type: ignore[union-attr,index,call-overload]
-    assert facts["jury"]["dev"] > 0.8  # type: ignore[index,operator,call-overload]
+    assert set(facts["jury"]["test"].values()) == {None}
+    assert facts["jury"]["dev"] > 0.8
 
 
 def test_what_is_fitted_does_not_depend_on_test(board: GoldSet, tmp_path: Path) -> None:
@@ -201,10 +207,10 @@ def test_weak_members_hurt_a_mean(panel: Panel) -> None:
 
 
 def test_a_jury_of_one(board: GoldSet, tmp_path: Path) -> None:
-    facts = Study(open_panel(folders(board, tmp_path, good)), JuryOptions("mean")).to_json()
-    (member,) = facts["members"]  # type: ignore[misc]
-    assert (member["adds"], facts["alpha"], facts["against"]) == (None, None, [])  # type: ignore[index,call-overload]
-    assert facts["jury"]["test"]["spearman"] > 0.8  # type: ignore[index,operator,call-overload]
+    facts = facts_of(Study(open_panel(folders(board, tmp_path, good)), JuryOptions("mean")))
+    (member,) = facts["members"]
+    assert (member["adds"], facts["alpha"], facts["against"]) == (None, None, [])
+    assert facts["jury"]["test"]["spearman"] > 0.8
 
 
 @pytest.mark.parametrize("combine", ["mean", "fitted"])
@@ -212,17 +218,18 @@ def test_a_member_that_never_parses(board: GoldSet, tmp_path: Path, combine: Com
     study = Study(
         open_panel(folders(board, tmp_path, good, silent)), JuryOptions(combine, resamples=50)
     )
-    facts = study.to_json()
-    assert facts["members"][1]["missing"] == 300  # type: ignore[index,call-overload]
-    assert facts["members"][1]["dev"] is None  # type: ignore[index,call-overload]
-    assert facts["jury"]["test"]["spearman"] > 0.8  # type: ignore[index,operator,call-overload]
-    both = Study(study.panel, JuryOptions(combine, min_members=2)).to_json()
-    assert both["jury"]["test"]["spearman"] is None  # type: ignore[index,call-overload]
+    facts = facts_of(study)
+    assert facts["members"][1]["missing"] == 300
+    assert facts["members"][1]["dev"] is None
+    assert facts["jury"]["test"]["spearman"] > 0.8
+    both = facts_of(Study(study.panel, JuryOptions(combine, min_members=2)))
+    assert both["jury"]["test"]["spearman"] is None
 
 
 def test_scores_of_a_file_are_a_member(board: GoldSet, tmp_path: Path) -> None:
     scores = tmp_path / "scores.csv"
-    lines = [f"{e.item.id},{good(e).value}" for e in board.examples[3:]]  # type: ignore[union-attr]
+    rated = [(e.item.id, good(e)) for e in board.examples[3:]]
+    lines = [f"{item_id},{v.value}" for item_id, v in rated if isinstance(v, Rating)]
     scores.write_text("\n".join(["id,mine", *lines]), encoding="utf-8")
     panel = open_panel([*folders(board, tmp_path, weak), f"{scores}:mine"])
     assert panel.names == ["weak", "mine"]
@@ -259,12 +266,12 @@ def test_runs_that_no_rule_can_learn_from(board: GoldSet, tmp_path: Path) -> Non
     sample = [str(results / "llava" / f"{name}-0ref-sample-105") for name in ("longest", "random")]
     with pytest.raises(ConfigError, match=r"expected ratings or options with a dev part"):
         Study(open_panel(sample), JuryOptions("fitted"))
-    facts = Study(open_panel(sample), JuryOptions("mean", resamples=50)).to_json()
+    facts = facts_of(Study(open_panel(sample), JuryOptions("mean", resamples=50)))
     assert facts["items"] == {"dev": 105, "test": 105}
     with pytest.raises(ConfigError, match="expected runs on one gold set"):
         open_panel([sample[0], str(results / "vcg" / "longest-0ref-sample-105")])
     pairs = [str(results / "pairwise" / f"{n}-0ref-sample-124") for n in ("longest", "random")]
-    facts = Study(open_panel(pairs), JuryOptions("median", resamples=50)).to_json()
+    facts = facts_of(Study(open_panel(pairs), JuryOptions("median", resamples=50)))
     assert facts["statistic"] == "accuracy"
 
 

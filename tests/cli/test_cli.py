@@ -83,7 +83,10 @@ def test_help_names_the_verbs_in_groups(capsys: pytest.CaptureFixture[str]) -> N
     assert list(verbs)[-5:] == ["Score", "Measure", "Inspect", "Train", "Set up"]
     assert {name: found for name, found in verbs.items() if found} == {
         "Score": ["describe", "judge", "select", "serve"],
-        "Measure": ["attack", "calibrate", "compare", "leaderboard", "parity", "rubrics", "sweep"],
+        "Measure": [
+            *("attack", "calibrate", "compare", "jury", "label", "leaderboard", "parity"),
+            *("rank-systems", "rubrics", "sweep"),
+        ],
         "Inspect": ["data", "judges", "report"],
         "Train": ["bootstrap", "experiments", "recipes", "train"],
         "Set up": ["doctor", "tasks-path"],

@@ -123,7 +123,7 @@ class Study:
                     self._maps[fold] = self._fit(self.members, rest, "mean").maps
                 maps = [self._maps[fold][k] for k in members]
                 model = self._fit(members, rest, combine, maps)
-                scores[out] = model(panel.scores[np.ix_(out, members)])
+                scores[out] = model(panel.scores[np.ix_(out, np.array(members))])
         return panel.value(scores, panel.is_dev, self.statistics[0])
 
     @property
@@ -276,7 +276,7 @@ class Study:
     ) -> JuryModel:
         options, fewest = self.options, self.options.min_members
         return fit_model(
-            self.panel.scores[np.ix_(some, members)],
+            self.panel.scores[np.ix_(some, np.array(members))],
             self.panel.gold[some],
             combine or options.combine,
             scales=options.scales,

@@ -116,7 +116,8 @@ class JuryModel(BaseModel):
     def common(self, scores: Floats) -> Floats:
         """Return scores (items, members) on the common scale; NaN stays."""
         columns = zip(scores.T, self.maps, strict=True)
-        return np.column_stack([np.interp(c, *zip(*knots, strict=True)) for c, knots in columns])
+        lines = [(column, *np.array(knots).T) for column, knots in columns]
+        return np.column_stack([np.interp(column, x, y) for column, x, y in lines])
 
     def __call__(self, scores: Floats) -> Floats:
         """Return the jury's score of each item, NaN where too few members have a verdict.

@@ -75,7 +75,7 @@ class Panel:
     def folds(self) -> Floats:
         """Fold of each item, by video."""
         shares = [unit_interval("jury", example.item.video_id) for example in self.examples]
-        return np.floor(FOLDS * np.array(shares))
+        return np.asarray(np.floor(FOLDS * np.array(shares)), dtype=np.float64)
 
     def judgements(self, scores: Floats, some: Bools) -> dict[str, Judgement]:
         """Return scores (items,) of some items as judgements."""

@@ -21,10 +21,12 @@ def tables_of(facts: Mapping[str, Json]) -> list[Sheet]:
     sheets: list[Sheet] = [(title, head, [tuple(_text(row[k]) for k in keys) for row in members])]
     errors = cast("list[list[Json]]", facts["error_correlations"])
     names = [str(row["name"]) for row in members]
-    correlations = [(n, *map(_text, row)) for n, row in zip(names, errors, strict=True)]
+    correlations: list[tuple[str, ...]] = [
+        (n, *map(_text, row)) for n, row in zip(names, errors, strict=True)
+    ]
     numbers = tuple(str(k) for k, _ in enumerate(names, start=1))
     sheets.append(("Correlations of the members' errors on dev", ("", *numbers), correlations))
-    pay = [
+    pay: list[tuple[str, ...]] = [
         (str(k), str(cast("list[str]", row["members"])[-1]), _text(row["dev"]), _text(row["test"]))
         for k, row in enumerate(sizes, start=1)
     ]
