@@ -180,7 +180,7 @@ def test_a_line_of_a_table_with_too_many_cells(
         ),
         ("system: ''\n", ["field 'system': expected a column"]),
         ("labels: [a]\n", ["field 'labels': "]),
-        ("kind: good\n", ["field 'kind': ", "'constructed' or 'options'; found 'good'"]),
+        ("kind: good\n", ["field 'kind': Input should be 'human', ", "; found 'good'"]),
         ("scale: high\n", ["field 'scale': the scale 'high' is not LOW-HIGH in whole numbers"]),
         ("average: 3\n", ["field 'average': "]),
         ("correct: score\n", ["map.yaml: correct does not go with ratings; remove it"]),

@@ -143,12 +143,12 @@ def _reward(judge: str, videos: str, journal: str) -> RewardFunction:
 
 
 def truth(
-    *, completions: Sequence[str], video_id: Sequence[str], kind: Sequence[Kind], **_: object
+    *, completions: Sequence[str], video_id: Sequence[str], kind: Sequence[str], **_: object
 ) -> list[float | None]:
     """Return what answers deserve as rewards from 0 to 1, as TRL asks for them."""
     rows = zip(completions, video_id, kind, strict=True)
     return [
-        (deserved(scene_of(video, WORLD.seed), asked, text) - 1) / (BEST - 1)
+        (deserved(scene_of(video, WORLD.seed), cast("Kind", asked), text) - 1) / (BEST - 1)
         for text, video, asked in rows
     ]
 
@@ -157,11 +157,13 @@ def in_form(reward: RewardFunction) -> RewardFunction:
     """Return a reward that is the lowest where an answer is not four words of its kind."""
 
     def reward_in_form(
-        *, completions: Sequence[str], kind: Sequence[Kind], **others: object
+        *, completions: Sequence[str], kind: Sequence[str], **others: object
     ) -> list[float | None]:
         values = reward(completions=completions, kind=kind, **others)
         rows = zip(values, kind, completions, strict=True)
-        return [value if read_answer(asked, text) else 0.0 for value, asked, text in rows]
+        return [
+            value if read_answer(cast("Kind", asked), text) else 0.0 for value, asked, text in rows
+        ]
 
     return reward_in_form
 
@@ -214,7 +216,7 @@ def measured(
     asked = [row for row in rows for _ in range(samples)]
     columns = {name: [row[name] for row in asked] for name in rows[0]}
     training = policy.model.training
-    policy.model.eval()
+    policy.model.train(False)
     ids, start = sampled(policy, columns["prompt"], seed=0)
     distance = (log_p(policy.model, ids, start) - log_p(first, ids, start)).numpy()
     policy.model.train(training)
@@ -229,8 +231,9 @@ def measured(
         ]
         for function in (reward, truth)
     ]
-    of_answers = (*scores, distance, [len(text.split()) for text in texts])
-    return [np.reshape(each, (len(rows), samples)).mean(1) for each in of_answers]
+    lengths = [len(text.split()) for text in texts]
+    of_answers = np.array([*scores, distance, lengths], dtype=np.float64)
+    return list(of_answers.reshape(len(CURVES), len(rows), samples).mean(-1))
 
 
 def table_of(rows: Mapping[str, Figures]) -> Iterator[str]:

@@ -63,10 +63,9 @@ LONGEST = 2 * SLOTS
 
 @dataclass(frozen=True)
 class Drawn:
-    """The policy that answers, the number of videos, and of answers to each of their questions."""
+    """The policy that answers, and the number of its answers to a question."""
 
     policy: Policy
-    videos: int = VIDEOS
     answers: int = DRAWS
 
     @property
@@ -99,7 +98,7 @@ def write_gold(loop: LoopFolder, name: str, drawn: Drawn) -> str:
     """Write different answers with their true ratings into the world; return the file's name."""
     rows = (
         {**question(scene, kind), "response": text, "ratings": [deserved(scene, kind, text)]}
-        for scene in (scene_of(video_id("test", n), WORLD.seed) for n in range(drawn.videos))
+        for scene in (scene_of(video_id("test", n), WORLD.seed) for n in range(VIDEOS))
         for kind in KINDS
         for text in dict.fromkeys(draws(scene, kind, drawn.policy)[: drawn.answers])
     )

@@ -96,11 +96,11 @@ def build_policy(seed: int) -> Policy:
     words = [PAD, END, *KINDS, *EVERY_WORD]
     plain = Tokenizer(WordLevel({word: token for token, word in enumerate(words)}, PAD))
     plain.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call,unused-ignore]
         tokenizer_object=plain, pad_token=PAD, eos_token=END, padding_side="right"
     )
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = LlamaConfig(  # type: ignore[call-arg,unused-ignore] # rope_theta, before and after 5
         vocab_size=len(words), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=64, rope_theta=100.0,
         initializer_range=0.1, pad_token_id=PAD_TOKEN, bos_token_id=None, eos_token_id=END_TOKEN,
@@ -137,7 +137,7 @@ def sampled(policy: Policy, prompts: Sequence[str], seed: int) -> tuple[torch.Te
     ids = policy.tokenizer(list(prompts), return_tensors="pt")["input_ids"]
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        drawn = policy.model.generate(
+        drawn = policy.model.generate(  # type: ignore[operator,unused-ignore]
             ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0,
             max_new_tokens=MOST_TOKENS,
         )  # fmt: skip
@@ -151,4 +151,6 @@ def log_p(model: PreTrainedModel, ids: torch.Tensor, start: int) -> torch.Tensor
     answers = ids[:, start:]
     with torch.no_grad():
         logs = model(ids).logits[:, start - 1 : -1].log_softmax(-1)
-    return (logs.gather(-1, answers[..., None])[..., 0] * (answers != PAD_TOKEN)).sum(-1)
+    of_tokens = logs.gather(-1, answers[..., None])[..., 0]
+    total: torch.Tensor = (of_tokens * (answers != PAD_TOKEN)).sum(-1)
+    return total

@@ -28,7 +28,6 @@ from videojudge_bench.training.experiments import world_measures as measures
 from videojudge_bench.training.experiments.experiment import Experiment, Figure, Figures, cell, run
 from videojudge_bench.training.experiments.over_optimisation import (
     DRAWS,
-    VIDEOS,
     Drawn,
     Policy,
     gains,
@@ -47,8 +46,8 @@ _FILES: Mapping[str, str] = {
     LONGER: "gold_longer.jsonl",
 }
 _DRAWN: Mapping[str, Drawn] = {
-    f"small_world_best_of_{policy}{ending}": Drawn(policy, videos, answers)
-    for ending, videos, answers in (("", VIDEOS, DRAWS), ("_few", VIDEOS, 16))
+    f"small_world_best_of_{policy}{ending}": Drawn(policy, answers)
+    for ending, answers in (("", DRAWS), ("_few", 16))
     for policy in get_args(Policy)
 }
 """The gold sets of `over_optimisation`; small ones for judges that write much."""
@@ -343,9 +342,9 @@ def run_experiments(
             figures[f"{name}/{loop.path.name}"] = by_arm
             write_whole(path, json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
             write_whole(output / "tables.md", page_of(figures))
-            chart = EXPERIMENTS[name].chart
-            for arm, row in by_arm.items() if chart else ():
-                write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart(row))
+            if chart := EXPERIMENTS[name].chart:
+                for arm, row in by_arm.items():
+                    write_whole(output / f"{name}-{loop.path.name}-{arm}.svg", chart(row))
     log.unlink(missing_ok=True)
     return path
 

@@ -44,7 +44,7 @@ def test_half_of_the_words_that_are_taught_are_right() -> None:
     texts = [Start().draw(row) for row in rows]
     assert all(read_answer(row["kind"], t) for row, t in zip(rows, texts, strict=True))  # type: ignore[arg-type]
     columns = {name: [row[name] for row in rows] for name in ("video_id", "kind")}
-    deserved = grpo.truth(completions=texts, **columns)  # type: ignore[arg-type]
+    deserved = grpo.truth(completions=texts, **columns)
     # 5 less two wrong words, and 1 at least, as rewards from 0 to 1.
     assert np.mean([value or 0 for value in deserved]) == pytest.approx(0.5, abs=0.03)
     free = Start(free=1.0)
@@ -113,7 +113,16 @@ def test_curves_by_step_are_a_table_and_a_chart() -> None:
 
 @pytest.mark.slow
 def test_trl_trains_a_policy_towards_what_a_judge_likes(tmp_path: Path) -> None:
-    packages = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", tmp_path]
+    packages = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(tmp_path),
+    ]
     subprocess.run([*packages, "trl==1.16.0"], check=True, timeout=900)
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(

@@ -114,13 +114,12 @@ def test_a_judge_that_likes_long_answers_is_optimised_into_them(
 
 
 def test_fewer_answers_are_the_first_of_all(loop: LoopFolder) -> None:
-    few = Drawn("words", videos=2, answers=16)
+    few = Drawn("words", answers=16)
     assert few.sizes == [1, 2, 4, 8, 16]
     rows = [
         json.loads(line)
         for line in (loop.world / write_gold(loop, "few", few)).read_text().splitlines()
     ]
-    assert {row["video_id"] for row in rows} == {"test-00000", "test-00001"}
     first = [
         r["response"]
         for r in rows
