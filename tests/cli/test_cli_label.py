@@ -101,9 +101,10 @@ def test_used_wrongly(
 def test_served_until_interrupted(tmp_path: Path) -> None:
     source, judged = files(tmp_path, videos=25)
     output = tmp_path / "human.jsonl"
-    command = [sys.executable, "-m", "videojudge_bench.cli", "label", source, "--verdicts", judged]
+    verb = [sys.executable, "-m", "videojudge_bench.cli", "label"]
+    command = [*verb, str(source), "--verdicts", str(judged)]
     process = subprocess.Popen(
-        [*command, "--labels", "4", "--serve", "-o", output],
+        [*command, "--labels", "4", "--serve", "-o", str(output)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

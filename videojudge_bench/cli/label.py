@@ -76,11 +76,11 @@ def label(
         width: print how many more labels it takes for intervals of this width
         apart: print how many more it takes to tell these two systems apart, and pick only theirs
     """
-    from videojudge_bench.goldsets.adding import read_scale
     from videojudge_bench.labelling.page import Round
     from videojudge_bench.labelling.progress import Goal
     from videojudge_bench.labelling.server import Labels
     from videojudge_bench.labelling.session import Session
+    from videojudge_bench.scale import read_scale
 
     before = labels_so_far or []
     _check_files(output, before, page, serve=serve)

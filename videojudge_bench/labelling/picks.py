@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videojudge_bench.metrics.bootstrap import Bools, Floats, Ints, codes, ratio
+from videojudge_bench.metrics.bootstrap import Bools, Floats, Ints, cluster_sums, codes, ratio
 
 UNIFORM = 0.3
 """Share of equal probabilities in the mixture: no probability is below 0.3 of the equal one."""
@@ -67,8 +67,9 @@ def predicted_sizes(pool: Pool) -> Floats:
         sizes = np.where(scored, _regressed(pool, labelled), np.nan)
     if np.isnan(sizes).all() or np.nanmax(sizes) <= 0:
         return np.ones(len(sizes))
-    mean = np.nanmean(sizes)
-    return np.maximum(np.where(np.isnan(sizes), mean, sizes), 0.1 * mean)
+    mean = float(np.nanmean(sizes))
+    floored = np.maximum(np.where(np.isnan(sizes), mean, sizes), 0.1 * mean)
+    return np.asarray(floored, dtype=np.float64)
 
 
 def _regressed(pool: Pool, labelled: Bools) -> Floats:
@@ -110,12 +111,12 @@ def draw(pool: Pool, sizes: Floats, n: int, rng: np.random.Generator) -> tuple[I
         rng: source of the random numbers.
     """
     free = np.isnan(pool.human)
-    squares, counts = (
-        np.bincount(pool.questions, x * free) for x in (sizes**2, np.ones_like(sizes))
-    )
+    columns = [sizes**2 * free, free.astype(np.float64)]
+    squares, counts = cluster_sums(columns, pool.questions, int(pool.questions.max()) + 1).T
     shared = np.sqrt(np.nan_to_num(ratio(squares, counts)))[pool.questions]
     mixed = np.where(free, (1 - UNIFORM) * shared + UNIFORM * shared[free].mean(), 0.0)
-    expected = np.bincount(pool.systems, _probabilities(mixed, n))
+    n_systems = int(pool.systems.max()) + 1
+    expected = cluster_sums([_probabilities(mixed, n)], pool.systems, n_systems)[:, 0]
     numbers = _numbers(pool, rng)
     probabilities, chosen = np.zeros(len(sizes)), []
     for system, count in enumerate(_rounded(expected)):
