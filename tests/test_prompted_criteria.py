@@ -151,7 +151,9 @@ def test_pairs_are_rated(file: str) -> None:
 def test_the_signature_names_the_criteria_by_content(file: str, tmp_path: Path) -> None:
     def settings(name: str, text: str, **options: Scalar) -> Mapping[str, Scalar]:
         (tmp_path / name).write_text(text, encoding="utf-8")
-        return make_judge(criteria=str(tmp_path / name), **options)[0].settings()
+        return make_judge(PromptedJudge, "FakeEngine", criteria=str(tmp_path / name), **options)[
+            0
+        ].settings()
 
     same = make_judge(criteria=file)[0].settings()
     assert re.fullmatch(r"sha256:[0-9a-f]{12}", str(same["criteria"]))
@@ -247,7 +249,7 @@ def test_options_that_do_not_go_together(
 ) -> None:
     given = {"criteria": file, **options} if options.keys() != {"overall"} else options
     with pytest.raises(ConfigError, match=re.escape(problem)):
-        make_judge(**given)
+        make_judge(PromptedJudge, "FakeEngine", **given)
 
 
 def test_a_judge_without_a_rating_prompt_takes_none(file: str) -> None:

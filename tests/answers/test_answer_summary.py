@@ -50,7 +50,12 @@ def test_means_and_coverage_by_hand() -> None:
 def test_means_by_criterion() -> None:
     units = single(*(asked(v, s) for v in ("v0", "v1") for s in ("x", "y")))
     judged = rated(units, [5, 3, 4, 1])
-    verdicts = [{"right": 5.0, "polite": 1.0}, {"right": 3.0, "polite": None}, {"right": 4.0}, {}]
+    verdicts: list[dict[str, float | None]] = [
+        {"right": 5.0, "polite": 1.0},
+        {"right": 3.0, "polite": None},
+        {"right": 4.0},
+        {},
+    ]
     for unit, criteria in zip(units, verdicts, strict=True):
         judged[unit.id] = replace(judged[unit.id], criteria=criteria)
     summary = summarise(units, judged)

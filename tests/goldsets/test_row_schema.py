@@ -336,7 +336,8 @@ def test_a_row_may_hold_ratings_by_criterion(tmp_path: Path) -> None:
     assert plain.content()["gold"] == [3.0, 4.5]  # as before there were criteria
     assert rated.content()["gold"] == {"ratings": [3.0, 4.5], "criteria": by_criterion}
     assert str(rated.gold) == str(plain.gold)
-    for wrong in ({"right": []}, {"right": 3}, {"": [3]}, {"right": ["4"]}, [3]):
+    cases: tuple[object, ...] = ({"right": []}, {"right": 3}, {"": [3]}, {"right": ["4"]}, [3])
+    for wrong in cases:
         with pytest.raises(DataError, match="field 'criteria"):
             set_of(tmp_path, "ratings", {**RATED, "criteria": wrong})
 

@@ -178,8 +178,7 @@ def test_a_data_set_of_the_hub(hub: Path, tmp_path: Path) -> None:
         "---\nconfigs:\n- config_name: first\n  data_files:\n"
         "  - split: dev\n    path: one/rows.csv\n---\n"
     )
-    (row,) = values_of(f"hf:{cards}:first/dev")
-    assert row["n"] == 1
+    assert [row["n"] for row in values_of(f"hf:{cards}:first/dev")] == [1]
 
 
 MEASURED = """\

@@ -51,7 +51,12 @@ def test_a_written_reply_is_a_line_for_each_slot() -> None:
 def test_what_is_written_is_read(
     right: int, whole: int, polite: str, overall: int, thinking: str
 ) -> None:
-    values = {"right": right, "whole": whole, "polite": polite, OVERALL: overall}
+    values: dict[str, int | str] = {
+        "right": right,
+        "whole": whole,
+        "polite": polite,
+        OVERALL: overall,
+    }
     found = read(format_criteria(values, thinking=thinking), *ALL, overall_criterion(SCALE))
     assert found.verdict == Rating(overall)
     assert found.criteria == {"right": right, "whole": whole, "polite": float(polite == "yes")}

@@ -23,6 +23,7 @@ from sft_cases import (
 )
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.options import Scalar
 from videojudge_bench.errors import ConfigError, DataError
 from videojudge_bench.judges.tiny_qwen import FAMILIES, Family
 from videojudge_bench.leaderboard.importing import find_runs, to_stored
@@ -305,7 +306,7 @@ def test_a_model_is_trained_on_rows_by_criteria_and_judges_by_them(
     )
     folder = train(recipe_for(models["qwen2_5_vl"], rows, *changes), tmp_path / "run")
     assert json_of(folder / "videojudge.json")["judge"]["criteria"] == "criteria.yaml"
-    own = {"pretrained": str(folder), "device": "cpu", "max_tokens": 8}
+    own: dict[str, Scalar] = {"pretrained": str(folder), "device": "cpu", "max_tokens": 8}
     judge = build("videojudge", own).judge
     sha = CriteriaBook(criteria).sha
     assert judge.settings()["criteria"] == f"sha256:{sha}"

@@ -55,7 +55,7 @@ CURVES = (JUDGE, TRUTH, DISTANCE, WORDS)
 
 @dataclass(frozen=True)
 class Arm:
-    """Where a policy starts, and what rewards it.
+    """Start and reward of a policy.
 
     Attributes:
         start: what it reads and answers before.
@@ -79,7 +79,7 @@ ARMS: Mapping[str, Arm] = {
 
 @dataclass(frozen=True)
 class Length:
-    """How long is trained, and how much is measured.
+    """Length of a training, and size of its measurements.
 
     Attributes:
         lessons: batches that teach the policy what it answers at the start.

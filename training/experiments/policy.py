@@ -41,7 +41,7 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Start:
-    """What a policy reads, and what it answers before it is optimised.
+    """Input of a policy, and its answers before it is optimised.
 
     Attributes:
         free: share of the answers that are one to eight words of all kinds; the others are four

@@ -25,8 +25,10 @@ from videojudge_bench.goldsets.map_values import (
 from videojudge_bench.goldsets.sources import OURS, VALUE, RawRow
 from videojudge_bench.scale import RatingScale
 
-_TEXTS = ("id", "video_id", "video", "instruction", "response", "system", "response_a")
-_TEXTS += ("response_b", "description")
+_TEXTS = (
+    *("id", "video_id", "video", "instruction", "response", "system"),
+    *("response_a", "response_b", "description"),
+)
 _MAY_BE_EMPTY = ("response", "response_a", "response_b")
 _MAY_LACK = ("id", "video", "system", "description")
 

@@ -52,7 +52,7 @@ class RawRow:
 
     @property
     def place(self) -> str:
-        """Where it stands, for messages."""
+        """File and number of the row, for messages."""
         return f"{self.file} row {self.number}".strip()
 
     def with_ours(self, path: Path | None, *, named: bool = False) -> RawRow:
