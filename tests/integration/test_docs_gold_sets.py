@@ -74,6 +74,9 @@ def test_the_judge_runs_on_it(ran: dict[str, Ran]) -> None:
     assert (numbers["n"], numbers["n_parsed"], numbers["coverage"]) == (4, 4, 1.0)
     assert isinstance(numbers["spearman"], float)
     assert isinstance(numbers["system_accuracy"], float), "the table names the systems"
+    table = [line for line in judged.output.splitlines() if line.startswith("|")]
+    assert 5 < len(table) <= 22, "the host's table has the main rows alone, and its head"
+    assert "next: videojudge leaderboard add " in judged.output
     assert (judged.folder / OUTPUT).is_dir()
 
 

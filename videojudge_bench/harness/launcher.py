@@ -1,10 +1,11 @@
-"""The command `lmms_eval`: lmms-eval's own command line, with five differences.
+"""The command `lmms_eval`: lmms-eval's own command line, with six differences.
 
 - It checks the names of our tasks and judges before anything heavy is loaded, and suggests the
   nearest; a mistake of the user prints no traceback.
 - When all requested tasks are ours it does not index the host's 1,900 task files.
 - It exits non-zero when the evaluation failed, or the judge failed on too many items; lmms-eval
   always exits 0.
+- Its table has the main rows of our tasks; headlines and the next command stand below.
 - Ctrl-C ends it without a traceback; the journal has the judgements so far.
 - lmms-eval prints and stores the model arguments: keys and passwords among those of model
   `videojudge` are taken out first, and reach the model through `secrets`.
@@ -36,7 +37,7 @@ from videojudge_bench._util.streams import is_open, prepare_streams, use_current
 from videojudge_bench._util.terminal import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, warn
 from videojudge_bench.errors import ConfigError, NoDataError, UnknownNameError, VideoJudgeError
 from videojudge_bench.goldsets.jsonl import find_videos
-from videojudge_bench.harness import plugin
+from videojudge_bench.harness import ending, plugin
 from videojudge_bench.harness.host_names import check_names
 
 MODEL = "videojudge"
@@ -182,7 +183,9 @@ def _run(arguments: Sequence[str], asked: argparse.Namespace) -> int:
     plugin.add_our_tasks(host_tasks, ours_only=ours_only)
     _hook(host, failures)
     item_failures.clear()
+    ending.finished.clear()
     host_main()
+    ending.say_next()
     too_many = _say_item_failures()
     return EXIT_FAILED if failures or too_many else 0
 
@@ -246,6 +249,7 @@ def _hook(host: ModuleType, failures: list[str]) -> None:
         failures.pop()
         return result
 
+    host.make_table = ending.shortened(host.make_table)  # type: ignore[attr-defined]
     host.parse_eval_args = parsed  # type: ignore[attr-defined]
     host.cli_evaluate_single = watched  # type: ignore[attr-defined]
 

@@ -19,7 +19,7 @@ from loguru import logger
 from videojudge_bench import goldsets, metrics
 from videojudge_bench.errors import NoDataError
 from videojudge_bench.goldsets.view import ItemView
-from videojudge_bench.harness import scoring
+from videojudge_bench.harness import ending, scoring
 from videojudge_bench.harness.documents import Document, Documents, stock_view
 from videojudge_bench.items import Item
 from videojudge_bench.prompts import PROMPTS_FOLDER, RenderedPrompt, load_prompt
@@ -154,8 +154,12 @@ class GoldSetTask(ConfigurableMessagesTask):  # type: ignore[misc]
     def _collect(self, records: Sequence[scoring.Record]) -> int:
         """Compute all numbers of the task; return the number of judgements."""
         self._card = scoring.card_of(self.documents, records)
-        for line in scoring.report_lines(self.documents, self._card):
+        lines = scoring.report_lines(self.documents, self._card)
+        for line in lines:
             logger.info(line)
+        run = self.documents.run
+        journal = None if run is None or run.refusal is not None else run.folder
+        ending.finished.append(ending.Finished(lines[0], journal))
         return len(records)
 
     def _reader(self, key: str) -> Callable[[Sequence[None]], float | int | str]:
