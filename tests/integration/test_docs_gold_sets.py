@@ -77,6 +77,7 @@ def test_the_judge_runs_on_it(ran: dict[str, Ran]) -> None:
     table = [line for line in judged.output.splitlines() if line.startswith("|")]
     assert 5 < len(table) <= 22, "the host's table has the main rows alone, and its head"
     assert "next: videojudge leaderboard add " in judged.output
+    assert "\x1b[" not in judged.output, "no colours in a pipe"
     assert (judged.folder / OUTPUT).is_dir()
 
 

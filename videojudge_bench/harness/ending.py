@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ ALL_METRICS = "VIDEOJUDGE_METRICS"
 _COUNTS = ("n", "coverage", "n_missing_video")
 
 MakeTable = Callable[..., str]
+AddSink = Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ def shortened(make_table: MakeTable) -> MakeTable:
         return make_table({**results, key: tasks}, *more)
 
     return table
+
+
+def plain_when_piped(add: AddSink) -> AddSink:
+    """Return the host's function that adds a log, without colours where stdout is no terminal."""
+
+    def plain(sink: object, **options: object) -> int:
+        if sink is sys.stdout and not sys.stdout.isatty():
+            options["colorize"] = False
+        return add(sink, **options)
+
+    return plain
 
 
 def say_next() -> None:

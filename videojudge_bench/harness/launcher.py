@@ -1,4 +1,4 @@
-"""The command `lmms_eval`: lmms-eval's own command line, with six differences.
+"""The command `lmms_eval`: lmms-eval's own command line, with seven differences.
 
 - It checks the names of our tasks and judges before anything heavy is loaded, and suggests the
   nearest; a mistake of the user prints no traceback.
@@ -6,6 +6,7 @@
 - It exits non-zero when the evaluation failed, or the judge failed on too many items; lmms-eval
   always exits 0.
 - Its table has the main rows of our tasks; headlines and the next command stand below.
+- Its log has no colours where standard output is no terminal.
 - Ctrl-C ends it without a traceback; the journal has the judgements so far.
 - lmms-eval prints and stores the model arguments: keys and passwords among those of model
   `videojudge` are taken out first, and reach the model through `secrets`.
@@ -249,6 +250,7 @@ def _hook(host: ModuleType, failures: list[str]) -> None:
         failures.pop()
         return result
 
+    host.eval_logger.add = ending.plain_when_piped(host.eval_logger.add)
     host.make_table = ending.shortened(host.make_table)  # type: ignore[attr-defined]
     host.parse_eval_args = parsed  # type: ignore[attr-defined]
     host.cli_evaluate_single = watched  # type: ignore[attr-defined]
