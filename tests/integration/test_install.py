@@ -126,7 +126,7 @@ def test_commands_and_packages_come_from_the_wheel(site: Path, tmp_path: Path) -
 
 
 def test_the_data_travel_with_the_wheel(site: Path, tmp_path: Path) -> None:
-    ran = _run_installed([f"{site}/bin/videojudge", "data", "verify"], site, tmp_path)
+    ran = _run_installed([f"{site}/bin/videojudge-bench", "data", "verify"], site, tmp_path)
     assert ran.code == 0, ran.output
     assert "videoautoarena: no data here: get data/videoautobench.latest.json" in ran.output
     for name in WITH_DATA:

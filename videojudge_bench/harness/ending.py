@@ -52,7 +52,8 @@ def plain_when_piped(add: AddSink) -> AddSink:
     """Return the host's function that adds a log, without colours where stdout is no terminal."""
 
     def plain(sink: object, **options: object) -> int:
-        if sink is sys.stdout and not sys.stdout.isatty():
+        piped = not sys.stdout.isatty()
+        if piped and sink is sys.stdout:
             options["colorize"] = False
         return add(sink, **options)
 
