@@ -72,14 +72,16 @@ def report(
         worst: how many of the worst disagreements to show with frames and prompt
         videos: folder with the video files, for the frames
     """
+    from videojudge_bench.leaderboard.comparing import read_tests
     from videojudge_bench.leaderboard.opening import open_run, open_runs
+    from videojudge_bench.leaderboard.tables import TESTS
     from videojudge_bench.report import making, page
 
     with opened_output(output, ".html") as target:
         runs = open_runs(run) if other is None else [open_run(path) for path in (run, other)]
         note(*(f"{run.title}: {len(run.judgements):,} items" for run in runs))
         if other is None and len(runs) > 1:
-            content = making.many_page(runs)
+            content = making.many_page(runs, read_tests(run / TESTS))
         else:
             content = making.runs_page(runs, worst=worst, videos=videos)
         page.write(content, target)

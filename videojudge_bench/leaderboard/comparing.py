@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Union
 
 from pydantic import TypeAdapter
 
@@ -15,15 +16,18 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import read_json
+from videojudge_bench.leaderboard.memo import computed_once
 from videojudge_bench.leaderboard.opening import OpenRun
 from videojudge_bench.leaderboard.shown import gold_text, response_text, verdict_text
-from videojudge_bench.leaderboard.stored import StoredRun
+from videojudge_bench.leaderboard.stored import StoredRun, hash_of_verdicts
 from videojudge_bench.metrics.asked import count_against
 from videojudge_bench.metrics.bootstrap import Resampling
 from videojudge_bench.metrics.compare import Comparison, compare, holm
 from videojudge_bench.metrics.disagreement import Flip, disagreements, flips
 from videojudge_bench.metrics.paired import difference_interval
 from videojudge_bench.verdicts import Unparsed
+
+_COMPUTED = TypeAdapter(tuple[Comparison, Union[tuple[float, float], None]])
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,27 @@ def compare_runs(
     gold_set, part = a.gold_set, a.record.part
     statistic = statistic or metrics.primary_key(gold_set.info)
     judged = (gold_set, a.judgements, b.judgements)
-    test = compare(*judged, statistic=statistic, permutations=permutations, part=part)
-    interval = difference_interval(
-        *judged, statistic=statistic, part=part, resampling=Resampling(resamples)
-    )
+    verdicts = [
+        hash_of_verdicts({i: j.verdict for i, j in run.judgements.items()}) for run in (a, b)
+    ]
+
+    def compute() -> tuple[Comparison, tuple[float, float] | None]:
+        test = compare(*judged, statistic=statistic, permutations=permutations, part=part)
+        interval = difference_interval(
+            *judged, statistic=statistic, part=part, resampling=Resampling(resamples)
+        )
+        return test, interval
+
+    measured = dict(a.signature.measurement)
+    key: list[Json] = [
+        measured,
+        gold_set.content_hash,
+        verdicts,
+        statistic,
+        permutations,
+        resamples,
+    ]
+    test, interval = computed_once("comparisons", key, _COMPUTED, compute)
     far_a, far_b = both_disagreements(a, b)
     flipped = tuple(flips(far_a, far_b))
     return Compared(a, b, test, interval, flipped, len(far_a.keys() & far_b.keys()))
@@ -150,6 +171,7 @@ def check_same_measurement(a: OpenRun, b: OpenRun) -> None:
 
 PERMUTATIONS, SEED = 10_000, 0
 
+_TESTED = TypeAdapter(tuple[Comparison, Comparison])
 TestKey = tuple[tuple[str, str], str, str, tuple[bool, bool], int, int]
 
 
@@ -239,10 +261,17 @@ def _test(
     test = partial(
         compare, gold_set, statistic=statistic, part=a.part, permutations=permutations, seed=SEED
     )
-    parsed = everything = test(*judged)
-    if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
-        worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
-        everything = test(*worst)
+
+    def compute() -> tuple[Comparison, Comparison]:
+        parsed = everything = test(*judged)
+        if any(isinstance(v, Unparsed) for run in runs for v in run.verdicts.values()):
+            worst = [count_against(gold_set, run.judgements, on_scale=run.on_scale) for run in runs]
+            everything = test(*worst)
+        return parsed, everything
+
+    parsed, everything = computed_once(
+        "tests", [list(map(str, key)), gold_set.content_hash], _TESTED, compute
+    )
     return PairedTest(
         gold_set=a.gold_set,
         references=a.references,

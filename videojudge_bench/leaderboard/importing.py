@@ -10,21 +10,25 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Union, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from videojudge_bench import goldsets
+from videojudge_bench._util.hashing import Json
 from videojudge_bench._util.options import Scalar, parse_options, without_secrets
 from videojudge_bench.errors import ConfigError, DataError, NoDataError, UnknownNameError
 from videojudge_bench.goldsets.base import GoldSet
 from videojudge_bench.goldsets.jsonl import STRICT, numbered_rows, read_object
+from videojudge_bench.leaderboard.memo import computed_once
 from videojudge_bench.leaderboard.stored import (
     RUN_FILE,
+    Number,
     Part,
     StoredRun,
     folder_name,
     gold_set_of,
+    hash_of_verdicts,
     kept_info,
     overlap_of,
     read_run,
@@ -137,8 +141,7 @@ def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000
         raise DataError(f"no judgements of {run.name}", path=gold_set.info.task)
     check_known(run, gold_set, run.gold_set)
     measurement = measurement_of(run, gold_set)
-    card = measurement.card(run.judgements, resamples=resamples)
-    by_criterion = criterion_numbers(measurement, run.judgements, resamples=resamples)
+    numbers, confusion = _computed(measurement, run.judgements, resamples)
     return StoredRun(
         name=name or run.name,
         info=kept_info(gold_set.info),
@@ -148,9 +151,9 @@ def to_stored(run: FoundRun, *, name: str | None = None, resamples: int = 10_000
         on_scale=run.on_scale,
         signature=Signature(measurement.signature(run.judgements), run.judge),
         verdicts={i: j.verdict for i, j in run.judgements.items()},
-        numbers=card.numbers() | by_criterion,
+        numbers=numbers,
         criteria={i: j.criteria for i, j in run.judgements.items() if j.criteria},
-        confusion=card.confusion,
+        confusion=confusion,
         versions=versions(),
         overlap=overlap_of(run.judge),
         served=run.served,
@@ -191,9 +194,30 @@ def check_numbers(run: StoredRun) -> bool:
 def rescored(run: StoredRun, *, resamples: int = 10_000) -> StoredRun:
     """Return a stored run with its numbers computed again from its verdicts."""
     measurement = measurement_of(run, goldsets.load(run.gold_set, run.info.data))
-    card = measurement.card(run.judgements, resamples=resamples)
-    by_criterion = criterion_numbers(measurement, run.judgements, resamples=resamples)
-    return replace(run, numbers=card.numbers() | by_criterion, confusion=card.confusion)
+    numbers, confusion = _computed(measurement, run.judgements, resamples)
+    return replace(run, numbers=numbers, confusion=confusion)
+
+
+_Confusion = Union[tuple[tuple[int, ...], ...], None]
+_COMPUTED = TypeAdapter(tuple[dict[str, Number], _Confusion])
+
+
+def _computed(
+    measurement: Measurement, judgements: Mapping[str, Judgement], resamples: int
+) -> tuple[dict[str, Number], _Confusion]:
+    """Return all numbers and the confusion of judgements, from the cache where they are there."""
+
+    def compute() -> tuple[dict[str, Number], _Confusion]:
+        card = measurement.card(judgements, resamples=resamples)
+        by_criterion = criterion_numbers(measurement, judgements, resamples=resamples)
+        return {**card.numbers(), **by_criterion}, card.confusion
+
+    key: list[Json] = [
+        *(measurement.signature(judgements), measurement.gold_set.content_hash),
+        *(measurement.on_scale, hash_of_verdicts({i: j.verdict for i, j in judgements.items()})),
+        *([[i, dict(j.criteria)] for i, j in sorted(judgements.items()) if j.criteria], resamples),
+    ]
+    return computed_once("cards", key, _COMPUTED, compute)
 
 
 def check_known(run: FoundRun, gold_set: GoldSet, path: str | Path) -> None:

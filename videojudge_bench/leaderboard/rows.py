@@ -14,6 +14,7 @@ from videojudge_bench._util.hashing import Json
 from videojudge_bench.goldsets.base import GoldSet, GoldSetInfo
 from videojudge_bench.goldsets.jsonl import STRICT, read_json
 from videojudge_bench.leaderboard.comparing import PERMUTATIONS, PairedTest, paired_tests
+from videojudge_bench.leaderboard.memo import computed_once
 from videojudge_bench.leaderboard.stored import (
     Number,
     StoredRun,
@@ -156,6 +157,7 @@ class _Published(BaseModel):
     source: str
 
 
+_CARDS = TypeAdapter(dict[str, dict[str, Number]])
 _PUBLISHED = TypeAdapter(tuple[_Published, ...])
 
 
@@ -239,6 +241,12 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
     if gold_set.info.kind != "human":
         return []
     key = metrics.primary_key(gold_set.info)
+
+    def compute() -> dict[str, dict[str, Number]]:
+        return {n: {**card.numbers()} for n, card in metrics.human_cards(gold_set).items()}
+
+    made_from = [gold_set.content_hash, gold_set.info.recipe, metrics.METRIC_VERSION]
+    cards = computed_once("people", made_from, _CARDS, compute)
     return [
         Row(
             judge=label,
@@ -247,11 +255,11 @@ def _human_rows(gold_set: GoldSet) -> list[Row]:
             part="all",
             references=0,
             signature="",
-            numbers=card.numbers(),
+            numbers=numbers,
             unranked=PEOPLE if gold_set.info.recipe else f"{PEOPLE}; against single raters",
         )
-        for label, card in metrics.human_cards(gold_set).items()
-        if isinstance(card.flat()[key], float)
+        for label, numbers in cards.items()
+        if isinstance(numbers[key], float)
     ]
 
 

@@ -91,7 +91,12 @@ class StoredRun:
     @property
     def verdicts_hash(self) -> str:
         """Changes when any verdict changes."""
-        return content_hash([[i, _to_json(v)] for i, v in sorted(self.verdicts.items())])
+        return hash_of_verdicts(self.verdicts)
+
+
+def hash_of_verdicts(verdicts: Mapping[str, Verdict]) -> str:
+    """Return a hash of verdicts by item id that changes when any of them changes."""
+    return content_hash([[i, _to_json(v)] for i, v in sorted(verdicts.items())])
 
 
 class _SetFile(BaseModel):

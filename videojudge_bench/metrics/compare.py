@@ -113,9 +113,11 @@ def compare(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values, each in 0..1, corrected for their number by Holm (1979), in their order."""
+    if len(p_values) < 2:  # nothing to correct, and the library takes two seconds to import
+        return [float(p) for p in p_values]
     from statsmodels.stats.multitest import multipletests
 
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
 def rank_clusters(

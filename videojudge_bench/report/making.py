@@ -13,7 +13,7 @@ from videojudge_bench import metrics
 from videojudge_bench._util.hashing import Json
 from videojudge_bench.errors import ConfigError
 from videojudge_bench.leaderboard import rows, tables
-from videojudge_bench.leaderboard.comparing import Compared, compare_runs, read_tests
+from videojudge_bench.leaderboard.comparing import Compared, PairedTest, compare_runs, read_tests
 from videojudge_bench.leaderboard.importing import check_numbers, to_stored
 from videojudge_bench.leaderboard.opening import OpenRun, with_distinct_names
 from videojudge_bench.leaderboard.stored import StoredRun, interval_of, read_all
@@ -57,9 +57,13 @@ def board_page(board: rows.Board) -> Page:
     )
 
 
-def many_page(runs: Sequence[OpenRun]) -> Page:
-    """Return the leaderboard of runs; raises DataError as `runs_page`."""
-    return board_page(rows.build([_numbered(run) for run in with_distinct_names(runs)]))
+def many_page(runs: Sequence[OpenRun], known_tests: Sequence[PairedTest] = ()) -> Page:
+    """Return the leaderboard of runs; raises DataError as `runs_page`.
+
+    `known_tests` are reused as by `paired_tests`.
+    """
+    stored = [_numbered(run) for run in with_distinct_names(runs)]
+    return board_page(rows.build(stored, known_tests=known_tests))
 
 
 def runs_page(
