@@ -212,10 +212,11 @@ def _computed(
         by_criterion = criterion_numbers(measurement, judgements, resamples=resamples)
         return {**card.numbers(), **by_criterion}, card.confusion
 
+    criteria: Json = {i: dict(j.criteria) for i, j in judgements.items() if j.criteria}
+    verdicts = hash_of_verdicts({i: j.verdict for i, j in judgements.items()})
     key: list[Json] = [
         *(measurement.signature(judgements), measurement.gold_set.content_hash),
-        *(measurement.on_scale, hash_of_verdicts({i: j.verdict for i, j in judgements.items()})),
-        *([[i, dict(j.criteria)] for i, j in sorted(judgements.items()) if j.criteria], resamples),
+        *(measurement.on_scale, verdicts, criteria, resamples),
     ]
     return computed_once("cards", key, _COMPUTED, compute)
 
