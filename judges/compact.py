@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from videojudge_bench.judge import Judge
 from videojudge_bench.verdicts import Judgement, Rating, Unparsed
 
 if TYPE_CHECKING:
-    from videojudge_bench.judges.compact_encoder import EncodedText, References
+    from videojudge_bench.judges.compact_encoder import CompactEncoder, EncodedText, References
 
 DTYPES = ("float32", "bfloat16")
 _CHUNK_ITEMS = 512
@@ -52,10 +53,9 @@ class Compact(Judge):
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}: at least one text has to be encoded")
         self._path = encoder.packaged_weights() if weights is None else Path(weights).expanduser()
-        read = encoder.read_weights(self._path)
-        self._form, self._overlap = read.form, str(read.about.get("overlap") or "")
-        bfloat16 = dtype == "bfloat16"
-        self._encoder = encoder.CompactEncoder(read, batch_size=batch_size, bfloat16=bfloat16)
+        self._form, about = encoder.read_form(self._path)
+        self._overlap = str(about.get("overlap") or "")
+        self._batch_size, self._bfloat16 = batch_size, dtype == "bfloat16"
         self._texts: dict[str, EncodedText | None] = {}
         self._last: tuple[tuple[str, ...], References | None] = ((), None)
 
@@ -93,6 +93,15 @@ class Compact(Judge):
             "transformers": version("transformers"),
             **({"overlap": self._overlap} if self._overlap else {}),
         }
+
+    @cached_property
+    def _encoder(self) -> CompactEncoder:
+        """Made for the first text: a run with nothing left to judge does not load torch."""
+        from videojudge_bench.judges.compact_encoder import CompactEncoder, read_weights
+
+        return CompactEncoder(
+            read_weights(self._path), batch_size=self._batch_size, bfloat16=self._bfloat16
+        )
 
     def close(self) -> None:
         """Forget the texts seen so far."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -83,19 +84,10 @@ def write_weights(weights: Weights, path: Path) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Return what a file of weights holds, matrices back in float32.
-
-    Raises:
-        ConfigError: there is no such file, or it is none that `write_weights` wrote.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise ConfigError(f"judge compact: weights={str(path)!r}: there is no such file")
-    try:
-        with safe_open(path, "pt") as file:
-            parts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    """Return what a file of weights holds, matrices back in float32; raises as `read_form`."""
+    with _opened(path, "pt") as file:
+        parts = _parts(file)
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = {
             name: values.float() * stored[name + _SCALE] if values.ndim == 2 else values
             for name, values in stored.items()
@@ -103,11 +95,38 @@ def read_weights(path: Path) -> Weights:
         }
         form = Form(**parts["form"])
         return Weights(parts["config"], form, network, stored[_WORDS], parts["about"])
+
+
+def read_form(path: Path) -> tuple[Form, Mapping[str, Json]]:
+    """Return form and origin of a file of weights; needs no torch.
+
+    Raises:
+        ConfigError: there is no such file, or it is none that `write_weights` wrote.
+    """
+    with _opened(path, "np") as file:
+        parts = _parts(file)
+        return Form(**parts["form"]), parts["about"]
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    """Open a file of weights; what is wrong with it is a ConfigError."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ConfigError(f"judge compact: weights={str(path)!r}: there is no such file")
+    try:
+        with safe_open(path, framework) as file:
+            yield file
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"judge compact: weights={str(path)!r} is no file of weights for it ({error!r}); "
             "`python -m videojudge_bench.training.compact` writes such files"
         ) from error
+
+
+def _parts(file: Any) -> dict[str, Any]:  # noqa: ANN401 - safetensors has no types
+    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
 
 
 class TextEncoder:
