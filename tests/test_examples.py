@@ -106,3 +106,15 @@ def test_prompts_without_videos_are_said(prompts: Path, tmp_path: Path) -> None:
     done = run("python", EXAMPLES / "grpo_trl.py", prompts, "--dry-run")
     assert done.returncode == 2
     assert "Did you mean 'references'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["score_answers", pytest.param("trust_a_judge", marks=pytest.mark.slow)]
+)
+def test_a_notebook_runs_from_top_to_bottom(name: str) -> None:
+    cells = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    assert all(cell["outputs"] for cell in cells[2:] if cell["cell_type"] == "code")
+    done = run(sys.executable, "-c", "\n".join(code))
+    assert done.returncode == 0, done.stderr
