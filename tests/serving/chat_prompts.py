@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from videojudge_bench.criteria import Criterion
 from videojudge_bench.prompts import load_prompt
 from videojudge_bench.serving.chat_tasks import ChatTask, chat_tasks
 
@@ -76,7 +77,7 @@ def _own(file: Path, given: Mapping[str, str]) -> tuple[str, str]:
         "high": 5, "feedback": True, "rubric": "", "write_rubric": False, "gold": "A dog digs.",
         "response": given["prediction"], "first": given["prediction"], "second": "A cat.",
         "problem": "", "unread": 0, "target": 3, "round": 1, "earlier": "", "rating": 2,
-        "answers": [("A", given["prediction"])],
+        "answers": [("A", given["prediction"])], "criteria": [Criterion("right", "Is it right?")],
     }  # fmt: skip
     prompt = load_prompt(file).render_with(values, purpose="tests")
     return prompt.system, prompt.shared + prompt.response

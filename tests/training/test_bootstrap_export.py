@@ -140,7 +140,8 @@ def test_the_files_hold_the_rows_in_the_order_of_the_seeds(folder: Path) -> None
     rows = [row for outcome in MANY[:40] for row in rows_of(outcome, options)]
     for kind in KINDS:
         for part in ("train", "validation"):
-            expected = [r.model_dump(mode="json") for r in rows if (r.kind, r.part) == (kind, part)]
+            mine = [row for row in rows if (row.kind, row.part) == (kind, part)]
+            expected = [row.model_dump(mode="json", exclude={"criteria"}) for row in mine]
             assert expected
             assert rows_in(folder, kind, part) == expected
 
