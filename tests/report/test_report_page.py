@@ -215,3 +215,26 @@ def test_a_card_says_what_most_verdicts_lack(tmp_path: Path) -> None:
         page = making.runs_page([open_run(folder)], worst=1)
     assert page.cards[-1].figure == "0.0 %"
     assert page.cards[-1].text.startswith("9 of 9 have none: ")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "text"),
+    [
+        ({"judge:a": 1, "judge:b": 2}, "Significantly above all others."),
+        ({"judge:a": 1, "judge:random": 1}, "Not told apart from random."),
+        ({"judge:a": 2, "judge:random": 1}, "Significantly below random."),
+        ({"judge:a": 1}, "The only one with a rank."),
+    ],
+)
+def test_the_best_card_says_no_more_than_ranks_do(ranks: dict[str, int], text: str) -> None:
+    info = board_set(3).info
+    board = rows.Board(
+        tuple(
+            rows.Row(
+                judge=name.partition(":")[2], role="judge", info=info, part="all", references=1,
+                signature=f"set:tinyboard||{name}", numbers={"spearman": 1 / rank}, rank=rank,
+            )
+            for name, rank in sorted(ranks.items(), key=lambda each: each[1])
+        )
+    )  # fmt: skip
+    assert making.board_page(board).cards[0].text == text

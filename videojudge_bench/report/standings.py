@@ -111,8 +111,9 @@ def headline_of(board: Board) -> tuple[str, list[Card]]:
         return "", []
     info = tables[0][0].info
     primary = metrics.primary_key(info)
-    ranked = [row for row in tables[0] if row.rank is not None and not _is_baseline(row)]
-    best = [next(block) for _, block in groupby(ranked, key=lambda row: row.references)]
+    ranked = [row for row in tables[0] if row.rank is not None]
+    judges = [row for row in ranked if not _is_baseline(row)]
+    best = [next(block) for _, block in groupby(judges, key=lambda row: row.references)]
     cards = [_best_card(row, ranked, primary) for row in best[:2]]
     return f"{info.title}. {_MEANINGS[primary]}", [*cards, *ceiling_of(tables[0])]
 
@@ -136,9 +137,13 @@ _CEILING = "A judge at this figure agrees with people as much as they do with ea
 
 
 def _best_card(row: Row, ranked: Sequence[Row], primary: str) -> Card:
-    peers = [r.judge for r in ranked if r.references == row.references and r.rank == row.rank]
-    beside = " and ".join(name for name in peers if name != row.judge)
-    text = f"Not told apart from {beside}." if beside else "Significantly above all others."
+    others = [r for r in ranked if r.measurement == row.measurement and r is not row]
+    above = [r.judge for r in others if (r.rank or 0) < (row.rank or 0)]
+    beside = [r.judge for r in others if r.rank == row.rank]
+    text = "Significantly above all others." if others else "The only one with a rank."
+    if above or beside:
+        how = "Significantly below" if above else "Not told apart from"
+        text = f"{how} {' and '.join(above or beside)}."
     return _card(row, primary, f"Best judge, {_references(row.references)}: {row.judge}", text)
 
 
